@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef SIXGATE_BASE_COUNTERS_H
+#define SIXGATE_BASE_COUNTERS_H
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+/*
+ * Shared counters: one sealed memfd a worker slot, written by that worker alone, read by control
+ * and every worker. The segment outlives its worker, so totals never step back. What is counted
+ * (a tenant, service, backend, listener) has one slot number, the same in all segments, given out
+ * by control. In a slot accepted = refused + closed + active holds at rest.
+ */
+#define COUNTERS_SLOTS 262144
+#define WORKERS_MAX 64
+
+enum counter {
+	COUNTER_ACTIVE,         /* gauge: sessions now */
+	COUNTER_ACCEPTED,       /* sessions that reached this tenant, service, backend or listener */
+	COUNTER_REFUSED,        /* ended without a backend connection */
+	COUNTER_CLOSED,         /* ended after a backend was connected */
+	COUNTER_DENIED,         /* of refused: by allow and deny */
+	COUNTER_LIMITED,        /* of refused: by a limit of sessions or rate */
+	COUNTER_CONNECT_FAILED, /* backend connects that failed, tries included */
+	COUNTER_BYTES_IN,       /* bytes from the client */
+	COUNTER_BYTES_OUT,      /* bytes to the client */
+	N_COUNTERS = 16,        /* a slot is 128 bytes */
+};
+
+enum worker_counter {
+	WORKER_FDS_BUDGET,    /* sessions the descriptor limit allows */
+	WORKER_ACCEPT_PAUSES, /* accept stopped for want of descriptors or memory */
+	WORKER_LOG_DROPPED,   /* access log lines lost to a full pipe */
+	WORKER_PIPES,         /* gauge: splice pipes that exist */
+	WORKER_SOURCES,       /* gauge: entries of the source table */
+	WORKER_REASON,        /* first of 32: ends by enum close_reason */
+	N_WORKER_COUNTERS = WORKER_REASON + 32,
+};
+
+struct counter_slot {
+	_Atomic uint64_t v[N_COUNTERS];
+};
+
+struct counters {
+	_Atomic uint64_t worker[64]; /* enum worker_counter */
+	struct counter_slot slots[COUNTERS_SLOTS];
+};
+
+/* Makes a sealed segment. Returns its descriptor or a negative errno. */
+int counters_create(struct err *err) CHECKED;
+/* A read-only descriptor of the same segment (needs /proc). Returns it or a negative errno. */
+int counters_reopen_readonly(int fd, struct err *err) CHECKED;
+/* Maps fd. On 0 ret_counters is valid until counters_unmap(). */
+int counters_map(int fd, int writable, struct counters **ret_counters, struct err *err) CHECKED;
+void counters_unmap(struct counters *c);
+/* After a worker died: what was active is closed now. */
+void counters_settle(struct counters *c);
+/* Zeroes a slot that is to be given out again; only while no worker uses it. */
+void counters_clear_slot(struct counters *c, uint32_t slot);
+
+/* Single writer: a relaxed load and store, no locked instruction. */
+static inline void counter_add(struct counters *c, uint32_t slot, enum counter which, uint64_t n)
+{
+	_Atomic uint64_t *v = &c->slots[slot].v[which];
+
+	atomic_store_explicit(v, atomic_load_explicit(v, memory_order_relaxed) + n,
+			      memory_order_relaxed);
+}
+
+static inline void counter_sub(struct counters *c, uint32_t slot, enum counter which, uint64_t n)
+{
+	counter_add(c, slot, which, -n);
+}
+
+static inline void worker_counter_add(struct counters *c, unsigned int which, uint64_t n)
+{
+	atomic_store_explicit(&c->worker[which],
+			      atomic_load_explicit(&c->worker[which], memory_order_relaxed) + n,
+			      memory_order_relaxed);
+}
+
+/* Sum of one counter over the n segments of all workers. */
+uint64_t counter_sum(struct counters *const *segments, size_t n, uint32_t slot, enum counter which);
+
+#endif

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef SIXGATE_BASE_HASH_H
+#define SIXGATE_BASE_HASH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Key of SipHash-2-4; random per process, so that a peer cannot aim at one bucket. */
+struct hash_key {
+	uint64_t k[2];
+};
+
+/* Fills key by getrandom(2); to be called before the sandbox closes. */
+void hash_key_init(struct hash_key *key);
+/* SipHash-2-4 (Aumasson, Bernstein 2012). */
+uint64_t hash_bytes(const struct hash_key *key, const void *data, size_t len);
+
+/*
+ * Chained hash table of nodes embedded in their owners. It grows and shrinks step by step: no
+ * single call moves more than a few buckets.
+ */
+struct table_node {
+	struct table_node *next; /* bucket */
+	uint64_t hash;
+};
+
+struct table {
+	struct table_node **buckets;     /* owned; NULL while empty */
+	struct table_node **old_buckets; /* owned; being moved into buckets */
+	size_t n_buckets, n_old, moved;  /* powers of two; old buckets below moved are empty */
+	size_t count;
+};
+
+typedef bool (*table_eq_fn)(const struct table_node *node, const void *key);
+
+void table_init(struct table *t);
+/* Frees the buckets only, not the nodes. */
+void table_fini(struct table *t);
+/* Returns 0 or -ENOMEM. The caller has made sure that no equal key is in. */
+int table_insert(struct table *t, struct table_node *node, uint64_t hash)
+	__attribute__((warn_unused_result));
+struct table_node *table_find(const struct table *t, uint64_t hash, table_eq_fn eq, const void *key);
+/* node must be in t. */
+void table_remove(struct table *t, struct table_node *node);
+
+/* Walks all nodes in no order; the current one may be removed. it starts zeroed. */
+struct table_iter {
+	size_t bucket;
+	struct table_node *next;
+	bool in_old, started;
+};
+struct table_node *table_next(const struct table *t, struct table_iter *it);
+
+#endif

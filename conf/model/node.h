@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef SIXGATE_CONF_MODEL_NODE_H
+#define SIXGATE_CONF_MODEL_NODE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/addr.h"
+#include "base/arena.h"
+#include "base/cursor.h"
+
+/* The node config, /etc/sixgate/sixgate.yaml. Everything lies in one arena, freed whole. */
+
+enum uplink_kind {
+	UPLINK_DIRECT,
+	UPLINK_WIREGUARD,
+	UPLINK_6IN4,
+};
+
+enum delivery {
+	DELIVERY_PRESENT, /* already configured on the machine */
+	DELIVERY_ONLINK,  /* we add the address */
+	DELIVERY_ROUTED,  /* routed to us: AnyIP */
+};
+
+enum protocol {
+	PROTOCOL_TCP,
+	PROTOCOL_UDP,
+	PROTOCOL_TLS,
+	PROTOCOL_HTTP,
+	PROTOCOL_ADDRESS,
+	PROTOCOL_DETECT,
+};
+
+/* 0 in a member: not given here, the next wider setting holds. */
+struct timeouts {
+	uint32_t hello_ms;      /* all of the ClientHello, from accept */
+	uint32_t connect_ms;    /* one try */
+	uint32_t idle_ms;       /* no byte in either direction */
+	uint32_t half_close_ms; /* after one side has closed */
+	uint32_t connect_tries;
+};
+
+#define TIMEOUT_HELLO_MS 5000
+#define TIMEOUT_CONNECT_MS 5000
+#define TIMEOUT_IDLE_MS 600000
+#define TIMEOUT_HALF_CLOSE_MS 60000
+#define CONNECT_TRIES 2
+
+struct pool_range {
+	struct prefix range; /* IPv4 */
+	enum delivery delivery;
+};
+
+struct listener_conf {
+	bool any; /* each address of uplink.ipv4 */
+	struct addr address;
+	uint16_t port;
+	enum protocol protocol;
+	struct timeouts timeouts;
+	const char *default_tenant;  /* "tenant/service" for what no rule matches; NULL: refuse */
+	const char *default_service;
+};
+
+struct port_range {
+	uint16_t first, last; /* 0, 0: not given */
+};
+
+enum log_format {
+	LOG_FORMAT_JSON,
+	LOG_FORMAT_TEXT,
+};
+
+struct access_log_conf {
+	bool on;
+	enum log_format format;
+	const char *file; /* absolute path; NULL: standard error (the journal) */
+};
+
+/* What one source (an IPv4 address, an IPv6 /64) may do. */
+struct source_limits {
+	uint32_t connections;    /* sessions at a time */
+	uint32_t new_per_second;
+};
+
+struct node_conf {
+	struct arena *arena; /* owned: everything below, and this struct */
+
+	const char *name, *farm;
+	enum uplink_kind uplink_kind;
+	const char *interface;
+	struct pool_range *pool;
+	size_t n_pool;
+	bool has_ipv6_prefix;
+	struct prefix ipv6_prefix; /* tenants' /64s come from here */
+	uint32_t ipv6_reserved;    /* /64s at its start that are the farm's own */
+
+	struct listener_conf *listeners;
+	size_t n_listeners;
+	bool has_client_prefix;
+	struct prefix client_prefix; /* a /96 */
+	struct addr *resolvers;
+	size_t n_resolvers;
+	struct timeouts timeouts; /* filled with the defaults */
+	struct source_limits source_limits;
+	struct access_log_conf access_log;
+	uint32_t workers; /* 0: one a core */
+
+	struct {
+		bool on;
+		struct prefix prefix;
+		struct addr *pool;
+		size_t n_pool;
+		struct port_range ports;
+		uint32_t ports_per_tenant;
+	} nat64;
+	struct port_range local_ports;
+	struct port_range nat44_ports;
+	bool has_siit_prefix;
+	struct prefix siit_prefix;
+	struct {
+		bool on;
+		const char *listen;
+		struct addr *upstream;
+		size_t n_upstream;
+		const char *zone;
+	} dns64;
+	struct {
+		bool on;
+		uint16_t listen_port;
+		const char *private_key_file;
+	} wireguard;
+	struct {
+		bool on;
+		struct addr local;
+	} six_in_four;
+	struct bgp_neighbor {
+		struct addr address;
+		uint32_t as;
+	} *bgp_neighbors;
+	size_t n_bgp_neighbors;
+	uint32_t bgp_as; /* 0: no BGP */
+	struct {
+		const char *dir;
+		const char **etcd_endpoints;
+		size_t n_etcd_endpoints;
+		const char *etcd_user, *etcd_password_file;
+	} registry;
+};
+
+void node_conf_free(struct node_conf *node);
+
+/* What a proxy worker needs of the node config; wire form of message NODE. */
+void node_conf_pack(const struct node_conf *node, struct buf *out);
+/* On 0 ret_node is owned by the caller: node_conf_free(). -EPROTO on a bad form, or -ENOMEM. */
+int node_conf_unpack(struct cursor in, struct node_conf **ret_node, struct err *err) CHECKED;
+
+#endif

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef SIXGATE_CONF_MODEL_TENANT_H
+#define SIXGATE_CONF_MODEL_TENANT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/addr.h"
+#include "base/arena.h"
+#include "base/cursor.h"
+#include "conf/model/node.h"
+
+/* A tenant object of the registry. Everything lies in one arena, freed whole. */
+
+#define NAME_MAX_BYTES 255      /* a DNS name, without the last dot */
+#define TENANT_NAME_MAX 63      /* tenant, service and tunnel names: [a-z0-9-] */
+
+enum tunnel_kind {
+	TUNNEL_WIREGUARD,
+	TUNNEL_6IN4,
+	TUNNEL_ROUTE,
+};
+
+struct tunnel_conf {
+	const char *name;
+	enum tunnel_kind kind;
+	const char *public_key;      /* wireguard */
+	bool has_remote;
+	struct addr remote;          /* 6in4 */
+	const char *update_key_hash; /* 6in4 */
+	bool has_via;
+	struct addr via;             /* route */
+	const char *interface;       /* route */
+	struct prefix *prefixes;
+	size_t n_prefixes;
+	bool ipv4;
+};
+
+/* "shop.example", or with wildcard "*.shop.example" (text is without the "*."). Lower case. */
+struct name_pattern {
+	const char *text;
+	bool wildcard;
+};
+
+enum client_address {
+	CLIENT_ADDRESS_HIDE,
+	CLIENT_ADDRESS_EMBED,
+	CLIENT_ADDRESS_PROXY_V1,
+	CLIENT_ADDRESS_PROXY_V2,
+};
+
+enum via {
+	VIA_PROXY,
+	VIA_NAT64,
+};
+
+struct expose_conf {
+	enum protocol protocol;
+	struct name_pattern *names; /* tls, http */
+	size_t n_names;
+	const char **alpn; /* tls: this rule only for clients that offer one of these */
+	size_t n_alpn;
+	bool has_ipv4;
+	struct addr ipv4; /* tcp, udp, address */
+	uint16_t port;    /* public port */
+	uint16_t to;      /* port of the backends */
+	enum client_address client_address;
+	struct prefix *allow, *deny; /* of client addresses; deny wins, an empty allow allows all */
+	size_t n_allow, n_deny;
+	enum via via;
+	bool redirect_https;
+	const char *certificate_chain, *certificate_key;
+	bool backend_tls;
+};
+
+struct backend_conf {
+	bool is_name;
+	struct addr address;
+	const char *name;
+	uint32_t slot; /* counters; given by control */
+};
+
+enum balance {
+	BALANCE_ROUND_ROBIN,
+	BALANCE_LEAST_CONNECTIONS,
+	BALANCE_SOURCE_HASH,
+};
+
+enum check_type {
+	CHECK_NONE,
+	CHECK_TCP,
+	CHECK_HTTP,
+};
+
+struct limits {
+	uint32_t connections;    /* 0: no limit */
+	uint32_t new_per_second; /* 0: no limit */
+	uint32_t megabits;       /* 0: no limit */
+};
+
+struct service_conf {
+	const char *name;
+	struct backend_conf *backends;
+	size_t n_backends;
+	enum balance balance;
+	enum check_type check_type;
+	uint32_t check_interval_ms;
+	uint32_t drain_ms;
+	struct timeouts timeouts; /* 0: the listener's or node's */
+	struct limits limits;
+	struct expose_conf *exposes;
+	size_t n_exposes;
+	uint32_t slot; /* counters; given by control */
+};
+
+enum inbound_policy {
+	INBOUND_CLOSED,
+	INBOUND_OPEN,
+};
+
+struct inbound_rule {
+	enum protocol protocol; /* tcp, udp */
+	uint16_t *ports;
+	size_t n_ports;
+	const char *to; /* service, or NULL: all of the tenant */
+	struct prefix *from;
+	size_t n_from;
+};
+
+enum tenant_state {
+	TENANT_ACTIVE,
+	TENANT_SUSPENDED, /* nothing of it is exposed or routed */
+};
+
+struct tenant_conf {
+	struct arena *arena; /* owned: everything below, and this struct */
+	unsigned int refs;   /* the holder of the object and, in a worker, each session on it */
+
+	const char *name;
+	uint64_t serial;
+	struct prefix *prefixes;
+	size_t n_prefixes;
+	struct tunnel_conf *tunnels;
+	size_t n_tunnels;
+	struct service_conf *services;
+	size_t n_services;
+	enum inbound_policy inbound_policy;
+	struct inbound_rule *inbound;
+	size_t n_inbound;
+	struct limits limits;
+	enum tenant_state state;
+	uint32_t slot; /* counters; given by control */
+};
+
+struct tenant_conf *tenant_conf_ref(struct tenant_conf *tenant);
+/* Frees it with the last reference; NULL allowed. */
+void tenant_conf_unref(struct tenant_conf *tenant);
+
+/* True when a lies in one of the tenant's own prefixes. */
+bool tenant_conf_owns(const struct tenant_conf *tenant, const struct addr *a);
+
+/* Wire form of message TENANT: what a worker needs; keys and tunnels are left out. */
+void tenant_conf_pack(const struct tenant_conf *tenant, struct buf *out);
+/*
+ * On 0 ret_tenant holds one reference. Checks lengths, enum values and that each backend address
+ * is the tenant's own. -EPROTO on a bad form, or -ENOMEM.
+ */
+int tenant_conf_unpack(struct cursor in, struct tenant_conf **ret_tenant, struct err *err) CHECKED;
+
+#endif
