@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef SIXGATE_CONF_MODEL_REQUEST_H
+#define SIXGATE_CONF_MODEL_REQUEST_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/cursor.h"
+#include "base/err.h"
+
+/*
+ * The control socket, a stream. The caller sends one request: length u32 of what follows, then
+ * version u8, verb u8, number of arguments u8, each argument by buf_str(). The answer is JSON, one
+ * object a line, until the end of the stream: first {"ok":true} or {"ok":false,"error":"..."}, then
+ * the objects asked for, last {"end":true} (missing: the answer was cut short).
+ * Verbs that change something are refused to the agent's uid (SO_PEERCRED).
+ */
+#define REQUEST_MAX 4096 /* bytes, length included */
+#define REQUEST_ARGS_MAX 4
+#define REQUEST_VERSION 1
+
+enum verb {
+	VERB_STATUS = 1,   /* -> one object */
+	VERB_SERVICES = 2, /* -> one object a service: tenant, service, backends, counters */
+	VERB_SESSIONS = 3, /* [tenant] -> one object a session, written by the workers */
+	VERB_RELOAD = 4,
+	VERB_DRAIN = 5,    /* "tenant/service" or a backend address */
+	VERB_KILL = 6,     /* session, as sessions shows it: "worker.number" */
+	VERB_LOG_LEVEL = 7, /* err, warn, info, debug */
+};
+
+struct request {
+	enum verb verb;
+	struct str args[REQUEST_ARGS_MAX]; /* borrowed */
+	size_t n_args;
+};
+
+/* Appends the wire form. */
+void request_pack(const struct request *req, struct buf *out);
+/*
+ * Reads one request from the first len bytes of data. Returns 1 with ret_req borrowing from data,
+ * 0 when more bytes are needed, -EPROTO (err says what) when it can never be one.
+ */
+int request_unpack(const uint8_t *data, size_t len, struct request *ret_req, struct err *err) CHECKED;
+
+#endif
