@@ -47,6 +47,17 @@ enum message {
 	/* worker to control */
 	MSG_ACK = 48, /* id, serial of what it answers; data: type u16 */
 	MSG_NAK = 49, /* the same, then buf_str: why */
+
+	/*
+	 * Control and the log child (sixgate-agent --log). Start: HELLO from the child, then a
+	 * LOG_PIPE for each worker. Control keeps both ends of each pipe, so that no line is lost
+	 * when a worker or the log child is restarted. STATS is answered ACK and LOG_STATS. At the
+	 * end of the channel the child reads on until every pipe has ended, QUIT ends it at once.
+	 */
+	MSG_LOG_PIPE = 64,        /* id = worker slot, fd: read end. Known id: the older one is read to
+				     its end. ACK */
+	MSG_LOG_REOPEN = 65,      /* the file was renamed: close it, make it anew. ACK */
+	MSG_LOG_STATS = 66,       /* child: lines written u64, lines dropped u64 */
 };
 
 /* A listener as workers see it: one bound socket for each address. */
