@@ -1,1 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+noinst_LIBRARIES += libconf-model.a
+libconf_model_a_SOURCES = \
+	%D%/internal.h \
+	%D%/message.c %D%/message.h \
+	%D%/name.c %D%/name.h \
+	%D%/node.c %D%/node.h \
+	%D%/request.c %D%/request.h \
+	%D%/tenant.c %D%/tenant.h \
+	%D%/tenant_pack.c \
+	%D%/tenant_unpack.c \
+	%D%/wire.c

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef SIXGATE_CONF_MODEL_INTERNAL_H
+#define SIXGATE_CONF_MODEL_INTERNAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/addr.h"
+#include "base/arena.h"
+#include "base/cursor.h"
+#include "base/err.h"
+#include "conf/model/node.h"
+
+/* The parts from which the objects' wire forms are made; for the files of this folder only. */
+
+void pack_bool(struct buf *out, bool value);
+void pack_text(struct buf *out, const char *text); /* NULL is packed as "" */
+void pack_addr(struct buf *out, const struct addr *a);
+void pack_prefix(struct buf *out, const struct prefix *p);
+void pack_timeouts(struct buf *out, const struct timeouts *t);
+
+/*
+ * Reader with a sticky failure: after the first one each call yields zero, NULL or 0 elements, so
+ * that an unpack function is straight-line code with one check at its end.
+ */
+struct unpack {
+	struct cursor in;
+	struct arena *arena; /* borrowed; what is read is copied into it */
+	struct err *err;     /* may be NULL */
+	int rc;              /* 0, or the first failure: -EPROTO or -ENOMEM */
+};
+
+/* Notes the failure -EPROTO "what: bad". */
+void unpack_fail(struct unpack *u, const char *what);
+bool unpack_bool(struct unpack *u, const char *what);
+/* A value below n. */
+unsigned int unpack_enum(struct unpack *u, unsigned int n, const char *what);
+/* A terminated copy of min..max bytes without a NUL; NULL for an empty one. */
+const char *unpack_text(struct unpack *u, size_t min, size_t max, const char *what);
+struct addr unpack_addr(struct unpack *u);
+/* Host bits must be zero. */
+struct prefix unpack_prefix(struct unpack *u, const char *what);
+struct timeouts unpack_timeouts(struct unpack *u);
+/*
+ * Reads a count of at most max and allocates so many elements of size bytes. The count is also
+ * held to the bytes that are left, so that a short message cannot claim much memory.
+ */
+void *unpack_array(struct unpack *u, size_t max, size_t size, size_t *ret_n, const char *what);
+/* 0 when everything was read and was well-formed, else the failure. */
+int unpack_end(struct unpack *u);
+
+#endif

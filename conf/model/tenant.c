@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The tenant object's life; its wire form is in tenant_pack.c and tenant_unpack.c.
+ */
+#include "conf/model/tenant.h"
+
+#include <assert.h>
+
+struct tenant_conf *tenant_conf_ref(struct tenant_conf *tenant)
+{
+	tenant->refs++;
+	return tenant;
+}
+
+void tenant_conf_unref(struct tenant_conf *tenant)
+{
+	if (!tenant) {
+		return;
+	}
+	assert(tenant->refs > 0);
+	if (--tenant->refs == 0) {
+		arena_free(tenant->arena);
+	}
+}
+
+bool tenant_conf_owns(const struct tenant_conf *tenant, const struct addr *a)
+{
+	for (size_t i = 0; i < tenant->n_prefixes; i++) {
+		if (prefix_contains(&tenant->prefixes[i], a)) {
+			return true;
+		}
+	}
+	return false;
+}
