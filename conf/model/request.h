@@ -14,6 +14,17 @@
  * object a line, until the end of the stream: first {"ok":true} or {"ok":false,"error":"..."}, then
  * the objects asked for, last {"end":true} (missing: the answer was cut short).
  * Verbs that change something are refused to the agent's uid (SO_PEERCRED).
+ *
+ * The objects' fields; a field that is not known is left out or null, new ones may be added:
+ * status:   version, node, farm, pid, uptime_ms,
+ *           problems: [{level: "error" | "warning", what, text}], worst first,
+ *           workers: [{worker, pid, state, restarts, active, fds_budget}],
+ *           tenants: {active, suspended, refused}, listeners: [{address, protocol}],
+ *           and node-wide: active, accepted, refused, closed, bytes_in, bytes_out
+ * services: tenant, service, backends: [{address, active, accepted, connect_failed}], active,
+ *           accepted, refused, closed, denied, limited, connect_failed, bytes_in, bytes_out
+ * sessions: id ("worker.number"), tenant, service, name, client, local, backend, state, age_ms,
+ *           idle_ms, bytes_in, bytes_out
  */
 #define REQUEST_MAX 4096 /* bytes, length included */
 #define REQUEST_ARGS_MAX 4
