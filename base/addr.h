@@ -26,7 +26,7 @@ struct endpoint {
 	uint16_t port; /* host order */
 };
 
-#define ADDR_TEXT_MAX 48   /* address, prefix */
+#define ADDR_TEXT_MAX     48 /* address, prefix */
 #define ENDPOINT_TEXT_MAX 56 /* "[address]:port" */
 
 bool addr_is_v4(const struct addr *a);
@@ -58,7 +58,8 @@ char *endpoint_format(const struct endpoint *e, char *dst);
 /*
  * An IPv4 address becomes AF_INET, or with mapped AF_INET6. Returns the length.
  */
-socklen_t endpoint_to_sockaddr(const struct endpoint *e, bool mapped, struct sockaddr_storage *ret_sa);
+socklen_t endpoint_to_sockaddr(const struct endpoint *e, bool mapped,
+			       struct sockaddr_storage *ret_sa);
 /* Returns 0, or -EAFNOSUPPORT. */
 int endpoint_from_sockaddr(const struct sockaddr *sa, struct endpoint *ret_endpoint) CHECKED;
 

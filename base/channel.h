@@ -14,18 +14,18 @@
  * descriptor 3. A message is cut into parts of at most 64 KiB, its descriptors travel with the
  * first one. Part header, network order: version u8, flags u8, type u16, id u32, serial u64.
  */
-#define CHANNEL_FD 3
-#define CHANNEL_PART_MAX 65536      /* bytes, header included */
-#define CHANNEL_FDS_MAX 64          /* descriptors a message */
-#define CHANNEL_MSG_MAX (32u << 20) /* bytes of one assembled message */
+#define CHANNEL_FD        3
+#define CHANNEL_PART_MAX  65536       /* bytes, header included */
+#define CHANNEL_FDS_MAX   64          /* descriptors a message */
+#define CHANNEL_MSG_MAX   (32u << 20) /* bytes of one assembled message */
 #define CHANNEL_QUEUE_MAX (64u << 20) /* bytes waiting to be sent */
 
 struct channel_msg {
 	uint16_t type;
 	uint32_t id;
 	uint64_t serial;
-	const uint8_t *data; /* borrowed: by channel_recv() until the next call */
-	size_t len;          /* bytes */
+	const uint8_t *data;      /* borrowed: by channel_recv() until the next call */
+	size_t len;               /* bytes */
 	int fds[CHANNEL_FDS_MAX]; /* received: owned by the caller of channel_recv() */
 	size_t n_fds;
 };
@@ -33,13 +33,13 @@ struct channel_msg {
 struct channel_part; /* one queued part */
 
 struct channel {
-	int fd; /* owned */
-	struct buf in; /* message being assembled */
-	uint8_t *scratch; /* owned; one incoming part */
+	int fd;                  /* owned */
+	struct buf in;           /* message being assembled */
+	uint8_t *scratch;        /* owned; one incoming part */
 	struct channel_msg head; /* of the message being assembled */
 	bool assembling;
 	struct channel_part *first, *last; /* out queue, owned */
-	size_t queued; /* bytes */
+	size_t queued;                     /* bytes */
 };
 
 /* Both ends; CLOEXEC and non-blocking, with send buffers large enough for a part. */

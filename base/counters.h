@@ -15,15 +15,15 @@
  * by control. In a slot accepted = refused + closed + active holds at rest.
  */
 #define COUNTERS_SLOTS 262144
-#define WORKERS_MAX 64
+#define WORKERS_MAX    64
 
 enum counter {
-	COUNTER_ACTIVE,         /* gauge: sessions now */
-	COUNTER_ACCEPTED,       /* sessions that reached this tenant, service, backend or listener */
-	COUNTER_REFUSED,        /* ended without a backend connection */
-	COUNTER_CLOSED,         /* ended after a backend was connected */
-	COUNTER_DENIED,         /* of refused: by allow and deny */
-	COUNTER_LIMITED,        /* of refused: by a limit of sessions or rate */
+	COUNTER_ACTIVE,   /* gauge: sessions now */
+	COUNTER_ACCEPTED, /* sessions that reached this tenant, service, backend or listener */
+	COUNTER_REFUSED,  /* ended without a backend connection */
+	COUNTER_CLOSED,   /* ended after a backend was connected */
+	COUNTER_DENIED,   /* of refused: by allow and deny */
+	COUNTER_LIMITED,  /* of refused: by a limit of sessions or rate */
 	COUNTER_CONNECT_FAILED, /* backend connects that failed, tries included */
 	COUNTER_BYTES_IN,       /* bytes from the client */
 	COUNTER_BYTES_OUT,      /* bytes to the client */
@@ -56,8 +56,8 @@ int counters_reopen_readonly(int fd, struct err *err) CHECKED;
 /* Maps fd. On 0 ret_counters is valid until counters_unmap(). */
 int counters_map(int fd, int writable, struct counters **ret_counters, struct err *err) CHECKED;
 void counters_unmap(struct counters *c);
-/* After a worker died: what was active is closed now. */
-void counters_settle(struct counters *c);
+/* After a worker died: what was active in the first n_slots is closed now. */
+void counters_settle(struct counters *c, uint32_t n_slots);
 /* Zeroes a slot that is to be given out again; only while no worker uses it. */
 void counters_clear_slot(struct counters *c, uint32_t slot);
 

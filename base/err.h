@@ -4,7 +4,7 @@
 
 #define ERR_MSG_MAX 256
 
-#define CHECKED __attribute__((warn_unused_result))
+#define CHECKED                __attribute__((warn_unused_result))
 #define PRINTF_LIKE(fmt, args) __attribute__((format(printf, fmt, args)))
 
 /* A failure a person will read: a negative errno and one line of text. No heap. */

@@ -17,8 +17,8 @@ void hash_key_init(struct hash_key *key);
 uint64_t hash_bytes(const struct hash_key *key, const void *data, size_t len);
 
 /*
- * Chained hash table of nodes embedded in their owners. It grows and shrinks step by step: no
- * single call moves more than a few buckets.
+ * Chained hash table of nodes embedded in their owners. It grows step by step: no single call
+ * moves more than a few buckets.
  */
 struct table_node {
 	struct table_node *next; /* bucket */
@@ -40,11 +40,15 @@ void table_fini(struct table *t);
 /* Returns 0 or -ENOMEM. The caller has made sure that no equal key is in. */
 int table_insert(struct table *t, struct table_node *node, uint64_t hash)
 	__attribute__((warn_unused_result));
-struct table_node *table_find(const struct table *t, uint64_t hash, table_eq_fn eq, const void *key);
+struct table_node *table_find(const struct table *t, uint64_t hash, table_eq_fn eq,
+			      const void *key);
 /* node must be in t. */
 void table_remove(struct table *t, struct table_node *node);
 
-/* Walks all nodes in no order; the current one may be removed. it starts zeroed. */
+/*
+ * Walks all nodes in no order. it starts zeroed; the node it returned may be removed, nothing may
+ * be inserted meanwhile.
+ */
 struct table_iter {
 	size_t bucket;
 	struct table_node *next;

@@ -19,8 +19,8 @@ struct json {
 };
 
 struct json json_to(struct buf *out);
-void json_open(struct json *j, const char *key, char bracket);  /* '{' or '[' */
-void json_close(struct json *j, char bracket);                  /* '}' or ']' */
+void json_open(struct json *j, const char *key, char bracket); /* '{' or '[' */
+void json_close(struct json *j, char bracket);                 /* '}' or ']' */
 void json_str(struct json *j, const char *key, struct str value);
 void json_text(struct json *j, const char *key, const char *value); /* NULL is null */
 void json_u64(struct json *j, const char *key, uint64_t value);

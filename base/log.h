@@ -25,11 +25,11 @@ void log_at(enum log_level level, const char *module, const char *fmt, ...) PRIN
 void log_errno_at(enum log_level level, int code, const char *module, const char *fmt, ...)
 	PRINTF_LIKE(4, 5);
 
-#define log_err(mod, ...) log_at(LOG_LEVEL_ERR, mod, __VA_ARGS__)
-#define log_warn(mod, ...) log_at(LOG_LEVEL_WARN, mod, __VA_ARGS__)
-#define log_info(mod, ...) log_at(LOG_LEVEL_INFO, mod, __VA_ARGS__)
-#define log_debug(mod, ...) log_at(LOG_LEVEL_DEBUG, mod, __VA_ARGS__)
-#define log_err_errno(rc, mod, ...) log_errno_at(LOG_LEVEL_ERR, rc, mod, __VA_ARGS__)
+#define log_err(mod, ...)            log_at(LOG_LEVEL_ERR, mod, __VA_ARGS__)
+#define log_warn(mod, ...)           log_at(LOG_LEVEL_WARN, mod, __VA_ARGS__)
+#define log_info(mod, ...)           log_at(LOG_LEVEL_INFO, mod, __VA_ARGS__)
+#define log_debug(mod, ...)          log_at(LOG_LEVEL_DEBUG, mod, __VA_ARGS__)
+#define log_err_errno(rc, mod, ...)  log_errno_at(LOG_LEVEL_ERR, rc, mod, __VA_ARGS__)
 #define log_warn_errno(rc, mod, ...) log_errno_at(LOG_LEVEL_WARN, rc, mod, __VA_ARGS__)
 
 /* Lines above this level are left out; info at start. */

@@ -18,7 +18,7 @@
  * goes after the batch.
  */
 struct io {
-	int fd; /* -1 when closed */
+	int fd;                                        /* -1 when closed */
 	void (*ready)(struct io *io, uint32_t events); /* NULL once deleted */
 };
 
@@ -30,7 +30,7 @@ struct deferred {
 struct loop {
 	int epoll_fd;
 	bool stop;
-	bool busy; /* set by a callback that left work: the next wait does not sleep */
+	bool busy;       /* set by a callback that left work: the next wait does not sleep */
 	uint64_t now_ms; /* monotonic, taken once a batch */
 	struct wheel wheel;
 	struct deferred *deferred;

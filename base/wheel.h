@@ -3,6 +3,7 @@
 #define SIXGATE_BASE_WHEEL_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /*
@@ -10,7 +11,7 @@
  * late, never early. Timers beyond the wheel's turn are put back when their slot comes up.
  */
 #define WHEEL_TICK_MS 50
-#define WHEEL_SLOTS 1024
+#define WHEEL_SLOTS   1024
 
 struct timer {
 	struct timer *prev, *next; /* wheel slot; NULL when not armed */
@@ -21,6 +22,7 @@ struct timer {
 struct wheel {
 	struct timer slots[WHEEL_SLOTS]; /* list heads */
 	uint64_t tick;                   /* last tick run */
+	uint64_t next_tick;              /* no slot before it holds a timer */
 	unsigned int n_armed;
 };
 

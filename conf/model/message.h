@@ -21,28 +21,31 @@ enum message {
 	/* both ways or from control, for ever */
 	MSG_HELLO = 1, /* worker: version string, pid u32 */
 	MSG_STATS = 2, /* control: asks for ACK, proof of life */
-	MSG_DRAIN = 3, /* control: close the listeners, exit when the last session ended or at 'ms u32' */
+	MSG_DRAIN = 3, /* control: close the listeners, exit when the last session ended or at 'ms
+			  u32' */
 	MSG_QUIT = 4,  /* control: exit now */
 
 	/* control to worker */
-	MSG_COUNTERS = 16,      /* id = own index, fds: own segment writable, then one for each worker
-				   read-only, in order of slot */
-	MSG_LOG = 17,           /* fd: write end of the access log pipe */
-	MSG_BEGIN = 18,         /* a full set follows */
-	MSG_END = 19,           /* objects not sent since BEGIN are gone */
-	MSG_NODE = 20,          /* node_conf_pack() */
-	MSG_TENANT = 21,        /* id, tenant_conf_pack() */
+	MSG_COUNTERS = 16, /* id = own index, fds: own segment writable, then one for each worker
+			      read-only, in order of slot */
+	MSG_LOG = 17,      /* fd: write end of the access log pipe */
+	MSG_BEGIN = 18,    /* a full set follows */
+	MSG_END = 19,      /* objects not sent since BEGIN are gone */
+	MSG_NODE = 20,     /* node_conf_pack() */
+	MSG_TENANT = 21,   /* id, tenant_conf_pack() */
 	MSG_TENANT_REMOVE = 22, /* id */
-	MSG_LISTENER = 23,      /* id, listener_pack(), fd: listening socket. Known id: new settings, fd
-				   optional */
+	MSG_LISTENER = 23, /* id, listener_pack(), fd: listening socket. Known id: new settings, fd
+			      optional */
 	MSG_LISTENER_REMOVE = 24, /* id: accept what is queued, close */
-	MSG_LEND = 25,          /* id, fd: accept on a sibling's socket as well */
-	MSG_LEND_END = 26,      /* id, fd none: stop that */
-	MSG_SESSIONS = 27,      /* tenant name or empty; fd: stream to write JSON lines to. ACK when done */
-	MSG_KILL = 28,          /* serial = session number. ACK, or NAK when there is none */
-	MSG_DRAIN_SERVICE = 29, /* buf_str tenant, buf_str service or backend address: end its sessions
-				   within its drain time, take no new ones until the object changes */
-	MSG_LOG_LEVEL = 30,     /* id = enum log_level */
+	MSG_LEND = 25,            /* id, fd: accept on a sibling's socket as well */
+	MSG_LEND_END = 26,        /* id, fd none: stop that */
+	MSG_SESSIONS =
+		27,    /* tenant name or empty; fd: stream to write JSON lines to. ACK when done */
+	MSG_KILL = 28, /* serial = session number. ACK, or NAK when there is none */
+	MSG_DRAIN_SERVICE =
+		29,         /* buf_str tenant, buf_str service or backend address: end its sessions
+			       within its drain time, take no new ones until the object changes */
+	MSG_LOG_LEVEL = 30, /* id = enum log_level */
 
 	/* worker to control */
 	MSG_ACK = 48, /* id, serial of what it answers; data: type u16 */
@@ -65,7 +68,7 @@ struct listener_msg {
 	struct endpoint local;
 	enum protocol protocol; /* tcp or tls */
 	struct timeouts timeouts;
-	uint32_t slot; /* counters */
+	uint32_t slot;                              /* counters */
 	struct str default_tenant, default_service; /* empty: none */
 };
 
@@ -75,7 +78,7 @@ int listener_msg_unpack(struct cursor in, struct listener_msg *ret_listener) CHE
 
 /* Why a session ended; the word in the access log. */
 enum close_reason {
-	CLOSE_DONE,             /* both sides closed */
+	CLOSE_DONE, /* both sides closed */
 	CLOSE_CLIENT_RESET,
 	CLOSE_BACKEND_RESET,
 	CLOSE_IDLE,
@@ -83,23 +86,23 @@ enum close_reason {
 	CLOSE_HELLO_TIMEOUT,
 	CLOSE_HELLO_MALFORMED,
 	CLOSE_HELLO_TOO_LARGE,
-	CLOSE_CLIENT_GONE,      /* closed before it was routed */
+	CLOSE_CLIENT_GONE, /* closed before it was routed */
 	CLOSE_NAME_UNKNOWN,
 	CLOSE_ALPN_UNKNOWN,
-	CLOSE_NO_RULE,          /* no service on this address and port */
+	CLOSE_NO_RULE, /* no service on this address and port */
 	CLOSE_DENIED,
 	CLOSE_SOURCE_LIMIT,
 	CLOSE_SERVICE_LIMIT,
 	CLOSE_TENANT_LIMIT,
-	CLOSE_SOURCE_ADDRESS,   /* the client's address could not be bound */
+	CLOSE_SOURCE_ADDRESS, /* the client's address could not be bound */
 	CLOSE_CONNECT_REFUSED,
 	CLOSE_CONNECT_TIMEOUT,
-	CLOSE_CONNECT_FAILED,   /* unreachable and other errors */
+	CLOSE_CONNECT_FAILED, /* unreachable and other errors */
 	CLOSE_NO_BACKEND,
 	CLOSE_KILLED,
 	CLOSE_DRAINED,
 	CLOSE_WORKER_EXIT,
-	CLOSE_NO_MEMORY,        /* memory or descriptors */
+	CLOSE_NO_MEMORY, /* memory or descriptors */
 	N_CLOSE_REASONS,
 };
 

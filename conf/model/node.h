@@ -48,11 +48,11 @@ struct timeouts {
 	uint32_t connect_tries;
 };
 
-#define TIMEOUT_HELLO_MS 5000
-#define TIMEOUT_CONNECT_MS 5000
-#define TIMEOUT_IDLE_MS 600000
+#define TIMEOUT_HELLO_MS      5000
+#define TIMEOUT_CONNECT_MS    5000
+#define TIMEOUT_IDLE_MS       600000
 #define TIMEOUT_HALF_CLOSE_MS 60000
-#define CONNECT_TRIES 2
+#define CONNECT_TRIES         2
 
 struct pool_range {
 	struct prefix range; /* IPv4 */
@@ -65,7 +65,7 @@ struct listener_conf {
 	uint16_t port;
 	enum protocol protocol;
 	struct timeouts timeouts;
-	const char *default_tenant;  /* "tenant/service" for what no rule matches; NULL: refuse */
+	const char *default_tenant; /* "tenant/service" for what no rule matches; NULL: refuse */
 	const char *default_service;
 };
 
@@ -86,7 +86,7 @@ struct access_log_conf {
 
 /* What one source (an IPv4 address, an IPv6 /64) may do. */
 struct source_limits {
-	uint32_t connections;    /* sessions at a time */
+	uint32_t connections; /* sessions at a time */
 	uint32_t new_per_second;
 };
 
@@ -144,7 +144,7 @@ struct node_conf {
 	struct bgp_neighbor {
 		struct addr address;
 		uint32_t as;
-	} *bgp_neighbors;
+	} * bgp_neighbors;
 	size_t n_bgp_neighbors;
 	uint32_t bgp_as; /* 0: no BGP */
 	struct {

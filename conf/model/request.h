@@ -26,17 +26,17 @@
  * sessions: id ("worker.number"), tenant, service, name, client, local, backend, state, age_ms,
  *           idle_ms, bytes_in, bytes_out
  */
-#define REQUEST_MAX 4096 /* bytes, length included */
+#define REQUEST_MAX      4096 /* bytes, length included */
 #define REQUEST_ARGS_MAX 4
-#define REQUEST_VERSION 1
+#define REQUEST_VERSION  1
 
 enum verb {
 	VERB_STATUS = 1,   /* -> one object */
 	VERB_SERVICES = 2, /* -> one object a service: tenant, service, backends, counters */
 	VERB_SESSIONS = 3, /* [tenant] -> one object a session, written by the workers */
 	VERB_RELOAD = 4,
-	VERB_DRAIN = 5,    /* "tenant/service" or a backend address */
-	VERB_KILL = 6,     /* session, as sessions shows it: "worker.number" */
+	VERB_DRAIN = 5,     /* "tenant/service" or a backend address */
+	VERB_KILL = 6,      /* session, as sessions shows it: "worker.number" */
 	VERB_LOG_LEVEL = 7, /* err, warn, info, debug */
 };
 
@@ -52,6 +52,7 @@ void request_pack(const struct request *req, struct buf *out);
  * Reads one request from the first len bytes of data. Returns 1 with ret_req borrowing from data,
  * 0 when more bytes are needed, -EPROTO (err says what) when it can never be one.
  */
-int request_unpack(const uint8_t *data, size_t len, struct request *ret_req, struct err *err) CHECKED;
+int request_unpack(const uint8_t *data, size_t len, struct request *ret_req,
+		   struct err *err) CHECKED;
 
 #endif

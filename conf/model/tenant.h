@@ -13,8 +13,8 @@
 
 /* A tenant object of the registry. Everything lies in one arena, freed whole. */
 
-#define NAME_MAX_BYTES 255      /* a DNS name, without the last dot */
-#define TENANT_NAME_MAX 63      /* tenant, service and tunnel names: [a-z0-9-] */
+#define NAME_MAX_BYTES  255 /* a DNS name, without the last dot */
+#define TENANT_NAME_MAX 63  /* tenant, service and tunnel names: [a-z0-9-] */
 
 /* What one object may hold, in text and on the channel. */
 #define TENANT_ARENA_MAX ((size_t)64 << 20) /* bytes */
@@ -36,13 +36,13 @@ enum tunnel_kind {
 struct tunnel_conf {
 	const char *name;
 	enum tunnel_kind kind;
-	const char *public_key;      /* wireguard */
+	const char *public_key; /* wireguard */
 	bool has_remote;
 	struct addr remote;          /* 6in4 */
 	const char *update_key_hash; /* 6in4 */
 	bool has_via;
-	struct addr via;             /* route */
-	const char *interface;       /* route */
+	struct addr via;       /* route */
+	const char *interface; /* route */
 	struct prefix *prefixes;
 	size_t n_prefixes;
 	bool ipv4;
