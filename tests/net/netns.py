@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Network namespaces of one run: made, entered, removed.
+
+Their names begin with "sg" and the process id, so that runs do not meet and what a killed run
+left behind is found by the next one.
+"""
+
+import contextlib
+import ctypes
+import glob
+import os
+import re
+import signal
+import socket
+import subprocess
+
+CLONE_NEWNET = 0x40000000
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+def run(*argv, **kwargs):
+    """Runs a command to its end and returns its output; a failure raises with what it said."""
+    done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, check=False, **kwargs)
+    if done.returncode != 0:
+        raise RuntimeError(f"{' '.join(argv)}: exit {done.returncode}: {done.stdout}")
+    return done.stdout
+
+
+def _setns(path):
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        if libc.setns(fd, CLONE_NEWNET) != 0:
+            raise OSError(ctypes.get_errno(), f"setns {path}")
+    finally:
+        os.close(fd)
+
+
+def remove_stale():
+    """Removes namespaces of runs whose process is gone."""
+    for path in glob.glob("/run/netns/sg[0-9]*-*"):
+        name = os.path.basename(path)
+        owner = re.match(r"sg(\d+)-", name)
+        if owner and not os.path.exists(f"/proc/{owner.group(1)}"):
+            _delete(name)
+
+
+def _delete(name):
+    pids = subprocess.run(["ip", "netns", "pids", name], capture_output=True, text=True,
+                          check=False).stdout.split()
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(int(pid), signal.SIGKILL)
+    subprocess.run(["ip", "netns", "del", name], capture_output=True, check=False)
+
+
+class Namespace:
+    """One host of the lab."""
+
+    def __init__(self, role):
+        self.role = role
+        self.name = f"sg{os.getpid()}-{role}"
+        run("ip", "netns", "add", self.name)
+        # no duplicate address detection: an address is usable as soon as it is there
+        self.sysctl("net.ipv6.conf.all.accept_dad", 0)
+        self.sysctl("net.ipv6.conf.default.accept_dad", 0)
+        self.ip("link set lo up")
+
+    def delete(self):
+        _delete(self.name)
+
+    def ip(self, words):
+        """ip(8) in this namespace: ns.ip("addr add 192.0.2.1/24 dev eth0")."""
+        return run("ip", "-n", self.name, *words.split())
+
+    def sysctl(self, key, value):
+        self.run("sysctl", "-q", "-w", f"{key}={value}")
+
+    def argv(self, *argv):
+        return ["ip", "netns", "exec", self.name, *argv]
+
+    def run(self, *argv, **kwargs):
+        return run(*self.argv(*argv), **kwargs)
+
+    def popen(self, *argv, **kwargs):
+        """Starts a program here; its pid is that of the program itself."""
+        kwargs.setdefault("stdin", subprocess.DEVNULL)
+        return subprocess.Popen(self.argv(*argv), **kwargs)
+
+    @contextlib.contextmanager
+    def inside(self):
+        """Sockets this thread makes in here belong to this namespace, for good."""
+        home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            _setns(f"/run/netns/{self.name}")
+            yield
+        finally:
+            libc.setns(home, CLONE_NEWNET)
+            os.close(home)
+
+    def socket(self, family, kind=socket.SOCK_STREAM):
+        with self.inside():
+            return socket.socket(family, kind)
+
+    def listen(self, address, port, backlog=1024):
+        """A listening TCP socket on an address of this host."""
+        sock = self.socket(family_of(address))
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((address, port))
+        sock.listen(backlog)
+        return sock
+
+    def connect(self, address, port, source=None, timeout=10, **options):
+        """A connected TCP socket; source: the address to come from."""
+        sock = self.socket(family_of(address))
+        try:
+            sock.settimeout(timeout)
+            for option, value in options.items():
+                sock.setsockopt(socket.SOL_SOCKET, getattr(socket, option), value)
+            if source:
+                sock.bind((source, 0))
+            sock.connect((address, port))
+        except BaseException:
+            sock.close()
+            raise
+        return sock
+
+
+def family_of(address):
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
+def link(a, a_dev, b, b_dev):
+    """A cable between two namespaces."""
+    run("ip", "link", "add", a_dev, "netns", a.name, "type", "veth", "peer", "name", b_dev,
+        "netns", b.name)
+    a.ip(f"link set {a_dev} up")
+    b.ip(f"link set {b_dev} up")

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What must hold once all connections of a test have ended, whatever the test was about."""
+
+import array
+import fcntl
+import os
+import re
+import termios
+import time
+
+from peers import wait_for
+
+RSS_GROWTH_MAX = 48 << 20  # bytes; the sanitizers' quarantine gets more
+SANITIZED = re.compile(r"Sanitizer|runtime error:|Assertion|assert")
+
+
+class Usage:
+    """Descriptors and memory of one process."""
+
+    def __init__(self, pid):
+        self.pid = pid
+        self.kinds = {}
+        self.filled_pipes = 0
+        for name in os.listdir(f"/proc/{pid}/fd"):
+            path = f"/proc/{pid}/fd/{name}"
+            try:
+                kind = os.readlink(path).split(":")[0]
+            except FileNotFoundError:
+                continue
+            self.kinds[kind] = self.kinds.get(kind, 0) + 1
+            if kind == "pipe":
+                self.filled_pipes += pipe_bytes(path) > 0
+        with open(f"/proc/{pid}/statm", encoding="ascii") as statm:
+            self.rss = int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    def without_pipes(self):
+        return {kind: count for kind, count in self.kinds.items() if kind != "pipe"}
+
+
+def pipe_bytes(path):
+    """How much lies in a pipe; 0 for the writing end."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    except OSError:
+        return 0
+    try:
+        waiting = array.array("i", [0])
+        fcntl.ioctl(fd, termios.FIONREAD, waiting)
+        return waiting[0]
+    finally:
+        os.close(fd)
+
+
+def at_start(gateway):
+    """To be taken when the gateway is ready, before the first connection."""
+    return {pid: Usage(pid) for pid in gateway.workers()}
+
+
+def check(gateway, baseline, canary, lines_lost=False):
+    """All of the assertions; canary() makes one exchange over another listener."""
+    canary_in_time(canary)
+    counters_settle(gateway)
+    descriptors_return(gateway, baseline)
+    if not lines_lost:
+        log_is_complete(gateway)
+
+
+def canary_in_time(canary):
+    """Another listener serves within 100 ms; the best of five, as the machine is shared."""
+    best = 1e9
+    for _ in range(5):
+        start = time.monotonic()
+        canary()
+        best = min(best, time.monotonic() - start)
+        if best < 0.1:
+            return
+    raise AssertionError(f"the other listener took {best:.3f} s")
+
+
+def counters_settle(gateway):
+    """Nothing is active, and every accepted session was refused or closed."""
+    wait_for(lambda: gateway.status()["active"] == 0, message="no active session")
+    status = gateway.status()
+    assert status["accepted"] == status["refused"] + status["closed"], status
+    for name, counters in gateway.services().items():
+        assert counters["active"] == 0, (name, counters)
+        assert counters["accepted"] == counters["refused"] + counters["closed"], (name, counters)
+
+
+def descriptors_return(gateway, baseline):
+    """Descriptors as at the start; pipes may be kept for later use, but empty."""
+    for pid in gateway.workers():
+        start = baseline.get(pid)
+        if start is None:
+            continue  # started since
+
+        def settled(pid=pid, start=start):
+            now = Usage(pid)
+            return now.without_pipes() == start.without_pipes() and now.filled_pipes == 0
+        try:
+            wait_for(settled, message=f"descriptors of worker {pid} at the baseline")
+        except AssertionError as error:
+            now = Usage(pid)
+            raise AssertionError(f"{error}: {start.kinds} at start, now {now.kinds}, "
+                                 f"{now.filled_pipes} pipes hold data") from None
+        growth = Usage(pid).rss - start.rss
+        allowed = RSS_GROWTH_MAX * (8 if is_sanitized(pid) else 1)
+        assert growth < allowed, f"worker {pid} grew by {growth >> 20} MiB"
+
+
+def is_sanitized(pid):
+    with open(f"/proc/{pid}/maps", encoding="utf-8") as maps:
+        return "libasan" in maps.read()
+
+
+def log_is_complete(gateway):
+    """One line for each session, with its close reason."""
+    accepted = gateway.status()["accepted"]
+    lines = gateway.wait_log(accepted)
+    assert len(lines) == accepted, f"{len(lines)} lines for {accepted} sessions"
+    for line in lines:
+        assert line["reason"], line
+
+
+def no_report(gateway):
+    """After its end: no sanitizer report, no failed assertion."""
+    found = [line for line in gateway.log().splitlines() if SANITIZED.search(line)]
+    assert not found, "\n".join(found) + "\n" + gateway.log()
