@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Checks of the tree itself, and what the tests with real programs need in a release.
-dist_check_SCRIPTS = tests/check-includes tests/check-includes-test
+dist_check_SCRIPTS = tests/check-command tests/check-includes tests/check-includes-test
 TESTS += $(dist_check_SCRIPTS)
 EXTRA_DIST += tests/tally tests/net packaging/apt-build.txt packaging/apt-test.txt

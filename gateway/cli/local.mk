@@ -1,1 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+noinst_LIBRARIES += libcli.a
+libcli_a_SOURCES = \
+	%D%/act.c \
+	%D%/cli.c %D%/cli.h \
+	%D%/client.c %D%/client.h \
+	%D%/columns.c %D%/columns.h \
+	%D%/internal.h \
+	%D%/list.c %D%/list.h \
+	%D%/status.c \
+	%D%/text.c %D%/text.h \
+	%D%/verbs.c
+libcli_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
+
+bin_PROGRAMS += sixgate
+sixgate_SOURCES = %D%/main.c
+sixgate_LDADD = libcli.a libconf-model.a libbase.a $(JANSSON_LIBS)

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef SIXGATE_GATEWAY_CLI_INTERNAL_H
+#define SIXGATE_GATEWAY_CLI_INTERNAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#include "base/err.h"
+#include "gateway/cli/cli.h"
+
+/* Version of the documents --json prints: grows when a field changes its meaning or goes. */
+#define CLI_SCHEMA "sixgate/1"
+
+enum cli_option_id {
+	CLI_OPTION_HELP,
+	CLI_OPTION_JSON,
+	CLI_OPTION_SOCKET,
+	CLI_OPTION_TENANT,
+	CLI_OPTION_TIMEOUT,
+	N_CLI_OPTIONS,
+};
+
+struct cli_option {
+	const char *name; /* without the dashes */
+	char letter;      /* 0: none */
+	const char *arg;  /* NULL: takes none */
+	const char *summary;
+};
+
+struct cli;
+
+/* A verb; parsing, --help, sixgate(1) and the completion all follow this table. */
+struct cli_verb {
+	const char *name;
+	const char *args; /* as shown in the usage line; "" for none */
+	unsigned int min_args, max_args;
+	unsigned int options; /* bits of enum cli_option_id */
+	const char *summary;  /* one line */
+	const char *text;     /* the paragraph of `sixgate help VERB` */
+	enum cli_exit (*run)(struct cli *cli);
+};
+
+/* One command line, parsed. Everything is borrowed from argv and the environment. */
+struct cli {
+	FILE *out, *err;
+	const struct cli_verb *verb;
+	char **args;
+	size_t n_args;
+	bool json;
+	bool color; /* out is a terminal and NO_COLOR is not set */
+	const char *socket_path;
+	const char *tenant;     /* NULL: all */
+	unsigned int timeout_s; /* of silence */
+};
+
+extern const struct cli_verb cli_verbs[];
+extern const size_t n_cli_verbs;
+extern const struct cli_option cli_options[N_CLI_OPTIONS];
+
+/* NULL when there is none of that name. */
+const struct cli_verb *cli_verb_find(const char *name);
+/* The verb that name was probably meant to be; NULL when nothing is near. */
+const struct cli_verb *cli_verb_nearest(const char *name);
+
+/* "sixgate: text" on cli->err. */
+void cli_complain(const struct cli *cli, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* Says that name is no verb and which one is near. Returns CLI_USAGE. */
+enum cli_exit cli_unknown_verb(const struct cli *cli, const char *name);
+/* The usage line of cli->verb (or of all) behind a complaint. Returns CLI_USAGE. */
+enum cli_exit cli_usage(const struct cli *cli);
+/* What --help prints for verb, or for all with NULL. */
+void cli_help_print(FILE *out, const struct cli_verb *verb);
+
+/* The verbs. */
+enum cli_exit cli_check(struct cli *cli);
+enum cli_exit cli_drain(struct cli *cli);
+enum cli_exit cli_help(struct cli *cli);
+enum cli_exit cli_kill(struct cli *cli);
+enum cli_exit cli_log_level(struct cli *cli);
+enum cli_exit cli_reload(struct cli *cli);
+enum cli_exit cli_services(struct cli *cli);
+enum cli_exit cli_sessions(struct cli *cli);
+enum cli_exit cli_status(struct cli *cli);
+enum cli_exit cli_version(struct cli *cli);
+
+#endif

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The verb table and what is printed straight from it: --help, `sixgate help` and the usage line.
+ * A verb that is not here does not exist; one that is here must be in sixgate(1), which
+ * tests/check-manual compares with `sixgate help --json`.
+ */
+#include "gateway/cli/internal.h"
+
+#include <string.h>
+
+#include "base/json.h"
+#include "base/str.h"
+
+#define BIT(option) (1u << (option))
+#define LOCAL       BIT(CLI_OPTION_HELP)
+#define ASKS        (LOCAL | BIT(CLI_OPTION_SOCKET) | BIT(CLI_OPTION_TIMEOUT))
+#define READS       BIT(CLI_OPTION_JSON)
+
+/* How far a word may be from the verb it was meant to be. */
+#define VERB_TYPO_MAX 2
+
+const struct cli_option cli_options[N_CLI_OPTIONS] = {
+	[CLI_OPTION_HELP] = {"help", 'h', NULL, "show help and exit"},
+	[CLI_OPTION_JSON] = {"json", 'j', NULL,
+			     "print one JSON document, \"schema\":\"" CLI_SCHEMA "\""},
+	[CLI_OPTION_SOCKET] = {"socket", 's', "PATH",
+			       "sixgated's control socket (" SIXGATE_RUNDIR "/control.sock)"},
+	[CLI_OPTION_TENANT] = {"tenant", 't', "TENANT", "only what belongs to TENANT"},
+	[CLI_OPTION_TIMEOUT] = {"timeout", 0, "SECONDS", "give up after SECONDS of silence (10)"},
+};
+
+const struct cli_verb cli_verbs[] = {
+	{"status", "", 0, 0, ASKS | READS, "show how the gateway is, what is wrong first",
+	 "Shows problems first, then workers, tenants and totals, on one screen.\n", cli_status},
+	{"services", "", 0, 0, ASKS | READS, "list services with their backends and counters",
+	 "One line a service: tenant, sessions, bytes, and how its backends do.\n", cli_services},
+	{"sessions", "", 0, 0, ASKS | READS | BIT(CLI_OPTION_TENANT), "list the running sessions",
+	 "One line a session. Names come from clients: what is not printable ASCII is shown as \\xNN.\n",
+	 cli_sessions},
+	{"reload", "", 0, 0, ASKS, "read the node config again",
+	 "Reads the node config and the registry again. What stays keeps its sessions; an error in\n"
+	 "the file changes nothing.\n",
+	 cli_reload},
+	{"drain", "SERVICE|BACKEND", 1, 1, ASKS, "end a service's or backend's sessions gently",
+	 "Takes no new sessions for TENANT/SERVICE or the backend's address and ends the running ones\n"
+	 "within the service's drain time. Holds until the tenant's object changes.\n",
+	 cli_drain},
+	{"kill", "SESSION", 1, 1, ASKS, "end one session now",
+	 "SESSION is the id that `sixgate sessions` shows.\n", cli_kill},
+	{"log-level", "LEVEL", 1, 1, ASKS, "set how much sixgated and its workers log",
+	 "LEVEL is err, warn, info or debug. Holds until sixgated is started again.\n",
+	 cli_log_level},
+	{"version", "", 0, 0, LOCAL | READS, "print the version of this command", "", cli_version},
+	{"help", "[VERB]", 0, 1, LOCAL | READS, "explain a verb, or list them all", "", cli_help},
+};
+const size_t n_cli_verbs = sizeof(cli_verbs) / sizeof(cli_verbs[0]);
+
+static const struct {
+	enum cli_exit code;
+	const char *text;
+} exit_codes[] = {
+	{CLI_OK, "done"},
+	{CLI_REFUSED, "refused by sixgated, or what was checked is wrong"},
+	{CLI_USAGE, "the command line is wrong"},
+	{CLI_UNREACHABLE, "sixgated cannot be reached"},
+	{CLI_CUT, "the answer was cut short"},
+};
+#define N_EXIT_CODES (sizeof(exit_codes) / sizeof(exit_codes[0]))
+
+const struct cli_verb *cli_verb_find(const char *name)
+{
+	for (size_t i = 0; i < n_cli_verbs; i++) {
+		if (strcmp(cli_verbs[i].name, name) == 0) {
+			return &cli_verbs[i];
+		}
+	}
+	return NULL;
+}
+
+const struct cli_verb *cli_verb_nearest(const char *name)
+{
+	const struct cli_verb *nearest = NULL;
+	unsigned int best = VERB_TYPO_MAX + 1;
+
+	for (size_t i = 0; i < n_cli_verbs; i++) {
+		unsigned int distance = str_distance(name, cli_verbs[i].name);
+
+		if (distance < best) {
+			best = distance;
+			nearest = &cli_verbs[i];
+		}
+	}
+	return nearest;
+}
+
+static void usage_line(FILE *out, const struct cli_verb *verb)
+{
+	if (!verb) {
+		fprintf(out, "usage: sixgate VERB [OPTION...] [ARGUMENT...]\n");
+		return;
+	}
+	fprintf(out, "usage: sixgate %s", verb->name);
+	for (size_t i = 0; i < N_CLI_OPTIONS; i++) {
+		const struct cli_option *option = &cli_options[i];
+
+		if (i != CLI_OPTION_HELP && (verb->options & BIT(i))) {
+			fprintf(out, " [--%s%s%s]", option->name, option->arg ? " " : "",
+				option->arg ? option->arg : "");
+		}
+	}
+	fprintf(out, "%s%s\n", verb->args[0] ? " " : "", verb->args);
+}
+
+enum cli_exit cli_usage(const struct cli *cli)
+{
+	usage_line(cli->err, cli->verb);
+	fprintf(cli->err, "Try 'sixgate help%s%s'.\n", cli->verb ? " " : "",
+		cli->verb ? cli->verb->name : "");
+	return CLI_USAGE;
+}
+
+static void print_options(FILE *out, unsigned int options)
+{
+	fprintf(out, "\nOptions:\n");
+	for (size_t i = 0; i < N_CLI_OPTIONS; i++) {
+		const struct cli_option *option = &cli_options[i];
+		char left[40], letter[8] = "    ";
+
+		if (!(options & BIT(i))) {
+			continue;
+		}
+		if (option->letter) {
+			snprintf(letter, sizeof(letter), "-%c, ", option->letter);
+		}
+		snprintf(left, sizeof(left), "%s--%s %s", letter, option->name,
+			 option->arg ? option->arg : "");
+		fprintf(out, "  %-22s %s\n", left, option->summary);
+	}
+}
+
+void cli_help_print(FILE *out, const struct cli_verb *verb)
+{
+	usage_line(out, verb);
+	if (verb) {
+		fprintf(out, "\n%c%s.\n", verb->summary[0] - 'a' + 'A', verb->summary + 1);
+		fprintf(out, "%s", verb->text);
+		print_options(out, verb->options);
+	} else {
+		fprintf(out, "\nVerbs:\n");
+		for (size_t i = 0; i < n_cli_verbs; i++) {
+			char left[40];
+
+			snprintf(left, sizeof(left), "%s %s", cli_verbs[i].name, cli_verbs[i].args);
+			fprintf(out, "  %-22s %s\n", left, cli_verbs[i].summary);
+		}
+		print_options(out, BIT(N_CLI_OPTIONS) - 1);
+	}
+	fprintf(out, "\nExit status:\n");
+	for (size_t i = 0; i < N_EXIT_CODES; i++) {
+		fprintf(out, "  %d  %s\n", exit_codes[i].code, exit_codes[i].text);
+	}
+}
+
+static void verb_document(struct json *j, const struct cli_verb *verb)
+{
+	json_open(j, NULL, '{');
+	json_text(j, "name", verb->name);
+	json_text(j, "arguments", verb->args);
+	json_text(j, "summary", verb->summary);
+	json_open(j, "options", '[');
+	for (size_t i = 0; i < N_CLI_OPTIONS; i++) {
+		if (verb->options & BIT(i)) {
+			json_text(j, NULL, cli_options[i].name);
+		}
+	}
+	json_close(j, ']');
+	json_close(j, '}');
+}
+
+/* The whole table, for completion and the test of the manual page. */
+static enum cli_exit help_document(struct cli *cli, const struct cli_verb *only)
+{
+	enum cli_exit code = CLI_CUT;
+	struct buf doc;
+	struct json j;
+
+	buf_init(&doc, 1 << 16);
+	j = json_to(&doc);
+	json_open(&j, NULL, '{');
+	json_text(&j, "schema", CLI_SCHEMA);
+	json_open(&j, "verbs", '[');
+	for (size_t i = 0; i < n_cli_verbs; i++) {
+		if (!only || only == &cli_verbs[i]) {
+			verb_document(&j, &cli_verbs[i]);
+		}
+	}
+	json_close(&j, ']');
+	json_open(&j, "exit_codes", '[');
+	for (size_t i = 0; i < N_EXIT_CODES; i++) {
+		json_open(&j, NULL, '{');
+		json_u64(&j, "code", exit_codes[i].code);
+		json_text(&j, "text", exit_codes[i].text);
+		json_close(&j, '}');
+	}
+	json_close(&j, ']');
+	json_close(&j, '}');
+	json_end_line(&j);
+	if (!doc.bad) {
+		fwrite(doc.data, 1, doc.len, cli->out);
+		code = CLI_OK;
+	}
+	buf_fini(&doc);
+	return code;
+}
+
+enum cli_exit cli_help(struct cli *cli)
+{
+	const struct cli_verb *verb = NULL;
+
+	if (cli->n_args > 0) {
+		verb = cli_verb_find(cli->args[0]);
+		if (!verb) {
+			return cli_unknown_verb(cli, cli->args[0]);
+		}
+	}
+	if (cli->json) {
+		return help_document(cli, verb);
+	}
+	cli_help_print(cli->out, verb);
+	return CLI_OK;
+}
+
+enum cli_exit cli_version(struct cli *cli)
+{
+	fprintf(cli->out,
+		cli->json ? "{\"schema\":\"" CLI_SCHEMA "\",\"version\":\"%s\"}\n" : "sixgate %s\n",
+		PACKAGE_VERSION);
+	return CLI_OK;
+}
