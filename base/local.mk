@@ -5,6 +5,7 @@ libbase_a_SOURCES = \
 	base/addr.c base/addr.h \
 	base/arena.c base/arena.h \
 	base/channel.c base/channel.h \
+	base/container.h \
 	base/counters.c base/counters.h \
 	base/cursor.c base/cursor.h \
 	base/err.c base/err.h \
