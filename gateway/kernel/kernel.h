@@ -71,7 +71,8 @@ int kernel_set_tenant(struct kernel *k, const char *name, const struct prefix *p
 int kernel_remove_tenant(struct kernel *k, const char *name, struct err *err) CHECKED;
 
 /* Reads the counters; all zero while the table is not in. */
-int kernel_counters(struct kernel *k, struct kernel_counters *ret_counters, struct err *err) CHECKED;
+int kernel_counters(struct kernel *k, struct kernel_counters *ret_counters,
+		    struct err *err) CHECKED;
 
 /*
  * Takes away the route, then the table, also those of an earlier run. Nothing there is success.

@@ -1,0 +1,465 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Keeps what control wants to be in the kernel, and puts it there in the order that never leaves
+ * client_prefix open: the table before the route, the route gone before the table. No I/O of its
+ * own: all goes through struct kernel_ops.
+ */
+#include "gateway/kernel/kernel.h"
+
+#include <errno.h>
+#include <linux/netfilter/nf_tables.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/kernel/internal.h"
+
+struct ktenant {
+	struct table_node node;  /* kernel.tenants */
+	char *name;              /* owned */
+	struct prefix *prefixes; /* owned */
+	size_t n_prefixes;
+};
+
+struct kernel {
+	struct kernel_ops ops;
+	struct netlink *netlink; /* owned; NULL with the tests' ops */
+	struct hash_key key;
+	struct table tenants; /* of struct ktenant, owned */
+	struct elements elements;
+	struct guard guard; /* what the table was made from */
+	bool applied;       /* guard is in force */
+};
+
+int kernel_new(const struct kernel_ops *ops, struct kernel **ret_kernel, struct err *err)
+{
+	struct kernel *k = calloc(1, sizeof(*k));
+	int rc;
+
+	if (!k) {
+		return err_set(err, -ENOMEM, "kernel: out of memory");
+	}
+	if (ops) {
+		k->ops = *ops;
+	} else {
+		rc = netlink_new(&k->netlink, err);
+		if (rc < 0) {
+			free(k);
+			return rc;
+		}
+		k->ops = netlink_ops(k->netlink);
+	}
+	hash_key_init(&k->key);
+	table_init(&k->tenants);
+	elements_init(&k->elements);
+	*ret_kernel = k;
+	return 0;
+}
+
+static void tenant_free(struct ktenant *t)
+{
+	if (t) {
+		free(t->name);
+		free(t->prefixes);
+		free(t);
+	}
+}
+
+static void guard_fini(struct guard *guard)
+{
+	free(guard->resolvers);
+	guard->resolvers = NULL;
+}
+
+void kernel_free(struct kernel *k)
+{
+	struct table_iter it = {0};
+	struct table_node *node;
+
+	if (!k) {
+		return;
+	}
+	while ((node = table_next(&k->tenants, &it))) {
+		table_remove(&k->tenants, node);
+		tenant_free((struct ktenant *)node);
+	}
+	table_fini(&k->tenants);
+	elements_fini(&k->elements);
+	guard_fini(&k->guard);
+	netlink_free(k->netlink);
+	free(k);
+}
+
+bool kernel_applied(const struct kernel *k)
+{
+	return k->applied;
+}
+
+static int guard_init(struct guard *guard, const struct node_conf *node,
+		      const struct kernel_uids *uids, struct err *err)
+{
+	*guard = (struct guard){.uids = *uids,
+				.has_prefix = node->has_client_prefix,
+				.client_prefix = node->client_prefix,
+				.n_resolvers = node->n_resolvers};
+	if (guard->has_prefix &&
+	    (guard->client_prefix.len != 96 || prefix_is_v4(&guard->client_prefix))) {
+		return err_set(err, -EINVAL, "client_prefix is not an IPv6 /96");
+	}
+	if (uids->proxy == 0 || uids->proxy == uids->agent) {
+		return err_set(
+			err, -EINVAL,
+			"the workers' uids %u and %u: each needs one of its own, and not root's",
+			uids->proxy, uids->agent);
+	}
+	if (guard->n_resolvers > 0) {
+		guard->resolvers = calloc(guard->n_resolvers, sizeof(*guard->resolvers));
+		if (!guard->resolvers) {
+			return err_set(err, -ENOMEM, "kernel: out of memory");
+		}
+		memcpy(guard->resolvers, node->resolvers,
+		       guard->n_resolvers * sizeof(*guard->resolvers));
+	}
+	return 0;
+}
+
+static bool guard_has_route(const struct guard *guard, const struct prefix *p)
+{
+	return guard->has_prefix && guard->client_prefix.len == p->len &&
+	       addr_eq(&guard->client_prefix.addr, &p->addr);
+}
+
+/* One transaction: the whole table, as guard and all elements want it. */
+static int install_table(struct kernel *k, const struct guard *guard, struct err *err)
+{
+	struct kernel_counters start = {0};
+	struct table_iter it = {0};
+	struct table_node *node;
+	struct batch b;
+	int rc;
+
+	if (table_counters(&k->ops, &start, NULL) < 0) {
+		memset(&start, 0, sizeof(start)); /* the batch will say why, if that matters */
+	}
+	rc = batch_init(&b);
+	if (rc == 0) {
+		rc = table_put(&b, guard, &k->elements, &start);
+	}
+	rc = rc < 0 ? err_set(err, rc, "nftables: out of memory") : batch_commit(&b, &k->ops, err);
+	batch_fini(&b);
+	if (rc < 0) {
+		return rc == -ENOENT ? -EOPNOTSUPP : rc; /* what a rule needs is not there */
+	}
+	while ((node = table_next(&k->elements.table, &it))) {
+		struct element_node *en = (struct element_node *)node;
+
+		en->state = en->refs > 0 ? ELEMENT_PRESENT : ELEMENT_ABSENT;
+	}
+	return 0;
+}
+
+/* Removes our routes that guard does not want (all of them without a guard). */
+static int remove_routes(struct kernel *k, const struct route_set *routes,
+			 const struct guard *guard, struct err *err)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < routes->n; i++) {
+		int one;
+
+		if (guard && guard_has_route(guard, &routes->prefix[i])) {
+			continue;
+		}
+		one = route_delete(&k->ops, &routes->prefix[i], rc == 0 ? err : NULL);
+		if (rc == 0) {
+			rc = one;
+		}
+	}
+	return rc;
+}
+
+static bool routes_have(const struct route_set *routes, const struct guard *guard)
+{
+	for (size_t i = 0; i < routes->n; i++) {
+		if (guard_has_route(guard, &routes->prefix[i])) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/*
+ * After a failed change: what this run had in force comes back. Where that fails too, or when
+ * nothing was in force, no route stays: an unknown table may not guard it.
+ */
+static void restore(struct kernel *k, bool table_replaced)
+{
+	struct route_set routes = {0};
+
+	if (k->applied && table_replaced && install_table(k, &k->guard, NULL) < 0) {
+		k->applied = false;
+	}
+	if (route_list(&k->ops, &routes, NULL) < 0) {
+		return; /* netlink itself fails; the first error is the one to tell */
+	}
+	if (k->applied && k->guard.has_prefix && !routes_have(&routes, &k->guard) &&
+	    route_add(&k->ops, &k->guard.client_prefix, NULL) < 0) {
+		k->applied = false;
+	}
+	(void)remove_routes(k, &routes, k->applied ? &k->guard : NULL, NULL); /* best effort */
+}
+
+int kernel_apply_node(struct kernel *k, const struct node_conf *node,
+		      const struct kernel_uids *uids, struct err *err)
+{
+	struct route_set routes = {0};
+	struct guard next;
+	bool table_replaced = false;
+	int rc = guard_init(&next, node, uids, err);
+
+	if (rc < 0) {
+		return rc;
+	}
+	rc = route_list(&k->ops, &routes, err);
+	if (rc < 0) {
+		goto out;
+	}
+	rc = remove_routes(k, &routes, &next, err);
+	if (rc < 0) {
+		goto out;
+	}
+	rc = install_table(k, &next, err);
+	if (rc < 0) {
+		goto out;
+	}
+	table_replaced = true;
+	if (next.has_prefix && !routes_have(&routes, &next)) {
+		rc = route_add(&k->ops, &next.client_prefix, err);
+	}
+out:
+	if (rc < 0) {
+		restore(k, table_replaced);
+		guard_fini(&next);
+		return rc;
+	}
+	guard_fini(&k->guard);
+	k->guard = next;
+	k->applied = true;
+	return 0;
+}
+
+static bool tenant_eq(const struct table_node *node, const void *key)
+{
+	return strcmp(((const struct ktenant *)node)->name, key) == 0;
+}
+
+static struct ktenant *tenant_find(const struct kernel *k, const char *name, uint64_t *ret_hash)
+{
+	*ret_hash = hash_bytes(&k->key, name, strlen(name));
+	return (struct ktenant *)table_find(&k->tenants, *ret_hash, tenant_eq, name);
+}
+
+static void change_add(struct element_node *en, void *arg)
+{
+	if (en->refs > 0 && en->state == ELEMENT_ABSENT) {
+		en->state = ELEMENT_ADDING; /* once, also when two prefixes share it */
+		element_change_add(arg, &en->element);
+	}
+}
+
+static void change_delete(struct element_node *en, void *arg)
+{
+	if (en->refs == 0 && en->state == ELEMENT_PRESENT) {
+		en->state = ELEMENT_REMOVING;
+		element_change_add(arg, &en->element);
+	}
+}
+
+static void change_settle(struct element_node *en, void *arg)
+{
+	bool done = *(const bool *)arg;
+
+	if (en->state == ELEMENT_ADDING) {
+		en->state = done ? ELEMENT_PRESENT : ELEMENT_ABSENT;
+	} else if (en->state == ELEMENT_REMOVING) {
+		en->state = done ? ELEMENT_ABSENT : ELEMENT_PRESENT;
+	}
+}
+
+/* The prefixes a tenant had and has now, both referred to already as they shall be. */
+struct tenant_change {
+	const struct prefix *old, *new;
+	size_t n_old, n_new;
+};
+
+static int put_change(struct kernel *k, const struct tenant_change *tc, struct batch *b)
+{
+	struct element_change change;
+	int rc = element_change_init(&change, b, NFT_MSG_DELSETELEM);
+
+	if (rc < 0) {
+		return rc;
+	}
+	elements_each(&k->elements, tc->old, tc->n_old, change_delete, &change);
+	rc = element_change_finish(&change);
+	if (rc < 0) {
+		return rc;
+	}
+	rc = element_change_init(&change, b, NFT_MSG_NEWSETELEM);
+	if (rc < 0) {
+		return rc;
+	}
+	elements_each(&k->elements, tc->new, tc->n_new, change_add, &change);
+	return element_change_finish(&change);
+}
+
+/*
+ * Sends what differs. When the table or an element is not there, somebody flushed the rules under
+ * us: then the whole table goes in again.
+ */
+static int send_change(struct kernel *k, const struct tenant_change *tc, struct err *err)
+{
+	struct batch b;
+	bool done;
+	int rc = batch_init(&b);
+
+	if (rc == 0) {
+		batch_what(&b, "the tenants' elements");
+		rc = put_change(k, tc, &b);
+	}
+	rc = rc < 0 ? err_set(err, rc, "nftables: out of memory") : batch_commit(&b, &k->ops, err);
+	batch_fini(&b);
+	if (rc == -ENOENT) {
+		rc = install_table(k, &k->guard, err);
+	}
+	done = rc == 0;
+	elements_each(&k->elements, tc->old, tc->n_old, change_settle, &done);
+	elements_each(&k->elements, tc->new, tc->n_new, change_settle, &done);
+	return rc;
+}
+
+/* Makes the elements those of tc; on failure they are as they were. */
+static int change_prefixes(struct kernel *k, const struct tenant_change *tc, struct err *err)
+{
+	int rc = elements_ref(&k->elements, tc->new, tc->n_new);
+
+	if (rc < 0) {
+		return err_set(err, rc, "kernel: out of memory");
+	}
+	elements_unref(&k->elements, tc->old, tc->n_old);
+	if (k->applied) {
+		rc = send_change(k, tc, err);
+	}
+	if (rc < 0) {
+		/* The nodes are still there, so this needs no memory and cannot fail. */
+		(void)!elements_ref(&k->elements, tc->old, tc->n_old);
+		elements_unref(&k->elements, tc->new, tc->n_new);
+	}
+	elements_sweep(&k->elements, tc->old, tc->n_old);
+	elements_sweep(&k->elements, tc->new, tc->n_new);
+	return rc;
+}
+
+static struct ktenant *tenant_new(struct kernel *k, const char *name, uint64_t hash)
+{
+	struct ktenant *t = calloc(1, sizeof(*t));
+
+	if (t) {
+		t->name = strdup(name);
+	}
+	if (!t || !t->name || table_insert(&k->tenants, &t->node, hash) < 0) {
+		tenant_free(t);
+		return NULL;
+	}
+	return t;
+}
+
+int kernel_set_tenant(struct kernel *k, const char *name, const struct prefix *prefixes,
+		      size_t n_prefixes, struct err *err)
+{
+	struct tenant_change tc = {.new = prefixes, .n_new = n_prefixes};
+	struct prefix *copy = NULL;
+	uint64_t hash;
+	struct ktenant *t = tenant_find(k, name, &hash);
+	int rc = elements_count(prefixes, n_prefixes, err);
+
+	if (rc < 0) {
+		(void)err_prefix(err, "tenant %s: ", name); /* its code is rc */
+		return rc;
+	}
+	copy = calloc(n_prefixes + 1, sizeof(*copy)); /* never of size 0 */
+	if (!t) {
+		t = copy ? tenant_new(k, name, hash) : NULL;
+	}
+	if (!copy || !t) {
+		free(copy);
+		return err_set(err, -ENOMEM, "kernel: out of memory");
+	}
+	if (n_prefixes > 0) {
+		memcpy(copy, prefixes, n_prefixes * sizeof(*copy));
+	}
+	tc.old = t->prefixes;
+	tc.n_old = t->n_prefixes;
+	rc = change_prefixes(k, &tc, err);
+	if (rc < 0) {
+		free(copy);
+		return rc;
+	}
+	free(t->prefixes);
+	t->prefixes = copy;
+	t->n_prefixes = n_prefixes;
+	return 0;
+}
+
+int kernel_remove_tenant(struct kernel *k, const char *name, struct err *err)
+{
+	uint64_t hash;
+	struct ktenant *t = tenant_find(k, name, &hash);
+	struct tenant_change tc = {0};
+	int rc;
+
+	if (!t) {
+		return 0;
+	}
+	tc.old = t->prefixes;
+	tc.n_old = t->n_prefixes;
+	rc = change_prefixes(k, &tc, err);
+	if (rc < 0) {
+		return rc;
+	}
+	table_remove(&k->tenants, &t->node);
+	tenant_free(t);
+	return 0;
+}
+
+int kernel_counters(struct kernel *k, struct kernel_counters *ret_counters, struct err *err)
+{
+	return table_counters(&k->ops, ret_counters, err);
+}
+
+static void element_forget(struct kernel *k)
+{
+	struct table_iter it = {0};
+	struct table_node *node;
+
+	while ((node = table_next(&k->elements.table, &it))) {
+		((struct element_node *)node)->state = ELEMENT_ABSENT;
+	}
+}
+
+int kernel_down(struct kernel *k, struct err *err)
+{
+	struct route_set routes = {0};
+	int rc = route_list(&k->ops, &routes, err);
+
+	if (rc == 0) {
+		rc = remove_routes(k, &routes, NULL, err);
+	}
+	if (rc == 0) {
+		rc = table_delete(&k->ops, err);
+	}
+	if (rc == 0) {
+		k->applied = false;
+		element_forget(k);
+	}
+	return rc;
+}

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The kernel's side of struct kernel_ops: two netlink sockets. The kernel works on a request
+ * inside sendmsg(2) and queues all answers, so a request is sent, then read until nothing is
+ * left, and never waits.
+ */
+#include "gateway/kernel/internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/netlink.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define RECEIVE_MAX    65536     /* bytes; the kernel's dump parts have at most half of it */
+#define RECEIVE_BUFFER (1 << 20) /* bytes; refusals of a batch's messages that may queue up */
+
+struct netlink {
+	int fd[2];       /* by enum kernel_bus; opened at first use, -1 before */
+	uint8_t *answer; /* owned, RECEIVE_MAX bytes */
+};
+
+int netlink_new(struct netlink **ret_netlink, struct err *err)
+{
+	struct netlink *nl = calloc(1, sizeof(*nl));
+
+	if (nl) {
+		nl->fd[BUS_NETFILTER] = -1;
+		nl->fd[BUS_ROUTE] = -1;
+		nl->answer = malloc(RECEIVE_MAX);
+	}
+	if (!nl || !nl->answer) {
+		free(nl);
+		return err_set(err, -ENOMEM, "netlink: out of memory");
+	}
+	*ret_netlink = nl;
+	return 0;
+}
+
+void netlink_free(struct netlink *nl)
+{
+	if (!nl) {
+		return;
+	}
+	for (int i = 0; i < 2; i++) {
+		if (nl->fd[i] >= 0) {
+			close(nl->fd[i]);
+		}
+	}
+	free(nl->answer);
+	free(nl);
+}
+
+static int netlink_open(enum kernel_bus bus)
+{
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK,
+			bus == BUS_ROUTE ? NETLINK_ROUTE : NETLINK_NETFILTER);
+	int on = 1, size = RECEIVE_BUFFER;
+
+	if (fd < 0) {
+		return -errno;
+	}
+	/* Better messages and shorter answers; an old kernel without them still works. */
+	(void)setsockopt(fd, SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof(on));
+	(void)setsockopt(fd, SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof(on));
+	(void)setsockopt(fd, SOL_NETLINK, NETLINK_GET_STRICT_CHK, &on, sizeof(on));
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size));
+	return fd;
+}
+
+/* The kernel takes a batch only in one piece, so the send buffer has to hold all of it. */
+static int netlink_send(int fd, const struct kernel_request *req)
+{
+	struct sockaddr_nl to = {.nl_family = AF_NETLINK};
+	struct iovec iov = {.iov_base = (void *)req->data, .iov_len = req->len};
+	struct msghdr msg = {.msg_name = &to,
+			     .msg_namelen = sizeof(to),
+			     .msg_iov = &iov,
+			     .msg_iovlen = 1};
+	int size = (int)req->len + 4096;
+
+	if (req->len > RECEIVE_MAX) {
+		/* Without the privilege the kernel says EPERM to the batch, which is the better
+		 * text. */
+		(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size));
+	}
+	return sendmsg(fd, &msg, 0) < 0 ? -errno : 0;
+}
+
+static void fault_text(const struct nlmsghdr *nlh, const struct nlmsgerr *e,
+		       struct kernel_fault *fault)
+{
+	size_t skip = sizeof(*e);
+	const struct nlattr *attr;
+
+	if (!(nlh->nlmsg_flags & NLM_F_ACK_TLVS)) {
+		return;
+	}
+	if (!(nlh->nlmsg_flags & NLM_F_CAPPED)) {
+		skip += mnl_nlmsg_get_payload_len(&e->msg);
+	}
+	if (mnl_nlmsg_get_payload_len(nlh) <= skip) {
+		return;
+	}
+	mnl_attr_for_each(attr, nlh, skip)
+	{
+		if (mnl_attr_get_type(attr) == NLMSGERR_ATTR_MSG &&
+		    mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) >= 0) {
+			snprintf(fault->text, sizeof(fault->text), "%s", mnl_attr_get_str(attr));
+		}
+	}
+}
+
+struct answers {
+	const struct kernel_request *req;
+	struct kernel_fault *fault;
+	uint32_t first_seq, last_seq;
+	bool acked;
+	int rc;
+};
+
+static void answer_message(struct answers *a, const struct nlmsghdr *nlh)
+{
+	int rc = 0;
+
+	if (nlh->nlmsg_seq < a->first_seq || nlh->nlmsg_seq > a->last_seq) {
+		return; /* of a request that was given up */
+	}
+	if (nlh->nlmsg_flags & NLM_F_DUMP_INTR) {
+		rc = -EINTR;
+	}
+	if (nlh->nlmsg_type == NLMSG_ERROR) {
+		const struct nlmsgerr *e = mnl_nlmsg_get_payload(nlh);
+
+		if (mnl_nlmsg_get_payload_len(nlh) < sizeof(*e)) {
+			return;
+		}
+		a->acked = true;
+		if (a->rc == 0 && e->error != 0) {
+			a->fault->seq = nlh->nlmsg_seq;
+			fault_text(nlh, e, a->fault);
+		}
+		rc = e->error;
+	} else if (nlh->nlmsg_type == NLMSG_DONE) {
+		a->acked = true;
+	} else if (rc == 0 && a->req->reply) {
+		a->acked = true;
+		rc = a->req->reply(nlh, a->req->arg);
+	}
+	if (a->rc == 0) {
+		a->rc = rc;
+	}
+}
+
+static int netlink_receive(int fd, uint8_t *answer, struct answers *a)
+{
+	for (;;) {
+		ssize_t got = recv(fd, answer, RECEIVE_MAX, MSG_TRUNC);
+		int left = (int)got;
+		const struct nlmsghdr *nlh = (const struct nlmsghdr *)answer;
+
+		if (got < 0 && errno == EINTR) {
+			continue;
+		}
+		if (got < 0 && errno == EAGAIN) {
+			break;
+		}
+		if (got < 0 && errno != ENOBUFS) {
+			return -errno;
+		}
+		if (got < 0 || got > RECEIVE_MAX) {
+			/* Answers are lost; the rest is read, so that the next request meets none. */
+			a->rc = a->rc < 0 ? a->rc : -ENOBUFS;
+			continue;
+		}
+		for (; mnl_nlmsg_ok(nlh, left); nlh = mnl_nlmsg_next(nlh, &left)) {
+			answer_message(a, nlh);
+		}
+	}
+	if (a->rc == 0 && !a->acked) {
+		return -EPROTO;
+	}
+	return a->rc;
+}
+
+static int netlink_transact(void *ctx, const struct kernel_request *req, struct kernel_fault *fault)
+{
+	struct netlink *nl = ctx;
+	struct answers a = {.req = req, .fault = fault};
+	const struct nlmsghdr *nlh = req->data;
+	int left = (int)req->len, rc;
+
+	memset(fault, 0, sizeof(*fault));
+	if (nl->fd[req->bus] < 0) {
+		rc = netlink_open(req->bus);
+		if (rc < 0) {
+			return rc;
+		}
+		nl->fd[req->bus] = rc;
+	}
+	a.first_seq = nlh->nlmsg_seq;
+	for (; mnl_nlmsg_ok(nlh, left); nlh = mnl_nlmsg_next(nlh, &left)) {
+		a.last_seq = nlh->nlmsg_seq;
+	}
+	rc = netlink_send(nl->fd[req->bus], req);
+	if (rc < 0) {
+		return rc;
+	}
+	return netlink_receive(nl->fd[req->bus], nl->answer, &a);
+}
+
+struct kernel_ops netlink_ops(struct netlink *nl)
+{
+	return (struct kernel_ops){.ctx = nl, .transact = netlink_transact};
+}

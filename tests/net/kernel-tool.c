@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Drives gateway/kernel for the tests in network namespaces: one command a line on stdin, one
+ * answer a line on stdout ("ok ..." or "err CODE text"). Never installed.
+ *
+ *   apply CLIENT_PREFIX|- PROXY_UID AGENT_UID [RESOLVER...]
+ *   set TENANT [PREFIX...]
+ *   remove TENANT
+ *   counters
+ *   down
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/kernel/kernel.h"
+
+#define WORDS_MAX 1024
+
+struct words {
+	char *word[WORDS_MAX];
+	size_t n;
+};
+
+static void words_split(struct words *w, char *line)
+{
+	char *save, *word;
+
+	w->n = 0;
+	for (word = strtok_r(line, " \n", &save); word && w->n < WORDS_MAX;
+	     word = strtok_r(NULL, " \n", &save)) {
+		w->word[w->n++] = word;
+	}
+}
+
+static int apply(struct kernel *k, const struct words *w, struct err *err)
+{
+	struct addr resolvers[WORDS_MAX];
+	struct node_conf node = {.resolvers = resolvers};
+	struct kernel_uids uids;
+	uint64_t proxy, agent;
+	int rc;
+
+	if (w->n < 4 || str_to_u64(str_from(w->word[2]), 1, UINT32_MAX, &proxy) < 0 ||
+	    str_to_u64(str_from(w->word[3]), 1, UINT32_MAX, &agent) < 0) {
+		return err_set(err, -EINVAL, "apply CLIENT_PREFIX|- PROXY_UID AGENT_UID ...");
+	}
+	uids.proxy = (uid_t)proxy;
+	uids.agent = (uid_t)agent;
+	node.has_client_prefix = strcmp(w->word[1], "-") != 0;
+	if (node.has_client_prefix) {
+		rc = prefix_parse(str_from(w->word[1]), &node.client_prefix, err);
+		if (rc < 0) {
+			return rc;
+		}
+	}
+	for (size_t i = 4; i < w->n; i++) {
+		if (addr_parse(str_from(w->word[i]), &resolvers[node.n_resolvers++]) < 0) {
+			return err_set(err, -EINVAL, "%s: no address", w->word[i]);
+		}
+	}
+	return kernel_apply_node(k, &node, &uids, err);
+}
+
+static int set(struct kernel *k, const struct words *w, struct err *err)
+{
+	struct prefix prefixes[WORDS_MAX];
+
+	for (size_t i = 2; i < w->n; i++) {
+		int rc = prefix_parse(str_from(w->word[i]), &prefixes[i - 2], err);
+
+		if (rc < 0) {
+			return rc;
+		}
+	}
+	return kernel_set_tenant(k, w->word[1], prefixes, w->n - 2, err);
+}
+
+static int counters(struct kernel *k, struct err *err)
+{
+	struct kernel_counters c;
+	int rc = kernel_counters(k, &c, err);
+
+	if (rc == 0) {
+		printf("ok spoofed=%" PRIu64 " unexpected=%" PRIu64 " foreign_source=%" PRIu64
+		       " proxy_denied=%" PRIu64 " "
+		       "agent_denied=%" PRIu64 "\n",
+		       c.spoofed.packets, c.unexpected.packets, c.foreign_source.packets,
+		       c.proxy_denied.packets, c.agent_denied.packets);
+	}
+	return rc;
+}
+
+static int run(struct kernel *k, const struct words *w, struct err *err)
+{
+	const char *verb = w->word[0];
+
+	if (strcmp(verb, "apply") == 0) {
+		return apply(k, w, err);
+	}
+	if (strcmp(verb, "set") == 0 && w->n >= 2) {
+		return set(k, w, err);
+	}
+	if (strcmp(verb, "remove") == 0 && w->n == 2) {
+		return kernel_remove_tenant(k, w->word[1], err);
+	}
+	if (strcmp(verb, "counters") == 0) {
+		return counters(k, err);
+	}
+	if (strcmp(verb, "down") == 0) {
+		return kernel_down(k, err);
+	}
+	return err_set(err, -EINVAL, "unknown command '%s'", verb);
+}
+
+int main(void)
+{
+	struct kernel *k;
+	struct words w;
+	struct err err;
+	char *line = NULL;
+	size_t size = 0;
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	if (kernel_new(NULL, &k, &err) < 0) {
+		fprintf(stderr, "kernel-tool: %s\n", err.msg);
+		return 1;
+	}
+	while (getline(&line, &size, stdin) > 0) {
+		words_split(&w, line);
+		if (w.n == 0) {
+			continue;
+		}
+		if (run(k, &w, &err) < 0) {
+			printf("err %d %s\n", -err.code, err.msg);
+		} else if (strcmp(w.word[0], "counters") != 0) {
+			printf("ok\n");
+		}
+	}
+	free(line);
+	kernel_free(k);
+	return 0;
+}
