@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef SIXGATE_TESTS_BENCH_NET_H
+#define SIXGATE_TESTS_BENCH_NET_H
+
+#include <stdint.h>
+#include <sys/socket.h>
+
+/* What the programs of the bench share. They are tools: whatever fails at start ends them. */
+
+struct endpoint_arg {
+	struct sockaddr_storage addr;
+	socklen_t len;
+};
+
+/* Prints "program: what: error of errno" and exits with 1. */
+_Noreturn void die(const char *what);
+/* Reads "address:port" or "[address]:port"; dies on anything else. */
+struct endpoint_arg endpoint_parse(const char *text);
+/* A non-blocking listening socket. */
+int listen_on(const char *text);
+/* Monotonic clock in ns. */
+uint64_t clock_ns(void);
+/* Whole decimal number from min to max; dies on anything else. */
+uint64_t number_parse(const char *text, uint64_t min, uint64_t max);
+
+#endif
