@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where a session may go: never out of the tenant's own prefixes, never round in circles."""
+
+import contextlib
+import socket
+
+import pytest
+
+import clients
+import peers
+from gateway import service, tcp, tls
+from lab import INTERNET, POOL
+
+V6 = "2001:db8:77::1"  # the gateway's own IPv6 address
+
+
+def stays_refused(case, gateway, backend, tenant="acme"):
+    """A new serial with this backend is refused by name; the former one keeps serving."""
+    changed = case.tenant(case.lab.acme, service("web", [backend], tcp(2222, 22)), serial=2)
+    gateway.put(changed)
+    problem = peers.wait_for(
+        lambda: [text for text in gateway.problems() if tenant in text], message="a problem")
+    sock = case.connect(2222)
+    sock.sendall(b"x")
+    assert sock.recv(1) == b"x"
+    sock.close()
+    return problem[0]
+
+
+# C1: backends outside the tenant's network
+
+@pytest.mark.parametrize("backend", [
+    "2001:db8:77::1",             # the gateway's own address
+    "fe80::1", "fe80::2",         # link-local
+    "::", "::1", "::ffff:127.0.0.1", "::ffff:203.0.113.10",
+    "0.0.0.0", "127.0.0.1", "203.0.113.10", "198.51.100.7",
+    "64:ff9b::7f00:1",            # 127.0.0.1 behind NAT64
+    "2001:db8:a000:ff::c633:6407",  # client_prefix
+    "2001:db8:a000:1002::10",     # another tenant
+    "2001:db8:a000::1",           # the farm's own
+    "ff02::1", "fd00:ec2::254", INTERNET,
+], ids=lambda backend: backend.replace(":", "_"))
+def test_backend_outside_the_tenant_is_refused_and_the_former_serial_serves(case, backend):
+    own = case.backend(case.lab.acme, 22)
+    gateway = case.start(case.tenant(case.lab.acme, service("web", [own.address], tcp(2222, 22))))
+    problem = stays_refused(case, gateway, backend)
+    assert backend in problem or "address" in problem, problem
+    assert len(own.peers) == 1
+
+
+def test_two_tenants_cannot_claim_one_prefix(case):
+    own = case.backend(case.lab.acme, 22)
+    gateway = case.start(case.tenant(case.lab.acme, service("web", [own.address], tcp(2222, 22))))
+    thief = case.tenant(case.lab.acme, service("web", [own.address], tcp(2223, 22)))
+    gateway.put({**thief, "tenant": "thief"})
+    peers.wait_for(lambda: [text for text in gateway.problems() if "thief" in text],
+                   message="a problem")
+    with pytest.raises(ConnectionRefusedError):
+        case.connect(2223)
+
+
+def test_second_claim_of_a_name_or_port_is_refused(case):
+    one = case.backend(case.lab.acme, 443)
+    two = case.backend(case.lab.globex, 443)
+    gateway = case.start(case.tenant(
+        case.lab.acme, service("web", [one.address], tls(["shop.example", "*.wild.example"]),
+                               tcp(2222, 443))))
+    for serial, expose in enumerate([
+            tls(["shop.example"]), tls(["x.wild.example"]), tls(["*.x.wild.example"]),
+            tls(["*.example"]), tcp(2222, 443)], 2):
+        claim = case.tenant(case.lab.globex, service("web", [two.address], expose), serial=serial)
+        canary = case.lab.globex.address(0x1f)
+        claim["services"].append(service("canary", [canary], tcp(7, 7, ipv4=POOL[2])))
+        gateway.put(claim)
+        peers.wait_for(lambda: [text for text in gateway.problems() if "globex" in text],
+                       message=f"a problem with {expose}")
+        sock = case.connect(443, address=POOL[0])
+        sock.sendall(clients.hello("shop.example"))
+        assert sock.recv(1)
+    assert two.peers == []
+
+
+def test_service_is_reached_by_its_own_address_only(case):
+    """A raw TCP exposure on one pool address is not there on the others."""
+    own = case.backend(case.lab.acme, 22)
+    case.start(case.tenant(case.lab.acme, service("web", [own.address], tcp(2222, 22))))
+    for address in (POOL[0], POOL[2], "192.0.2.1"):
+        with pytest.raises(ConnectionRefusedError):
+            case.connect(2222, address=address)
+
+
+def test_suspended_tenant_is_not_served(case):
+    own = case.backend(case.lab.acme, 443)
+    objects = service("web", [own.address], tcp(2222, 443), tls(["shop.example"]))
+    gateway = case.start(case.tenant(case.lab.acme, objects))
+    gateway.put(case.tenant(case.lab.acme, objects, serial=2, state="suspended"))
+
+    def closed():
+        try:
+            case.lab.client.connect(POOL[1], 2222).close()
+        except ConnectionRefusedError:
+            return True
+        return False
+    peers.wait_for(closed, message="the port to be closed")
+    sock = case.connect(443, address=POOL[0])
+    sock.sendall(clients.hello("shop.example"))
+    assert peers.read_to_end(sock)[5:] == b"\x02\x70"
+    assert own.peers == []
+
+
+# C4: loops
+
+def test_loop_through_the_gateway_is_bounded(case):
+    """A tenant's service that sends each session back to its own name: limits end it."""
+    loops = []
+
+    def send_back(conn, server):
+        loops.append(1)
+        data = conn.recv(1 << 16)
+        if not data:
+            return
+        onward = case.lab.acme.connect(V6, 443, timeout=5)
+        server.onward.append(onward)
+        onward.sendall(data)
+        pump(onward, conn)
+
+    own = case.backend(case.lab.acme, 443, send_back)
+    own.onward = []
+    gateway = case.start(
+        case.tenant(case.lab.acme, service("web", [own.address], tls(["loop.example"]),
+                                           limits={"connections": 20})),
+        settings={"listeners": [{"address": V6, "port": 443, "protocol": "tls"},
+                                {"address": "any", "port": 443, "protocol": "tls"}]})
+    sock = case.connect(443, address=POOL[0])
+    sock.sendall(clients.hello("loop.example"))
+    with contextlib.suppress(ConnectionResetError):
+        assert sock.recv(1) == b""  # the end of the chain ends all of it
+    gateway.wait_sessions(0)
+    assert 10 <= len(loops) <= 22
+    reasons = [line["reason"] for line in gateway.wait_log(len(loops) + 1)]
+    assert reasons.count("service-limit") == 1, reasons
+
+
+def pump(source, target):
+    """Copies until the end, then closes both, as a relay would."""
+    with contextlib.suppress(OSError):
+        while data := source.recv(1 << 16):
+            target.sendall(data)
+    for sock in (source, target):
+        with contextlib.suppress(OSError):
+            sock.shutdown(socket.SHUT_RDWR)
+    source.close()
+
+
+def test_tenant_reaches_another_tenants_service_through_the_gateway(case):
+    """Not a loop: the hairpin has to work, and shows the tenant's own address."""
+    shop = case.backend(case.lab.globex, 443)
+    case.start(
+        case.tenant(case.lab.globex, service("web", [shop.address], tls(["shop.example"]))),
+        settings={"listeners": [{"address": V6, "port": 443, "protocol": "tls"}]})
+    sock = case.keep(case.lab.acme.connect(V6, 443))
+    hello = clients.hello("shop.example")
+    sock.sendall(hello)
+    assert peers.read_exactly(sock, len(hello)) == hello
+
+
+# C7 belongs to the kernel's guards; here: the workers cannot leave the tenants' networks
+
+def test_proxy_user_cannot_connect_elsewhere(case):
+    """The output chain: a process of the workers' user reaches tenants' prefixes only."""
+    own = case.backend(case.lab.acme, 22)
+    stray = case.backend(case.lab.internet, 22, address=INTERNET)
+    case.start(case.tenant(case.lab.acme, service("web", [own.address], tcp(2222, 22))))
+    probe = ("import socket,sys; s=socket.socket(socket.AF_INET6); s.settimeout(2)\n"
+             "try: s.connect((sys.argv[1],22)); print('connected')\n"
+             "except OSError as e: print('failed')")
+
+    def connect_as_proxy(address):
+        return case.lab.gateway.run("setpriv", "--reuid", "sixgate-proxy", "--regid",
+                                    "sixgate-proxy", "--clear-groups", "/usr/bin/python3", "-c",
+                                    probe, address).strip()
+    assert connect_as_proxy(own.address) == "connected"
+    assert connect_as_proxy(INTERNET) == "failed"
+    assert stray.peers == []
+    with case.lab.gateway.connect(INTERNET, 22) as sock:  # root is not touched
+        sock.sendall(b"x")
+        assert sock.recv(1) == b"x"

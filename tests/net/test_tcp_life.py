@@ -1,0 +1,578 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The life of a TCP session: ends, resets, failures, and what the machine runs out of."""
+
+import contextlib
+import os
+import re
+import resource
+import socket
+import threading
+import time
+
+import pytest
+
+import clients
+import peers
+from gateway import service, tcp, tls
+from lab import CLIENT, POOL, embedded
+
+MIB = 1 << 20
+
+
+def start(case, *expose, settings=None, host=0x10, **more):
+    """A gateway with one service acme/web on TCP port 2222 -> 22."""
+    expose = expose or (tcp(2222, 22),)
+    return case.start(case.tenant(case.lab.acme, service("web", [case.lab.acme.address(host)],
+                                                         *expose, **more)), settings=settings)
+
+
+def assert_reset(sock):
+    with pytest.raises(ConnectionResetError):
+        while sock.recv(1 << 16):
+            pass
+
+
+# E1: one side closes first, the other goes on
+
+def test_client_ends_first_and_the_answer_still_comes_whole(case):
+    size = 100 * MIB
+
+    def answer_after_end(conn, server):
+        peers.sink(conn, server)
+        for _ in range(size // MIB):
+            conn.sendall(server.chunk)
+
+    backend = case.backend(case.lab.acme, 22, answer_after_end)
+    backend.chunk = clients.pattern(MIB)
+    gateway = start(case)
+    sock = case.connect(2222, timeout=60)
+    sock.sendall(b"request")
+    sock.shutdown(socket.SHUT_WR)
+    assert clients.sha256(peers.read_to_end(sock)) == clients.sha256(backend.chunk * (size // MIB))
+    assert backend.received == [b"request"]
+    line = gateway.wait_log(1)[0]
+    assert (line["reason"], line["bytes_in"], line["bytes_out"]) == ("done", 7, size)
+
+
+def test_backend_ends_first_and_the_upload_still_arrives_whole(case):
+    size = 100 * MIB
+
+    def end_then_read(conn, server):
+        conn.sendall(b"go")
+        conn.shutdown(socket.SHUT_WR)
+        peers.sink(conn, server)
+
+    backend = case.backend(case.lab.acme, 22, end_then_read)
+    gateway = start(case)
+    sock = case.connect(2222, timeout=60)
+    assert peers.read_to_end(sock) == b"go"
+    chunk = clients.pattern(MIB)
+    for _ in range(size // MIB):
+        sock.sendall(chunk)
+    sock.close()
+    received = backend.wait_received(1)[0]
+    assert clients.sha256(received) == clients.sha256(chunk * (size // MIB))
+    assert gateway.last_reason() == "done"
+
+
+@pytest.mark.parametrize("first", ["client", "backend"])
+def test_half_closed_session_ends_after_the_half_close_timeout(case, first):
+    def end_or_hold(conn, server):
+        if first == "backend":
+            conn.shutdown(socket.SHUT_WR)
+        peers.hold(conn, server)
+
+    case.backend(case.lab.acme, 22, end_or_hold)
+    gateway = start(case, timeouts={"half_close": "1s"})
+    sock = case.connect(2222)
+    if first == "client":
+        sock.shutdown(socket.SHUT_WR)
+    else:
+        assert sock.recv(1) == b""
+    begin = time.monotonic()
+    assert gateway.last_reason() == "half-close-timeout"
+    assert 0.5 < time.monotonic() - begin < 5
+
+
+def test_half_close_timeout_is_not_counted_while_bytes_flow(case):
+    def trickle(conn, _server):
+        peers.read_to_end(conn)
+        for _ in range(25):
+            conn.sendall(b"x")
+            time.sleep(0.1)
+
+    case.backend(case.lab.acme, 22, trickle)
+    gateway = start(case, timeouts={"half_close": "1s"})
+    sock = case.connect(2222)
+    sock.shutdown(socket.SHUT_WR)
+    assert peers.read_to_end(sock) == b"x" * 25
+    assert gateway.last_reason() == "done"
+
+
+# E2: FIN meets data
+
+@pytest.mark.parametrize("size", [1, 1000, 16384, 65536, 65537, 3_000_001])
+def test_end_behind_data_in_the_pipe_loses_nothing(case, size):
+    data = clients.pattern(size, seed=size)
+
+    def send_and_close(conn, _server):
+        conn.sendall(data)
+
+    case.backend(case.lab.acme, 22, send_and_close)
+    start(case)
+    for _ in range(5):
+        got = peers.read_to_end(case.connect(2222, timeout=30))
+        assert clients.sha256(got) == clients.sha256(data)
+
+
+@pytest.mark.parametrize("size", [1, 16384, 65537, 3_000_001])
+def test_slow_reader_gets_all_after_the_sender_has_gone(case, size):
+    data = clients.pattern(size, seed=size)
+    case.backend(case.lab.acme, 22, lambda conn, _server: conn.sendall(data))
+    gateway = start(case)
+    sock = case.connect(2222, timeout=30, SO_RCVBUF=4096)
+    peers.wait_for(lambda: gateway.services()["acme/web"]["accepted"] == 1, message="session")
+    got = b""
+    while True:
+        more = sock.recv(700 if len(got) < 20000 else 65536)
+        if not more:
+            break
+        got += more
+    assert clients.sha256(got) == clients.sha256(data)
+
+
+def test_both_ends_at_the_same_time(case):
+    def send_and_end(conn, server):
+        conn.sendall(b"b" * 5000)
+        conn.shutdown(socket.SHUT_WR)
+        peers.sink(conn, server)
+
+    backend = case.backend(case.lab.acme, 22, send_and_end)
+    gateway = start(case)
+    for _ in range(20):
+        sock = case.connect(2222)
+        sock.sendall(b"c" * 5000)
+        sock.shutdown(socket.SHUT_WR)
+        assert peers.read_to_end(sock) == b"b" * 5000
+    assert backend.wait_received(20) == [b"c" * 5000] * 20
+    assert {line["reason"] for line in gateway.wait_log(20)} == {"done"}
+
+
+def test_bulk_both_ways_at_once_is_byte_exact(case):
+    case.serve(peers.SocatEcho(case.lab.acme, 22, case.folder))
+    start(case)
+    data = clients.pattern(40 * MIB)
+    sock = case.connect(2222, timeout=60)
+    sender = threading.Thread(target=lambda: (sock.sendall(data), sock.shutdown(socket.SHUT_WR)))
+    sender.start()
+    got = peers.read_to_end(sock)
+    sender.join()
+    assert clients.sha256(got) == clients.sha256(data)
+
+
+def test_back_pressure_holds_the_sender(case):
+    """A reader that stops stops the sender: the gateway does not buffer for it."""
+    sent = []
+
+    def flood(conn, _server):
+        conn.settimeout(1)
+        total = 0
+        with contextlib.suppress(TimeoutError):
+            while total < 200 * MIB:
+                total += conn.send(bytes(1 << 16))
+        sent.append(total)
+
+    case.backend(case.lab.acme, 22, flood)
+    start(case)
+    case.connect(2222, SO_RCVBUF=65536)
+    peers.wait_for(lambda: sent, message="the sender to be stopped")
+    assert sent[0] < 40 * MIB  # what fits into the kernels' socket buffers
+
+
+# E3: RST in each state
+
+def test_reset_in_the_hello(case):
+    gateway = start(case, tls(["shop.example"]))
+    for part in (0, 1, 5, 40):
+        sock = case.lab.client.connect(POOL[0], 443)
+        sock.sendall(clients.hello("shop.example")[:part])
+        peers.reset(sock)
+    gateway.wait_sessions(0)
+    reasons = {line["reason"] for line in gateway.access_log()}
+    assert reasons <= {"client-gone", "client-reset"}, reasons
+
+
+def test_reset_while_connecting(case):
+    gateway = start(case, host=0x99, settings={"timeouts": {"connect": "30s"}})  # answers nothing
+    sock = case.lab.client.connect(POOL[1], 2222)
+    peers.wait_for(lambda: gateway.sessions(), message="session")
+    peers.reset(sock)
+    assert gateway.last_reason() in ("client-gone", "client-reset")
+
+
+@pytest.mark.parametrize("state", ["idle", "after-data", "pipe-full"])
+def test_reset_by_the_client_reaches_the_backend(case, state):
+    ends = []
+
+    def note_end(conn, server):
+        try:
+            if state == "pipe-full":
+                server.released.wait(10)
+            peers.read_to_end(conn)
+            ends.append("end")
+        except ConnectionResetError:
+            ends.append("reset")
+
+    backend = case.backend(case.lab.acme, 22, note_end)
+    backend.released = threading.Event()
+    gateway = start(case)
+    sock = case.lab.client.connect(POOL[1], 2222, timeout=0.5)
+    backend.wait_peers(1)
+    if state == "after-data":
+        sock.sendall(b"x" * 100_000)
+    if state == "pipe-full":
+        with contextlib.suppress(TimeoutError):
+            while True:
+                sock.send(bytes(1 << 16))
+    peers.reset(sock)
+    gateway.wait_log(1)
+    backend.released.set()
+    peers.wait_for(lambda: ends, message="the backend's end")
+    assert ends == ["reset"]
+    assert gateway.last_reason() == "client-reset"
+
+
+@pytest.mark.parametrize("state", ["idle", "after-data", "pipe-full"])
+def test_reset_by_the_backend_reaches_the_client(case, state):
+    filled = threading.Event()
+
+    def fill_and_reset(conn, _server):
+        if state == "after-data":
+            conn.sendall(b"x" * 1000)
+            conn.recv(1)
+        if state == "pipe-full":
+            conn.settimeout(0.5)
+            with contextlib.suppress(TimeoutError):
+                while True:
+                    conn.send(bytes(1 << 16))
+        peers.reset(conn)
+        filled.set()
+
+    case.backend(case.lab.acme, 22, fill_and_reset)
+    gateway = start(case)
+    sock = case.connect(2222)
+    if state == "after-data":
+        assert peers.read_exactly(sock, 1000) == b"x" * 1000
+        sock.sendall(b"y")
+    assert filled.wait(10)
+    if state == "pipe-full":
+        gateway.wait_log(1)
+    assert_reset(sock)
+    assert gateway.last_reason() == "backend-reset"
+
+
+# E4: connects that fail
+
+@contextlib.contextmanager
+def route_to_backend(case, kind, host=0x10):
+    """The gateway's route to the backend gives this error."""
+    route = f"{kind} {case.lab.acme.address(host)}/128"
+    case.lab.gateway.ip(f"-6 route add {route}")
+    try:
+        yield
+    finally:
+        case.lab.gateway.ip(f"-6 route del {route}")
+
+
+@pytest.mark.parametrize("kind", ["unreachable", "prohibit", "blackhole"])
+def test_unroutable_backend_ends_the_session(case, kind):
+    gateway = start(case)
+    with route_to_backend(case, kind):
+        assert_ended(case.connect(2222))
+    assert gateway.last_reason() == "connect-failed"
+
+
+def assert_ended(sock):
+    try:
+        assert sock.recv(1) == b""
+    except ConnectionResetError:
+        pass
+
+
+def test_refused_backend_ends_the_session_at_once(case):
+    gateway = start(case)
+    begin = time.monotonic()
+    assert_ended(case.connect(2222))
+    assert time.monotonic() - begin < 2
+    assert gateway.last_reason() == "connect-refused"
+    assert gateway.services()["acme/web"]["connect_failed"] >= 1
+
+
+def test_silent_backend_ends_the_session_after_its_tries(case):
+    gateway = start(case, host=0x99, timeouts={"connect": "1s", "connect_tries": 2})
+    begin = time.monotonic()
+    assert_ended(case.connect(2222))
+    assert 1.5 < time.monotonic() - begin < 6
+    assert gateway.last_reason() == "connect-timeout"
+
+
+def test_silent_backend_is_left_for_the_next(case):
+    alive = case.backend(case.lab.acme, 22)
+    gateway = case.start(case.tenant(case.lab.acme, service(
+        "web", [case.lab.acme.address(0x99), alive.address], tcp(2222, 22),
+        timeouts={"connect": "1s", "connect_tries": 2})))
+    for _ in range(2):
+        sock = case.connect(2222)
+        sock.sendall(b"x")
+        assert sock.recv(1) == b"x"
+    assert gateway.services()["acme/web"]["refused"] == 0
+
+
+def test_backend_that_accepts_and_closes_at_once(case):
+    case.backend(case.lab.acme, 443, lambda conn, _server: None)
+    gateway = start(case, tls(["shop.example"]))
+    sock = case.connect(443, address=POOL[0])
+    sock.sendall(clients.hello("shop.example"))
+    assert_ended(sock)
+    sock.close()
+    assert gateway.last_reason() in ("done", "backend-reset", "client-reset")
+
+
+# E8 and E4: no port left for this client's address
+
+def test_port_exhaustion_fails_closed_and_never_uses_another_source(case):
+    backend = case.backend(case.lab.acme, 22)
+    gateway = start(case, tcp(2222, 22, client_address="embed"))
+    former = case.lab.gateway.run("sysctl", "-n", "net.ipv4.ip_local_port_range").split()
+    case.lab.gateway.run("sysctl", "-q", "-w", "net.ipv4.ip_local_port_range=61000 61003")
+    try:
+        served = ended = 0
+        for _ in range(10):
+            sock = case.connect(2222)
+            sock.sendall(b"x")
+            try:
+                answer = sock.recv(1)
+            except ConnectionResetError:
+                answer = b""
+            served += answer == b"x"
+            ended += answer == b""
+        assert 1 <= served <= 4 and served + ended == 10
+        assert {peer[0] for peer in backend.peers} == {embedded(CLIENT)}
+        # another client's address has ports of its own
+        other = case.connect(2222, source="198.51.100.200")
+        other.sendall(b"y")
+        assert other.recv(1) == b"y"
+    finally:
+        case.lab.gateway.run("sysctl", "-q", "-w",
+                             f"net.ipv4.ip_local_port_range={' '.join(former)}")
+    reasons = {line["reason"] for line in gateway.wait_log(ended)}
+    assert reasons == {"source-address"}, reasons
+
+
+# E5: peers that stay but say nothing
+
+def test_idle_session_ends_after_the_idle_timeout(case):
+    case.backend(case.lab.acme, 22, peers.hold)
+    gateway = start(case, timeouts={"idle": "1s"})
+    assert_ended(case.connect(2222))
+    assert gateway.last_reason() == "idle"
+
+
+def test_busy_session_outlives_the_idle_timeout(case):
+    case.backend(case.lab.acme, 22)
+    start(case, timeouts={"idle": "1s"})
+    sock = case.connect(2222)
+    for _ in range(6):
+        sock.sendall(b"x")
+        assert sock.recv(1) == b"x"
+        time.sleep(0.3)
+
+
+def test_reader_with_zero_window_ends_by_the_idle_timeout(case):
+    def flood(conn, _server):
+        with contextlib.suppress(OSError):
+            while True:
+                conn.send(bytes(1 << 16))
+
+    case.backend(case.lab.acme, 22, flood)
+    gateway = start(case, timeouts={"idle": "1s"})
+    sock = case.connect(2222, SO_RCVBUF=4096)
+    assert gateway.last_reason() == "idle"
+    sock.close()
+
+
+def test_pulled_cable_gives_everything_back(case):
+    """No FIN ever comes: the client's address goes away with data in flight."""
+    backend = case.backend(case.lab.acme, 22)
+    gateway = start(case, timeouts={"idle": "2s"})
+    sock = case.connect(2222, source="198.51.100.44")
+    sock.sendall(b"x")
+    assert sock.recv(1) == b"x"
+    case.lab.gateway.ip("route add blackhole 198.51.100.44/32")
+    try:
+        backend.connections[0].sendall(bytes(100_000))
+        assert gateway.last_reason() == "idle"
+    finally:
+        case.lab.gateway.ip("route del blackhole 198.51.100.44/32")
+
+
+def test_both_legs_have_keepalive_and_user_timeout(case):
+    case.backend(case.lab.acme, 22)
+    start(case)
+    sock = case.connect(2222)
+    sock.sendall(b"x")
+    sock.recv(1)
+    legs = case.lab.gateway.run("ss", "-tnoH", "state", "established",
+                                "( sport = :2222 or dport = :22 )")
+    assert len(legs.splitlines()) == 2, legs
+    assert legs.count("timer:(keepalive") == 2, legs
+
+
+# E6: odd segments
+
+def test_data_with_the_syn(case):
+    case.backend(case.lab.acme, 22)
+    start(case)
+    sock = case.keep(case.lab.client.socket(socket.AF_INET))
+    sock.settimeout(10)
+    sock.sendto(b"early", socket.MSG_FASTOPEN, (POOL[1], 2222))
+    assert peers.read_exactly(sock, 5) == b"early"
+
+
+def test_urgent_data_does_no_harm(case):
+    case.backend(case.lab.acme, 22)
+    start(case)
+    sock = case.connect(2222)
+    sock.sendall(b"abc")
+    sock.send(b"!", socket.MSG_OOB)
+    sock.sendall(b"def")
+    got = b""
+    while len(got) < 6:
+        got += sock.recv(100)
+    assert got.replace(b"!", b"") == b"abcdef"
+
+
+def test_segments_of_one_byte(case):
+    case.backend(case.lab.acme, 443)
+    start(case, tls(["shop.example"]))
+    sock = case.keep(case.lab.client.connect(POOL[0], 443))
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    data = clients.hello("shop.example") + clients.pattern(500)
+    for byte in data:
+        sock.send(bytes([byte]))
+    assert peers.read_exactly(sock, len(data)) == data
+
+
+@pytest.mark.parametrize("port,address", [(2222, POOL[1]), (443, POOL[0])])
+def test_reset_in_the_accept_queue(case, port, address):
+    backend = case.backend(case.lab.acme, 22)
+    gateway = start(case, tcp(2222, 22), tls(["shop.example"]))
+    for _ in range(300):
+        peers.reset(case.lab.client.connect(address, port))
+    gateway.wait_sessions(0)
+    if port == 2222:
+        sock = case.connect(2222)
+        sock.sendall(b"x")
+        assert sock.recv(1) == b"x"
+        assert backend.peers
+
+
+# E7: nothing left to open
+
+def cpu_seconds(pid):
+    with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
+        fields = stat.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@pytest.mark.parametrize("spare", [0, 1, 2, 3, 5])
+def test_out_of_descriptors_pauses_the_accept_and_recovers(case, spare):
+    """With 0 spare accept4 fails, with 1 the backend's socket does, with 2 and 3 the pipes."""
+    case.backend(case.lab.acme, 22)
+    gateway = start(case, settings={"workers": 1})
+    [pid] = gateway.workers()
+    highest = max(int(fd) for fd in os.listdir(f"/proc/{pid}/fd"))
+    former = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (highest + 1 + spare, former[1]))
+    used = cpu_seconds(pid)
+    begin = time.monotonic()
+    socks = [case.connect(2222) for _ in range(10)]
+    for sock in socks:
+        with contextlib.suppress(OSError):
+            sock.send(b"x")
+    while time.monotonic() - begin < 2.5:  # an interval to measure, not to wait for something
+        time.sleep(0.1)
+    assert cpu_seconds(pid) - used < 0.5, "spins"
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, former)
+    for sock in socks:
+        sock.close()
+
+    def served():
+        with case.lab.client.connect(POOL[1], 2222, timeout=3) as sock:
+            sock.sendall(b"x")
+            try:
+                return sock.recv(1) == b"x"
+            except OSError:
+                return False
+    peers.wait_for(served, message="a served connection")
+
+
+# E12: logs
+
+def test_hostile_name_is_escaped_in_the_log(case):
+    gateway = start(case, tls(["shop.example"]), settings={"timeouts": {"hello": "1s"}})
+    names = ["a\nb.example", "\x1b[31mred", "%s%n%x", "a\"b\\c", "x" * 4000, "\x00", "\xff\xfe"]
+    for name in names:
+        sock = case.connect(443, address=POOL[0])
+        sock.sendall(clients.hello(name))
+        assert_ended(sock)
+    lines = gateway.wait_log(len(names))
+    assert len(lines) == len(names)
+    with open(gateway.access_log_path, "rb") as log:
+        raw = log.read()
+    assert not re.search(rb"[^\x20-\x7e\n]", raw)
+    assert raw.count(b"\n") == len(names)
+    assert not re.search(r"\x1b|\x00", gateway.log())
+
+
+def test_full_disk_loses_lines_but_no_session(case, tmp_path):
+    case.backend(case.lab.acme, 22)
+    case.lines_lost = True
+    gateway = start(case, settings={"access_log": {"file": "/dev/full", "format": "json"}})
+    for _ in range(20):
+        with case.lab.client.connect(POOL[1], 2222) as sock:
+            sock.sendall(b"x")
+            assert sock.recv(1) == b"x"
+    gateway.wait_sessions(0)
+
+
+def test_log_child_gone_loses_no_session(case):
+    case.backend(case.lab.acme, 22)
+    case.lines_lost = True
+    gateway = start(case)
+    [agent] = children(gateway.process.pid, "sixgate-agent")
+    os.kill(agent, 9)
+    for _ in range(50):
+        with case.lab.client.connect(POOL[1], 2222) as sock:
+            sock.sendall(b"x")
+            assert sock.recv(1) == b"x"
+    peers.wait_for(lambda: [pid for pid in children(gateway.process.pid, "sixgate-agent")
+                            if pid != agent], message="a new log child")
+    before = len(gateway.access_log())
+    with case.lab.client.connect(POOL[1], 2222) as sock:
+        sock.sendall(b"x")
+        assert sock.recv(1) == b"x"
+    gateway.wait_log(before + 1)
+
+
+def children(pid, name):
+    """Process ids of a program's children with this name."""
+    found = []
+    for entry in os.listdir("/proc"):
+        if not entry.isdigit():
+            continue
+        with contextlib.suppress(OSError), open(f"/proc/{entry}/stat", encoding="utf-8") as stat:
+            head, tail = stat.read().rsplit(")", 1)
+            if int(tail.split()[1]) == pid and head.split("(", 1)[1] == name[:15]:
+                found.append(int(entry))
+    return found
