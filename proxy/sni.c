@@ -81,15 +81,16 @@ static enum sni_result scan_records(struct sni_scan *scan, const uint8_t *buf, s
 	size_t take;
 
 	while (scan->hello_end == 0 || scan->hello_bytes < scan->hello_end) {
+		if (scan->hello_end > 0 &&
+		    scan->offset + (scan->hello_end - scan->hello_bytes) > SNI_HELLO_MAX) {
+			return SNI_TOO_LARGE;
+		}
 		if (scan->record_left == 0) {
 			result = record_open(scan, buf, len);
 			if (result != SNI_FOUND) {
 				return result;
 			}
-		}
-		if (scan->hello_end > 0 &&
-		    scan->offset + (scan->hello_end - scan->hello_bytes) > SNI_HELLO_MAX) {
-			return SNI_TOO_LARGE;
+			continue;
 		}
 		if (scan->offset == len) {
 			return SNI_NEED_MORE;

@@ -1,1 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+PROXY_TEST_LDADD = libproxy.a libconf-model.a libbase.a $(CMOCKA_LIBS)
+check_PROGRAMS += tests/unit/proxy_sni_test
+tests_unit_proxy_sni_test_SOURCES = tests/unit/proxy_sni_test.c tests/unit/hello.c tests/unit/hello.h
+tests_unit_proxy_sni_test_LDADD = $(PROXY_TEST_LDADD)
