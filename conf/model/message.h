@@ -53,14 +53,15 @@ enum message {
 
 	/*
 	 * Control and the log child (sixgate-agent --log). Start: HELLO from the child, then a
-	 * LOG_PIPE for each worker. Control keeps both ends of each pipe, so that no line is lost
-	 * when a worker or the log child is restarted. STATS is answered ACK and LOG_STATS. At the
-	 * end of the channel the child reads on until every pipe has ended, QUIT ends it at once.
+	 * LOG_PIPE for each worker. A worker's pipe is never given to a second one: half a line of
+	 * a dead worker would meet its successor's. Control keeps the read end, so that no line is
+	 * lost when the log child is restarted, but not the write end. STATS is answered ACK and
+	 * LOG_STATS. After DRAIN, or at the end of the channel, the child reads on until every
+	 * pipe has ended; QUIT makes it take what is in the pipes and exit.
 	 */
-	MSG_LOG_PIPE = 64,        /* id = worker slot, fd: read end. Known id: the older one is read to
-				     its end. ACK */
-	MSG_LOG_REOPEN = 65,      /* the file was renamed: close it, make it anew. ACK */
-	MSG_LOG_STATS = 66,       /* child: lines written u64, lines dropped u64 */
+	MSG_LOG_PIPE = 64,   /* id = any, for messages; fd: read end of a new pipe. ACK */
+	MSG_LOG_REOPEN = 65, /* the file was renamed: close it, make it anew. ACK or NAK */
+	MSG_LOG_STATS = 66,  /* child: lines written u64, lines dropped u64 */
 };
 
 /* A listener as workers see it: one bound socket for each address. */

@@ -6,6 +6,7 @@
  */
 #include "gateway/kernel/kernel.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <linux/netfilter/nf_tables.h>
 #include <stdlib.h>
@@ -350,8 +351,10 @@ static int change_prefixes(struct kernel *k, const struct tenant_change *tc, str
 		rc = send_change(k, tc, err);
 	}
 	if (rc < 0) {
-		/* The nodes are still there, so this needs no memory and cannot fail. */
-		(void)!elements_ref(&k->elements, tc->old, tc->n_old);
+		int again = elements_ref(&k->elements, tc->old, tc->n_old);
+
+		assert(again == 0); /* the nodes are still there: no memory is needed */
+		(void)again;        /* without assertions */
 		elements_unref(&k->elements, tc->new, tc->n_new);
 	}
 	elements_sweep(&k->elements, tc->old, tc->n_old);

@@ -172,7 +172,8 @@ static int netlink_receive(int fd, uint8_t *answer, struct answers *a)
 			return -errno;
 		}
 		if (got < 0 || got > RECEIVE_MAX) {
-			/* Answers are lost; the rest is read, so that the next request meets none. */
+			/* Answers are lost; the rest is read, so that the next request meets none.
+			 */
 			a->rc = a->rc < 0 ? a->rc : -ENOBUFS;
 			continue;
 		}
