@@ -41,12 +41,16 @@ int addr_parse(struct str text, struct addr *ret_addr)
 	char s[ADDR_TEXT_MAX];
 	struct addr a;
 
-	if (text.len >= sizeof(s) || memchr(text.p, '\0', text.len)) {
+	if (text.len == 0 || text.len >= sizeof(s) || memchr(text.p, '\0', text.len)) {
 		return -EINVAL;
 	}
 	memcpy(s, text.p, text.len);
 	s[text.len] = '\0';
 	if (inet_pton(AF_INET6, s, a.b) == 1) {
+		/* one way to write an IPv4 address: two would pass for two addresses */
+		if (addr_is_v4(&a)) {
+			return -EINVAL;
+		}
 		*ret_addr = a;
 		return 0;
 	}
@@ -81,7 +85,7 @@ void addr_mask(struct addr *a, unsigned int len)
 
 int prefix_parse(struct str text, struct prefix *ret_prefix, struct err *err)
 {
-	const char *slash = memchr(text.p, '/', text.len);
+	const char *slash = text.len > 0 ? memchr(text.p, '/', text.len) : NULL;
 	size_t addr_len = slash ? (size_t)(slash - text.p) : text.len;
 	struct addr masked;
 	struct prefix p;
@@ -129,6 +133,10 @@ bool prefix_contains(const struct prefix *p, const struct addr *a)
 {
 	unsigned int whole = p->len / 8, rest = p->len % 8;
 
+	/* ::/0 is all of IPv6, not also what stands for IPv4 in here */
+	if (prefix_is_v4(p) != addr_is_v4(a)) {
+		return false;
+	}
 	if (memcmp(p->addr.b, a->b, whole) != 0) {
 		return false;
 	}

@@ -35,7 +35,10 @@ bool addr_is_any(const struct addr *a);
 bool addr_eq(const struct addr *a, const struct addr *b);
 int addr_cmp(const struct addr *a, const struct addr *b);
 
-/* Reads one address, no zone, no brackets. IPv4 is dotted quad only. Returns 0 or -EINVAL. */
+/*
+ * Reads one address, no zone, no brackets. IPv4 is dotted quad only, not ::ffff:1.2.3.4 either.
+ * Returns 0 or -EINVAL.
+ */
 int addr_parse(struct str text, struct addr *ret_addr) CHECKED;
 /* IPv4 as dotted quad, IPv6 by RFC 5952. Returns dst (ADDR_TEXT_MAX bytes). */
 char *addr_format(const struct addr *a, char *dst);
@@ -44,6 +47,7 @@ char *addr_format(const struct addr *a, char *dst);
 int prefix_parse(struct str text, struct prefix *ret_prefix, struct err *err) CHECKED;
 char *prefix_format(const struct prefix *p, char *dst);
 bool prefix_is_v4(const struct prefix *p);
+/* A prefix of one family holds and meets nothing of the other: ::/0 is not all of IPv4. */
 bool prefix_contains(const struct prefix *p, const struct addr *a);
 bool prefix_overlaps(const struct prefix *a, const struct prefix *b);
 /* Clears the bits of a behind len. */

@@ -49,8 +49,13 @@ void arena_free(struct arena *a)
 static struct chunk *arena_grow(struct arena *a, size_t size)
 {
 	size_t data = size > a->next_chunk ? size : a->next_chunk;
-	struct chunk *chunk = calloc(1, sizeof(*chunk) + data);
+	struct chunk *chunk;
+	size_t bytes;
 
+	if (__builtin_add_overflow(sizeof(*chunk), data, &bytes)) {
+		return NULL;
+	}
+	chunk = calloc(1, bytes);
 	if (!chunk) {
 		return NULL;
 	}
@@ -69,11 +74,11 @@ void *arena_alloc(struct arena *a, size_t size)
 	size_t rounded;
 	void *p;
 
-	if (size > a->max || __builtin_add_overflow(size, alignof(max_align_t) - 1, &rounded)) {
+	if (__builtin_add_overflow(size, alignof(max_align_t) - 1, &rounded)) {
 		return NULL;
 	}
 	rounded &= ~(alignof(max_align_t) - 1);
-	if (a->size + rounded > a->max) {
+	if (rounded > a->max - a->size) {
 		return NULL;
 	}
 	if (!chunk || chunk->size - chunk->used < rounded) {

@@ -288,8 +288,11 @@ static int part_join(struct channel *ch, size_t len, const int *fds, size_t n_fd
 {
 	struct cursor c = cursor_from(ch->scratch, len);
 	uint8_t version = cursor_u8(&c), flags = cursor_u8(&c);
-	struct channel_msg head = {.type = cursor_u16(&c), .id = cursor_u32(&c)};
+	struct channel_msg head = {0};
 
+	/* one by one: the order within an initializer is not defined */
+	head.type = cursor_u16(&c);
+	head.id = cursor_u32(&c);
 	head.serial = cursor_u64(&c);
 	if (c.bad || version != PART_VERSION || (flags & ~FLAG_MORE) != 0) {
 		return -EPROTO;

@@ -15,6 +15,9 @@ const uint8_t *cursor_bytes(struct cursor *c, size_t len)
 		c->left = 0;
 		return NULL;
 	}
+	if (len == 0) { /* p may be NULL */
+		return p;
+	}
 	c->p += len;
 	c->left -= len;
 	return p;
@@ -60,7 +63,7 @@ struct cursor cursor_sub(struct cursor *c, size_t len)
 {
 	const uint8_t *p = cursor_bytes(c, len);
 
-	if (!p) {
+	if (c->bad) {
 		return (struct cursor){.bad = true};
 	}
 	return cursor_from(p, len);
@@ -71,7 +74,7 @@ struct str cursor_str(struct cursor *c)
 	size_t len = cursor_u32(c);
 	const uint8_t *p = cursor_bytes(c, len);
 
-	if (!p) {
+	if (c->bad) {
 		return (struct str){.p = "", .len = 0};
 	}
 	return (struct str){.p = (const char *)p, .len = len};
@@ -88,7 +91,7 @@ void buf_fini(struct buf *b)
 	*b = (struct buf){0};
 }
 
-/* Makes room for len more bytes; false sets bad. */
+/* Makes room for len more bytes and one that is not counted; false sets bad. */
 static bool buf_reserve(struct buf *b, size_t len)
 {
 	size_t size = b->size ? b->size : 256;
@@ -98,10 +101,10 @@ static bool buf_reserve(struct buf *b, size_t len)
 		b->bad = true;
 		return false;
 	}
-	if (b->len + len <= b->size) {
+	if (b->len + len < b->size) {
 		return true;
 	}
-	while (size < b->len + len) {
+	while (size <= b->len + len) {
 		size *= 2;
 	}
 	data = realloc(b->data, size);
@@ -172,8 +175,8 @@ void buf_printf(struct buf *b, const char *fmt, ...)
 	va_copy(again, ap);
 	len = vsnprintf(NULL, 0, fmt, ap);
 	va_end(ap);
-	/* one more for vsnprintf's terminator, which is not kept */
-	if (len > 0 && buf_reserve(b, (size_t)len + 1)) {
+	/* vsnprintf's terminator is not kept */
+	if (len > 0 && buf_reserve(b, (size_t)len)) {
 		(void)vsnprintf((char *)b->data + b->len, (size_t)len + 1, fmt, again); /* fits */
 		b->len += (size_t)len;
 	}

@@ -1,1 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+# Each of these is made of its one file and linked with LDADD of local.mk.
+check_PROGRAMS += \
+	tests/unit/base_addr_test \
+	tests/unit/base_arena_test \
+	tests/unit/base_cursor_test \
+	tests/unit/base_err_test \
+	tests/unit/base_hash_test \
+	tests/unit/base_json_test \
+	tests/unit/base_log_test \
+	tests/unit/base_str_test \
+	tests/unit/base_wheel_test
