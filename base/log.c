@@ -15,8 +15,8 @@
 
 static enum log_level log_max = LOG_LEVEL_INFO;
 
-static void log_write(enum log_level level, int code, const char *module, const char *fmt,
-		      va_list ap)
+static PRINTF_LIKE(4, 0) void log_write(enum log_level level, int code, const char *module,
+					const char *fmt, va_list ap)
 {
 	char line[LOG_LINE_MAX];
 	int saved = errno;
