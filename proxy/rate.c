@@ -9,48 +9,57 @@
 
 #define WINDOW_MS 1000
 
-static void rate_start(struct rate *rate, uint64_t total, uint64_t now_ms)
+void rate_init(struct rate *rate, uint64_t total, uint64_t now_ms)
 {
-	*rate = (struct rate){.start_ms = now_ms, .start_total = total};
+	*rate = (struct rate){.last_ms = now_ms, .last_total = total};
+}
+
+/* value * part / whole to the nearest, without overflow; part is at most whole. */
+static uint64_t share_of(uint64_t value, uint64_t part, uint64_t whole)
+{
+	return (uint64_t)(((unsigned __int128)value * part + whole / 2) / whole);
 }
 
 /*
- * Moves on to the window that holds now_ms. Sessions since the last window's start are taken as
- * evenly spread: when they came is not known, and a worker that sees few sessions itself would
- * else count all of them into one second.
+ * Takes note of the sessions since the last question. When they came is not known: they are taken
+ * as evenly spread, because a worker that is seldom asked would else find all of them in the
+ * present second.
  */
 static void rate_advance(struct rate *rate, uint64_t total, uint64_t now_ms)
 {
-	uint64_t elapsed = now_ms - rate->start_ms;
-	uint64_t count = total - rate->start_total;
-	uint64_t position = elapsed % WINDOW_MS;
-	/* rounded up and down so that none of count is lost */
-	uint64_t present = (uint64_t)((unsigned __int128)count * position / elapsed);
+	uint64_t gap = now_ms - rate->last_ms;
+	uint64_t windows = now_ms / WINDOW_MS - rate->last_ms / WINDOW_MS;
+	uint64_t position = now_ms % WINDOW_MS;
+	uint64_t count = total - rate->last_total, behind;
 
-	rate->previous =
-		(uint64_t)((unsigned __int128)(count - present) * WINDOW_MS / (elapsed - position));
-	rate->start_ms = now_ms - position;
-	rate->start_total = total - present;
+	if (windows == 0) {
+		rate->present += count;
+	} else {
+		/* the last question was asked in an earlier second: gap > position */
+		behind = count - share_of(count, position, gap);
+		rate->previous = windows == 1 ? rate->present + behind
+					      : share_of(behind, WINDOW_MS, gap - position);
+		rate->present = count - behind;
+	}
+	rate->last_ms = now_ms;
+	rate->last_total = total;
 }
 
 bool rate_admit(struct rate *rate, uint64_t total, uint32_t per_second, uint64_t now_ms)
 {
-	uint64_t position, present;
+	uint64_t ahead = WINDOW_MS - now_ms % WINDOW_MS;
 
 	if (per_second == 0) {
 		return true;
 	}
-	if (rate->start_ms == 0 || now_ms < rate->start_ms ||
-	    total + WORKERS_MAX < rate->start_total) {
-		rate_start(rate, total, now_ms); /* first time, or the slot was given out again */
+	if (rate->last_ms == 0 || now_ms < rate->last_ms ||
+	    total + WORKERS_MAX < rate->last_total) {
+		rate_init(rate, total, now_ms); /* or the counters' slot was given out again */
 	}
-	if (total < rate->start_total) {
-		total = rate->start_total;
+	if (total < rate->last_total) {
+		total = rate->last_total;
 	}
-	if (now_ms - rate->start_ms >= WINDOW_MS) {
-		rate_advance(rate, total, now_ms);
-	}
-	position = now_ms - rate->start_ms;
-	present = total - rate->start_total;
-	return rate->previous * (WINDOW_MS - position) / WINDOW_MS + present < per_second;
+	rate_advance(rate, total, now_ms);
+	/* of the second before counts what lies within a second from now */
+	return share_of(rate->previous, ahead, WINDOW_MS) + rate->present < per_second;
 }

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/container.h"
 #include "conf/model/name.h"
 #include "proxy/sni.h"
 
@@ -55,7 +56,7 @@ void rules_init(struct rules *rules)
 
 static struct rule_entry *entry_from_node(struct table_node *node)
 {
-	return (struct rule_entry *)node;
+	return node ? container_of(node, struct rule_entry, node) : NULL;
 }
 
 static void entry_free(struct rule_entry *entry)
@@ -141,7 +142,7 @@ static uint32_t *wildcard_count(struct rules *rules, struct key_ref key)
 
 static bool entry_eq(const struct table_node *node, const void *key)
 {
-	const struct rule_entry *entry = (const struct rule_entry *)node;
+	const struct rule_entry *entry = container_of(node, const struct rule_entry, node);
 	const struct key_ref *ref = key;
 
 	return entry->key_len == ref->len && memcmp(entry->key, ref->bytes, ref->len) == 0;

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/container.h"
+
 #define SESSION_COST 1000 /* thousandths */
 #define REFILL_MS    1000 /* after which any bucket is full: it holds a second's worth */
 #define EXPIRE_BATCH 2    /* entries a call, more than one, so that the idle list shrinks */
@@ -37,7 +39,7 @@ void source_table_fini(struct source_table *t)
 
 static bool source_eq(const struct table_node *node, const void *key)
 {
-	const struct source *s = (const struct source *)node;
+	const struct source *s = container_of(node, const struct source, node);
 
 	return memcmp(&s->key, key, sizeof(s->key)) == 0;
 }
@@ -130,6 +132,7 @@ enum source_result source_admit(struct source_table *t, const struct addr *addr,
 				struct source **ret_source)
 {
 	struct addr key = *addr;
+	struct table_node *node;
 	struct source *s;
 	uint64_t hash;
 
@@ -142,10 +145,8 @@ enum source_result source_admit(struct source_table *t, const struct addr *addr,
 		addr_mask(&key, 64);
 	}
 	hash = hash_bytes(&t->hash_key, &key, sizeof(key));
-	s = (struct source *)table_find(&t->table, hash, source_eq, &key);
-	if (!s) {
-		s = source_make(t, &key, hash);
-	}
+	node = table_find(&t->table, hash, source_eq, &key);
+	s = node ? container_of(node, struct source, node) : source_make(t, &key, hash);
 	if (!s) {
 		return SOURCE_TABLE_FULL;
 	}
