@@ -10,7 +10,9 @@
 #include "base/arena.h"
 #include "base/cursor.h"
 #include "base/err.h"
+#include "conf/model/issue.h"
 #include "conf/model/node.h"
+#include "conf/model/tenant.h"
 
 /* The parts from which the objects' wire forms are made; for the files of this folder only. */
 
@@ -49,5 +51,11 @@ struct timeouts unpack_timeouts(struct unpack *u);
 void *unpack_array(struct unpack *u, size_t max, size_t size, size_t *ret_n, const char *what);
 /* 0 when everything was read and was well-formed, else the failure. */
 int unpack_end(struct unpack *u);
+
+/*
+ * Part of tenant_conf_check(): no two exposures of the object claim the same name, ALPN or
+ * address and port.
+ */
+void check_rules(const struct tenant_conf *tenant, struct issues *issues);
 
 #endif

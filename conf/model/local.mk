@@ -1,7 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 noinst_LIBRARIES += libconf-model.a
 libconf_model_a_SOURCES = \
+	%D%/check.h \
+	%D%/check_node.c \
+	%D%/check_rules.c \
+	%D%/check_tenant.c \
 	%D%/internal.h \
+	%D%/issue.c %D%/issue.h \
 	%D%/message.c %D%/message.h \
 	%D%/name.c %D%/name.h \
 	%D%/node.c %D%/node.h \

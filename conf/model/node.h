@@ -73,6 +73,10 @@ struct port_range {
 	uint16_t first, last; /* 0, 0: not given */
 };
 
+enum nat64_driver {
+	NAT64_JOOL,
+};
+
 enum log_format {
 	LOG_FORMAT_JSON,
 	LOG_FORMAT_TEXT,
@@ -115,6 +119,7 @@ struct node_conf {
 
 	struct {
 		bool on;
+		enum nat64_driver driver;
 		struct prefix prefix;
 		struct addr *pool;
 		size_t n_pool;

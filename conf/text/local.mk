@@ -1,1 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+noinst_LIBRARIES += libconf-text.a
+libconf_text_a_CFLAGS = $(AM_CFLAGS) $(FYAML_CFLAGS)
+libconf_text_a_SOURCES = \
+	%D%/conf.c %D%/conf.h \
+	%D%/internal.h \
+	%D%/schema.c %D%/schema.h \
+	%D%/schema_node.c \
+	%D%/schema_tenant.c \
+	%D%/tree.c %D%/tree.h \
+	%D%/tree_parse.c \
+	%D%/unbuilt.c \
+	%D%/value.c

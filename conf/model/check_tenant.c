@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Rules of meaning for one tenant object. Above all: a backend is an address of its own tenant,
+ * and what it wants of the gateway's addresses is there to be had. Pure; called by conf/text.
+ */
+#include "conf/model/check.h"
+
+#include <string.h>
+
+#include "conf/model/internal.h"
+
+/* Where in the object a check is. */
+struct place {
+	struct issues *issues;
+	const struct node_conf *node; /* may be NULL */
+	const struct tenant_conf *tenant;
+	size_t service, expose;
+};
+
+static struct issue_path expose_path(const struct place *p, const char *key)
+{
+	return issue_path("/services/%zu/expose/%zu%s%s", p->service, p->expose, key ? "/" : "",
+			  key ? key : "");
+}
+
+static bool is_special(const struct prefix *p)
+{
+	/* unspecified, loopback, IPv4-mapped; link-local; multicast */
+	return p->addr.b[0] == 0 || (p->addr.b[0] == 0xfe && (p->addr.b[1] & 0xc0) == 0x80) ||
+	       p->addr.b[0] == 0xff;
+}
+
+static void check_prefix_on_node(const struct place *p, size_t i)
+{
+	const struct prefix *prefix = &p->tenant->prefixes[i];
+	const struct node_conf *node = p->node;
+	const struct prefix *own[] = {&node->client_prefix, &node->nat64.prefix,
+				      &node->siit_prefix};
+	const char *names[] = {"client_prefix", "nat64.prefix", "siit.prefix"};
+	struct issue_path path = issue_path("/prefixes/%zu", i);
+	char text[ADDR_TEXT_MAX], farm[ADDR_TEXT_MAX];
+
+	prefix_format(prefix, text);
+	for (size_t o = 0; o < sizeof(own) / sizeof(own[0]); o++) {
+		if (own[o]->len > 0 && prefix_overlaps(own[o], prefix)) {
+			issues_add(p->issues, path.text, "%s overlaps the node's %s", text,
+				   names[o]);
+		}
+	}
+	if (node->ipv6_prefix.len == 0) {
+		return;
+	}
+	prefix_format(&node->ipv6_prefix, farm);
+	if (prefix->len < node->ipv6_prefix.len ||
+	    !prefix_contains(&node->ipv6_prefix, &prefix->addr)) {
+		issues_add(p->issues, path.text, "%s is not inside %s of uplink.ipv6", text, farm);
+	} else if (node->ipv6_reserved > 0 &&
+		   node_conf_reserves(node, &(struct prefix){prefix->addr, 64})) {
+		issues_add(p->issues, path.text, "%s is in the first %u /64s of %s, the farm's own",
+			   text, node->ipv6_reserved, farm);
+	}
+}
+
+static void check_prefixes(const struct place *p)
+{
+	const struct tenant_conf *tenant = p->tenant;
+	char text[ADDR_TEXT_MAX], other[ADDR_TEXT_MAX];
+
+	for (size_t i = 0; i < tenant->n_prefixes; i++) {
+		const struct prefix *prefix = &tenant->prefixes[i];
+		struct issue_path path = issue_path("/prefixes/%zu", i);
+
+		if (prefix->len == 0) {
+			continue;
+		}
+		if (is_special(prefix)) {
+			issues_add(p->issues, path.text, "%s is not unicast that a tenant may have",
+				   prefix_format(prefix, text));
+			continue;
+		}
+		if (prefix->len < 32 || prefix->len > 64) {
+			issues_add(p->issues, path.text, "%s is not /32 to /64",
+				   prefix_format(prefix, text));
+		}
+		for (size_t j = 0; j < i; j++) {
+			if (tenant->prefixes[j].len > 0 &&
+			    prefix_overlaps(prefix, &tenant->prefixes[j])) {
+				issues_add(p->issues, path.text, "%s overlaps %s",
+					   prefix_format(prefix, text),
+					   prefix_format(&tenant->prefixes[j], other));
+				break;
+			}
+		}
+		if (p->node) {
+			check_prefix_on_node(p, i);
+		}
+	}
+}
+
+/* Each prefix is carried by one tunnel, each tunnel's prefixes are the tenant's. */
+static void check_tunnel(const struct place *p, size_t t)
+{
+	const struct tenant_conf *tenant = p->tenant;
+	const struct tunnel_conf *tunnel = &tenant->tunnels[t];
+	char text[ADDR_TEXT_MAX];
+
+	for (size_t i = 0; i < tunnel->n_prefixes; i++) {
+		struct issue_path path = issue_path("/tunnels/%zu/prefixes/%zu", t, i);
+		bool own = false;
+
+		for (size_t j = 0; j < tenant->n_prefixes; j++) {
+			own = own ||
+			      (tenant->prefixes[j].len == tunnel->prefixes[i].len &&
+			       addr_eq(&tenant->prefixes[j].addr, &tunnel->prefixes[i].addr));
+		}
+		if (!own && tunnel->prefixes[i].len > 0) {
+			issues_add(p->issues, path.text, "%s is not one of the tenant's prefixes",
+				   prefix_format(&tunnel->prefixes[i], text));
+		}
+		for (size_t other = 0; other < t; other++) {
+			for (size_t j = 0; j < tenant->tunnels[other].n_prefixes; j++) {
+				if (tunnel->prefixes[i].len > 0 &&
+				    prefix_overlaps(&tunnel->prefixes[i],
+						    &tenant->tunnels[other].prefixes[j])) {
+					issues_add(p->issues, path.text,
+						   "%s is carried by /tunnels/%zu as well",
+						   prefix_format(&tunnel->prefixes[i], text),
+						   other);
+				}
+			}
+		}
+	}
+}
+
+static void check_backends(const struct place *p)
+{
+	const struct service_conf *service = &p->tenant->services[p->service];
+	char text[ADDR_TEXT_MAX];
+
+	for (size_t i = 0; i < service->n_backends; i++) {
+		const struct backend_conf *backend = &service->backends[i];
+		struct issue_path path = issue_path("/services/%zu/backends/%zu", p->service, i);
+
+		if (backend->is_name || addr_is_any(&backend->address)) {
+			continue;
+		}
+		addr_format(&backend->address, text);
+		if (!tenant_conf_owns(p->tenant, &backend->address)) {
+			issues_add(p->issues, path.text, "%s is not in the tenant's prefixes",
+				   text);
+		}
+		for (size_t j = 0; j < i; j++) {
+			if (addr_eq(&backend->address, &service->backends[j].address)) {
+				issues_add(p->issues, path.text, "%s is given twice", text);
+				break;
+			}
+		}
+	}
+}
+
+/* The node's listener that stands in the way of the exposure, or NULL. */
+static const struct listener_conf *listener_in_the_way(const struct node_conf *node,
+						       const struct expose_conf *e)
+{
+	for (size_t i = 0; i < node->n_listeners; i++) {
+		const struct listener_conf *listener = &node->listeners[i];
+		bool here = e->protocol == PROTOCOL_TLS || listener->any ||
+			    addr_eq(&listener->address, &e->ipv4);
+
+		if (here && listener->port == e->port && listener->protocol != e->protocol) {
+			return listener;
+		}
+	}
+	return NULL;
+}
+
+static bool takes_port(const struct node_conf *node, struct port_range ports,
+		       const struct expose_conf *e)
+{
+	if (ports.last == 0 || e->port < ports.first || e->port > ports.last) {
+		return false;
+	}
+	for (size_t i = 0; i < node->nat64.n_pool; i++) {
+		if (!e->has_ipv4 || addr_eq(&node->nat64.pool[i], &e->ipv4)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static void check_expose_port(const struct place *p, const struct expose_conf *e)
+{
+	const struct node_conf *node = p->node;
+	struct issue_path path = expose_path(p, "port");
+
+	if (e->port == 0 || e->protocol == PROTOCOL_ADDRESS) {
+		return;
+	}
+	if ((e->protocol == PROTOCOL_TLS || e->protocol == PROTOCOL_TCP) &&
+	    listener_in_the_way(node, e)) {
+		issues_add(p->issues, path.text,
+			   "the node has a listener of another protocol on port %u", e->port);
+	}
+	if (takes_port(node, node->nat64.ports, e)) {
+		issues_add(p->issues, path.text, "%u meets %u-%u of nat64.ports", e->port,
+			   node->nat64.ports.first, node->nat64.ports.last);
+	}
+	if (takes_port(node, node->nat44_ports, e)) {
+		issues_add(p->issues, path.text, "%u meets %u-%u of nat44.ports", e->port,
+			   node->nat44_ports.first, node->nat44_ports.last);
+	}
+}
+
+static void check_expose(const struct place *p, const struct expose_conf *e)
+{
+	char text[ADDR_TEXT_MAX];
+
+	if (!p->node) {
+		return;
+	}
+	if (e->has_ipv4 && !addr_is_any(&e->ipv4) && !node_conf_in_pool(p->node, &e->ipv4)) {
+		issues_add(p->issues, expose_path(p, "ipv4").text,
+			   "%s is not in the node's uplink.ipv4", addr_format(&e->ipv4, text));
+	}
+	if (e->client_address == CLIENT_ADDRESS_EMBED && !p->node->has_client_prefix) {
+		issues_add(p->issues, expose_path(p, "client_address").text,
+			   "embed needs the node's client_prefix, which is not given");
+	}
+	check_expose_port(p, e);
+}
+
+static void check_services(const struct tenant_conf *tenant, const struct node_conf *node,
+			   struct issues *issues)
+{
+	struct place p = {.issues = issues, .node = node, .tenant = tenant};
+
+	for (p.service = 0; p.service < tenant->n_services; p.service++) {
+		const struct service_conf *service = &tenant->services[p.service];
+
+		check_backends(&p);
+		for (p.expose = 0; p.expose < service->n_exposes; p.expose++) {
+			check_expose(&p, &service->exposes[p.expose]);
+		}
+		for (size_t j = 0; j < p.service && service->name; j++) {
+			const char *other = tenant->services[j].name;
+
+			if (other && strcmp(other, service->name) == 0) {
+				issues_add(issues, issue_path("/services/%zu/name", p.service).text,
+					   "'%s' is the name of /services/%zu as well", other, j);
+				break;
+			}
+		}
+	}
+}
+
+static void check_inbound(const struct tenant_conf *tenant, struct issues *issues)
+{
+	for (size_t i = 0; i < tenant->n_inbound; i++) {
+		bool found = tenant->inbound[i].to == NULL;
+
+		for (size_t j = 0; j < tenant->n_services && !found; j++) {
+			found = tenant->services[j].name &&
+				strcmp(tenant->services[j].name, tenant->inbound[i].to) == 0;
+		}
+		if (!found) {
+			issues_add(issues, issue_path("/inbound/allow/%zu/to", i).text,
+				   "the tenant has no service '%s'", tenant->inbound[i].to);
+		}
+	}
+}
+
+void tenant_conf_check(const struct tenant_conf *tenant, const struct node_conf *node,
+		       struct issues *issues)
+{
+	struct place p = {.issues = issues, .node = node, .tenant = tenant};
+
+	check_prefixes(&p);
+	for (size_t i = 0; i < tenant->n_tunnels; i++) {
+		check_tunnel(&p, i);
+	}
+	check_services(tenant, node, issues);
+	check_inbound(tenant, issues);
+	check_rules(tenant, issues);
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef SIXGATE_CONF_TEXT_CONF_H
+#define SIXGATE_CONF_TEXT_CONF_H
+
+#include <stddef.h>
+
+#include "base/str.h"
+#include "conf/model/issue.h"
+#include "conf/model/node.h"
+#include "conf/model/tenant.h"
+
+/*
+ * Config files and tenant objects as text (YAML, of which JSON is a subset): read, checked in form
+ * and meaning. For control, the agent and the command. Each function adds to issues what is wrong,
+ * the first error of syntax or all errors of meaning, and returns
+ *   0 and the object, with no issue added;
+ *   -EINVAL: issues say why;
+ *   another negative errno: the file could not be read, or -ENOMEM; issues say it too.
+ */
+
+enum conf_flags {
+	/* Take a file whoever owns it and may write it: for tests and for looking at one's own. */
+	CONF_ANY_OWNER = 1,
+};
+
+/*
+ * The node config. On 0 ret_node is the caller's: node_conf_free().
+ * The file must be regular, root's or the caller's own, and for no one else to write.
+ */
+int conf_node_load(const char *path, enum conf_flags flags, struct node_conf **ret_node,
+		   struct issues *issues) CHECKED;
+/* The same from memory; file is the name shown. */
+int conf_node_parse(const char *file, struct str text, struct node_conf **ret_node,
+		    struct issues *issues) CHECKED;
+
+/*
+ * A tenant object. node NULL: what depends on the node is not checked, and client_address is
+ * hide where it is not given. On 0 ret_tenant holds one reference. That the name is the file's is
+ * the registry's to check, and what other tenants hold, claims.h's.
+ */
+int conf_tenant_load(const char *path, enum conf_flags flags, const struct node_conf *node,
+		     struct tenant_conf **ret_tenant, struct issues *issues) CHECKED;
+int conf_tenant_parse(const char *file, struct str text, const struct node_conf *node,
+		      struct tenant_conf **ret_tenant, struct issues *issues) CHECKED;
+
+/*
+ * Gives the issues from index first on, which know only their path (those of claims.h), their
+ * place in the file, by reading it again. Where it cannot, they stay without.
+ */
+void conf_locate(const char *path, enum conf_flags flags, struct issues *issues, size_t first);
+
+#endif

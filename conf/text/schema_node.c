@@ -1,0 +1,405 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The node config's schema. Maps that belong to the node itself (uplink, nat64, ...) fill the
+ * members of struct node_conf, so their offsets count from its start.
+ */
+#include "conf/text/schema.h"
+
+#define NODE(member) offsetof(struct node_conf, member)
+
+#define SECOND 1000u
+#define MINUTE (60u * SECOND)
+#define HOUR   (60u * MINUTE)
+
+static const char *const kinds[] = {"direct", "wireguard", "6in4", NULL};
+static const char *const deliveries[] = {"present", "onlink", "routed", NULL};
+static const char *const protocols[] = {"tcp", "udp", "tls", "http", "address", "detect", NULL};
+static const char *const drivers[] = {"jool", NULL};
+static const char *const formats[] = {"json", "text", NULL};
+static const char *const off[] = {"off", NULL};
+
+static const struct key name_keys[] = {
+	{.name = "name", .type = KEY_HOST, .mandatory = true, .offset = NODE(name)},
+	{.name = "farm", .type = KEY_ID, .offset = NODE(farm)},
+	{0},
+};
+static const struct schema schema_name = {.name = "name and farm", .keys = name_keys};
+
+static const struct key pool_range_keys[] = {
+	{.name = "range",
+	 .type = KEY_PREFIX4,
+	 .mandatory = true,
+	 .offset = offsetof(struct pool_range, range)},
+	{.name = "delivery",
+	 .type = KEY_WORD,
+	 .mandatory = true,
+	 .words = deliveries,
+	 .offset = offsetof(struct pool_range, delivery)},
+	{0},
+};
+const struct schema schema_pool_range = {
+	.name = "range and delivery",
+	.keys = pool_range_keys,
+	.size = sizeof(struct pool_range),
+};
+
+static const struct key ipv6_keys[] = {
+	{.name = "prefix",
+	 .type = KEY_PREFIX6,
+	 .mandatory = true,
+	 .offset = NODE(ipv6_prefix),
+	 .aux = NODE(has_ipv6_prefix)},
+	{.name = "reserved", .type = KEY_U32, .max = 1u << 24, .offset = NODE(ipv6_reserved)},
+	{0},
+};
+static const struct schema schema_ipv6 = {.name = "prefix and reserved", .keys = ipv6_keys};
+
+static const struct key uplink_keys[] = {
+	{.name = "kind", .type = KEY_WORD, .words = kinds, .offset = NODE(uplink_kind)},
+	{.name = "interface", .type = KEY_TEXT, .min = 1, .max = 15, .offset = NODE(interface)},
+	{.name = "ipv4",
+	 .type = KEY_MAP,
+	 .n_max = NODE_POOL_MAX,
+	 .sub = &schema_pool_range,
+	 .offset = NODE(pool),
+	 .aux = NODE(n_pool)},
+	{.name = "ipv6", .type = KEY_MAP, .sub = &schema_ipv6},
+	{0},
+};
+const struct schema schema_uplink = {.name = "kind, interface, ipv4, ipv6", .keys = uplink_keys};
+
+static const struct key timeouts_keys[] = {
+	{.name = "hello",
+	 .type = KEY_DURATION,
+	 .min = 100,
+	 .max = 5 * MINUTE,
+	 .offset = offsetof(struct timeouts, hello_ms)},
+	{.name = "connect",
+	 .type = KEY_DURATION,
+	 .min = 100,
+	 .max = 5 * MINUTE,
+	 .offset = offsetof(struct timeouts, connect_ms)},
+	{.name = "idle",
+	 .type = KEY_DURATION,
+	 .min = 1 * SECOND,
+	 .max = 168 * HOUR,
+	 .offset = offsetof(struct timeouts, idle_ms)},
+	{.name = "half_close",
+	 .type = KEY_DURATION,
+	 .min = 1 * SECOND,
+	 .max = 24 * HOUR,
+	 .offset = offsetof(struct timeouts, half_close_ms)},
+	{.name = "connect_tries",
+	 .type = KEY_U32,
+	 .min = 1,
+	 .max = 10,
+	 .offset = offsetof(struct timeouts, connect_tries)},
+	{0},
+};
+const struct schema schema_timeouts = {.name = "hello, connect, idle, ...", .keys = timeouts_keys};
+
+static const struct key listener_keys[] = {
+	{.name = "address",
+	 .type = KEY_ADDR_ANY,
+	 .mandatory = true,
+	 .offset = offsetof(struct listener_conf, address),
+	 .aux = offsetof(struct listener_conf, any)},
+	{.name = "port",
+	 .type = KEY_U16,
+	 .mandatory = true,
+	 .min = 1,
+	 .max = 65535,
+	 .offset = offsetof(struct listener_conf, port)},
+	{.name = "protocol",
+	 .type = KEY_WORD,
+	 .mandatory = true,
+	 .words = protocols,
+	 .offset = offsetof(struct listener_conf, protocol)},
+	{.name = "timeouts",
+	 .type = KEY_MAP,
+	 .sub = &schema_timeouts,
+	 .offset = offsetof(struct listener_conf, timeouts)},
+	{.name = "default",
+	 .type = KEY_SERVICE,
+	 .offset = offsetof(struct listener_conf, default_tenant),
+	 .aux = offsetof(struct listener_conf, default_service)},
+	{0},
+};
+
+/* A listener carries sessions; whole addresses are for exposures only. */
+static void finish_listener(struct reader *r, const struct tree_node *map, void *object)
+{
+	const struct listener_conf *listener = object;
+
+	if (listener->protocol == PROTOCOL_ADDRESS) {
+		reader_issue(r, tree_get(map, "protocol"),
+			     "a listener cannot take a whole address");
+	}
+}
+
+const struct schema schema_listener = {
+	.name = "address, port, protocol",
+	.keys = listener_keys,
+	.size = sizeof(struct listener_conf),
+	.finish = finish_listener,
+};
+
+static const struct key source_limits_keys[] = {
+	{.name = "connections",
+	 .type = KEY_U32,
+	 .min = 1,
+	 .max = 1000000,
+	 .offset = offsetof(struct source_limits, connections)},
+	{.name = "new_per_second",
+	 .type = KEY_U32,
+	 .min = 1,
+	 .max = 1000000,
+	 .offset = offsetof(struct source_limits, new_per_second)},
+	{0},
+};
+static const struct schema schema_source_limits = {
+	.name = "connections, new_per_second",
+	.keys = source_limits_keys,
+};
+
+static const struct key access_log_keys[] = {
+	{.name = "file", .type = KEY_PATH, .offset = offsetof(struct access_log_conf, file)},
+	{.name = "format",
+	 .type = KEY_WORD,
+	 .words = formats,
+	 .offset = offsetof(struct access_log_conf, format)},
+	{0},
+};
+static const struct schema schema_access_log = {
+	.name = "file, format, or the word off",
+	.keys = access_log_keys,
+};
+
+static const struct key nat64_keys[] = {
+	{.name = "driver", .type = KEY_WORD, .words = drivers, .offset = NODE(nat64.driver)},
+	{.name = "prefix", .type = KEY_PREFIX6, .mandatory = true, .offset = NODE(nat64.prefix)},
+	{.name = "pool",
+	 .type = KEY_ADDR4,
+	 .mandatory = true,
+	 .n_max = 1024,
+	 .offset = NODE(nat64.pool),
+	 .aux = NODE(nat64.n_pool)},
+	{.name = "ports", .type = KEY_PORTS, .mandatory = true, .offset = NODE(nat64.ports)},
+	{.name = "ports_per_tenant",
+	 .type = KEY_U32,
+	 .min = 64,
+	 .max = 65535,
+	 .dflt = 1024,
+	 .offset = NODE(nat64.ports_per_tenant)},
+	{0},
+};
+static const struct schema schema_nat64 = {.name = "prefix, pool, ports, ...", .keys = nat64_keys};
+
+static const struct key nat44_keys[] = {
+	{.name = "ports", .type = KEY_PORTS, .mandatory = true, .offset = NODE(nat44_ports)},
+	{0},
+};
+static const struct schema schema_nat44 = {.name = "ports", .keys = nat44_keys};
+
+static const struct key siit_keys[] = {
+	{.name = "prefix",
+	 .type = KEY_PREFIX6,
+	 .mandatory = true,
+	 .offset = NODE(siit_prefix),
+	 .aux = NODE(has_siit_prefix)},
+	{0},
+};
+static const struct schema schema_siit = {.name = "prefix", .keys = siit_keys};
+
+static const struct key dns64_keys[] = {
+	{.name = "listen", .type = KEY_ID, .mandatory = true, .offset = NODE(dns64.listen)},
+	{.name = "upstream",
+	 .type = KEY_ADDR,
+	 .mandatory = true,
+	 .n_max = NODE_RESOLVERS_MAX,
+	 .offset = NODE(dns64.upstream),
+	 .aux = NODE(dns64.n_upstream)},
+	{.name = "zone", .type = KEY_HOST, .offset = NODE(dns64.zone)},
+	{0},
+};
+static const struct schema schema_dns64 = {.name = "listen, upstream, zone", .keys = dns64_keys};
+
+static const struct key wireguard_keys[] = {
+	{.name = "listen_port",
+	 .type = KEY_U16,
+	 .mandatory = true,
+	 .min = 1,
+	 .max = 65535,
+	 .offset = NODE(wireguard.listen_port)},
+	{.name = "private_key_file",
+	 .type = KEY_PATH,
+	 .mandatory = true,
+	 .offset = NODE(wireguard.private_key_file)},
+	{0},
+};
+static const struct schema schema_wireguard = {
+	.name = "listen_port, private_key_file",
+	.keys = wireguard_keys,
+};
+
+static const struct key six_in_four_keys[] = {
+	{.name = "local", .type = KEY_ADDR4, .mandatory = true, .offset = NODE(six_in_four.local)},
+	{0},
+};
+static const struct schema schema_six_in_four = {.name = "local", .keys = six_in_four_keys};
+
+static const struct key neighbor_keys[] = {
+	{.name = "address",
+	 .type = KEY_ADDR,
+	 .mandatory = true,
+	 .offset = offsetof(struct bgp_neighbor, address)},
+	{.name = "as",
+	 .type = KEY_U32,
+	 .mandatory = true,
+	 .min = 1,
+	 .max = UINT32_MAX,
+	 .offset = offsetof(struct bgp_neighbor, as)},
+	{0},
+};
+static const struct schema schema_neighbor = {
+	.name = "address and as",
+	.keys = neighbor_keys,
+	.size = sizeof(struct bgp_neighbor),
+};
+
+static const struct key bgp_keys[] = {
+	{.name = "as",
+	 .type = KEY_U32,
+	 .mandatory = true,
+	 .min = 1,
+	 .max = UINT32_MAX,
+	 .offset = NODE(bgp_as)},
+	{.name = "neighbors",
+	 .type = KEY_MAP,
+	 .mandatory = true,
+	 .n_max = 64,
+	 .sub = &schema_neighbor,
+	 .offset = NODE(bgp_neighbors),
+	 .aux = NODE(n_bgp_neighbors)},
+	{0},
+};
+static const struct schema schema_bgp = {.name = "as and neighbors", .keys = bgp_keys};
+
+static const struct key etcd_keys[] = {
+	{.name = "endpoints",
+	 .type = KEY_TEXT,
+	 .mandatory = true,
+	 .n_max = 16,
+	 .min = 1,
+	 .max = 255,
+	 .offset = NODE(registry.etcd_endpoints),
+	 .aux = NODE(registry.n_etcd_endpoints)},
+	{.name = "user",
+	 .type = KEY_TEXT,
+	 .min = 1,
+	 .max = 255,
+	 .offset = NODE(registry.etcd_user)},
+	{.name = "password_file", .type = KEY_PATH, .offset = NODE(registry.etcd_password_file)},
+	{0},
+};
+static const struct schema schema_etcd = {
+	.name = "endpoints, user, password_file",
+	.keys = etcd_keys,
+};
+
+static const struct key registry_keys[] = {
+	{.name = "dir", .type = KEY_PATH, .offset = NODE(registry.dir)},
+	{.name = "etcd", .type = KEY_MAP, .sub = &schema_etcd},
+	{0},
+};
+
+static void finish_registry(struct reader *r, const struct tree_node *map, void *object)
+{
+	(void)object;
+	if (tree_get(map, "dir") && tree_get(map, "etcd")) {
+		reader_issue(r, tree_get(map, "etcd"), "the registry is dir or etcd, not both");
+	}
+}
+
+const struct schema schema_registry = {
+	.name = "dir or etcd",
+	.keys = registry_keys,
+	.finish = finish_registry,
+};
+
+static const struct key node_keys[] = {
+	{.name = "node", .type = KEY_MAP, .mandatory = true, .sub = &schema_name},
+	{.name = "uplink", .type = KEY_MAP, .sub = &schema_uplink},
+	{.name = "listeners",
+	 .type = KEY_MAP,
+	 .n_max = NODE_LISTENERS_MAX,
+	 .sub = &schema_listener,
+	 .offset = NODE(listeners),
+	 .aux = NODE(n_listeners)},
+	{.name = "client_prefix",
+	 .type = KEY_PREFIX6,
+	 .offset = NODE(client_prefix),
+	 .aux = NODE(has_client_prefix)},
+	{.name = "resolvers",
+	 .type = KEY_ADDR,
+	 .n_max = NODE_RESOLVERS_MAX,
+	 .offset = NODE(resolvers),
+	 .aux = NODE(n_resolvers)},
+	{.name = "timeouts", .type = KEY_MAP, .sub = &schema_timeouts, .offset = NODE(timeouts)},
+	{.name = "source_limits",
+	 .type = KEY_MAP,
+	 .sub = &schema_source_limits,
+	 .offset = NODE(source_limits)},
+	{.name = "access_log",
+	 .type = KEY_MAP,
+	 .words = off,
+	 .sub = &schema_access_log,
+	 .offset = NODE(access_log)},
+	{.name = "workers",
+	 .type = KEY_U32,
+	 .min = 1,
+	 .max = NODE_WORKERS_MAX,
+	 .offset = NODE(workers)},
+	{.name = "nat64", .type = KEY_MAP, .sub = &schema_nat64, .aux = NODE(nat64.on)},
+	{.name = "local_ports", .type = KEY_PORTS, .offset = NODE(local_ports)},
+	{.name = "nat44", .type = KEY_MAP, .sub = &schema_nat44},
+	{.name = "siit", .type = KEY_MAP, .sub = &schema_siit},
+	{.name = "dns64", .type = KEY_MAP, .sub = &schema_dns64, .aux = NODE(dns64.on)},
+	{.name = "wireguard", .type = KEY_MAP, .sub = &schema_wireguard, .aux = NODE(wireguard.on)},
+	{.name = "six_in_four",
+	 .type = KEY_MAP,
+	 .sub = &schema_six_in_four,
+	 .aux = NODE(six_in_four.on)},
+	{.name = "bgp", .type = KEY_MAP, .sub = &schema_bgp},
+	{.name = "registry", .type = KEY_MAP, .sub = &schema_registry},
+	{0},
+};
+
+static void default_timeouts(struct timeouts *t)
+{
+	t->hello_ms = t->hello_ms ? t->hello_ms : TIMEOUT_HELLO_MS;
+	t->connect_ms = t->connect_ms ? t->connect_ms : TIMEOUT_CONNECT_MS;
+	t->idle_ms = t->idle_ms ? t->idle_ms : TIMEOUT_IDLE_MS;
+	t->half_close_ms = t->half_close_ms ? t->half_close_ms : TIMEOUT_HALF_CLOSE_MS;
+	t->connect_tries = t->connect_tries ? t->connect_tries : CONNECT_TRIES;
+}
+
+static void finish_node(struct reader *r, const struct tree_node *map, void *object)
+{
+	const struct tree_node *log = tree_get(map, "access_log");
+	struct node_conf *node = object;
+
+	(void)r;
+	default_timeouts(&node->timeouts);
+	node->access_log.on = !log || log->kind == TREE_MAP;
+	if (!node->registry.dir && !node->registry.n_etcd_endpoints) {
+		node->registry.dir = SIXGATE_STATEDIR "/registry";
+	}
+}
+
+const struct schema schema_node = {
+	.name = "the node config",
+	.keys = node_keys,
+	.size = sizeof(struct node_conf),
+	.finish = finish_node,
+};
