@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The table of sources: limits, reuse, floods. */
+#include <arpa/inet.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,12 +14,20 @@
 
 #define NOW_MS 1000000
 
+/* A client's address as accept(2) gives it on a socket of that family. */
 static struct addr parse(const char *text)
 {
-	struct addr addr;
+	struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
+	struct sockaddr_in v4 = {.sin_family = AF_INET};
+	struct endpoint peer;
 
-	assert_int_equal(addr_parse(str_from(text), &addr), 0);
-	return addr;
+	if (inet_pton(AF_INET, text, &v4.sin_addr) == 1) {
+		assert_int_equal(endpoint_from_sockaddr((struct sockaddr *)&v4, &peer), 0);
+	} else {
+		assert_int_equal(inet_pton(AF_INET6, text, &v6.sin6_addr), 1);
+		assert_int_equal(endpoint_from_sockaddr((struct sockaddr *)&v6, &peer), 0);
+	}
+	return peer.addr;
 }
 
 /* 10.x.y.z by number. */
