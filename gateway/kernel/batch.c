@@ -121,8 +121,6 @@ static int batch_err(const struct batch *b, struct err *err, int rc,
 	case EPROTONOSUPPORT:
 	case EAFNOSUPPORT:
 	case EOPNOTSUPP:
-	case ENOENT:
-	case EINVAL:
 		if (fault->seq <= SEQ_BEGIN + 1) {
 			return err_set(err, -EOPNOTSUPP,
 				       "nftables table inet " TABLE_NAME

@@ -19,6 +19,7 @@
 
 #define PRIORITY_CLIENT_PREFIX -148 /* after the tenants' chain, before translation */
 #define PRIORITY_OUTPUT        0
+#define PRIORITY_WORKERS       1 /* who has no business in client_prefix is counted there */
 #define PORT_DNS               53
 #define ELEMENTS_A_MESSAGE     1024 /* 28 bytes each: a message stays below half of 64 KiB */
 
@@ -435,7 +436,7 @@ static int put_workers_hook(struct batch *b, const struct guard *guard)
 	int rc;
 
 	batch_what(b, "chain workers");
-	rc = put_chain(b, "workers", NF_INET_LOCAL_OUT, PRIORITY_OUTPUT);
+	rc = put_chain(b, "workers", NF_INET_LOCAL_OUT, PRIORITY_WORKERS);
 	rule_begin(&r, "workers");
 	rule_uid(&r, true, guard->uids.proxy);
 	rule_verdict(&r, NFT_JUMP, "proxy");
