@@ -5,6 +5,7 @@ Three namespaces: clients (IPv4), the gateway with every proxy under test, and t
 The proxies run on one core, clients and backend on another. Nothing outside the namespaces is
 touched; only processes started here are ended.
 """
+import contextlib
 import ipaddress
 import json
 import os
@@ -22,6 +23,7 @@ CLIENTS, GATEWAY, BACKEND = "bench-client", "bench-gateway", "bench-backend"
 CLIENT_FIRST, N_CLIENTS = "198.51.100.10", 16
 TENANT_PREFIX = "2001:db8:a000:1001::/64"
 BACKEND_ADDRESS = "2001:db8:a000:1001::10"
+FILLER_PREFIX = "2001:db8:b000::/36"  # of the many tenants; all of it is the one backend
 CLIENT_PREFIX = "2001:db8:a000:ff::/96"
 
 NETWORK = f"""
@@ -41,6 +43,8 @@ netns add {BACKEND}
 -n {GATEWAY} address add 2001:db8:a000:1001::1/64 dev tenant0 nodad
 -n {BACKEND} address add {BACKEND_ADDRESS}/64 dev gw0 nodad
 -n {BACKEND} route add default via 2001:db8:a000:1001::1
+-n {BACKEND} route add local {FILLER_PREFIX} dev lo
+-n {GATEWAY} route add {FILLER_PREFIX} via {BACKEND_ADDRESS}
 """
 
 # Many short connections from few addresses: no workload may end for want of a port.
@@ -93,11 +97,14 @@ class Process:
                                           stderr=subprocess.STDOUT, env=env)
         self.pids = [self.child.pid]
 
+    def tail(self):
+        """The end of what it said."""
+        return pathlib.Path(self.log).read_text(errors="replace")[-2000:]
+
     def check(self):
         """BenchError with the end of its log when it no longer runs."""
         if self.child.poll() is not None:
-            tail = pathlib.Path(self.log).read_text(errors="replace")[-2000:]
-            raise BenchError(f"{self.name} ended with {self.child.returncode}:\n{tail}")
+            raise BenchError(f"{self.name} ended with {self.child.returncode}:\n{self.tail()}")
 
     def settle(self):
         """Takes note of the processes it consists of; once it has started."""
@@ -132,6 +139,13 @@ class Process:
             total += int(re.search(r"^Pss:\s+(\d+) kB", rollup, re.M).group(1)) * 1024
         return total
 
+    def real_time(self, on):
+        """Round-robin real-time priority for all its threads, or the ordinary one again."""
+        policy, param = (os.SCHED_RR, 10) if on else (os.SCHED_OTHER, 0)
+        for pid in self.pids:
+            for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+                os.sched_setscheduler(int(task.name), policy, os.sched_param(param))
+
     def stop(self):
         """Ends it and its children, politely first."""
         if self.child.poll() is None:
@@ -157,6 +171,7 @@ class Lab:
         self.build = pathlib.Path(build_dir)
         self.work = pathlib.Path(work_dir)
         self.processes = []
+        self.load_prefix = []
 
     def __enter__(self):
         if os.geteuid() != 0:
@@ -213,12 +228,26 @@ class Lab:
             if done.returncode == 0:
                 return
             time.sleep(0.05)
-        tail = pathlib.Path(process.log).read_text(errors="replace")[-2000:]
-        raise BenchError(f"{process.name} does not answer at {target}:\n{tail}")
+        raise BenchError(f"{process.name} does not answer at {target}:\n{process.tail()}")
+
+    @contextlib.contextmanager
+    def real_time(self):
+        """All of the bench before all else on the machine: for latencies, which would otherwise
+        be those of the scheduler's turns whenever anything else runs."""
+        for process in self.processes:
+            process.real_time(True)
+        self.load_prefix = ["chrt", "--rr", "10"]
+        try:
+            yield
+        finally:
+            self.load_prefix = []
+            for process in self.processes:
+                process.real_time(False)
 
     def load_argv(self, mode, target, **options):
         argv = ["ip", "netns", "exec", CLIENTS, "prlimit", f"--nofile={MAX_FILES}",
-                "taskset", "-c", str(CORE_LOAD), str(self.build / "tests/bench/load"), mode, target,
+                "taskset", "-c", str(CORE_LOAD), *self.load_prefix,
+                str(self.build / "tests/bench/load"), mode, target,
                 "-s", f"{CLIENT_FIRST}:0", "-S", str(N_CLIENTS)]
         letters = {"connections": "-c", "units": "-n", "rate": "-r", "names": "-f"}
         for key, value in options.items():

@@ -5,4 +5,4 @@ tests_bench_relay_SOURCES = %D%/relay.c %D%/net.c %D%/net.h
 tests_bench_load_SOURCES = %D%/load.c %D%/load.h %D%/hello.c %D%/hello.h %D%/net.c %D%/net.h
 tests_bench_sink_SOURCES = %D%/sink.c %D%/net.c %D%/net.h
 dist_noinst_SCRIPTS += %D%/proxy.py
-dist_noinst_DATA += %D%/lab.py %D%/peers.py
+dist_noinst_DATA += %D%/lab.py %D%/peers.py %D%/sixgate.py
