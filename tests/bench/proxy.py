@@ -10,6 +10,7 @@ import argparse
 import contextlib
 import dataclasses
 import json
+import os
 import pathlib
 import random
 import shutil
@@ -370,7 +371,8 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("workload", nargs="*", help=f"of {', '.join(WORKLOADS)}; all by default")
     parser.add_argument("--quick", action="store_true", help="small sizes, for development")
-    parser.add_argument("--build", default="build", help="build directory")
+    parser.add_argument("--build", default=os.environ.get("SIXGATE_BUILD", "build"),
+                        help="build directory")
     parser.add_argument("--subject", action="append", help=f"of {', '.join(COLUMNS)}; all by default")
     parser.add_argument("--keep", action="store_true", help="leave configs and logs, and say where")
     args = parser.parse_args()
