@@ -2,4 +2,4 @@
 # Checks of the tree itself, and what the tests with real programs need in a release.
 dist_check_SCRIPTS = tests/check-command tests/check-includes tests/check-includes-test
 TESTS += $(dist_check_SCRIPTS)
-EXTRA_DIST += tests/tally tests/net packaging/apt-build.txt packaging/apt-test.txt
+EXTRA_DIST += tests/tally tests/clang-tidy tests/net packaging/apt-build.txt packaging/apt-test.txt
