@@ -3,10 +3,14 @@
 check_PROGRAMS += \
 	tests/unit/base_addr_test \
 	tests/unit/base_arena_test \
+	tests/unit/base_channel_test \
+	tests/unit/base_counters_test \
 	tests/unit/base_cursor_test \
 	tests/unit/base_err_test \
 	tests/unit/base_hash_test \
 	tests/unit/base_json_test \
 	tests/unit/base_log_test \
+	tests/unit/base_loop_test \
+	tests/unit/base_sandbox_test \
 	tests/unit/base_str_test \
 	tests/unit/base_wheel_test
