@@ -27,8 +27,6 @@ def tenant_object(tenant, serial, services, **more):
     """A tenant object for one of the lab's tenants."""
     return {
         "tenant": tenant.tenant, "serial": serial, "prefixes": [tenant.prefix],
-        "tunnels": [{"name": "rack", "kind": "route", "via": "fe80::2",
-                     "interface": tenant.device, "prefixes": [tenant.prefix]}],
         "services": services, **more}
 
 

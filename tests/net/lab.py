@@ -85,4 +85,3 @@ class Lab:
             tenant.ip(f"addr add {tenant.address(host)}/64 dev eth0 nodad")
         tenant.ip("route add default via fe80::1 dev eth0")
         self.gateway.ip(f"route add {tenant.prefix} via fe80::2 dev {device}")
-        tenant.device = device
