@@ -5,6 +5,11 @@ libconf_model_a_SOURCES = \
 	%D%/check_node.c \
 	%D%/check_rules.c \
 	%D%/check_tenant.c \
+	%D%/claims.c %D%/claims.h \
+	%D%/claims_internal.h \
+	%D%/claims_key.c \
+	%D%/claims_name.c \
+	%D%/claims_prefix.c \
 	%D%/internal.h \
 	%D%/issue.c %D%/issue.h \
 	%D%/message.c %D%/message.h \

@@ -2,6 +2,7 @@
 #ifndef SIXGATE_CONF_TEXT_CONF_H
 #define SIXGATE_CONF_TEXT_CONF_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/str.h"
@@ -48,5 +49,17 @@ int conf_tenant_parse(const char *file, struct str text, const struct node_conf 
  * place in the file, by reading it again. Where it cannot, they stay without.
  */
 void conf_locate(const char *path, enum conf_flags flags, struct issues *issues, size_t first);
+
+/* True for the name of a tenant object's file in a registry folder: NAME.yaml or NAME.json. */
+bool conf_is_object_name(const char *name);
+
+/*
+ * Checks files as control would take them: a node config, tenant objects and folders of such, in
+ * any order, the tenants also against each other. Without any (n 0): the installed node config.
+ * A node config's registry folder is read as well when paths name no tenant.
+ * Returns 0 when all is well, else as above.
+ */
+int conf_check_files(const char *const *paths, size_t n, enum conf_flags flags,
+		     struct issues *issues) CHECKED;
 
 #endif

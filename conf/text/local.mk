@@ -2,6 +2,7 @@
 noinst_LIBRARIES += libconf-text.a
 libconf_text_a_CFLAGS = $(AM_CFLAGS) $(FYAML_CFLAGS)
 libconf_text_a_SOURCES = \
+	%D%/check_files.c \
 	%D%/conf.c %D%/conf.h \
 	%D%/internal.h \
 	%D%/schema.c %D%/schema.h \

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef SIXGATE_CONF_MODEL_CLAIMS_H
+#define SIXGATE_CONF_MODEL_CLAIMS_H
+
+#include <stddef.h>
+
+#include "base/err.h"
+#include "conf/model/issue.h"
+#include "conf/model/node.h"
+#include "conf/model/tenant.h"
+
+/*
+ * What belongs to one tenant only, over all tenants of a node: prefixes, WireGuard public keys,
+ * names on a port, addresses with a port, whole addresses. Incremental: the cost of a change is
+ * that of the changed object, however many tenants there are. For control and the command.
+ */
+struct claims;
+
+/* NULL when out of memory. */
+struct claims *claims_new(void);
+void claims_free(struct claims *claims);
+
+/*
+ * Claims all that tenant holds, or nothing. node may be NULL; it says on which ports listeners
+ * are configured (elsewhere a tls exposure takes its port on each pool address).
+ * Returns 0; -EEXIST with an issue, which names the first owner, for each claim that another
+ * tenant's stands against; -ENOMEM.
+ */
+int claims_add(struct claims *claims, const struct node_conf *node,
+	       const struct tenant_conf *tenant, struct issues *issues) CHECKED;
+/* Gives up what claims_add() claimed for this tenant: the same object, or an equal one. */
+void claims_remove(struct claims *claims, const struct tenant_conf *tenant);
+/*
+ * The claims of before become those of after, an object of the same tenant. On failure, as in
+ * claims_add(), those of before stay.
+ */
+int claims_replace(struct claims *claims, const struct node_conf *node,
+		   const struct tenant_conf *before, const struct tenant_conf *after,
+		   struct issues *issues) CHECKED;
+
+/* Listening sockets a worker needs for the node's listeners and all exposures. */
+size_t claims_sockets(const struct claims *claims, const struct node_conf *node);
+
+#endif
