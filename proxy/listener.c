@@ -1,0 +1,449 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Accepting; see listener.h. */
+#include "proxy/listener.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "proxy/session.h"
+#include "proxy/worker.h"
+
+#define MOD        "proxy"
+#define BATCH_MAX  64    /* connections a wake-up of one socket */
+#define PAUSE_MS   1000  /* after descriptors or memory ran out */
+#define QUEUED_MAX 65536 /* accepted from a socket that is being closed */
+
+static struct listener *listener_from_node(struct table_node *node)
+{
+	return (struct listener *)node;
+}
+
+static bool id_eq(const struct table_node *node, const void *key)
+{
+	return ((const struct listener *)node)->id == *(const uint32_t *)key;
+}
+
+static uint64_t id_hash(const struct worker *w, uint32_t id)
+{
+	return hash_bytes(&w->tenants.hash_key, &id, sizeof(id));
+}
+
+static struct listener *listener_find(const struct worker *w, uint32_t id)
+{
+	return listener_from_node(table_find(&w->listeners, id_hash(w, id), id_eq, &id));
+}
+
+void listener_unref(struct listener *listener)
+{
+	if (--listener->refs == 0) {
+		free(listener->default_tenant);
+		free(listener->default_service);
+		free(listener);
+	}
+}
+
+static bool accept_is_paused(const struct worker *w)
+{
+	return w->full || timer_armed(&w->accept_timer);
+}
+
+/* The socket has clients waiting that must wait longer: it is not asked again before the end. */
+static void socket_pause(struct listen_socket *sock)
+{
+	struct worker *w = sock->listener->worker;
+	void (*ready)(struct io *, uint32_t) = sock->io.ready;
+
+	loop_del(&w->loop, &sock->io);
+	sock->io.ready = ready;
+	sock->paused = true;
+	sock->next_paused = w->paused;
+	w->paused = sock;
+}
+
+static void accept_resume(struct worker *w)
+{
+	while (w->paused) {
+		struct listen_socket *sock = w->paused;
+
+		if (loop_add(&w->loop, &sock->io, EPOLLIN) < 0) {
+			wheel_arm(&w->loop.wheel, &w->accept_timer, w->loop.now_ms + PAUSE_MS);
+			return;
+		}
+		sock->paused = false;
+		w->paused = sock->next_paused;
+	}
+}
+
+void accept_resume_below_budget(struct worker *w)
+{
+	/* not at every single end of a session, so that pausing stays rare */
+	if (w->full && w->n_sessions <= w->budget.sessions - w->budget.sessions / 64) {
+		w->full = w->n_sessions >= w->budget.sessions;
+		if (!accept_is_paused(w)) {
+			accept_resume(w);
+		}
+	}
+}
+
+void accept_pause(struct worker *w, int rc)
+{
+	unsigned int suppressed;
+
+	worker_counter_add(w->own, WORKER_ACCEPT_PAUSES, 1);
+	wheel_arm(&w->loop.wheel, &w->accept_timer, w->loop.now_ms + PAUSE_MS);
+	if (log_limit_pass(&w->accept_warning, w->loop.now_ms, &suppressed)) {
+		log_warn_errno(rc, MOD, "accepting no sessions, trying again in 1 s");
+	}
+}
+
+static void accept_timer_fired(struct timer *timer)
+{
+	struct worker *w =
+		(struct worker *)(void *)((char *)timer - offsetof(struct worker, accept_timer));
+
+	if (!w->full) {
+		accept_resume(w);
+	}
+}
+
+void accept_init(struct worker *w)
+{
+	table_init(&w->listeners);
+	timer_init(&w->accept_timer, accept_timer_fired);
+}
+
+static bool is_shortage(int error)
+{
+	return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+}
+
+static void note_full(struct worker *w)
+{
+	unsigned int suppressed;
+
+	w->full = true;
+	worker_counter_add(w->own, WORKER_ACCEPT_PAUSES, 1);
+	if (log_limit_pass(&w->accept_warning, w->loop.now_ms, &suppressed)) {
+		log_warn(MOD,
+			 "%zu sessions, all that the descriptor limit allows; accepting no "
+			 "more until some end",
+			 w->n_sessions);
+	}
+}
+
+/*
+ * Accepts one client. Returns 1 when it did or another may be there, 0 when there is none now, or
+ * the negative errno of a shortage.
+ */
+static int accept_one(struct listen_socket *sock)
+{
+	struct sockaddr_storage sa;
+	socklen_t len = sizeof(sa);
+	struct endpoint client;
+	int fd = accept4(sock->io.fd, (struct sockaddr *)&sa, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+	if (fd < 0) {
+		if (is_shortage(errno)) {
+			return -errno;
+		}
+		/* the others are of a client that has gone again, accept(2) */
+		return errno != EAGAIN && errno != EBADF && errno != EINVAL && errno != ENOTSOCK;
+	}
+	if (endpoint_from_sockaddr((struct sockaddr *)&sa, &client) < 0) {
+		close(fd);
+		return 1;
+	}
+	return session_start(sock->listener, fd, &client) < 0 ? -ENOMEM : 1;
+}
+
+/* Accepts up to max clients. Returns how many, with ret_empty when no more are there. */
+static unsigned int accept_batch(struct listen_socket *sock, unsigned int max, bool *ret_empty)
+{
+	struct worker *w = sock->listener->worker;
+	unsigned int n;
+	int rc;
+
+	*ret_empty = false;
+	for (n = 0; n < max && !accept_is_paused(w); n++) {
+		if (w->n_sessions >= w->budget.sessions) {
+			note_full(w);
+			break;
+		}
+		rc = accept_one(sock);
+		if (rc < 0) {
+			accept_pause(w, rc);
+			break;
+		}
+		if (rc == 0) {
+			*ret_empty = true;
+			break;
+		}
+	}
+	return n;
+}
+
+/*
+ * Level-triggered: what is not accepted now is told again. The batch follows the load, so that
+ * one client at a time costs one accept4(2), and a crowd few waits.
+ */
+static void socket_ready(struct io *io, uint32_t events)
+{
+	struct listen_socket *sock =
+		(struct listen_socket *)(void *)((char *)io - offsetof(struct listen_socket, io));
+	unsigned int n;
+	bool empty;
+
+	(void)events;
+	n = accept_batch(sock, sock->batch, &empty);
+	if (accept_is_paused(sock->listener->worker)) {
+		socket_pause(sock);
+	} else if (empty) {
+		sock->batch = n > 0 ? n : 1;
+	} else if (sock->batch < BATCH_MAX) {
+		sock->batch *= 2;
+	}
+}
+
+static void socket_free(struct deferred *deferred)
+{
+	struct listen_socket *sock =
+		(struct listen_socket *)(void *)((char *)deferred -
+						 offsetof(struct listen_socket, deferred));
+
+	listener_unref(sock->listener);
+	free(sock);
+}
+
+static void socket_unpause(struct worker *w, const struct listen_socket *sock)
+{
+	struct listen_socket **link = &w->paused;
+
+	while (*link && *link != sock) {
+		link = &(*link)->next_paused;
+	}
+	if (*link) {
+		*link = sock->next_paused;
+	}
+}
+
+/* The descriptor is shared with control, so it has to be taken out of the loop by hand. */
+static void socket_close(struct listen_socket *sock)
+{
+	struct worker *w = sock->listener->worker;
+
+	socket_unpause(w, sock);
+	loop_del(&w->loop, &sock->io);
+	close(sock->io.fd);
+	sock->io.fd = -1;
+	TAILQ_REMOVE(&sock->listener->sockets, sock, entry);
+	w->n_listeners--;
+	loop_defer(&w->loop, &sock->deferred);
+}
+
+/* Takes fd. */
+static int socket_add(struct listener *listener, int fd, bool lent)
+{
+	struct worker *w = listener->worker;
+	struct listen_socket *sock = calloc(1, sizeof(*sock));
+	int rc = -ENOMEM;
+
+	if (sock) {
+		*sock = (struct listen_socket){.io = {.fd = fd, .ready = socket_ready},
+					       .deferred = {.run = socket_free},
+					       .listener = listener,
+					       .batch = 1,
+					       .lent = lent};
+		rc = loop_add(&w->loop, &sock->io, EPOLLIN);
+	}
+	if (rc < 0) {
+		free(sock);
+		close(fd);
+		return rc;
+	}
+	listener->refs++;
+	TAILQ_INSERT_TAIL(&listener->sockets, sock, entry);
+	w->n_listeners++;
+	worker_set_budget(w);
+	return 0;
+}
+
+static void close_sockets(struct listener *listener, bool lent_only)
+{
+	struct listen_socket *sock, *next;
+
+	for (sock = TAILQ_FIRST(&listener->sockets); sock; sock = next) {
+		next = TAILQ_NEXT(sock, entry);
+		if (sock->lent || !lent_only) {
+			socket_close(sock);
+		}
+	}
+	worker_set_budget(listener->worker);
+}
+
+static char *text_of(struct str s)
+{
+	return s.len > 0 ? strndup(s.p, s.len) : NULL;
+}
+
+static int listener_set(struct listener *l, const struct listener_msg *msg)
+{
+	char *tenant = text_of(msg->default_tenant), *service = text_of(msg->default_service);
+
+	if ((msg->default_tenant.len > 0 && !tenant) ||
+	    (msg->default_service.len > 0 && !service)) {
+		free(tenant);
+		free(service);
+		return -ENOMEM;
+	}
+	free(l->default_tenant);
+	free(l->default_service);
+	l->default_tenant = tenant;
+	l->default_service = service;
+	l->local = msg->local;
+	l->protocol = msg->protocol;
+	l->timeouts = msg->timeouts;
+	return 0;
+}
+
+static struct listener *listener_new(struct worker *w, uint32_t id, uint32_t slot)
+{
+	struct listener *l = calloc(1, sizeof(*l));
+
+	if (!l) {
+		return NULL;
+	}
+	*l = (struct listener){.refs = 1, .id = id, .slot = slot, .worker = w};
+	TAILQ_INIT(&l->sockets);
+	if (table_insert(&w->listeners, &l->node, id_hash(w, id)) < 0) {
+		free(l);
+		return NULL;
+	}
+	return l;
+}
+
+/* Out of the table; sessions may still hold it. */
+static void listener_drop(struct listener *l)
+{
+	table_remove(&l->worker->listeners, &l->node);
+	l->removed = true;
+	listener_unref(l);
+}
+
+int listener_put(struct worker *w, uint32_t id, const struct listener_msg *msg, int fd,
+		 struct err *err)
+{
+	struct listener *l = listener_find(w, id);
+	bool is_new = !l;
+	int rc;
+
+	if (is_new && fd < 0) {
+		return err_set(err, -ENOENT, "no socket for a new listener");
+	}
+	if (is_new) {
+		l = listener_new(w, id, msg->slot);
+	}
+	rc = l ? listener_set(l, msg) : -ENOMEM;
+	if (rc == 0 && fd >= 0) {
+		close_sockets(l, false);
+		rc = socket_add(l, fd, false);
+		fd = -1;
+	}
+	if (rc < 0) {
+		if (fd >= 0) {
+			close(fd);
+		}
+		if (l && is_new) {
+			listener_drop(l);
+		}
+		return err_set_errno(err, rc, "listener");
+	}
+	return 0;
+}
+
+/* A slot that is given up may be given out again: sessions that outlive the listener leave it. */
+static void sessions_leave(struct worker *w, const struct listener *l)
+{
+	struct session *s;
+
+	for (size_t i = 0; (s = session_at(&w->pool, i)); i++) {
+		if (session_is_open(s) && s->listener == l) {
+			session_account(s);
+			session_uncount(s, COUNT_LISTENER, s->connected);
+		}
+	}
+}
+
+static void listener_end(struct listener *l)
+{
+	struct worker *w = l->worker;
+	struct listen_socket *sock;
+	bool empty;
+
+	TAILQ_FOREACH(sock, &l->sockets, entry) {
+		(void)accept_batch(sock, QUEUED_MAX, &empty); /* as far as the budget goes */
+	}
+	close_sockets(l, false);
+	sessions_leave(w, l);
+	listener_drop(l);
+}
+
+void listener_remove(struct worker *w, uint32_t id)
+{
+	struct listener *l = listener_find(w, id);
+
+	if (l) {
+		listener_end(l);
+	}
+}
+
+void listener_remove_all(struct worker *w)
+{
+	struct table_iter it = {0};
+	struct table_node *node;
+
+	while ((node = table_next(&w->listeners, &it))) {
+		listener_end(listener_from_node(node));
+	}
+}
+
+int listener_lend(struct worker *w, uint32_t id, int fd)
+{
+	struct listener *l = listener_find(w, id);
+	const struct listen_socket *sock;
+	unsigned int n = 0;
+
+	if (!l) {
+		close(fd);
+		return -ENOENT;
+	}
+	TAILQ_FOREACH(sock, &l->sockets, entry) {
+		n += sock->lent;
+	}
+	if (n >= LISTENER_LENT_MAX) {
+		close(fd);
+		return -ENOSPC;
+	}
+	return socket_add(l, fd, true);
+}
+
+void listener_lend_end(struct worker *w, uint32_t id)
+{
+	struct listener *l = listener_find(w, id);
+	struct listen_socket *sock;
+	bool empty;
+
+	if (!l) {
+		return;
+	}
+	TAILQ_FOREACH(sock, &l->sockets, entry) {
+		if (sock->lent) {
+			(void)accept_batch(sock, QUEUED_MAX, &empty);
+		}
+	}
+	close_sockets(l, true);
+}

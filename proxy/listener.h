@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef SIXGATE_PROXY_LISTENER_H
+#define SIXGATE_PROXY_LISTENER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "base/addr.h"
+#include "base/err.h"
+#include "base/hash.h"
+#include "base/loop.h"
+#include "conf/model/message.h"
+
+/*
+ * The listening sockets control has made and handed over. Each listener has one of its own and
+ * those lent by control while a sibling is away. Sessions keep their listener until they end.
+ */
+struct worker;
+
+/* One accepting socket. The descriptor is shared with control, which keeps the socket open. */
+struct listen_socket {
+	TAILQ_ENTRY(listen_socket) entry;  /* listener.sockets */
+	struct listen_socket *next_paused; /* worker.paused */
+	struct io io;
+	struct deferred deferred;
+	struct listener *listener;
+	unsigned int batch; /* connections to accept a wake-up; follows the load */
+	bool lent;
+	bool paused;
+};
+
+struct listener {
+	struct table_node node; /* worker.listeners */
+	unsigned int refs;      /* the worker and its sessions */
+	uint32_t id;
+	uint32_t slot; /* counters */
+	struct worker *worker;
+	struct endpoint local;
+	enum protocol protocol; /* tcp or tls */
+	struct timeouts timeouts;
+	char *default_tenant, *default_service; /* owned; NULL: none */
+	TAILQ_HEAD(, listen_socket) sockets;
+	bool removed;
+};
+
+#define LISTENER_LENT_MAX 64 /* sockets one listener may be lent */
+
+/*
+ * Adds a listener, or gives a known one new settings; fd -1: it keeps its socket. Takes fd.
+ * Returns 0, -ENOENT (unknown, and no socket), -ENOMEM or what the loop says.
+ */
+int listener_put(struct worker *w, uint32_t id, const struct listener_msg *msg, int fd,
+		 struct err *err) CHECKED;
+/* Accepts what is queued, then closes the sockets. Unknown ids are passed over. */
+void listener_remove(struct worker *w, uint32_t id);
+void listener_remove_all(struct worker *w);
+/* Takes fd. Returns 0, -ENOENT, -ENOSPC or as listener_put(). */
+int listener_lend(struct worker *w, uint32_t id, int fd) CHECKED;
+void listener_lend_end(struct worker *w, uint32_t id);
+
+void listener_unref(struct listener *listener);
+
+/* Stops accepting for a second: descriptors or memory ran out (rc says which). */
+void accept_pause(struct worker *w, int rc);
+/* A session ended: goes on where the budget had stopped. */
+void accept_resume_below_budget(struct worker *w);
+/* For worker_init(). */
+void accept_init(struct worker *w);
+
+#endif

@@ -1,0 +1,437 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The data path; see relay.h. Runs in the callbacks of a session's legs and from the worker's
+ * ready list. A small request costs one recv and one send here, and every line below is on that
+ * path or was put off it on purpose.
+ */
+#include "proxy/relay.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "proxy/pipes.h"
+#include "proxy/worker.h"
+
+#define RELAY_SPLICE      (1u << 20) /* bytes asked of one splice; a pipe's pages hold less or more */
+#define RELAY_SMALL_FILLS 8          /* in a row, until a bulk flow is copied again */
+#define RELAY_READ_LOW    4096       /* bytes of one read while too much is read ahead */
+
+enum flow_result {
+	FLOW_WAIT,  /* nothing more can be done now */
+	FLOW_AGAIN, /* something may be left to do */
+	FLOW_MORE,  /* the budget is used up */
+	FLOW_SOURCE_RESET,
+	FLOW_SINK_RESET,
+	FLOW_NO_MEMORY,
+};
+
+/* One direction and where it goes; only for the time of a call. */
+struct run {
+	struct worker *worker;
+	struct flow *flow;
+	int from, to;
+	size_t budget; /* bytes */
+};
+
+int flow_stash(struct worker *w, struct flow *f, const uint8_t *data, size_t len)
+{
+	size_t used = f->stash ? f->stash->end : 0;
+	size_t size = f->stash ? f->stash->size : 0;
+	struct stash *stash = f->stash;
+
+	if (w->stashed + len > 2 * RELAY_STASHED_MAX) {
+		return -ENOMEM;
+	}
+	if (used + len > size) {
+		size = used == 0 ? len : 2 * (used + len);
+		stash = realloc(f->stash, sizeof(*stash) + size);
+		if (!stash) {
+			return -ENOMEM;
+		}
+		if (!f->stash) {
+			stash->start = 0;
+		}
+		f->stash = stash;
+		stash->size = (uint32_t)size;
+	}
+	memcpy(stash->data + used, data, len);
+	stash->end = (uint32_t)(used + len);
+	w->stashed += len;
+	return 0;
+}
+
+static void flow_drop_stash(struct worker *w, struct flow *f)
+{
+	if (f->stash) {
+		w->stashed -= f->stash->end - f->stash->start;
+		free(f->stash);
+		f->stash = NULL;
+	}
+}
+
+void flow_fini(struct worker *w, struct flow *f)
+{
+	flow_drop_stash(w, f);
+	pipes_put(&w->pipes, f->pipe);
+	f->pipe = NULL;
+}
+
+static bool flow_holds_bytes(const struct flow *f)
+{
+	return f->stash != NULL || (f->pipe != NULL && f->pipe->held > 0);
+}
+
+/* Writes the len bytes of data, which are nowhere else: what does not go is stashed. */
+static enum flow_result flow_write(const struct run *r, const uint8_t *data, size_t len)
+{
+	struct flow *f = r->flow;
+	ssize_t n = send(r->to, data, len, MSG_NOSIGNAL);
+
+	if (n == (ssize_t)len) {
+		f->bytes += len;
+		return FLOW_AGAIN;
+	}
+	if (n < 0) {
+		if (errno != EAGAIN && errno != EINTR) {
+			return FLOW_SINK_RESET;
+		}
+		n = 0;
+	}
+	f->bytes += (size_t)n;
+	f->writable = false;
+	if (flow_stash(r->worker, f, data + n, len - (size_t)n) < 0) {
+		return FLOW_NO_MEMORY;
+	}
+	return FLOW_AGAIN;
+}
+
+/* One read and one write, with head bytes in front that are in the buffer already. */
+static enum flow_result flow_copy(struct run *r, size_t head)
+{
+	struct worker *w = r->worker;
+	struct flow *f = r->flow;
+	size_t ask = w->stashed < RELAY_STASHED_MAX ? RELAY_BUFFER : RELAY_READ_LOW;
+	ssize_t n = recv(r->from, w->buffer + head, ask, 0);
+
+	if (n > 0) {
+		r->budget -= (size_t)n < r->budget ? (size_t)n : r->budget;
+		f->bulk = n >= RELAY_BULK && !f->no_splice;
+		/* a short read has emptied the socket; what comes later is a new event */
+		if ((size_t)n < ask && !f->no_splice) {
+			f->readable = false;
+			f->eof = f->fin_seen;
+		}
+		return flow_write(r, w->buffer, head + (size_t)n);
+	}
+	if (n < 0 && errno != EAGAIN && errno != EINTR) {
+		return FLOW_SOURCE_RESET;
+	}
+	f->readable = n < 0 && errno == EINTR;
+	f->eof = n == 0;
+	return head > 0 ? flow_write(r, w->buffer, head) : FLOW_AGAIN;
+}
+
+/* Bytes of the source into an empty pipe. */
+static enum flow_result flow_fill(struct run *r)
+{
+	struct flow *f = r->flow;
+	ssize_t n;
+
+	if (!f->pipe) {
+		f->pipe = pipes_get(&r->worker->pipes);
+		f->bulk = f->pipe != NULL; /* none: copy */
+		if (!f->pipe) {
+			return FLOW_AGAIN;
+		}
+	}
+	n = splice(r->from, NULL, f->pipe->fds[1], NULL, RELAY_SPLICE,
+		   SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+	if (n > 0) {
+		f->pipe->held = (size_t)n;
+		r->budget -= (size_t)n < r->budget ? (size_t)n : r->budget;
+		f->small = n < RELAY_BULK ? f->small + 1 : 0;
+		if (f->small >= RELAY_SMALL_FILLS) {
+			f->small = 0;
+			f->bulk = false;
+		}
+		return FLOW_AGAIN;
+	}
+	if (n == 0) {
+		f->readable = false;
+		f->eof = true;
+	} else if (errno == EAGAIN) { /* the pipe is empty, so it was the socket */
+		f->readable = false;
+	} else if (errno == EINVAL || errno == ENOSYS || errno == ENOMEM) {
+		f->bulk = false;
+		f->no_splice = true;
+	} else if (errno != EINTR) {
+		return FLOW_SOURCE_RESET;
+	}
+	return FLOW_AGAIN;
+}
+
+static enum flow_result flow_drain_pipe(struct run *r)
+{
+	struct flow *f = r->flow;
+	ssize_t n = splice(f->pipe->fds[0], NULL, r->to, NULL, f->pipe->held,
+			   SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+
+	if (n > 0) {
+		f->pipe->held -= (size_t)n;
+		f->bytes += (size_t)n;
+	} else if (n < 0 && errno == EAGAIN) {
+		f->writable = false;
+	} else if (n == 0 || errno != EINTR) {
+		return FLOW_SINK_RESET;
+	}
+	return FLOW_AGAIN;
+}
+
+static enum flow_result flow_drain_stash(struct run *r)
+{
+	struct flow *f = r->flow;
+	struct stash *stash = f->stash;
+	size_t len = stash->end - stash->start;
+	ssize_t n = send(r->to, stash->data + stash->start, len, MSG_NOSIGNAL);
+
+	if (n < 0 && errno != EAGAIN && errno != EINTR) {
+		return FLOW_SINK_RESET;
+	}
+	if (n < (ssize_t)len) {
+		f->writable = false;
+	}
+	if (n > 0) {
+		f->bytes += (size_t)n;
+		r->worker->stashed -= (size_t)n;
+		stash->start += (uint32_t)n;
+	}
+	if (stash->start == stash->end) {
+		flow_drop_stash(r->worker, f);
+	}
+	return FLOW_AGAIN;
+}
+
+/* Moves until the source is empty, the sink full or the budget used up. */
+static enum flow_result flow_run(struct run *r)
+{
+	struct flow *f = r->flow;
+	enum flow_result result = FLOW_AGAIN;
+
+	while (result == FLOW_AGAIN) {
+		if (flow_holds_bytes(f)) {
+			if (!f->writable) {
+				return FLOW_WAIT;
+			}
+			result = f->stash ? flow_drain_stash(r) : flow_drain_pipe(r);
+		} else if (f->eof || !f->readable) {
+			result = FLOW_WAIT;
+		} else if (r->budget == 0) {
+			result = FLOW_MORE;
+		} else {
+			result = f->bulk ? flow_fill(r) : flow_copy(r, 0);
+		}
+	}
+	if (f->pipe && f->pipe->held == 0) {
+		pipes_put(&r->worker->pipes, f->pipe);
+		f->pipe = NULL;
+	}
+	return result;
+}
+
+static struct run run_up(struct session *s)
+{
+	return (struct run){.worker = s->worker,
+			    .flow = &s->up,
+			    .from = s->client.fd,
+			    .to = s->backend.fd,
+			    .budget = RELAY_BUDGET};
+}
+
+static struct run run_down(struct session *s)
+{
+	return (struct run){.worker = s->worker,
+			    .flow = &s->down,
+			    .from = s->backend.fd,
+			    .to = s->client.fd,
+			    .budget = RELAY_BUDGET};
+}
+
+/* Everything of the flow has gone, FIN included or ready to. */
+static bool flow_is_done(const struct flow *f)
+{
+	return f->eof && !flow_holds_bytes(f);
+}
+
+/* Passes a FIN on. The half-close time runs from here. */
+static void relay_shut(struct session *s, struct flow *f, int to)
+{
+	struct worker *w = s->worker;
+
+	if (f->shut || !flow_is_done(f)) {
+		return;
+	}
+	f->shut = true;
+	(void)shutdown(to, SHUT_WR); /* fails when the sink was reset, which an event tells */
+	wheel_arm(&w->loop.wheel, &s->timer, w->loop.now_ms + session_timeouts(s).half_close_ms);
+}
+
+/* The client's socket is full for the first time: from now on it says when it is not. */
+static int relay_watch_client(struct session *s)
+{
+	if (s->down.writable || s->client_out) {
+		return 0;
+	}
+	s->client_out = true;
+	if (!s->client_added) { /* it will be with this bit */
+		return 0;
+	}
+	return loop_mod(&s->worker->loop, &s->client, RELAY_EVENTS | EPOLLOUT);
+}
+
+static enum close_reason relay_failure(enum flow_result result, bool up)
+{
+	if (result == FLOW_NO_MEMORY) {
+		return CLOSE_NO_MEMORY;
+	}
+	return (result == FLOW_SOURCE_RESET) == up ? CLOSE_CLIENT_RESET : CLOSE_BACKEND_RESET;
+}
+
+/* What follows from both flows' results. */
+static void relay_finish(struct session *s, enum flow_result up, enum flow_result down)
+{
+	s->active_ms = s->worker->loop.now_ms;
+	if (up > FLOW_MORE || down > FLOW_MORE) {
+		session_close(s, up > FLOW_MORE ? relay_failure(up, true)
+						: relay_failure(down, false));
+		return;
+	}
+	if (flow_is_done(&s->up) && flow_is_done(&s->down)) {
+		session_close(s, CLOSE_DONE);
+		return;
+	}
+	if (relay_watch_client(s) < 0) {
+		session_close(s, CLOSE_NO_MEMORY);
+		return;
+	}
+	relay_shut(s, &s->up, s->backend.fd);
+	relay_shut(s, &s->down, s->client.fd);
+	if (up == FLOW_MORE || down == FLOW_MORE) {
+		session_account(s);
+		session_set_ready(s);
+	}
+}
+
+/*
+ * A backend's socket has no listener to inherit from. A session of one request ends before Nagle's
+ * algorithm could hold anything back, so the option is set at the second write only.
+ */
+static void relay_set_nodelay(struct session *s)
+{
+	const int on = 1;
+
+	s->nodelay = true;
+	/* without it writes are delayed, no more */
+	(void)setsockopt(s->backend.fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+}
+
+void relay_run(struct session *s)
+{
+	struct run up = run_up(s), down = run_down(s);
+	enum flow_result up_result = FLOW_WAIT, down_result;
+
+	if (s->up.readable || flow_holds_bytes(&s->up)) {
+		if (!s->nodelay && s->up.bytes > 0) {
+			relay_set_nodelay(s);
+		}
+		up_result = flow_run(&up);
+	}
+	down_result = flow_run(&down);
+	relay_finish(s, up_result, down_result);
+}
+
+void relay_start(struct session *s, size_t head_len)
+{
+	struct worker *w = s->worker;
+	struct flow *f = &s->up;
+	struct run up = run_up(s);
+	enum flow_result result = FLOW_AGAIN;
+
+	f->bytes = -(uint64_t)head_len; /* the header is not the client's */
+	f->counted = 0;
+	f->writable = true;
+	s->down.writable = true;
+	if (f->stash) {
+		size_t len = f->stash->end - f->stash->start;
+
+		memcpy(w->buffer + head_len, f->stash->data + f->stash->start, len);
+		flow_drop_stash(w, f);
+		result = flow_write(&up, w->buffer, head_len + len);
+	} else if (head_len > 0) {
+		result = flow_copy(&up, head_len);
+	}
+	if (result == FLOW_AGAIN) {
+		result = flow_run(&up);
+	}
+	relay_finish(s, result, FLOW_WAIT);
+}
+
+/* A leg's error that no read or write has met, because its flows were waiting for the other leg. */
+static void relay_check_error(struct session *s, const struct io *leg, enum close_reason reason)
+{
+	int error = 0;
+	socklen_t len = sizeof(error);
+
+	if (s->state != SESSION_RELAYING) {
+		return;
+	}
+	if (getsockopt(leg->fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0 || error != 0) {
+		session_close(s, reason);
+	}
+}
+
+static void flow_note_source(struct flow *f, uint32_t events)
+{
+	if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
+		f->readable = true;
+	}
+	if (events & EPOLLRDHUP) {
+		f->fin_seen = true;
+	}
+	if (events & EPOLLPRI) { /* reads stop at the mark, and splice would for ever */
+		f->no_splice = true;
+		f->bulk = false;
+	}
+}
+
+void relay_note_client(struct session *s, uint32_t events)
+{
+	flow_note_source(&s->up, events);
+}
+
+void relay_client_ready(struct session *s, uint32_t events)
+{
+	flow_note_source(&s->up, events);
+	if (events & EPOLLOUT) {
+		s->down.writable = true;
+	}
+	relay_run(s);
+	if (events & EPOLLERR) {
+		relay_check_error(s, &s->client, CLOSE_CLIENT_RESET);
+	}
+}
+
+void relay_backend_ready(struct session *s, uint32_t events)
+{
+	flow_note_source(&s->down, events);
+	if (events & EPOLLOUT) {
+		s->up.writable = true;
+	}
+	relay_run(s);
+	if (events & EPOLLERR) {
+		relay_check_error(s, &s->backend, CLOSE_BACKEND_RESET);
+	}
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef SIXGATE_PROXY_ROUTE_H
+#define SIXGATE_PROXY_ROUTE_H
+
+struct session;
+struct sni_hello;
+
+/*
+ * Where a session goes: finds the rule, else the listener's default, applies allow, deny and the
+ * limits, and has the backend connected. Closes the session, with an alert to a tls client, when
+ * there is no way for it.
+ */
+void route_by_hello(struct session *s, const struct sni_hello *hello);
+void route_by_endpoint(struct session *s);
+
+#endif

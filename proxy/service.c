@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Sessions of a service across changes of its object; see service.h. */
+#include "proxy/service.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proxy/listener.h"
+#include "proxy/worker.h"
+
+#define DRAIN_STEP 256 /* sessions ended at a time, so that others are not kept waiting */
+
+static void service_drain_over(struct timer *timer)
+{
+	struct service *service =
+		(struct service *)(void *)((char *)timer - offsetof(struct service, drain));
+	struct worker *w = service->worker;
+	struct session *s, *next;
+	unsigned int n = 0;
+
+	service->refs++; /* it may lose its last session here */
+	for (s = TAILQ_FIRST(&service->sessions); s && n < DRAIN_STEP; s = next) {
+		next = TAILQ_NEXT(s, entry);
+		if (s->draining) {
+			session_close(s, CLOSE_DRAINED);
+			n++;
+		}
+	}
+	if (n == DRAIN_STEP) {
+		wheel_arm(&w->loop.wheel, &service->drain, w->loop.now_ms);
+	}
+	service_unref(service);
+}
+
+struct service *service_new(struct worker *w, struct tenant *tenant, const char *name)
+{
+	struct service *service = calloc(1, sizeof(*service));
+
+	if (!service) {
+		return NULL;
+	}
+	service->refs = 1;
+	service->worker = w;
+	service->tenant = tenant;
+	TAILQ_INIT(&service->sessions);
+	timer_init(&service->drain, service_drain_over);
+	memcpy(service->name, name, strnlen(name, TENANT_NAME_MAX));
+	return service;
+}
+
+void service_unref(struct service *service)
+{
+	if (service && --service->refs == 0) {
+		wheel_disarm(&service->worker->loop.wheel, &service->drain);
+		free(service);
+	}
+}
+
+/* An earlier end that is under way stays. */
+static void service_start_drain(struct service *service, uint32_t drain_ms)
+{
+	struct worker *w = service->worker;
+	uint64_t end = w->loop.now_ms + drain_ms;
+
+	if (!timer_armed(&service->drain) || end < service->drain.deadline_ms) {
+		wheel_arm(&w->loop.wheel, &service->drain, end);
+	}
+}
+
+/* "shop.example" and below, by "*.shop.example", or the name itself. */
+static bool pattern_holds(const struct name_pattern *pattern, struct str name)
+{
+	struct str text = str_from(pattern->text);
+
+	if (!pattern->wildcard) {
+		return str_eq(text, name);
+	}
+	if (name.len <= text.len || name.p[name.len - text.len - 1] != '.') {
+		return false;
+	}
+	name.p += name.len - text.len;
+	name.len = text.len;
+	return str_eq(text, name);
+}
+
+static bool same_alpn(const struct expose_conf *a, const struct expose_conf *b)
+{
+	if (a->n_alpn != b->n_alpn) {
+		return false;
+	}
+	for (size_t i = 0; i < a->n_alpn; i++) {
+		if (strcmp(a->alpn[i], b->alpn[i]) != 0) {
+			return false;
+		}
+	}
+	return true;
+}
+
+/* Whether expose, of a newer object, still stands for what the session came by. */
+static bool expose_serves(const struct expose_conf *expose, const struct session *s)
+{
+	const struct expose_conf *old = s->expose;
+	const struct str name = {.p = s->name, .len = s->name_len};
+
+	if (expose->protocol != old->protocol || expose->port != old->port) {
+		return false;
+	}
+	if (expose->protocol == PROTOCOL_TCP) {
+		return addr_eq(&expose->ipv4, &old->ipv4);
+	}
+	for (size_t i = 0; i < expose->n_names; i++) {
+		if (pattern_holds(&expose->names[i], name)) {
+			return same_alpn(expose, old);
+		}
+	}
+	/* by the listener's default a session comes with a name that is nowhere, or none */
+	return s->by_default;
+}
+
+static const struct expose_conf *find_expose(const struct service_conf *conf,
+					     const struct session *s)
+{
+	for (size_t i = 0; i < conf->n_exposes; i++) {
+		if (expose_serves(&conf->exposes[i], s)) {
+			return &conf->exposes[i];
+		}
+	}
+	return NULL;
+}
+
+static int find_backend(const struct service_conf *conf, const struct backend_conf *backend)
+{
+	for (size_t i = 0; i < conf->n_backends; i++) {
+		const struct backend_conf *b = &conf->backends[i];
+
+		if (!b->is_name && addr_eq(&b->address, &backend->address)) {
+			return (int)i;
+		}
+	}
+	return -ENOENT;
+}
+
+/* A slot that is given up may be given out again, so nothing of the session may stay in it. */
+static void session_leave_slot(struct session *s, enum count_level level, uint32_t new_slot)
+{
+	if ((s->counted & (1u << level)) && session_slot(s, level) != new_slot) {
+		session_uncount(s, level, s->connected);
+	}
+}
+
+/* Goes over to the new object, so that the old one can be freed. */
+static void session_rebase(struct session *s, struct tenant_conf *tenant,
+			   const struct service_conf *conf)
+{
+	const struct expose_conf *expose = find_expose(conf, s);
+	int backend = s->tries > 0 ? find_backend(conf, &s->conf->backends[s->backend_index]) : 0;
+
+	session_account(s);
+	session_leave_slot(s, COUNT_TENANT, tenant->slot);
+	session_leave_slot(s, COUNT_SERVICE, conf->slot);
+	if (backend < 0) {
+		session_uncount(s, COUNT_BACKEND, s->connected);
+		s->tried = UINT64_MAX; /* the old object's backends are not tried any more */
+	} else if (s->tries > 0) {
+		session_leave_slot(s, COUNT_BACKEND, conf->backends[backend].slot);
+	}
+	if (!expose || tenant->state != TENANT_ACTIVE) {
+		s->draining = true;
+	}
+	if (!expose || backend < 0) {
+		return;
+	}
+	tenant_conf_ref(tenant);
+	tenant_conf_unref(s->tenant);
+	s->tenant = tenant;
+	s->conf = conf;
+	s->expose = expose;
+	s->backend_index = (uint8_t)backend;
+	s->tried = 1ull << backend;
+}
+
+void service_update(struct service *service, struct tenant_conf *tenant,
+		    const struct service_conf *conf)
+{
+	struct session *s;
+	bool draining = false;
+
+	service->drained = false;
+	service->drained_backends = 0;
+	TAILQ_FOREACH(s, &service->sessions, entry) {
+		session_rebase(s, tenant, conf);
+		draining |= s->draining;
+	}
+	if (draining) {
+		service_start_drain(service, conf->drain_ms);
+	}
+}
+
+void service_remove(struct service *service, bool tenant_gone)
+{
+	struct session *s = TAILQ_FIRST(&service->sessions);
+	uint32_t drain_ms = s ? s->conf->drain_ms : 0;
+
+	service->tenant = NULL;
+	TAILQ_FOREACH(s, &service->sessions, entry) {
+		session_account(s);
+		if (tenant_gone) {
+			session_uncount(s, COUNT_TENANT, s->connected);
+		}
+		session_uncount(s, COUNT_SERVICE, s->connected);
+		session_uncount(s, COUNT_BACKEND, s->connected);
+		s->tried = UINT64_MAX;
+		s->draining = true;
+	}
+	if (!TAILQ_EMPTY(&service->sessions)) {
+		service_start_drain(service, drain_ms);
+	}
+	service_unref(service);
+}
+
+void service_drain(struct service *service, const struct service_conf *conf, int backend)
+{
+	struct session *s;
+
+	if (backend < 0) {
+		service->drained = true;
+	} else {
+		service->drained_backends |= 1ull << backend;
+	}
+	TAILQ_FOREACH(s, &service->sessions, entry) {
+		if (backend < 0 || (s->tries > 0 && s->backend_index == backend)) {
+			s->draining = true;
+		}
+	}
+	service_start_drain(service, conf->drain_ms);
+}

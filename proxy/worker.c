@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The worker as a whole: its parts, its channel, its end; see worker.h. */
+#include "proxy/worker.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "proxy/listener.h"
+#include "proxy/orders.h"
+#include "proxy/sessions_dump.h"
+
+#define MOD         "proxy"
+#define SOURCES_MAX 262144 /* entries touched only as far as used */
+#define DRAIN_STEP  256    /* sessions closed in one go at the end */
+
+static void worker_batch_end(struct loop *loop)
+{
+	struct worker *w = (struct worker *)(void *)((char *)loop - offsetof(struct worker, loop));
+	struct session *s = w->ready;
+
+	w->ready = NULL;
+	while (s) {
+		struct session *next = s->next_ready;
+
+		s->ready = false;
+		if (s->state == SESSION_RELAYING) {
+			relay_run(s);
+			session_check(s);
+		}
+		s = next;
+	}
+}
+
+static void worker_tick(struct timer *timer)
+{
+	struct worker *w = (struct worker *)(void *)((char *)timer - offsetof(struct worker, tick));
+
+	access_log_flush(&w->log);
+	if (access_log_waits(&w->log)) {
+		worker_arm_tick(w);
+	}
+}
+
+void worker_arm_tick(struct worker *w)
+{
+	if (!timer_armed(&w->tick)) {
+		wheel_arm(&w->loop.wheel, &w->tick, w->loop.now_ms + ACCESS_FLUSH_MS);
+	}
+}
+
+static void worker_drain_over(struct timer *timer)
+{
+	struct worker *w =
+		(struct worker *)(void *)((char *)timer - offsetof(struct worker, drain_end));
+	unsigned int n = 0;
+	struct session *s;
+
+	for (size_t i = 0; n < DRAIN_STEP && (s = session_at(&w->pool, i)); i++) {
+		if (session_is_open(s)) {
+			session_close(s, CLOSE_WORKER_EXIT);
+			n++;
+		}
+	}
+	if (n == DRAIN_STEP) {
+		wheel_arm(&w->loop.wheel, &w->drain_end, w->loop.now_ms);
+	}
+}
+
+/* The soft limit is for programs that use select(2). */
+static void raise_fd_limit(struct worker *w)
+{
+	struct rlimit limit = {.rlim_cur = 1024, .rlim_max = 1024};
+
+	(void)getrlimit(RLIMIT_NOFILE, &limit); /* cannot fail for this resource */
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit) < 0) {
+		(void)getrlimit(RLIMIT_NOFILE, &limit);
+	}
+	w->fd_limit = limit.rlim_cur;
+}
+
+void worker_set_budget(struct worker *w)
+{
+	w->budget = budget_share(w->fd_limit, w->n_workers, w->n_listeners);
+	w->pipes.max = w->budget.pipes;
+	if (w->own) {
+		atomic_store_explicit(&w->own->worker[WORKER_FDS_BUDGET], w->budget.sessions,
+				      memory_order_relaxed);
+	}
+	accept_resume_below_budget(w);
+}
+
+int worker_init(struct worker *w, struct err *err)
+{
+	int rc;
+
+	*w = (struct worker){.channel_io = {.fd = -1}, .channel = {.fd = -1}, .log = {.fd = -1}};
+	raise_fd_limit(w);
+	TAILQ_INIT(&w->unrouted);
+	timer_init(&w->tick, worker_tick);
+	timer_init(&w->drain_end, worker_drain_over);
+	tenants_init(&w->tenants);
+	accept_init(w);
+	worker_set_budget(w);
+	pipes_init(&w->pipes, w->budget.pipes);
+	rc = loop_init(&w->loop, err);
+	if (rc < 0) {
+		return rc;
+	}
+	w->loop.batch_end = worker_batch_end;
+	w->buffer = malloc(WORKER_BUFFER);
+	if (!w->buffer || access_log_init(&w->log) < 0 ||
+	    source_table_init(&w->sources, SOURCES_MAX) < 0) {
+		return err_set(err, -ENOMEM, "out of memory");
+	}
+	return 0;
+}
+
+int worker_set_counters(struct worker *w, struct channel_msg *msg, struct err *err)
+{
+	int rc = counters_map(msg->fds[0], 1, &w->own, err);
+
+	for (size_t i = 1; rc == 0 && i < msg->n_fds; i++) {
+		rc = counters_map(msg->fds[i], 0, &w->all[w->n_workers], err);
+		w->n_workers += rc == 0;
+	}
+	if (rc < 0) {
+		return rc;
+	}
+	w->index = msg->id;
+	w->pipes.counters = w->own;
+	w->log.counters = w->own;
+	/* gauges of a predecessor in this slot */
+	atomic_store_explicit(&w->own->worker[WORKER_PIPES], 0, memory_order_relaxed);
+	worker_set_budget(w);
+	log_info(MOD, "worker %u: %zu descriptors: %u sessions, %u pipes", w->index, w->fd_limit,
+		 w->budget.sessions, w->budget.pipes);
+	return 0;
+}
+
+/* Control is gone: what is queued is accepted, what runs may end. */
+static void channel_ended(struct worker *w)
+{
+	log_info(MOD, "worker %u: control has closed the channel, draining", w->index);
+	loop_close(&w->loop, &w->channel_io);
+	w->channel.fd = -1;
+	worker_drain(w, 0);
+}
+
+static void channel_broken(struct worker *w, const char *why)
+{
+	log_err(MOD, "worker %u: control: %s", w->index, why);
+	w->failed = true;
+	w->loop.stop = true;
+}
+
+static void channel_watch(struct worker *w)
+{
+	bool busy = channel_busy(&w->channel);
+
+	if (w->channel_io.fd < 0 || busy == w->channel_writable_wanted) {
+		return;
+	}
+	w->channel_writable_wanted = busy;
+	if (loop_mod(&w->loop, &w->channel_io, EPOLLIN | (busy ? (uint32_t)EPOLLOUT : 0)) < 0) {
+		channel_broken(w, "cannot watch the channel");
+	}
+}
+
+static void channel_ready(struct io *io, uint32_t events)
+{
+	struct worker *w =
+		(struct worker *)(void *)((char *)io - offsetof(struct worker, channel_io));
+	struct channel_msg msg;
+	struct err err = {0};
+	int rc = 0;
+
+	if ((events & EPOLLOUT) && channel_flush(&w->channel) == -EPIPE) {
+		channel_ended(w);
+		return;
+	}
+	/* level-triggered: one message a time, so that a long set does not hold up sessions */
+	if (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) {
+		rc = channel_recv(&w->channel, &msg);
+	}
+	if (rc == -EPIPE) {
+		channel_ended(w);
+		return;
+	}
+	if (rc == 1) {
+		rc = orders_handle(w, &msg, &err);
+	}
+	if (rc < 0) {
+		channel_broken(w, err.msg[0] ? err.msg : "bad message");
+		return;
+	}
+	channel_watch(w);
+}
+
+int worker_open_channel(struct worker *w, int fd, struct err *err)
+{
+	int rc = channel_init(&w->channel, fd);
+
+	if (rc < 0) {
+		return err_set_errno(err, rc, "channel");
+	}
+	w->channel_io = (struct io){.fd = fd, .ready = channel_ready};
+	rc = loop_add(&w->loop, &w->channel_io, EPOLLIN);
+	if (rc == 0) {
+		rc = orders_hello(w);
+	}
+	return rc < 0 ? err_set_errno(err, rc, "channel") : 0;
+}
+
+void worker_drain(struct worker *w, uint64_t deadline_ms)
+{
+	listener_remove_all(w);
+	w->draining = true;
+	if (deadline_ms > 0) {
+		wheel_arm(&w->loop.wheel, &w->drain_end, deadline_ms);
+	}
+	worker_session_ended(w);
+}
+
+void worker_session_ended(struct worker *w)
+{
+	accept_resume_below_budget(w);
+	if (w->draining && w->n_sessions == 0) {
+		w->loop.stop = true;
+	}
+}
+
+int worker_run(struct worker *w)
+{
+	int rc = loop_run(&w->loop);
+
+	if (rc < 0) {
+		log_err_errno(rc, MOD, "event loop");
+	}
+	access_log_flush(&w->log);
+	return rc < 0 || w->failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+void worker_fini(struct worker *w)
+{
+	struct session *s;
+
+	dump_end_all(w);
+	listener_remove_all(w);
+	for (size_t i = 0; (s = session_at(&w->pool, i)); i++) {
+		if (session_is_open(s)) {
+			session_close(s, CLOSE_WORKER_EXIT);
+		}
+	}
+	access_log_flush(&w->log);
+	tenants_fini(w);
+	loop_close(&w->loop, &w->channel_io);
+	w->channel.fd = -1;
+	channel_fini(&w->channel);
+	loop_fini(&w->loop);
+	session_pool_fini(&w->pool);
+	pipes_fini(&w->pipes);
+	table_fini(&w->listeners);
+	access_log_fini(&w->log);
+	source_table_fini(&w->sources);
+	node_conf_free(w->node);
+	for (size_t i = 0; i < w->n_workers; i++) {
+		counters_unmap(w->all[i]);
+	}
+	counters_unmap(w->own);
+	free(w->buffer);
+}

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef SIXGATE_PROXY_WORKER_H
+#define SIXGATE_PROXY_WORKER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/channel.h"
+#include "base/counters.h"
+#include "base/err.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/loop.h"
+#include "conf/model/node.h"
+#include "proxy/access_log.h"
+#include "proxy/budget.h"
+#include "proxy/client_address.h"
+#include "proxy/pipes.h"
+#include "proxy/relay.h"
+#include "proxy/session.h"
+#include "proxy/source.h"
+#include "proxy/tenants.h"
+
+/* Everything a worker process has; there are no globals. */
+struct listen_socket;
+struct sessions_dump;
+
+struct worker {
+	struct loop loop;
+	struct channel channel;
+	struct io channel_io;
+	bool channel_writable_wanted;
+
+	struct counters *own;              /* owned mapping; NULL before COUNTERS */
+	struct counters *all[WORKERS_MAX]; /* owned mappings, read-only */
+	size_t n_workers;
+	unsigned int index; /* own, of all */
+
+	struct node_conf *node; /* owned; NULL before NODE */
+	struct tenants tenants;
+	struct source_table sources;
+	struct table listeners;
+	size_t n_listeners;
+	struct access_log log;
+	struct pipes pipes;
+	struct sessions_dump *dumps; /* owned list */
+
+	struct session_pool pool;
+	struct session_list unrouted; /* sessions without a service yet */
+	struct session *ready;        /* stopped at their budget */
+	size_t n_sessions;
+	uint64_t last_number;
+
+	size_t fd_limit; /* RLIMIT_NOFILE */
+	struct budget budget;
+	struct listen_socket *paused; /* met while accepting was paused */
+	struct timer accept_timer;    /* armed: descriptors or memory had run out */
+	struct log_limit accept_warning;
+	bool full; /* the budget is used up */
+
+	struct timer tick;      /* log, gauges */
+	struct timer drain_end; /* armed: sessions left then are closed */
+	bool draining;          /* ends with the last session */
+	bool failed;            /* the process ends with an error */
+
+	uint8_t *buffer; /* owned; PROXY_HEADER_MAX + SNI_HELLO_MAX + RELAY_BUFFER */
+	size_t stashed;  /* bytes in all flows' stashes */
+};
+
+#define WORKER_BUFFER (PROXY_HEADER_MAX + SNI_HELLO_MAX + RELAY_BUFFER)
+
+/*
+ * What needs /proc, limits and random bytes: before the sandbox closes. Returns 0 or a negative
+ * errno with err set.
+ */
+int worker_init(struct worker *w, struct err *err) CHECKED;
+/* Takes the channel's descriptor and says HELLO. */
+int worker_open_channel(struct worker *w, int fd, struct err *err) CHECKED;
+/* Maps the counters of message COUNTERS, whose form was checked. */
+int worker_set_counters(struct worker *w, struct channel_msg *msg, struct err *err) CHECKED;
+/* Returns the exit status of the process. */
+int worker_run(struct worker *w) CHECKED;
+void worker_fini(struct worker *w);
+
+/* No new sessions; the process ends with the last session, or at deadline_ms if not 0. */
+void worker_drain(struct worker *w, uint64_t deadline_ms);
+/* Shares the descriptors out anew after listeners or the number of workers changed. */
+void worker_set_budget(struct worker *w);
+/* Something was put in the access log: it is written within ACCESS_FLUSH_MS. */
+void worker_arm_tick(struct worker *w);
+/* Ends the loop when nothing is left to drain. */
+void worker_session_ended(struct worker *w);
+
+#endif
