@@ -12,3 +12,8 @@ tests_unit_proxy_sni_test_SOURCES = tests/unit/proxy_sni_test.c tests/unit/hello
 tests_unit_proxy_sni_test_LDADD = $(PROXY_TEST_LDADD)
 tests_unit_proxy_source_test_SOURCES = tests/unit/proxy_source_test.c
 tests_unit_proxy_source_test_LDADD = $(PROXY_TEST_LDADD)
+check_PROGRAMS += tests/unit/proxy_worker_test
+tests_unit_proxy_worker_test_SOURCES = tests/unit/proxy_worker_test.c tests/unit/proxy_rig.c \
+	tests/unit/proxy_rig.h tests/unit/hello.c tests/unit/hello.h
+tests_unit_proxy_worker_test_LDADD = $(PROXY_TEST_LDADD)
+tests/unit/proxy_worker_test.log: sixgate-proxy$(EXEEXT)
