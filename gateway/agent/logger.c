@@ -190,6 +190,10 @@ static void say(struct logger *lg, const struct channel_msg *msg)
 {
 	int rc = channel_send(&lg->channel, msg);
 
+	if (rc == -EPIPE) {
+		return; /* control is gone; what it sent before is still to be read, then comes the
+			   end */
+	}
 	if (rc < 0) {
 		log_err_errno(rc, MOD, "answer to control");
 		stop(lg, rc);

@@ -1,1 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+
+check_PROGRAMS += tests/unit/kernel_apply_test
+tests_unit_kernel_apply_test_SOURCES = tests/unit/kernel_apply_test.c \
+	tests/unit/fake_kernel.c tests/unit/fake_kernel.h
+tests_unit_kernel_apply_test_LDADD = libkernel.a libconf-model.a $(BASE_LIBS) $(NFTNL_LIBS) \
+	$(CMOCKA_LIBS)
+
+AGENT_TEST_LDADD = libagent.a libconf-model.a $(BASE_LIBS) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/unit/agent_lines_test tests/unit/agent_sink_test
+tests_unit_agent_lines_test_SOURCES = tests/unit/agent_lines_test.c
+tests_unit_agent_lines_test_LDADD = $(AGENT_TEST_LDADD)
+tests_unit_agent_sink_test_SOURCES = tests/unit/agent_sink_test.c
+tests_unit_agent_sink_test_LDADD = $(AGENT_TEST_LDADD)
