@@ -16,4 +16,3 @@ check_PROGRAMS += tests/unit/proxy_worker_test
 tests_unit_proxy_worker_test_SOURCES = tests/unit/proxy_worker_test.c tests/unit/proxy_rig.c \
 	tests/unit/proxy_rig.h tests/unit/hello.c tests/unit/hello.h
 tests_unit_proxy_worker_test_LDADD = $(PROXY_TEST_LDADD)
-tests/unit/proxy_worker_test.log: sixgate-proxy$(EXEEXT)
