@@ -269,9 +269,11 @@ static ssize_t part_recv(struct channel *ch, int fds[CHANNEL_FDS_MAX], size_t *r
 	};
 	ssize_t len;
 
+	/* ECONNRESET comes once, when the other end closed with parts of ours unread; what it sent
+	 * before is still to be had. */
 	do {
 		len = recvmsg(ch->fd, &mh, MSG_CMSG_CLOEXEC);
-	} while (len < 0 && errno == EINTR);
+	} while (len < 0 && (errno == EINTR || errno == ECONNRESET));
 	if (len < 0) {
 		return -errno;
 	}

@@ -248,6 +248,23 @@ static void the_end_of_the_other_side(void **state)
 	pair_fini(&p);
 }
 
+/* A process that dies does so with messages unread; what it had sent before still counts. */
+static void what_was_sent_before_an_end_with_unread_messages(void **state)
+{
+	struct channel_msg msg = {.type = TYPE, .id = 5}, got;
+	struct pair p;
+
+	(void)state;
+	pair_init(&p);
+	assert_int_equal(channel_send(&p.b, &msg), 0);
+	assert_int_equal(channel_send(&p.a, &msg), 0);
+	channel_fini(&p.a);
+	assert_int_equal(channel_recv(&p.b, &got), 1);
+	assert_int_equal(got.id, 5);
+	assert_int_equal(channel_recv(&p.b, &got), -EPIPE);
+	channel_fini(&p.b);
+}
+
 static void bad_parts_are_refused_with_their_descriptors(void **state)
 {
 	/* version, flags, type, id, serial */
@@ -392,6 +409,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_slow_reader_gets_everything_in_order, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(the_end_of_the_other_side, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_was_sent_before_an_end_with_unread_messages,
+						setup, teardown),
 		cmocka_unit_test_setup_teardown(bad_parts_are_refused_with_their_descriptors, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(a_part_larger_than_allowed_is_refused, setup,
