@@ -202,12 +202,37 @@ def test_reset_in_the_hello(case):
     assert reasons <= {"client-gone", "client-reset"}, reasons
 
 
-def test_reset_while_connecting(case):
-    gateway = start(case, host=0x99, settings={"timeouts": {"connect": "30s"}})  # answers nothing
+def test_reset_while_connecting_ends_no_later_than_the_connect(case):
+    gateway = start(case, host=0x99, timeouts={"connect": "2s", "connect_tries": 1})  # no answer
     sock = case.lab.client.connect(POOL[1], 2222)
-    peers.wait_for(lambda: gateway.sessions(), message="session")
+    peers.wait_for(gateway.sessions, message="session")
     peers.reset(sock)
-    assert gateway.last_reason() in ("client-gone", "client-reset")
+    assert gateway.last_reason() in ("client-gone", "client-reset", "connect-timeout")
+
+
+def test_reset_while_connecting_reaches_the_backend_as_a_reset(case):
+    """The backend's SYN-ACK comes when the client has gone."""
+    ends = []
+
+    def note_end(conn, _server):
+        try:
+            peers.read_to_end(conn)
+            ends.append("end")
+        except ConnectionResetError:
+            ends.append("reset")
+
+    case.backend(case.lab.acme, 22, note_end)
+    gateway = start(case)
+    case.lab.acme.ip("-6 route add blackhole 2001:db8::/32")  # answers of the tenant get lost
+    try:
+        sock = case.lab.client.connect(POOL[1], 2222)
+        peers.wait_for(gateway.sessions, message="session")
+        peers.reset(sock)
+    finally:
+        case.lab.acme.ip("-6 route del blackhole 2001:db8::/32")
+    assert gateway.last_reason() == "client-reset"
+    peers.wait_for(lambda: ends, message="the backend's end")
+    assert ends == ["reset"]
 
 
 @pytest.mark.parametrize("state", ["idle", "after-data", "pipe-full"])
@@ -416,16 +441,20 @@ def test_pulled_cable_gives_everything_back(case):
         case.lab.gateway.ip("route del blackhole 198.51.100.44/32")
 
 
-def test_both_legs_have_keepalive_and_user_timeout(case):
+def test_both_legs_have_keepalive(case):
+    """The backend's leg gets it when the connect timer fires, so that short sessions save it."""
     case.backend(case.lab.acme, 22)
-    start(case)
+    start(case, timeouts={"connect": "1s"})
     sock = case.connect(2222)
     sock.sendall(b"x")
     sock.recv(1)
-    legs = case.lab.gateway.run("ss", "-tnoH", "state", "established",
-                                "( sport = :2222 or dport = :22 )")
-    assert len(legs.splitlines()) == 2, legs
-    assert legs.count("timer:(keepalive") == 2, legs
+
+    def kept_alive():
+        legs = case.lab.gateway.run("ss", "-tnoH", "state", "established",
+                                    "( sport = :2222 or dport = :22 )")
+        assert len(legs.splitlines()) == 2, legs
+        return legs.count("timer:(keepalive") == 2
+    peers.wait_for(kept_alive, message="keepalive on both legs")
 
 
 # E6: odd segments
