@@ -16,20 +16,26 @@
 
 #define FILES_MAX 100000
 
+struct file {
+	char *path;     /* owned */
+	bool in_folder; /* has to be called after its tenant */
+};
+
 struct check {
 	enum conf_flags flags;
 	struct issues *issues;
-	char **tenants; /* owned, each too */
+	struct conf_totals totals;
+	struct file *tenants; /* owned */
 	size_t n_tenants, size;
 	struct node_conf *node; /* owned; NULL: none was given */
 	const char *node_path;
 	struct claims *claims; /* owned */
 };
 
-static int add_tenant(struct check *c, const char *path)
+static int add_tenant(struct check *c, const char *path, bool in_folder)
 {
 	size_t size = c->size > 0 ? c->size * 2 : 64;
-	char **tenants;
+	struct file *tenants;
 
 	if (c->n_tenants == FILES_MAX) {
 		issues_add(c->issues, "", "more than %d files", FILES_MAX);
@@ -43,24 +49,40 @@ static int add_tenant(struct check *c, const char *path)
 		c->tenants = tenants;
 		c->size = size;
 	}
-	c->tenants[c->n_tenants] = strdup(path);
-	if (!c->tenants[c->n_tenants]) {
+	c->tenants[c->n_tenants] = (struct file){.path = strdup(path), .in_folder = in_folder};
+	if (!c->tenants[c->n_tenants].path) {
 		return -ENOMEM;
 	}
 	c->n_tenants++;
 	return 0;
 }
 
-bool conf_is_object_name(const char *name)
+size_t conf_object_name_len(const char *name)
 {
-	const char *dot = strrchr(name, '.');
+	static const char *const suffixes[] = {".yaml", ".yml", ".json"};
+	size_t len = strlen(name);
 
-	return name[0] != '.' && dot && (strcmp(dot, ".yaml") == 0 || strcmp(dot, ".json") == 0);
+	for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
+		size_t n = strlen(suffixes[i]);
+
+		if (name[0] != '.' && len > n && strcmp(name + len - n, suffixes[i]) == 0) {
+			return len - n;
+		}
+	}
+	return 0;
 }
 
-static int path_cmp(const void *a, const void *b)
+static struct str stem(const char *path)
 {
-	return strcmp(*(char *const *)a, *(char *const *)b);
+	const char *slash = strrchr(path, '/');
+	const char *name = slash ? slash + 1 : path;
+
+	return (struct str){.p = name, .len = conf_object_name_len(name)};
+}
+
+static int file_cmp(const void *a, const void *b)
+{
+	return strcmp(((const struct file *)a)->path, ((const struct file *)b)->path);
 }
 
 static int add_folder(struct check *c, const char *path)
@@ -73,14 +95,14 @@ static int add_folder(struct check *c, const char *path)
 	while (rc == 0 && (entry = readdir(dir))) {
 		char *file;
 
-		if (!conf_is_object_name(entry->d_name)) {
+		if (conf_object_name_len(entry->d_name) == 0) {
 			continue;
 		}
 		if (asprintf(&file, "%s/%s", path, entry->d_name) < 0) {
 			rc = -ENOMEM;
 			break;
 		}
-		rc = add_tenant(c, file);
+		rc = add_tenant(c, file, true);
 		free(file);
 	}
 	if (dir) {
@@ -91,54 +113,101 @@ static int add_folder(struct check *c, const char *path)
 		issues_set_file(c->issues, n_issues, path);
 		return rc;
 	}
-	qsort(c->tenants + first, c->n_tenants - first, sizeof(*c->tenants), path_cmp);
+	qsort(c->tenants + first, c->n_tenants - first, sizeof(*c->tenants), file_cmp);
 	return 0;
 }
 
-/* A tenant object has the key tenant; what cannot be read goes on as node config, to be named. */
-static bool is_tenant(const char *path, enum conf_flags flags)
+/* A tenant object has the key tenant, everything else is taken for a node config. */
+static int is_tenant(const struct check *c, const char *path, bool *ret_tenant)
 {
-	struct issues unused;
 	struct tree tree = {0};
 	char *data = NULL;
 	size_t len = 0;
-	bool found = false;
+	int rc = conf_file_read(path, c->flags, &data, &len, c->issues);
 
-	issues_init(&unused);
-	if (conf_file_read(path, flags, &data, &len, &unused) == 0 &&
-	    tree_parse(&tree, (struct str){data, len}, &unused) == 0) {
-		found = tree.root->kind == TREE_MAP && tree_get(tree.root, "tenant");
+	if (rc == 0) {
+		rc = tree_parse(&tree, (struct str){data, len}, c->issues);
+	}
+	if (rc == 0) {
+		*ret_tenant = tree.root->kind == TREE_MAP && tree_get(tree.root, "tenant");
 	}
 	tree_fini(&tree);
 	free(data);
-	issues_fini(&unused);
-	return found;
+	return rc;
+}
+
+static int add_node(struct check *c, const char *path)
+{
+	int rc;
+
+	if (c->node_path) {
+		issues_add(c->issues, "", "a second node config: %s was given", c->node_path);
+		return -EINVAL;
+	}
+	c->node_path = path;
+	rc = conf_node_load(path, c->flags, &c->node, c->issues);
+	c->totals.has_node = rc == 0;
+	c->totals.has_client_prefix = rc == 0 && c->node->has_client_prefix;
+	return rc;
 }
 
 static int sort_path(struct check *c, const char *path)
 {
+	size_t first = c->issues->n;
+	bool tenant = false;
 	struct stat st;
+	int rc;
 
 	if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
 		return add_folder(c, path);
 	}
-	if (is_tenant(path, c->flags)) {
-		return add_tenant(c, path);
+	rc = is_tenant(c, path, &tenant);
+	if (rc == 0) {
+		rc = tenant ? add_tenant(c, path, false) : add_node(c, path);
 	}
-	if (c->node_path) {
-		size_t first = c->issues->n;
+	issues_set_file(c->issues, first, path);
+	return rc;
+}
 
-		issues_add(c->issues, "", "a second node config: %s was given", c->node_path);
-		issues_set_file(c->issues, first, path);
+static void count_tenant(struct check *c, const struct tenant_conf *tenant)
+{
+	bool hides = false;
+
+	for (size_t i = 0; i < tenant->n_services; i++) {
+		const struct service_conf *service = &tenant->services[i];
+
+		for (size_t j = 0; j < service->n_exposes; j++) {
+			hides |= service->exposes[j].client_address == CLIENT_ADDRESS_HIDE;
+		}
+	}
+	c->totals.n_tenants++;
+	c->totals.n_suspended += tenant->state == TENANT_SUSPENDED;
+	c->totals.n_hidden += hides;
+}
+
+/* In a folder a tenant has one file, called after it; those of one name are neighbours there. */
+static int check_name(struct check *c, size_t i, const struct tenant_conf *tenant)
+{
+	const struct file *file = &c->tenants[i];
+
+	if (!file->in_folder) {
+		return 0;
+	}
+	if (!str_eq(stem(file->path), str_from(tenant->name))) {
+		issues_add(c->issues, "/tenant", "'%s' is not the file's name", tenant->name);
 		return -EINVAL;
 	}
-	c->node_path = path;
-	return conf_node_load(path, c->flags, &c->node, c->issues);
+	if (i > 0 && file[-1].in_folder && str_eq(stem(file[-1].path), stem(file->path)) &&
+	    strncmp(file[-1].path, file->path, (size_t)(stem(file->path).p - file->path)) == 0) {
+		issues_add(c->issues, "/tenant", "has another file, %s", file[-1].path);
+		return -EINVAL;
+	}
+	return 0;
 }
 
 static int check_tenant(struct check *c, size_t i)
 {
-	const char *path = c->tenants[i];
+	const char *path = c->tenants[i].path;
 	struct tenant_conf *tenant;
 	size_t first;
 	int rc = conf_tenant_load(path, c->flags, c->node, &tenant, c->issues);
@@ -147,7 +216,13 @@ static int check_tenant(struct check *c, size_t i)
 		return rc;
 	}
 	first = c->issues->n;
-	rc = claims_add(c->claims, c->node, tenant, c->issues);
+	rc = check_name(c, i, tenant);
+	if (rc == 0) {
+		rc = claims_add(c->claims, c->node, tenant, c->issues);
+	}
+	if (rc == 0) {
+		count_tenant(c, tenant);
+	}
 	tenant_conf_unref(tenant);
 	if (rc < 0) {
 		conf_locate(path, c->flags, c->issues, first);
@@ -176,6 +251,7 @@ static int check_sockets(struct check *c)
 	size_t n = c->node ? claims_sockets(c->claims, c->node) : 0;
 	size_t first = c->issues->n;
 
+	c->totals.n_sockets = n;
 	if (n <= LISTEN_SOCKETS_MAX || node_conf_sockets(c->node) > LISTEN_SOCKETS_MAX) {
 		return 0;
 	}
@@ -190,15 +266,26 @@ static int check_sockets(struct check *c)
 static void check_fini(struct check *c)
 {
 	for (size_t i = 0; i < c->n_tenants; i++) {
-		free(c->tenants[i]);
+		free(c->tenants[i].path);
 	}
 	free(c->tenants);
 	claims_free(c->claims);
 	node_conf_free(c->node);
 }
 
+static int add_registry(struct check *c)
+{
+	struct stat st;
+
+	if (stat(c->node->registry.dir, &st) < 0 && errno == ENOENT) {
+		c->totals.no_registry = true; /* control waits for it */
+		return 0;
+	}
+	return add_folder(c, c->node->registry.dir);
+}
+
 int conf_check_files(const char *const *paths, size_t n, enum conf_flags flags,
-		     struct issues *issues)
+		     struct issues *issues, struct conf_totals *ret_totals)
 {
 	const char *const installed[] = {SIXGATE_SYSCONFDIR "/sixgate.yaml"};
 	struct check c = {.flags = flags, .issues = issues};
@@ -214,7 +301,7 @@ int conf_check_files(const char *const *paths, size_t n, enum conf_flags flags,
 		rc = rc < 0 ? rc : next;
 	}
 	if (c.n_tenants == 0 && c.node && c.node->registry.dir) {
-		next = add_folder(&c, c.node->registry.dir);
+		next = add_registry(&c);
 		rc = rc < 0 ? rc : next;
 	}
 	next = check_tenants(&c);
@@ -225,6 +312,9 @@ int conf_check_files(const char *const *paths, size_t n, enum conf_flags flags,
 	}
 	if (rc < 0 && issues_count(issues) == before) {
 		issues_add(issues, "", "%s", strerror(-rc));
+	}
+	if (ret_totals) {
+		*ret_totals = c.totals;
 	}
 	check_fini(&c);
 	return rc;

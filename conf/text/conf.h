@@ -50,16 +50,30 @@ int conf_tenant_parse(const char *file, struct str text, const struct node_conf 
  */
 void conf_locate(const char *path, enum conf_flags flags, struct issues *issues, size_t first);
 
-/* True for the name of a tenant object's file in a registry folder: NAME.yaml or NAME.json. */
-bool conf_is_object_name(const char *name);
+/*
+ * Length of the tenant's name in the name of its file in a registry folder, without .yaml, .yml or
+ * .json; 0 for a file to ignore.
+ */
+size_t conf_object_name_len(const char *name);
+
+/* What was read by conf_check_files(), wrong objects left out. */
+struct conf_totals {
+	bool has_node; /* a node config, without an error */
+	bool has_client_prefix;
+	bool no_registry; /* its registry folder is not there yet */
+	size_t n_tenants;
+	size_t n_suspended; /* of these */
+	size_t n_hidden;    /* of these: with an exposure that hides the client's address */
+	size_t n_sockets;   /* listening sockets a worker */
+};
 
 /*
  * Checks files as control would take them: a node config, tenant objects and folders of such, in
  * any order, the tenants also against each other. Without any (n 0): the installed node config.
  * A node config's registry folder is read as well when paths name no tenant.
- * Returns 0 when all is well, else as above.
+ * Returns 0 when all is well, else as above. ret_totals is filled in each case; NULL allowed.
  */
 int conf_check_files(const char *const *paths, size_t n, enum conf_flags flags,
-		     struct issues *issues) CHECKED;
+		     struct issues *issues, struct conf_totals *ret_totals) CHECKED;
 
 #endif

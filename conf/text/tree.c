@@ -111,6 +111,29 @@ static const char *line_end(const char *p, const char *end)
 	return nl > p && nl[-1] == '\r' ? nl - 1 : nl;
 }
 
+/* What is no character, would steer the terminal it is shown on, or turns the text's direction. */
+static bool steers(const char *p, size_t len)
+{
+	static const unsigned char lead_min[] = {0, 0, 0xc2, 0xe0, 0xf0};
+	const unsigned char *c = (const unsigned char *)p;
+
+	if (len > 4 || c[0] < lead_min[len]) {
+		return true;
+	}
+	switch (len) {
+	case 1:
+		return (c[0] < 0x20 && c[0] != '\t') || c[0] >= 0x7f;
+	case 2:
+		return c[0] == 0xc2 && c[1] < 0xa0;
+	case 3:
+		return c[0] == 0xe2 &&
+		       ((c[1] == 0x80 && (c[2] == 0x8e || c[2] == 0x8f || c[2] >= 0xa8)) ||
+			(c[1] == 0x81 && c[2] >= 0xa6 && c[2] <= 0xa9));
+	default:
+		return false;
+	}
+}
+
 /* Copies the part of the line around the place, at most ISSUE_SOURCE_MAX bytes. */
 static void show_source(struct issue *issue, const char *line, const char *end)
 {
@@ -132,11 +155,12 @@ static void show_source(struct issue *issue, const char *line, const char *end)
 		if (n + len > ISSUE_SOURCE_MAX) {
 			break;
 		}
-		memcpy(issue->source + n, p, len);
-		if ((unsigned char)*p < 0x20 && *p != '\t') {
-			issue->source[n] = '?';
+		if (steers(p, len)) {
+			issue->source[n++] = '?';
+		} else {
+			memcpy(issue->source + n, p, len);
+			n += len;
 		}
-		n += len;
 		p += len;
 	}
 	issue->source[n] = '\0';
