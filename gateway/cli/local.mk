@@ -2,6 +2,7 @@
 noinst_LIBRARIES += libcli.a
 libcli_a_SOURCES = \
 	%D%/act.c \
+	%D%/check.c \
 	%D%/cli.c %D%/cli.h \
 	%D%/client.c %D%/client.h \
 	%D%/columns.c %D%/columns.h \
@@ -14,4 +15,4 @@ libcli_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 
 bin_PROGRAMS += sixgate
 sixgate_SOURCES = %D%/main.c
-sixgate_LDADD = libcli.a libconf-model.a libbase.a $(JANSSON_LIBS)
+sixgate_LDADD = libcli.a libconf-text.a libconf-model.a libbase.a $(FYAML_LIBS) $(JANSSON_LIBS)

@@ -30,6 +30,12 @@ const struct cli_option cli_options[N_CLI_OPTIONS] = {
 };
 
 const struct cli_verb cli_verbs[] = {
+	{"check", "[FILE|DIR...]", 0, 1000, LOCAL | READS, "check configuration and tenant objects",
+	 "Reads the node config and tenant objects as sixgated would and reports every error with its\n"
+	 "place; nothing is changed. A FILE is a node config or a tenant object, told apart by its\n"
+	 "keys; of a DIR each *.yaml and *.json is read. Without arguments the installed\n"
+	 "configuration is checked: " SIXGATE_SYSCONFDIR "/sixgate.yaml and its registry folder.\n",
+	 cli_check},
 	{"status", "", 0, 0, ASKS | READS, "show how the gateway is, what is wrong first",
 	 "Shows problems first, then workers, tenants and totals, on one screen.\n", cli_status},
 	{"services", "", 0, 0, ASKS | READS, "list services with their backends and counters",
