@@ -448,3 +448,45 @@ unsigned int rig_fds(const struct rig *rig)
 	closedir(dir);
 	return n;
 }
+
+void bench_start(struct bench *b, enum protocol protocol, const struct rig_options *options)
+{
+	rig_start(&b->rig, options);
+	b->backend_fd = rig_listen("::1", &b->to);
+	b->port = rig_add_listener(&b->rig, 1, protocol);
+	rig_tenant_init(&b->tenant, protocol, b->port, b->to);
+	bench_update(b);
+}
+
+void bench_update(struct bench *b)
+{
+	b->tenant.conf.serial++;
+	assert_int_equal(rig_put_tenant(&b->rig, 1, &b->tenant.conf), MSG_ACK);
+}
+
+void bench_stop(struct bench *b)
+{
+	rig_expect_count(&b->rig, RIG_SLOT_LISTENER, COUNTER_ACTIVE, 0);
+	if (b->rig.pid > 0) {
+		rig_do(&b->rig, MSG_STATS, 0, NULL, -1); /* what was closed is closed now */
+		assert_in_range(rig_fds(&b->rig), 0,
+				b->rig.fds + 2 * b->rig.counters->worker[WORKER_PIPES]);
+	}
+	rig_stop(&b->rig);
+	close(b->backend_fd);
+}
+
+void bench_open(const struct bench *b, int *ret_client, int *ret_backend)
+{
+	*ret_client = rig_connect("127.0.0.1", b->port);
+	*ret_backend = rig_accept(b->backend_fd);
+}
+
+void bench_exchange(int from, int to, const char *text)
+{
+	char buf[256];
+
+	rig_write(from, text, strlen(text));
+	rig_read(to, buf, strlen(text));
+	assert_memory_equal(buf, text, strlen(text));
+}

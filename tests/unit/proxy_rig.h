@@ -21,8 +21,8 @@
 #define RIG_LOG_MAX       (1 << 20)
 #define RIG_SLOT_LISTENER 1
 #define RIG_SLOT_TENANT   2
-#define RIG_SLOT_SERVICE  3 /* and on: one for each */
-#define RIG_SLOT_BACKEND  10
+#define RIG_SLOT_SERVICE  3  /* and on: one for each */
+#define RIG_SLOT_BACKEND  10 /* and on */
 
 struct rig {
 	pid_t pid;
@@ -32,7 +32,6 @@ struct rig {
 	char *log;                 /* what came so far, terminated */
 	size_t log_len;
 	uint64_t serial;
-	uint32_t version; /* from HELLO: 0 before */
 	unsigned int fds; /* of the worker at rest */
 	char root[64];
 };
@@ -57,8 +56,7 @@ enum message rig_answer(struct rig *rig);
 /* Both, and the answer must be ACK. */
 void rig_do(struct rig *rig, enum message type, uint32_t id, const struct buf *data, int fd);
 
-/* A tenant with one service of n backends on ::1, each of a port of its own is not possible: the
- * exposure's "to" is. names NULL: a tcp exposure on 127.0.0.1:port. */
+/* A tenant "acme" with a service "web" on ::1, exposed as 127.0.0.1:port or as shop.example. */
 struct rig_tenant {
 	struct tenant_conf conf;
 	struct service_conf service;
@@ -90,5 +88,23 @@ uint64_t rig_count(const struct rig *rig, uint32_t slot, enum counter which);
 /* Waits until a counter has a value. */
 void rig_expect_count(const struct rig *rig, uint32_t slot, enum counter which, uint64_t value);
 unsigned int rig_fds(const struct rig *rig);
+
+/* A worker with one listener and that tenant, whose backend is played by the test. */
+struct bench {
+	struct rig rig;
+	struct rig_tenant tenant;
+	int backend_fd; /* listening */
+	uint16_t port;  /* of the listener */
+	uint16_t to;    /* of the backend */
+};
+
+void bench_start(struct bench *b, enum protocol protocol, const struct rig_options *options);
+/* Puts b->tenant in force again, after a change. */
+void bench_update(struct bench *b);
+/* Asserts that no session and no descriptor is left. */
+void bench_stop(struct bench *b);
+void bench_open(const struct bench *b, int *ret_client, int *ret_backend);
+/* text goes from one end to the other unchanged. */
+void bench_exchange(int from, int to, const char *text);
 
 #endif
