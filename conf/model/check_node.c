@@ -219,12 +219,6 @@ static void check_own_prefixes(const struct node_conf *node, struct issues *issu
 				   node->ipv6_reserved);
 		}
 	}
-	if (node->client_prefix.len > 0 && node->client_prefix.len != 96) {
-		issues_add(issues, "/client_prefix", "/%u is not /96", node->client_prefix.len);
-	}
-	if (node->siit_prefix.len > 0 && node->siit_prefix.len != 96) {
-		issues_add(issues, "/siit/prefix", "/%u is not /96", node->siit_prefix.len);
-	}
 }
 
 static uint64_t upper_half(const struct addr *a)
@@ -250,10 +244,6 @@ bool node_conf_reserves(const struct node_conf *node, const struct prefix *p)
 void node_conf_check(const struct node_conf *node, struct issues *issues)
 {
 	check_pool(node, issues);
-	if (node->ipv6_prefix.len > 64) {
-		issues_add(issues, "/uplink/ipv6/prefix", "/%u is longer than /64",
-			   node->ipv6_prefix.len);
-	}
 	check_listeners(node, issues);
 	check_pref64(node, issues);
 	check_own_prefixes(node, issues);

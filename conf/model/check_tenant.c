@@ -15,6 +15,7 @@ struct place {
 	const struct node_conf *node; /* may be NULL */
 	const struct tenant_conf *tenant;
 	size_t service, expose;
+	uint8_t tls_ports[(UINT16_MAX + 1) / 8]; /* a bit each: has a tls exposure */
 };
 
 static struct issue_path expose_path(const struct place *p, const char *key)
@@ -77,10 +78,6 @@ static void check_prefixes(const struct place *p)
 			issues_add(p->issues, path.text, "%s is not unicast that a tenant may have",
 				   prefix_format(prefix, text));
 			continue;
-		}
-		if (prefix->len < 32 || prefix->len > 64) {
-			issues_add(p->issues, path.text, "%s is not /32 to /64",
-				   prefix_format(prefix, text));
 		}
 		for (size_t j = 0; j < i; j++) {
 			if (tenant->prefixes[j].len > 0 &&
@@ -158,20 +155,48 @@ static void check_backends(const struct place *p)
 	}
 }
 
-/* The node's listener that stands in the way of the exposure, or NULL. */
-static const struct listener_conf *listener_in_the_way(const struct node_conf *node,
-						       const struct expose_conf *e)
+/* The node's listeners on the exposure's port are all of another protocol. */
+static bool listener_in_the_way(const struct node_conf *node, const struct expose_conf *e)
 {
+	bool found = false;
+
 	for (size_t i = 0; i < node->n_listeners; i++) {
 		const struct listener_conf *listener = &node->listeners[i];
 		bool here = e->protocol == PROTOCOL_TLS || listener->any ||
 			    addr_eq(&listener->address, &e->ipv4);
 
-		if (here && listener->port == e->port && listener->protocol != e->protocol) {
-			return listener;
+		if (here && listener->port == e->port) {
+			if (listener->protocol == e->protocol) {
+				return false;
+			}
+			found = true;
 		}
 	}
-	return NULL;
+	return found;
+}
+
+static void note_tls_ports(struct place *p)
+{
+	for (size_t s = 0; s < p->tenant->n_services; s++) {
+		for (size_t e = 0; e < p->tenant->services[s].n_exposes; e++) {
+			const struct expose_conf *expose = &p->tenant->services[s].exposes[e];
+
+			if (expose->protocol == PROTOCOL_TLS) {
+				p->tls_ports[expose->port / 8] |= (uint8_t)(1 << expose->port % 8);
+			}
+		}
+	}
+}
+
+/* Without a listener configured for it, a tls exposure takes its port on each pool address. */
+static bool meets_own_tls(const struct place *p, const struct expose_conf *e)
+{
+	for (size_t i = 0; i < p->node->n_listeners; i++) {
+		if (p->node->listeners[i].port == e->port) {
+			return false;
+		}
+	}
+	return p->tls_ports[e->port / 8] & 1 << e->port % 8;
 }
 
 static bool takes_port(const struct node_conf *node, struct port_range ports,
@@ -199,7 +224,11 @@ static void check_expose_port(const struct place *p, const struct expose_conf *e
 	if ((e->protocol == PROTOCOL_TLS || e->protocol == PROTOCOL_TCP) &&
 	    listener_in_the_way(node, e)) {
 		issues_add(p->issues, path.text,
-			   "the node has a listener of another protocol on port %u", e->port);
+			   "the node's listener on port %u is of another protocol", e->port);
+	}
+	if (e->protocol == PROTOCOL_TCP && meets_own_tls(p, e)) {
+		issues_add(p->issues, path.text, "a tls exposure takes port %u of each address",
+			   e->port);
 	}
 	if (takes_port(node, node->nat64.ports, e)) {
 		issues_add(p->issues, path.text, "%u meets %u-%u of nat64.ports", e->port,
@@ -234,6 +263,7 @@ static void check_services(const struct tenant_conf *tenant, const struct node_c
 {
 	struct place p = {.issues = issues, .node = node, .tenant = tenant};
 
+	note_tls_ports(&p);
 	for (p.service = 0; p.service < tenant->n_services; p.service++) {
 		const struct service_conf *service = &tenant->services[p.service];
 

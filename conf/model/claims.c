@@ -405,7 +405,7 @@ static void claimant_release(struct claims *claims, struct claimant *claimant)
 	}
 }
 
-int claims_add(struct claims *claims, const struct node_conf *node,
+static int add(struct claims *claims, const struct node_conf *node,
 	       const struct tenant_conf *tenant, struct issues *issues)
 {
 	struct pass pass = {.claims = claims, .node = node, .tenant = tenant, .issues = issues};
@@ -432,6 +432,16 @@ int claims_add(struct claims *claims, const struct node_conf *node,
 	return pass.rc;
 }
 
+int claims_add(struct claims *claims, const struct node_conf *node,
+	       const struct tenant_conf *tenant, struct issues *issues)
+{
+	if (claimant_find(claims, tenant->name)) {
+		issues_add(issues, "/tenant", "there is a tenant %s already", tenant->name);
+		return -EEXIST;
+	}
+	return add(claims, node, tenant, issues);
+}
+
 void claims_remove(struct claims *claims, const struct tenant_conf *tenant)
 {
 	struct pass pass = {.claims = claims, .tenant = tenant};
@@ -445,7 +455,7 @@ int claims_replace(struct claims *claims, const struct node_conf *node,
 		   struct issues *issues)
 {
 	/* a tenant's own claims never stand against it, so the new ones go on top of the old */
-	int rc = claims_add(claims, node, after, issues);
+	int rc = add(claims, node, after, issues);
 
 	if (rc == 0) {
 		claims_remove(claims, before);

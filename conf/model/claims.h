@@ -24,7 +24,7 @@ void claims_free(struct claims *claims);
  * Claims all that tenant holds, or nothing. node may be NULL; it says on which ports listeners
  * are configured (elsewhere a tls exposure takes its port on each pool address).
  * Returns 0; -EEXIST with an issue, which names the first owner, for each claim that another
- * tenant's stands against; -ENOMEM.
+ * tenant's stands against, or when the tenant is in already; -ENOMEM.
  */
 int claims_add(struct claims *claims, const struct node_conf *node,
 	       const struct tenant_conf *tenant, struct issues *issues) CHECKED;

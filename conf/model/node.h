@@ -12,11 +12,11 @@
 
 /* The node config, /etc/sixgate/sixgate.yaml. Everything lies in one arena, freed whole. */
 
-#define NODE_ARENA_MAX ((size_t)8 << 20) /* bytes */
-#define NODE_POOL_MAX 64                 /* ranges of uplink.ipv4 */
+#define NODE_ARENA_MAX     ((size_t)8 << 20) /* bytes */
+#define NODE_POOL_MAX      64                /* ranges of uplink.ipv4 */
 #define NODE_LISTENERS_MAX 256
 #define NODE_RESOLVERS_MAX 16
-#define NODE_WORKERS_MAX 256
+#define NODE_WORKERS_MAX   256
 
 enum uplink_kind {
 	UPLINK_DIRECT,

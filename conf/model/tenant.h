@@ -17,15 +17,17 @@
 #define TENANT_NAME_MAX 63  /* tenant, service and tunnel names: [a-z0-9-] */
 
 /* What one object may hold, in text and on the channel. */
-#define TENANT_ARENA_MAX ((size_t)64 << 20) /* bytes */
-#define TENANT_PREFIXES_MAX 256
-#define TENANT_SERVICES_MAX 4096
-#define SERVICE_BACKENDS_MAX 64
-#define SERVICE_EXPOSES_MAX 1024
-#define EXPOSE_NAMES_MAX 16384
-#define EXPOSE_ALPN_MAX 16
-#define EXPOSE_ALPN_BYTES_MAX 255 /* RFC 7301 3.1 */
-#define EXPOSE_ACL_MAX 1024       /* allow, deny: each */
+#define TENANT_ARENA_MAX      ((size_t)64 << 20) /* bytes */
+#define TENANT_PREFIX_LEN_MIN 32
+#define TENANT_PREFIX_LEN_MAX 64
+#define TENANT_PREFIXES_MAX   256
+#define TENANT_SERVICES_MAX   4096
+#define SERVICE_BACKENDS_MAX  64
+#define SERVICE_EXPOSES_MAX   1024
+#define EXPOSE_NAMES_MAX      16384
+#define EXPOSE_ALPN_MAX       16
+#define EXPOSE_ALPN_BYTES_MAX 255  /* RFC 7301 3.1 */
+#define EXPOSE_ACL_MAX        1024 /* allow, deny: each */
 
 enum tunnel_kind {
 	TUNNEL_WIREGUARD,

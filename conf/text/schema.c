@@ -63,7 +63,9 @@ static const struct key *find_key(const struct schema *schema, struct str name)
 	return NULL;
 }
 
-static void unknown_key(struct reader *r, const struct tree_node *node, const struct schema *schema)
+/* Returns the bit of the key that was probably meant: it need not be called missing as well. */
+static uint64_t unknown_key(struct reader *r, const struct tree_node *node,
+			    const struct schema *schema)
 {
 	const char *names[KEYS_MAX + 1] = {0};
 	const char *near;
@@ -76,6 +78,7 @@ static void unknown_key(struct reader *r, const struct tree_node *node, const st
 	(void)snprintf(msg, sizeof(msg), near ? "unknown key, did you mean '%s'?" : "unknown key",
 		       near);
 	key_issue(r, node, msg);
+	return near ? (uint64_t)1 << (find_key(schema, str_from(near)) - schema->keys) : 0;
 }
 
 static void refuse_unbuilt(struct reader *r, const struct tree_node *node,
@@ -215,7 +218,7 @@ static void given_twice(struct reader *r, const struct tree_node *node)
 void schema_read(struct reader *r, const struct tree_node *map, const struct schema *schema,
 		 void *object)
 {
-	uint64_t seen = 0;
+	uint64_t seen = 0, meant = 0;
 
 	if (map->kind != TREE_MAP) {
 		reader_issue(r, map, "must be a mapping: %s", schema->name);
@@ -226,7 +229,7 @@ void schema_read(struct reader *r, const struct tree_node *map, const struct sch
 		uint64_t bit;
 
 		if (!key) {
-			unknown_key(r, node, schema);
+			meant |= unknown_key(r, node, schema);
 			continue;
 		}
 		bit = (uint64_t)1 << (key - schema->keys);
@@ -238,5 +241,5 @@ void schema_read(struct reader *r, const struct tree_node *map, const struct sch
 		refuse_unbuilt(r, node, schema, key);
 		read_key(r, node, key, object);
 	}
-	finish_keys(r, map, schema, seen, object);
+	finish_keys(r, map, schema, seen | meant, object);
 }

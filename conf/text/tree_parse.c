@@ -159,12 +159,16 @@ static bool has_control(struct str text)
 static int add_scalar(struct builder *b, struct fy_event *event)
 {
 	struct fy_token *token = event->scalar.value;
-	bool quoted = token && fy_token_scalar_style(token) != FYSS_PLAIN;
+	enum fy_scalar_style style = token ? fy_token_scalar_style(token) : FYSS_PLAIN;
+	bool quoted = style != FYSS_PLAIN;
 	struct str text;
 	int rc = scalar_text(b, event, &text);
 
 	if (rc < 0) {
 		return rc;
+	}
+	if ((style == FYSS_SINGLE_QUOTED || style == FYSS_DOUBLE_QUOTED) && b->col > 1) {
+		b->col--; /* the mark is behind the quote */
 	}
 	if (has_control(text)) {
 		return fail(b, b->line, b->col, "a value with a line break or control character");
@@ -185,6 +189,19 @@ static int add_scalar(struct builder *b, struct fy_event *event)
 	return 0;
 }
 
+static int start_document(struct builder *b, struct fy_event *event)
+{
+	struct fy_document_state *state = event->document_start.document_state;
+
+	if (++b->n_documents > 1) {
+		return fail(b, b->line, b->col, "a further document is not taken");
+	}
+	if (fy_document_state_version_explicit(state) || fy_document_state_tags_explicit(state)) {
+		return fail(b, 1, 1, "directives are not taken");
+	}
+	return 0;
+}
+
 static int add_event(struct builder *b, struct fy_event *event)
 {
 	const struct fy_mark *mark = fy_event_start_mark(event);
@@ -201,9 +218,7 @@ static int add_event(struct builder *b, struct fy_event *event)
 	}
 	switch (event->type) {
 	case FYET_DOCUMENT_START:
-		return ++b->n_documents > 1
-			       ? fail(b, b->line, b->col, "a further document is not taken")
-			       : 0;
+		return start_document(b, event);
 	case FYET_MAPPING_START:
 		return open_collection(b, TREE_MAP);
 	case FYET_SEQUENCE_START:
@@ -234,7 +249,9 @@ static int syntax_error(struct builder *b)
 		return fail_quote(b, b->scalar->text, b->scalar->line, b->scalar->col);
 	}
 	if (!error || !error->msg) {
-		return fail(b, b->line > 0 ? b->line : 1, b->col > 0 ? b->col : 1, "not YAML");
+		/* it tells no place for those */
+		return fail(b, b->line > 0 ? b->line : 1, b->col > 0 ? b->col : 1,
+			    b->tree->source.p[0] == '%' ? "directives are not taken" : "not YAML");
 	}
 	return fail(b, (unsigned int)error->line, (unsigned int)error->column, error->msg);
 }

@@ -36,9 +36,9 @@ static const char *keep(struct reader *r, struct str text)
 
 static const char *duration_format(char *buf, size_t size, uint64_t ms)
 {
-	size_t i = N_UNITS - 1;
+	size_t i = ms == 0 ? 1 : N_UNITS - 1; /* "0s" */
 
-	while (i > 0 && (ms == 0 || ms % units[i].ms != 0)) {
+	while (i > 0 && ms % units[i].ms != 0) {
 		i--;
 	}
 	(void)snprintf(buf, size, "%llu%s", (unsigned long long)(ms / units[i].ms), units[i].name);
@@ -160,7 +160,7 @@ static void read_addr(struct reader *r, const struct tree_node *node, enum key_t
 	}
 }
 
-static void read_prefix(struct reader *r, const struct tree_node *node, enum key_type type,
+static void read_prefix(struct reader *r, const struct tree_node *node, const struct key *key,
 			struct prefix *out)
 {
 	char buf[SHOWN_MAX];
@@ -169,10 +169,15 @@ static void read_prefix(struct reader *r, const struct tree_node *node, enum key
 
 	if (prefix_parse(node->text, &p, &err) < 0) {
 		reader_issue(r, node, "'%s' %s", shown(buf, node), err.msg);
-	} else if (type == KEY_PREFIX4 && !prefix_is_v4(&p)) {
+	} else if (key->type == KEY_PREFIX4 && !prefix_is_v4(&p)) {
 		reader_issue(r, node, "%s is not an IPv4 prefix", shown(buf, node));
-	} else if (type == KEY_PREFIX6 && prefix_is_v4(&p)) {
+	} else if (key->type == KEY_PREFIX6 && prefix_is_v4(&p)) {
 		reader_issue(r, node, "%s is not an IPv6 prefix", shown(buf, node));
+	} else if (key->max > 0 && key->min == key->max && p.len != key->min) {
+		reader_issue(r, node, "%s is not a /%u", shown(buf, node), (unsigned int)key->min);
+	} else if (key->max > 0 && (p.len < key->min || p.len > key->max)) {
+		reader_issue(r, node, "%s is not a /%u to /%u", shown(buf, node),
+			     (unsigned int)key->min, (unsigned int)key->max);
 	} else {
 		*out = p;
 	}
@@ -264,10 +269,12 @@ static void read_text(struct reader *r, const struct tree_node *node, const stru
 
 	if (key->type == KEY_ID && !name_is_id(node->text)) {
 		reader_issue(r, node,
-			     "'%s' is not a name: 1 to 63 of a-z, 0-9 and '-', which stands inside",
+			     "'%s' is not a name of a-z, 0-9 and inner '-', at most 63 long",
 			     shown(buf, node));
 	} else if (key->type == KEY_PATH && (node->text.len < 2 || node->text.p[0] != '/')) {
 		reader_issue(r, node, "'%s' is not an absolute path", shown(buf, node));
+	} else if (key->type == KEY_TEXT && key->min == key->max && node->text.len != key->min) {
+		reader_issue(r, node, "is not %llu characters long", (unsigned long long)key->min);
 	} else if (key->type == KEY_TEXT &&
 		   (node->text.len < key->min || node->text.len > key->max)) {
 		reader_issue(r, node, "is not %llu to %llu characters long",
@@ -389,7 +396,7 @@ void value_read(struct reader *r, const struct tree_node *node, const struct key
 	case KEY_PREFIX:
 	case KEY_PREFIX4:
 	case KEY_PREFIX6:
-		read_prefix(r, node, key->type, out);
+		read_prefix(r, node, key, out);
 		return;
 	case KEY_PORTS:
 		read_ports(r, node, out);
