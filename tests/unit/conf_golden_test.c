@@ -97,7 +97,7 @@ static int read_case(const char *path, struct issues *issues)
 	case TENANT_ON_SMALLEST:
 		return read_tenant(path, "good-node-smallest.yaml", issues);
 	case REGISTRY:
-		return conf_check_files(registry, 2, CONF_ANY_OWNER, issues);
+		return conf_check_files(registry, 2, CONF_ANY_OWNER, issues, NULL);
 	}
 	return rc;
 }
