@@ -1,1 +1,33 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+noinst_LIBRARIES += libcontrol.a
+libcontrol_a_SOURCES = \
+	%D%/control.c %D%/control.h \
+	%D%/cover.c \
+	%D%/dirty.c %D%/dirty.h \
+	%D%/holder.c \
+	%D%/identity.c %D%/identity.h \
+	%D%/internal.h \
+	%D%/listener.c \
+	%D%/listeners.c %D%/listeners.h \
+	%D%/logchild.c %D%/logchild.h \
+	%D%/notify.c %D%/notify.h \
+	%D%/objects.c %D%/objects.h \
+	%D%/problems.c %D%/problems.h \
+	%D%/reload.c \
+	%D%/rollout.c \
+	%D%/selector.c %D%/selector.h \
+	%D%/server.c %D%/server.h \
+	%D%/slots.c %D%/slots.h \
+	%D%/socket.c %D%/socket.h \
+	%D%/spawn.c %D%/spawn.h \
+	%D%/status.c %D%/status.h \
+	%D%/tenants.c %D%/tenants.h \
+	%D%/verbs.c \
+	%D%/worker_talk.c \
+	%D%/workers.c %D%/workers.h
+
+sbin_PROGRAMS += sixgated
+sixgated_SOURCES = %D%/main.c
+CONTROL_LIBS = libcontrol.a libregistry.a libkernel.a libconf-text.a libconf-model.a $(BASE_LIBS) \
+	$(FYAML_LIBS) $(NFTNL_LIBS)
+sixgated_LDADD = $(CONTROL_LIBS)

@@ -1,1 +1,3 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+noinst_LIBRARIES += libregistry.a
+libregistry_a_SOURCES = %D%/dir.c %D%/dir.h

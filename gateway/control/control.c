@@ -1,0 +1,511 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * sixgated's life: start, the events that make it act, the end. What each part does is in its own
+ * file; this one joins them.
+ */
+#include "gateway/control/control.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/container.h"
+#include "base/log.h"
+#include "conf/model/message.h"
+#include "gateway/kernel/kernel.h"
+#include "gateway/registry/dir.h"
+
+#define MOD         "control"
+#define ADMIN_GROUP "sixgate-admin"
+#define STEP_MS     4 /* of work between two looks at the events */
+
+static struct control *control_of(struct loop *loop)
+{
+	return container_of(loop, struct control, loop);
+}
+
+/* The node config as the object every worker gets first. */
+static void node_pack(struct object *object, unsigned int slot, struct buf *out,
+		      struct channel_msg *msg)
+{
+	(void)slot;
+	msg->type = MSG_NODE;
+	node_conf_pack(container_of(object, struct control, node)->conf, out);
+}
+
+static void node_settled(struct object *object)
+{
+	struct control *c = container_of(object, struct control, node);
+
+	problem_clear(&c->problems, "node config");
+}
+
+static void node_refused(struct object *object, unsigned int slot, struct str why)
+{
+	struct control *c = container_of(object, struct control, node);
+	char text[ERR_MSG_MAX + 64], safe[ERR_MSG_MAX];
+
+	(void)snprintf(text, sizeof(text), "worker %u keeps its former one: %s", slot,
+		       str_escape(safe, sizeof(safe), why)); /* fits */
+	log_err(MOD, "node config: %s", text);
+	problem_set(&c->problems, LOG_LEVEL_ERR, "node config", text);
+}
+
+static const struct object_ops node_ops = {
+	.stage = STAGE_SET,
+	.pack = node_pack,
+	.settled = node_settled,
+	.refused = node_refused,
+};
+
+/* Ready when each worker is, or has been and is being started again. */
+static bool control_is_up(const struct control *c)
+{
+	unsigned int n_ready = workers_count(&c->workers, WORKER_READY);
+
+	return n_ready > 0 && n_ready + workers_count(&c->workers, WORKER_DOWN) == c->workers.n;
+}
+
+static void control_notify_status(struct control *c)
+{
+	notify_send(&c->notify, "STATUS=%u of %u workers ready, %zu tenants, %zu problems",
+		    workers_count(&c->workers, WORKER_READY), c->workers.n,
+		    tenants_count(&c->tenants, TENANT_ACTIVE), problems_count(&c->problems));
+}
+
+static void on_workers_changed(void *ctx)
+{
+	struct control *c = ctx;
+
+	if (c->phase == CONTROL_STARTING && control_is_up(c)) {
+		c->phase = CONTROL_RUNNING;
+		log_info(MOD, "ready: %u workers, %zu listeners, %zu tenants",
+			 workers_count(&c->workers, WORKER_READY), c->listeners.n_open,
+			 tenants_count(&c->tenants, TENANT_ACTIVE));
+		notify_send(&c->notify, "READY=1");
+	}
+	if (c->phase == CONTROL_DRAINING &&
+	    workers_count(&c->workers, WORKER_DOWN) == c->workers.n) {
+		c->loop.stop = true;
+	}
+	control_notify_status(c);
+}
+
+static void on_worker_answered(void *ctx, unsigned int slot, uint16_t type, uint64_t serial,
+			       const struct str *refused)
+{
+	control_answered(ctx, slot, type, serial, refused);
+}
+
+static void on_worker_gone(void *ctx, unsigned int slot)
+{
+	control_worker_gone(ctx, slot);
+}
+
+static void on_worker_logs(void *ctx, unsigned int slot)
+{
+	struct control *c = ctx;
+
+	logchild_add_pipe(&c->logchild, slot);
+}
+
+static const struct workers_ops workers_ops = {
+	.changed = on_workers_changed,
+	.answered = on_worker_answered,
+	.gone = on_worker_gone,
+	.logs = on_worker_logs,
+};
+
+static void on_file_changed(void *ctx, const char *file)
+{
+	struct control *c = ctx;
+
+	tenants_changed(&c->tenants, file);
+}
+
+static void on_file_gone(void *ctx, const char *file)
+{
+	struct control *c = ctx;
+
+	tenants_gone(&c->tenants, file);
+}
+
+static void on_scanned(void *ctx, size_t n_files)
+{
+	struct control *c = ctx;
+
+	log_info(MOD, "registry %s: %zu files, %zu tenants, %zu refused", c->conf->registry.dir,
+		 n_files, tenants_count(&c->tenants, TENANT_ACTIVE), c->tenants.n_refused);
+	if (!c->workers.released) {
+		workers_release(&c->workers);
+	}
+	control_notify_status(c);
+}
+
+static void on_registry_unreadable(void *ctx, const char *why)
+{
+	struct control *c = ctx;
+
+	if (!why) {
+		problem_clear(&c->problems, "registry");
+		return;
+	}
+	log_err(MOD, "registry %s: %s, keeping what is in force", c->conf->registry.dir, why);
+	problem_set(&c->problems, LOG_LEVEL_ERR, "registry", why);
+	if (!c->workers.released) {
+		workers_release(&c->workers); /* the node's own listeners need no registry */
+	}
+}
+
+static const struct dir_ops dir_ops = {
+	.changed = on_file_changed,
+	.gone = on_file_gone,
+	.scanned = on_scanned,
+	.unreadable = on_registry_unreadable,
+};
+
+/* After each batch of events: a bounded step of what is left to do. */
+static void control_batch_end(struct loop *loop)
+{
+	struct control *c = control_of(loop);
+	uint64_t until_ms = clock_ms() + STEP_MS;
+	bool more = c->dir && dir_work(c->dir, until_ms);
+
+	more |= workers_pump(&c->workers, until_ms);
+	loop->busy |= more;
+}
+
+static void control_sighup(struct control *c)
+{
+	struct buf text;
+
+	buf_init(&text, PROBLEM_TEXT_MAX);
+	logchild_reopen(&c->logchild);
+	(void)control_reload(c, &text); /* logged and in status */
+	buf_fini(&text);
+}
+
+static void control_signal(struct io *io, uint32_t events)
+{
+	struct control *c = container_of(io, struct control, signals);
+	struct signalfd_siginfo info;
+
+	(void)events;
+	while (read(io->fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+		if (info.ssi_signo == SIGHUP) {
+			control_sighup(c);
+		} else {
+			control_stop(c);
+		}
+	}
+}
+
+static void control_deadline(struct timer *timer)
+{
+	struct control *c = container_of(timer, struct control, deadline);
+
+	log_warn(MOD, "workers did not end in time");
+	c->loop.stop = true;
+}
+
+void control_stop(struct control *c)
+{
+	if (c->phase == CONTROL_DRAINING) {
+		log_info(MOD, "stopping at once");
+		workers_quit(&c->workers);
+		wheel_arm(&c->loop.wheel, &c->deadline, c->loop.now_ms + 2000);
+		return;
+	}
+	log_info(MOD, "stopping: sessions have %d s to end", DRAIN_MS / 1000);
+	c->phase = CONTROL_DRAINING;
+	notify_send(&c->notify, "STOPPING=1");
+	workers_drain(&c->workers, DRAIN_MS);
+	listeners_close_all(&c->listeners);
+	wheel_arm(&c->loop.wheel, &c->deadline, c->loop.now_ms + DRAIN_MS + 2000);
+	on_workers_changed(c);
+}
+
+static int open_signals(struct control *c, struct err *err)
+{
+	sigset_t set;
+	int rc;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0) {
+		return err_set_errno(err, -errno, "sigprocmask");
+	}
+	c->signals.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (c->signals.fd < 0) {
+		return err_set_errno(err, -errno, "signalfd");
+	}
+	rc = loop_add(&c->loop, &c->signals, EPOLLIN);
+	return rc < 0 ? err_set_errno(err, rc, "signalfd") : 0;
+}
+
+static unsigned int count_workers(const struct node_conf *conf)
+{
+	long n = conf->workers > 0 ? (long)conf->workers : sysconf(_SC_NPROCESSORS_ONLN);
+
+	return n < 1 ? 1 : n > WORKERS_USABLE ? WORKERS_USABLE : (unsigned int)n;
+}
+
+static int make_dirs(struct control *c, struct err *err)
+{
+	if (mkdir(c->run_dir, 0755) < 0 && errno != EEXIST) {
+		return err_set_errno(err, -errno, "%s", c->run_dir);
+	}
+	if (snprintf(c->empty_dir, sizeof(c->empty_dir), "%s/empty", c->run_dir) >=
+	    (int)sizeof(c->empty_dir)) {
+		return err_set(err, -ENAMETOOLONG, "%s: path is too long", c->run_dir);
+	}
+	if (mkdir(c->empty_dir, 0755) < 0 && errno != EEXIST) {
+		return err_set_errno(err, -errno, "%s", c->empty_dir);
+	}
+	return 0;
+}
+
+static int init_parts(struct control *c, unsigned int n_workers, struct err *err)
+{
+	const struct listeners_setup listeners = {
+		.loop = &c->loop,
+		.objects = &c->objects,
+		.slots = &c->slots,
+		.problems = &c->problems,
+		.n_workers = n_workers,
+		.uid = c->identity.proxy_uid,
+	};
+	int rc;
+
+	rc = program_path("sixgate-proxy", c->proxy_path, sizeof(c->proxy_path), err);
+	if (rc == 0) {
+		rc = program_path("sixgate-agent", c->agent_path, sizeof(c->agent_path), err);
+	}
+	if (rc < 0) {
+		return rc;
+	}
+	c->workers = (struct workers){
+		.loop = &c->loop,
+		.objects = &c->objects,
+		.listeners = &c->listeners,
+		.slots = &c->slots,
+		.problems = &c->problems,
+		.ops = &workers_ops,
+		.ctx = c,
+		.path = c->proxy_path,
+		.user = c->identity.proxy_user,
+		.root = c->empty_dir,
+	};
+	rc = workers_init(&c->workers, n_workers, err);
+	if (rc < 0) {
+		return rc;
+	}
+	slots_init(&c->slots, c->workers.segments, n_workers);
+	if (objects_init(&c->objects, n_workers) < 0 ||
+	    listeners_init(&c->listeners, &listeners) < 0) {
+		return err_set(err, -ENOMEM, "out of memory");
+	}
+	c->logchild.loop = &c->loop;
+	c->logchild.workers = &c->workers;
+	c->logchild.problems = &c->problems;
+	c->logchild.path = c->agent_path;
+	c->logchild.user = c->identity.agent_user;
+	c->logchild.root = c->empty_dir;
+	return 0;
+}
+
+/* Without the right to it the rest goes on, and `status` says what is missing. */
+static void start_kernel(struct control *c)
+{
+	const struct kernel_uids uids = {.proxy = c->identity.proxy_uid,
+					 .agent = c->identity.agent_uid};
+	struct err err;
+	int rc;
+
+	if (!c->identity.net_admin) {
+		rc = err_set(
+			&err, -EPERM,
+			"without CAP_NET_ADMIN: no `embed`, no guard of client_prefix, no output "
+			"chain; `hide` and PROXY headers work");
+	} else {
+		rc = kernel_new(NULL, &c->kernel, &err);
+		if (rc == 0) {
+			rc = kernel_apply_node(c->kernel, c->conf, &uids, &err);
+		}
+	}
+	if (rc < 0) {
+		log_warn(MOD, "kernel: %s", err.msg);
+		problem_set(&c->problems, LOG_LEVEL_WARN, "kernel", err.msg);
+	}
+}
+
+/* Half-open connections of a socket that is closed go to another one of its group. */
+static void set_migrate_req(struct control *c)
+{
+	static const char path[] = "/proc/sys/net/ipv4/tcp_migrate_req";
+	FILE *f = fopen(path, "we");
+	bool ok = f && fputs("1", f) >= 0;
+
+	if (f && fclose(f) != 0) {
+		ok = false;
+	}
+	if (!ok) {
+		problem_set(&c->problems, LOG_LEVEL_WARN, "net.ipv4.tcp_migrate_req",
+			    "cannot be set to 1: closing a listener may reset connections that are "
+			    "just being made");
+	}
+}
+
+static gid_t admin_gid(struct control *c)
+{
+	const struct group *group;
+
+	if (!c->identity.root) {
+		return (gid_t)-1;
+	}
+	group = getgrnam(ADMIN_GROUP);
+	if (!group) {
+		log_warn(MOD, "there is no group %s: the control socket is root's alone",
+			 ADMIN_GROUP);
+		problem_set(&c->problems, LOG_LEVEL_WARN, "group " ADMIN_GROUP,
+			    "does not exist: the control socket is root's alone");
+		return (gid_t)-1;
+	}
+	return group->gr_gid;
+}
+
+static int start_server(struct control *c, struct err *err)
+{
+	char path[PATH_MAX];
+
+	if (snprintf(path, sizeof(path), "%s/control.sock", c->run_dir) >= (int)sizeof(path)) {
+		return err_set(err, -ENAMETOOLONG, "%s: path is too long", c->run_dir);
+	}
+	c->server.ops = &control_server_ops;
+	c->server.ctx = c;
+	return server_init(&c->server, &c->loop, path, admin_gid(c), err);
+}
+
+static int start_registry(struct control *c, struct err *err)
+{
+	int rc;
+
+	c->tenants.objects = &c->objects;
+	c->tenants.listeners = &c->listeners;
+	c->tenants.slots = &c->slots;
+	c->tenants.problems = &c->problems;
+	c->tenants.kernel = c->kernel;
+	c->tenants.folder = c->conf->registry.dir;
+	tenants_set_node(&c->tenants, c->conf, true);
+	if (!c->conf->registry.dir) {
+		workers_release(&c->workers);
+		return 0;
+	}
+	rc = dir_new(&c->loop, c->conf->registry.dir, &dir_ops, c, &c->dir, err);
+	c->tenants.dir = c->dir;
+	return rc;
+}
+
+static int control_start(struct control *c, struct err *err)
+{
+	int rc = make_dirs(c, err);
+
+	if (rc == 0) {
+		rc = open_signals(c, err);
+	}
+	if (rc == 0) {
+		rc = init_parts(c, count_workers(c->conf), err);
+	}
+	if (rc == 0) {
+		/* first of all: it finds another sixgated before anything is touched */
+		rc = start_server(c, err);
+	}
+	if (rc == 0) {
+		rc = workers_start(&c->workers, err);
+	}
+	if (rc < 0) {
+		return rc;
+	}
+	set_migrate_req(c);
+	start_kernel(c);
+	c->node.ops = &node_ops;
+	if (objects_add(&c->objects, &c->node) < 0 ||
+	    logchild_configure(&c->logchild, &c->conf->access_log) < 0) {
+		return err_set(err, -ENOMEM, "out of memory");
+	}
+	rc = listeners_configure(&c->listeners, c->conf, err);
+	return rc < 0 ? rc : start_registry(c, err);
+}
+
+int control_new(const struct control_setup *setup, struct control **ret_control, struct err *err)
+{
+	struct control *c = calloc(1, sizeof(*c));
+	int rc;
+
+	if (!c) {
+		node_conf_free(setup->conf);
+		return err_set(err, -ENOMEM, "out of memory");
+	}
+	c->conf = setup->conf;
+	c->conf_path = setup->conf_path;
+	c->run_dir = setup->run_dir;
+	c->identity = setup->identity;
+	c->signals = (struct io){.fd = -1, .ready = control_signal};
+	c->server.io.fd = -1;
+	rc = loop_init(&c->loop, err);
+	c->started_ms = c->loop.now_ms;
+	c->listeners.loop = c->logchild.loop = c->notify.loop = c->workers.loop = &c->loop;
+	timer_init(&c->deadline, control_deadline);
+	problems_init(&c->problems);
+	tenants_init(&c->tenants);
+	logchild_init(&c->logchild);
+	if (rc == 0) {
+		rc = notify_init(&c->notify, &c->loop, err);
+	}
+	if (rc == 0) {
+		rc = control_start(c, err);
+	}
+	if (rc < 0) {
+		control_free(c);
+		return rc;
+	}
+	c->loop.batch_end = control_batch_end;
+	c->loop.busy = true;
+	*ret_control = c;
+	return 0;
+}
+
+int control_run(struct control *c)
+{
+	return loop_run(&c->loop);
+}
+
+void control_free(struct control *c)
+{
+	if (!c) {
+		return;
+	}
+	c->workers.stopping = true;
+	server_fini(&c->server);
+	dir_free(c->dir);
+	workers_fini(&c->workers);
+	logchild_fini(&c->logchild);
+	listeners_fini(&c->listeners);
+	tenants_fini(&c->tenants);
+	objects_fini(&c->objects);
+	kernel_free(c->kernel);
+	problems_fini(&c->problems);
+	notify_fini(&c->notify);
+	loop_close(&c->loop, &c->signals);
+	loop_fini(&c->loop);
+	node_conf_free(c->conf);
+	free(c);
+}

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef SIXGATE_GATEWAY_CONTROL_H
+#define SIXGATE_GATEWAY_CONTROL_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/loop.h"
+#include "conf/model/node.h"
+#include "gateway/control/identity.h"
+#include "gateway/control/listeners.h"
+#include "gateway/control/logchild.h"
+#include "gateway/control/notify.h"
+#include "gateway/control/objects.h"
+#include "gateway/control/problems.h"
+#include "gateway/control/server.h"
+#include "gateway/control/slots.h"
+#include "gateway/control/tenants.h"
+#include "gateway/control/workers.h"
+
+#define DRAIN_MS 30000 /* sessions' time to end after SIGTERM */
+
+enum control_phase {
+	CONTROL_STARTING, /* reading the registry, workers not ready yet */
+	CONTROL_RUNNING,
+	CONTROL_DRAINING, /* after SIGTERM: until the last worker has ended */
+};
+
+/* The one of each that sixgated has. */
+struct control {
+	struct loop loop;
+	enum control_phase phase;
+	uint64_t started_ms;
+	const char *conf_path, *run_dir; /* borrowed from main */
+	char proxy_path[PATH_MAX], agent_path[PATH_MAX], empty_dir[PATH_MAX];
+	struct identity identity;
+	enum log_level log_level; /* as asked for; new workers hear it */
+	struct io signals;
+	struct timer deadline; /* of the drain */
+	struct notify notify;
+
+	struct node_conf *conf; /* owned: in force */
+	struct object node;     /* conf on its way to the workers */
+	struct objects objects;
+	struct slots slots;
+	struct problems problems;
+	struct listeners listeners;
+	struct workers workers;
+	struct logchild logchild;
+	struct registry_dir *dir; /* owned */
+	struct tenants tenants;
+	struct kernel *kernel; /* owned; NULL: we may not */
+	struct server server;
+};
+
+struct control_setup {
+	const char *conf_path, *run_dir;
+	struct node_conf *conf; /* is taken over, also on failure */
+	struct identity identity;
+};
+
+/*
+ * Starts everything, in the order of DESIGN.md: workers, kernel, listeners, registry, control
+ * socket. On 0 ret_control is the caller's: control_run(), then control_free().
+ */
+int control_new(const struct control_setup *setup, struct control **ret_control,
+		struct err *err) CHECKED;
+/* Runs until a signal has ended it. Returns 0 or a negative errno of the loop. */
+int control_run(struct control *c) CHECKED;
+/* Ends the workers that are left; the kernel's state stays. NULL allowed. */
+void control_free(struct control *c);
+
+/*
+ * Reads the node config again and puts it in force. On failure nothing has changed and text, which
+ * may have several lines, says why; out is the caller's.
+ */
+int control_reload(struct control *c, struct buf *text);
+/* Ends within DRAIN_MS; called again, at once. */
+void control_stop(struct control *c);
+
+/* What main.c and control_reload() know of the config: reads it, and says what is wrong in text. */
+int control_load_conf(const char *path, struct node_conf **ret_conf, struct buf *text) CHECKED;
+
+/* verbs.c: the control socket's requests. */
+extern const struct server_ops control_server_ops;
+void control_answered(struct control *c, unsigned int slot, uint16_t type, uint64_t serial,
+		      const struct str *refused);
+void control_worker_gone(struct control *c, unsigned int slot);
+
+#endif

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Who sixgated and its workers are. Root with six capabilities, the only ones control and the start
+ * of its workers need: NET_ADMIN (netlink), NET_BIND_SERVICE (listeners below 1024), SETUID, SETGID
+ * and SYS_CHROOT (the workers' way into their sandbox), KILL (workers of another uid). Called by
+ * main before anything else is opened.
+ */
+#include "gateway/control/identity.h"
+
+#include <errno.h>
+#include <linux/capability.h>
+#include <pwd.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/caps.h"
+
+#define PROXY_USER "sixgate-proxy"
+#define AGENT_USER "sixgate-agent"
+
+static int user_find(const char *name, uid_t *ret_uid, struct err *err)
+{
+	const struct passwd *pw = getpwnam(name);
+
+	if (!pw) {
+		return err_set(err, -ENOENT, "there is no user %s: make it as the package does",
+			       name);
+	}
+	*ret_uid = pw->pw_uid;
+	return 0;
+}
+
+int identity_find(struct identity *ret_identity, struct err *err)
+{
+	struct identity id = {.root = geteuid() == 0,
+			      .proxy_uid = geteuid(),
+			      .agent_uid = geteuid()};
+	int rc = 0;
+
+	id.net_admin = caps_have(CAP_NET_ADMIN);
+	if (id.root) {
+		id.proxy_user = PROXY_USER;
+		id.agent_user = AGENT_USER;
+		rc = user_find(PROXY_USER, &id.proxy_uid, err);
+		if (rc == 0) {
+			rc = user_find(AGENT_USER, &id.agent_uid, err);
+		}
+	}
+	if (rc == 0) {
+		*ret_identity = id;
+	}
+	return rc;
+}
+
+int identity_bound(struct err *err)
+{
+	static const unsigned int wanted[] = {CAP_NET_ADMIN, CAP_NET_BIND_SERVICE,
+					      CAP_SETUID,    CAP_SETGID,
+					      CAP_KILL,      CAP_SYS_CHROOT};
+
+	return caps_bound(wanted, sizeof(wanted) / sizeof(wanted[0]), err);
+}
+
+int raise_descriptors(struct err *err)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0) {
+		return err_set_errno(err, -errno, "RLIMIT_NOFILE");
+	}
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit) < 0) {
+		return err_set_errno(err, -errno, "RLIMIT_NOFILE");
+	}
+	return 0;
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef SIXGATE_GATEWAY_IDENTITY_H
+#define SIXGATE_GATEWAY_IDENTITY_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+
+/* What this process may do, and who its workers are. */
+struct identity {
+	bool root; /* workers get their own users, else ours */
+	bool net_admin;
+	uid_t proxy_uid, agent_uid;
+	const char *proxy_user, *agent_user; /* NULL: ours */
+};
+
+/*
+ * Finds out who we are; as root looks the workers' users up. -ENOENT when one does not exist.
+ */
+int identity_find(struct identity *ret_identity, struct err *err) CHECKED;
+/* Root keeps the capabilities of sixgated and can never get another one. */
+int identity_bound(struct err *err) CHECKED;
+/* As many descriptors as we may have; workers inherit it. */
+int raise_descriptors(struct err *err) CHECKED;
+
+#endif

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef SIXGATE_GATEWAY_CONTROL_INTERNAL_H
+#define SIXGATE_GATEWAY_CONTROL_INTERNAL_H
+
+#include <assert.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/addr.h"
+#include "base/err.h"
+#include "base/loop.h"
+#include "conf/model/node.h"
+
+/* What files of this folder share among themselves. */
+
+/* Changes the events of an io that is in the loop, which cannot fail. */
+static inline void io_watch(struct loop *loop, struct io *io, uint32_t events)
+{
+	int rc = loop_mod(loop, io, events);
+
+	assert(rc == 0);
+	(void)rc; /* without assert */
+}
+
+/* listener.c, for listeners.c */
+struct listener;
+struct listeners;
+
+#define LISTENER_RETRY_MS 5000
+#define LISTENER_WHAT_MAX (ENDPOINT_TEXT_MAX + 16)
+
+/* A listener that waits to be opened. NULL when out of memory. */
+struct listener *listener_new(struct listeners *ls, const struct endpoint *local,
+			      enum protocol protocol, uint64_t hash);
+void listener_free(struct listener *listener);
+bool listener_wanted(const struct listener *listener);
+/* Its name among the problems. */
+const char *listener_what(const struct listener *listener, char dst[LISTENER_WHAT_MAX]);
+int listener_open(struct listener *listener, struct err *err) CHECKED;
+/* As listener_open(); what fails is a problem and tried again. */
+void listener_try_open(struct listener *listener);
+/* Nobody wants it any more; it may be gone on return. */
+void listener_close(struct listener *listener);
+void listener_set_protocol(struct listener *listener, enum protocol protocol);
+
+/* rollout.c and tenants.c for each other */
+struct tenant;
+struct tenant_conf;
+struct tenants;
+
+/* The file's newest content is not in force, and why. */
+void file_refuse(struct tenants *ts, const char *file, const char *text);
+void tenant_free(struct tenant *t);
+void tenant_init_object(struct tenant *t);
+/* Takes conf and rolls it out, at once or next. The tenant may be gone on return. */
+void tenant_take(struct tenant *t, struct tenant_conf *conf);
+/* Takes the tenant away from all; it may be gone on return. */
+void tenant_drop(struct tenant *t);
+
+#endif

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * One listener: opening and closing its sockets and telling the workers. Called by listeners.c,
+ * which knows who wants it.
+ *
+ * A listener that nobody wants any more is closed here at once but stays in the table until every
+ * worker has closed its copy too: until then the kernel would put a new socket behind the old ones
+ * in the group, and the selector's numbers would be wrong.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/container.h"
+#include "base/log.h"
+#include "conf/model/message.h"
+#include "gateway/control/internal.h"
+#include "gateway/control/listeners.h"
+#include "gateway/control/problems.h"
+#include "gateway/control/slots.h"
+#include "gateway/control/socket.h"
+
+#define MOD "listeners"
+
+static void listener_pack(struct object *object, unsigned int slot, struct buf *out,
+			  struct channel_msg *msg);
+static void listener_settled(struct object *object);
+static void listener_refused(struct object *object, unsigned int slot, struct str why);
+
+static const struct object_ops listener_ops = {
+	.stage = STAGE_LATE,
+	.pack = listener_pack,
+	.remove_type = MSG_LISTENER_REMOVE,
+	.settled = listener_settled,
+	.refused = listener_refused,
+};
+
+void listener_free(struct listener *listener)
+{
+	sockets_close(listener->fds, listener->listeners->selector.n);
+	table_remove(&listener->listeners->by_local, &listener->node);
+	free(listener->fds);
+	free(listener);
+}
+
+struct listener *listener_new(struct listeners *ls, const struct endpoint *local,
+			      enum protocol protocol, uint64_t hash)
+{
+	struct listener *listener = calloc(1, sizeof(*listener));
+
+	if (!listener) {
+		return NULL;
+	}
+	*listener = (struct listener){
+		.object.ops = &listener_ops,
+		.listeners = ls,
+		.local = *local,
+		.protocol = protocol,
+	};
+	listener->fds = calloc(ls->selector.n, sizeof(*listener->fds));
+	if (!listener->fds || table_insert(&ls->by_local, &listener->node, hash) < 0) {
+		free(listener->fds);
+		free(listener);
+		return NULL;
+	}
+	memset(listener->fds, 0xff, ls->selector.n * sizeof(*listener->fds)); /* -1 */
+	ls->n_waiting++;
+	return listener;
+}
+
+bool listener_wanted(const struct listener *listener)
+{
+	return listener->conf || listener->exposures > 0;
+}
+
+const char *listener_what(const struct listener *listener, char dst[LISTENER_WHAT_MAX])
+{
+	memcpy(dst, "listener ", 9);
+	endpoint_format(&listener->local, dst + 9);
+	return dst;
+}
+
+int listener_open(struct listener *listener, struct err *err)
+{
+	struct listeners *ls = listener->listeners;
+	struct socket_group group = {
+		.local = listener->local,
+		.defer_accept = listener->protocol == PROTOCOL_TLS,
+		.uid = ls->uid,
+		.selector = &ls->selector,
+	};
+	int rc;
+
+	if (ls->n_open >= LISTENERS_MAX) {
+		return err_set(err, -EMFILE, "more than %d listeners", LISTENERS_MAX);
+	}
+	rc = sockets_open(&group, listener->fds, err);
+	if (rc < 0) {
+		return rc;
+	}
+	rc = slots_get(ls->slots, &listener->slot, err);
+	if (rc < 0) {
+		goto out;
+	}
+	listener->state = LISTENER_OPEN;
+	ls->n_waiting--;
+	ls->n_open++;
+	rc = objects_add(ls->objects, &listener->object);
+	if (rc == 0) {
+		return 0;
+	}
+	err_set(err, rc, "out of memory");
+	listener->state = LISTENER_WAITING;
+	ls->n_waiting++;
+	ls->n_open--;
+	slots_put(ls->slots, listener->slot);
+out:
+	sockets_close(listener->fds, ls->selector.n);
+	return rc;
+}
+
+void listener_try_open(struct listener *listener)
+{
+	struct listeners *ls = listener->listeners;
+	char what[LISTENER_WHAT_MAX];
+	struct err err;
+
+	listener_what(listener, what);
+	if (listener_open(listener, &err) == 0) {
+		problem_clear(ls->problems, what);
+		return;
+	}
+	if (!problem_has(ls->problems, what)) {
+		log_err(MOD, "%s, retrying every %d s", err.msg, LISTENER_RETRY_MS / 1000);
+	}
+	problem_set(ls->problems, LOG_LEVEL_ERR, what, err.msg);
+	if (!timer_armed(&ls->retry)) {
+		wheel_arm(&ls->loop->wheel, &ls->retry, ls->loop->now_ms + LISTENER_RETRY_MS);
+	}
+}
+
+void listener_close(struct listener *listener)
+{
+	struct listeners *ls = listener->listeners;
+	char what[LISTENER_WHAT_MAX];
+
+	problem_clear(ls->problems, listener_what(listener, what));
+	switch (listener->state) {
+	case LISTENER_WAITING:
+		ls->n_waiting--;
+		listener_free(listener);
+		break;
+	case LISTENER_OPEN:
+		listener->state = LISTENER_LEAVING;
+		ls->n_open--;
+		sockets_close(listener->fds, ls->selector.n);
+		objects_remove(ls->objects, &listener->object);
+		break;
+	case LISTENER_LEAVING:
+		break;
+	}
+}
+
+void listener_set_protocol(struct listener *listener, enum protocol protocol)
+{
+	listener->protocol = protocol;
+	for (unsigned int i = 0; i < listener->listeners->selector.n; i++) {
+		socket_defer_accept(listener->fds[i], protocol == PROTOCOL_TLS);
+	}
+}
+
+static void listener_pack(struct object *object, unsigned int slot, struct buf *out,
+			  struct channel_msg *msg)
+{
+	const struct listener *listener = container_of(object, struct listener, object);
+	const struct listener_conf *conf = listener->conf;
+	struct listener_msg body = {
+		.local = listener->local,
+		.protocol = listener->protocol,
+		.slot = listener->slot,
+	};
+
+	if (conf) {
+		body.timeouts = conf->timeouts;
+		body.default_tenant = str_from(conf->default_tenant);
+		body.default_service = str_from(conf->default_service);
+	}
+	listener_msg_pack(&body, out);
+	msg->type = MSG_LISTENER;
+	msg->fds[msg->n_fds++] = listener->fds[slot];
+}
+
+/* All workers have it, or have closed it. */
+static void listener_settled(struct object *object)
+{
+	struct listener *listener = container_of(object, struct listener, object);
+	struct listeners *ls = listener->listeners;
+
+	if (listener->state != LISTENER_LEAVING) {
+		return;
+	}
+	slots_put(ls->slots, listener->slot);
+	listener->state = LISTENER_WAITING;
+	ls->n_waiting++;
+	if (listener_wanted(listener)) {
+		listener_try_open(listener);
+	} else {
+		listener_close(listener);
+	}
+}
+
+static void listener_refused(struct object *object, unsigned int slot, struct str why)
+{
+	struct listener *listener = container_of(object, struct listener, object);
+	char what[LISTENER_WHAT_MAX], text[ERR_MSG_MAX], safe[ERR_MSG_MAX];
+
+	(void)snprintf(text, sizeof(text), "worker %u: %.200s", slot, /* cut if longer */
+		       str_escape(safe, sizeof(safe), why));
+	log_err(MOD, "%s: %s", listener_what(listener, what), text);
+	problem_set(listener->listeners->problems, LOG_LEVEL_ERR, what, text);
+}

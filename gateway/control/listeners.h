@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef SIXGATE_GATEWAY_LISTENERS_H
+#define SIXGATE_GATEWAY_LISTENERS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/addr.h"
+#include "base/hash.h"
+#include "base/loop.h"
+#include "conf/model/node.h"
+#include "gateway/control/objects.h"
+#include "gateway/control/selector.h"
+
+struct problems;
+struct slots;
+struct tenant_conf;
+
+/*
+ * Every listening socket. A listener (one address and port) is there because the node config
+ * names it, or because tenants' exposures do; it goes with the last of them. Its sockets, one for
+ * each worker slot, stay open as long as it is there, whatever happens to workers.
+ */
+#define LISTENERS_MAX 4000 /* sockets a worker */
+
+enum listener_state {
+	LISTENER_WAITING, /* cannot be opened now, is tried again */
+	LISTENER_OPEN,
+	LISTENER_LEAVING, /* closed here, not yet by all workers */
+};
+
+struct listener {
+	struct object object;
+	struct table_node node; /* listeners.by_local */
+	struct listeners *listeners;
+	enum listener_state state;
+	struct endpoint local;
+	enum protocol protocol;
+	const struct listener_conf *conf; /* of the node config in force; NULL: exposures only */
+	uint32_t generation;              /* of the last config that named it, in force or not */
+	unsigned int exposures;           /* of tenants that need it */
+	uint32_t slot;                    /* counters */
+	int *fds;                         /* owned: one for each worker slot */
+};
+
+struct listeners {
+	struct loop *loop; /* borrowed, as the next three */
+	struct objects *objects;
+	struct slots *slots;
+	struct problems *problems;
+	struct hash_key key;
+	struct table by_local; /* owned */
+	struct selector selector;
+	uid_t uid;                    /* the sockets are made under it */
+	const struct node_conf *node; /* in force; borrowed */
+	uint32_t generation;
+	unsigned int *tls_ports; /* owned: exposures on each port */
+	size_t n_open, n_waiting;
+	struct timer retry;
+};
+
+struct listeners_setup {
+	struct loop *loop;
+	struct objects *objects;
+	struct slots *slots;
+	struct problems *problems;
+	unsigned int n_workers;
+	uid_t uid;
+};
+
+int listeners_init(struct listeners *ls, const struct listeners_setup *setup) CHECKED;
+/* Closes all sockets; objects must not be used afterwards. */
+void listeners_fini(struct listeners *ls);
+
+/*
+ * Opens what node names and the config in force does not, then closes what only the latter named;
+ * what both name keeps its sockets. node is borrowed until the next call that returns 0. On
+ * failure nothing has changed.
+ */
+int listeners_configure(struct listeners *ls, const struct node_conf *node,
+			struct err *err) CHECKED;
+
+/* An object of a tenant is in force: its exposures need their listeners. */
+void listeners_expose(struct listeners *ls, const struct tenant_conf *tenant);
+/* It no longer is. Call it after listeners_expose() of its successor, so that sockets stay. */
+void listeners_unexpose(struct listeners *ls, const struct tenant_conf *tenant);
+
+/* These workers take connections from now on. */
+void listeners_set_live(struct listeners *ls, uint64_t live);
+/* Closes all sockets: new connections are refused. */
+void listeners_close_all(struct listeners *ls);
+/* Walks the open ones; it starts zeroed. NULL at the end. */
+struct listener *listeners_next(const struct listeners *ls, struct table_iter *it);
+
+#endif

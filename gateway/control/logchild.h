@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef SIXGATE_GATEWAY_LOGCHILD_H
+#define SIXGATE_GATEWAY_LOGCHILD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/channel.h"
+#include "base/loop.h"
+#include "conf/model/node.h"
+#include "gateway/control/spawn.h"
+
+struct problems;
+struct workers;
+
+/* The process that writes the access log (sixgate-agent --log), started and watched by control. */
+struct logchild {
+	struct loop *loop; /* borrowed, as the next five */
+	struct workers *workers;
+	struct problems *problems;
+	const char *path; /* of the program */
+	const char *user; /* NULL: ours */
+	const char *root;
+	bool on;
+	char *folder, *file; /* owned; NULL: standard error */
+	struct child child;
+	struct io exited, readable;
+	struct channel channel;
+	struct timer timer; /* next start, or next proof of life */
+	uint64_t started_ms, heard_ms, serial;
+	bool asked, stopping;
+	unsigned int backoff_s;
+	uint64_t lines, dropped; /* as it said last, and those before it */
+	uint64_t lines_before, dropped_before;
+};
+
+/* The borrowed members are set before. Starts nothing. */
+void logchild_init(struct logchild *lc);
+/* Ends it at once. */
+void logchild_fini(struct logchild *lc);
+/* Starts, ends or replaces the process as conf asks for. Returns 0 or -ENOMEM. */
+int logchild_configure(struct logchild *lc, const struct access_log_conf *conf) CHECKED;
+/* A worker has a new pipe. */
+void logchild_add_pipe(struct logchild *lc, unsigned int slot);
+/* The file was renamed: it makes a new one. */
+void logchild_reopen(struct logchild *lc);
+/* No more workers: it writes what is left and ends. */
+void logchild_drain(struct logchild *lc);
+bool logchild_running(const struct logchild *lc);
+
+#endif

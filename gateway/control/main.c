@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * sixgated: options, what has to be right before anything starts, and the exit code.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <linux/close_range.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "gateway/control/control.h"
+
+#define MOD "sixgated"
+
+struct arguments {
+	const char *conf_path, *run_dir;
+	bool self_test;
+};
+
+static void usage(FILE *out)
+{
+	fputs("usage: sixgated [-c FILE] [--run-dir DIR] [--self-test]\n"
+	      "  -c FILE         node config (" SIXGATE_SYSCONFDIR "/sixgate.yaml)\n"
+	      "  --run-dir DIR   control socket and the workers' empty root (" SIXGATE_RUNDIR ")\n"
+	      "  --self-test     read and check the config, start nothing\n"
+	      "  --help, --version\n"
+	      "Runs in the foreground and logs to standard error. SIGHUP reads the config again,\n"
+	      "SIGTERM lets sessions end and stops, a second SIGTERM stops at once.\n",
+	      out);
+}
+
+/* Returns -1 to go on, else the exit code. */
+static int arguments_read(int argc, char **argv, struct arguments *args)
+{
+	static const struct option options[] = {
+		{"config", required_argument, NULL, 'c'}, {"run-dir", required_argument, NULL, 'r'},
+		{"self-test", no_argument, NULL, 't'},    {"help", no_argument, NULL, 'h'},
+		{"version", no_argument, NULL, 'v'},      {0},
+	};
+	int c;
+
+	*args = (struct arguments){
+		.conf_path = SIXGATE_SYSCONFDIR "/sixgate.yaml",
+		.run_dir = SIXGATE_RUNDIR,
+	};
+	while ((c = getopt_long(argc, argv, "c:", options, NULL)) != -1) {
+		switch (c) {
+		case 'c':
+			args->conf_path = optarg;
+			break;
+		case 'r':
+			args->run_dir = optarg;
+			break;
+		case 't':
+			args->self_test = true;
+			break;
+		case 'h':
+			usage(stdout);
+			return 0;
+		case 'v':
+			puts("sixgated " PACKAGE_VERSION);
+			return 0;
+		default: /* getopt_long() has said what is wrong */
+			return 2;
+		}
+	}
+	if (optind < argc) {
+		usage(stderr);
+		return 2;
+	}
+	return -1;
+}
+
+static int load(const char *path, struct node_conf **ret_conf)
+{
+	struct buf text;
+	int rc;
+
+	buf_init(&text, 1 << 20);
+	rc = control_load_conf(path, ret_conf, &text);
+	if (rc < 0) {
+		fwrite(text.data, 1, text.len, stderr);
+	}
+	buf_fini(&text);
+	return rc;
+}
+
+static int run(const struct arguments *args, struct node_conf *conf, struct err *err)
+{
+	struct control_setup setup = {
+		.conf_path = args->conf_path,
+		.run_dir = args->run_dir,
+		.conf = conf,
+	};
+	struct control *control = NULL;
+	int rc = identity_find(&setup.identity, err);
+
+	if (rc == 0) {
+		rc = raise_descriptors(err);
+	}
+	if (rc == 0 && setup.identity.root) {
+		rc = identity_bound(err);
+	}
+	if (rc < 0) {
+		node_conf_free(conf);
+		return rc;
+	}
+	rc = control_new(&setup, &control, err);
+	if (rc < 0) {
+		return rc;
+	}
+	rc = control_run(control);
+	control_free(control);
+	return rc < 0 ? err_set_errno(err, rc, "event loop") : 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct node_conf *conf = NULL;
+	struct arguments args;
+	struct err err;
+	int code = arguments_read(argc, argv, &args);
+
+	if (code >= 0) {
+		return code;
+	}
+	if (load(args.conf_path, &conf) < 0) {
+		return 1;
+	}
+	if (args.self_test) {
+		node_conf_free(conf);
+		puts("configuration is right");
+		return 0;
+	}
+	/* what our starter left open is not for the workers */
+	(void)close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC);
+	(void)signal(SIGPIPE, SIG_IGN); /* cannot fail for this signal */
+	log_info(MOD, "sixgated " PACKAGE_VERSION " starting, config %s", args.conf_path);
+	if (run(&args, conf, &err) < 0) {
+		log_err(MOD, "%s", err.msg);
+		return 1;
+	}
+	log_info(MOD, "stopped");
+	return 0;
+}

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * A tenant's version on its way to the kernel, the listeners and the workers, and back if one of
+ * them says no. Called by tenants.c with versions that are checked; see its DOC.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/container.h"
+#include "base/log.h"
+#include "conf/model/message.h"
+#include "gateway/control/internal.h"
+#include "gateway/control/listeners.h"
+#include "gateway/control/problems.h"
+#include "gateway/control/slots.h"
+#include "gateway/control/tenants.h"
+#include "gateway/kernel/kernel.h"
+
+#define MOD "tenants"
+
+static void tenant_pack(struct object *object, unsigned int slot, struct buf *out,
+			struct channel_msg *msg);
+static void tenant_settled(struct object *object);
+static void tenant_refused(struct object *object, unsigned int slot, struct str why);
+
+static const struct object_ops tenant_ops = {
+	.stage = STAGE_SET,
+	.pack = tenant_pack,
+	.remove_type = MSG_TENANT_REMOVE,
+	.settled = tenant_settled,
+	.refused = tenant_refused,
+};
+
+void tenant_init_object(struct tenant *t)
+{
+	t->object = (struct object){.ops = &tenant_ops};
+}
+
+/* The kernel's sets follow the version that is being rolled out. */
+static void tenant_tell_kernel(struct tenant *t)
+{
+	struct tenants *ts = t->tenants;
+	const struct tenant_conf *conf = t->current;
+	char what[TENANT_NAME_MAX + 16];
+	struct err err;
+	int rc;
+
+	if (!ts->kernel) {
+		return;
+	}
+	if (conf && conf->state == TENANT_ACTIVE) {
+		rc = kernel_set_tenant(ts->kernel, t->name, conf->prefixes, conf->n_prefixes, &err);
+	} else {
+		rc = kernel_remove_tenant(ts->kernel, t->name, &err);
+	}
+	(void)snprintf(what, sizeof(what), "kernel: %s", t->name); /* fits */
+	if (rc < 0) {
+		log_err(MOD, "%s: %s", what, err.msg);
+		problem_set(ts->problems, LOG_LEVEL_ERR, what, err.msg);
+	} else {
+		problem_clear(ts->problems, what);
+	}
+}
+
+/* Its listeners open when the version is on its way, so that no connection comes before it. */
+static void tenant_expose(struct tenant *t)
+{
+	if (!t->exposed && t->current) {
+		listeners_expose(t->tenants->listeners, t->current);
+		t->exposed = true;
+	}
+}
+
+static void tenant_send(struct tenant *t)
+{
+	struct tenants *ts = t->tenants;
+
+	if (t->object.id > 0) {
+		objects_change(ts->objects, &t->object);
+	} else if (objects_add(ts->objects, &t->object) < 0) {
+		file_refuse(ts, t->file, "out of memory");
+	}
+}
+
+/* Takes conf; nothing of this tenant is on its way. The tenant may be gone on return. */
+static void tenant_roll_out(struct tenant *t, struct tenant_conf *conf)
+{
+	struct err err;
+
+	if (slots_assign(t->tenants->slots, conf, t->good, &err) < 0) {
+		file_refuse(t->tenants, t->file, err.msg);
+		tenant_conf_unref(conf);
+		if (!t->good) {
+			tenant_free(t);
+		}
+		return;
+	}
+	tenant_conf_unref(t->current);
+	t->current = conf;
+	t->exposed = false;
+	tenant_tell_kernel(t);
+	tenant_send(t);
+	tenant_expose(t);
+}
+
+void tenant_take(struct tenant *t, struct tenant_conf *conf)
+{
+	if (object_waiting(&t->object)) {
+		tenant_conf_unref(t->next);
+		t->next = conf;
+	} else {
+		tenant_roll_out(t, conf);
+	}
+}
+
+static void tenant_remove(struct tenant *t)
+{
+	tenant_conf_unref(t->current);
+	t->current = NULL;
+	tenant_tell_kernel(t);
+	objects_remove(t->tenants->objects, &t->object);
+}
+
+void tenant_drop(struct tenant *t)
+{
+	t->gone = true;
+	tenant_conf_unref(t->next);
+	t->next = NULL;
+	if (!object_waiting(&t->object)) {
+		tenant_remove(t);
+	}
+}
+
+/* Lets go what the version that is no longer in force had and its successor has not. */
+static void tenant_let_go(struct tenant *t)
+{
+	struct tenants *ts = t->tenants;
+
+	if (t->good && t->good != t->current) {
+		listeners_unexpose(ts->listeners, t->good);
+		slots_release(ts->slots, t->good, t->current);
+	}
+	if (t->refused) {
+		slots_release(ts->slots, t->refused, t->current);
+		tenant_conf_unref(t->refused);
+		t->refused = NULL;
+	}
+	tenant_conf_unref(t->good);
+	t->good = t->current ? tenant_conf_ref(t->current) : NULL;
+}
+
+/* Every worker has current, or with none of them knows the tenant any more. */
+static void tenant_settled(struct object *object)
+{
+	struct tenant *t = container_of(object, struct tenant, object);
+	struct tenant_conf *next = t->next;
+
+	tenant_expose(t);
+	tenant_let_go(t);
+	t->next = NULL;
+	if (next) {
+		tenant_roll_out(t, next);
+	} else if (!t->current) {
+		tenant_free(t);
+	} else if (t->gone) {
+		tenant_remove(t);
+	}
+}
+
+static void tenant_refused(struct object *object, unsigned int slot, struct str why)
+{
+	struct tenant *t = container_of(object, struct tenant, object);
+	char text[ERR_MSG_MAX + 64], safe[ERR_MSG_MAX];
+
+	(void)snprintf(text, sizeof(text), "worker %u: %s", slot,
+		       str_escape(safe, sizeof(safe), why)); /* fits */
+	file_refuse(t->tenants, t->file, text);
+	if (t->current == t->good) {
+		return; /* there is no other version to go back to */
+	}
+	memset(t->digest, 0, sizeof(t->digest)); /* the same text may be tried again */
+	if (t->exposed) {
+		listeners_unexpose(t->tenants->listeners, t->current);
+	}
+	t->refused = t->current;
+	t->current = t->good ? tenant_conf_ref(t->good) : NULL;
+	t->exposed = true;
+	tenant_tell_kernel(t);
+	if (t->current) {
+		objects_change(t->tenants->objects, &t->object);
+	} else {
+		objects_remove(t->tenants->objects, &t->object);
+	}
+}
+
+static void tenant_pack(struct object *object, unsigned int slot, struct buf *out,
+			struct channel_msg *msg)
+{
+	(void)slot;
+	msg->type = MSG_TENANT;
+	tenant_conf_pack(container_of(object, struct tenant, object)->current, out);
+}
+
+const struct tenant_conf *tenants_next(const struct tenants *ts, uint32_t *at)
+{
+	while (*at < ts->objects->n_ids) {
+		const struct object *object = ts->objects->by_id[(*at)++];
+
+		if (object && object->ops == &tenant_ops && !object->removed) {
+			return container_of(object, struct tenant, object)->current;
+		}
+	}
+	return NULL;
+}

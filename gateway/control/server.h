@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef SIXGATE_GATEWAY_SERVER_H
+#define SIXGATE_GATEWAY_SERVER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/cursor.h"
+#include "base/json.h"
+#include "base/loop.h"
+#include "conf/model/request.h"
+
+/*
+ * The control socket: takes requests (conf/model/request.h) and writes answers. Whoever connects
+ * may be slow, mute or hostile: clients are counted, have a deadline for their request and for
+ * each step of the answer, and an answer is made in pieces as they are read. Nothing blocks.
+ */
+#define SERVER_CLIENTS_MAX 32
+#define SERVER_REQUEST_MS  5000              /* from connect to the whole request */
+#define SERVER_PROGRESS_MS 10000             /* without a byte of the answer being taken */
+#define SERVER_ANSWER_MAX  ((size_t)8 << 20) /* bytes of one piece */
+
+struct client {
+	struct server *server;
+	struct client *next; /* server.clients */
+	struct io io;
+	struct timer timer;
+	struct deferred gone;
+	uid_t uid; /* of the peer (SO_PEERCRED) */
+	uint8_t in[REQUEST_MAX];
+	size_t n_in;
+	bool answering; /* the request is in */
+	bool last;      /* close when out is written */
+	struct buf out;
+	/* What follows when out has been written; NULL: nothing, or not yet. */
+	void (*more)(struct client *c, void *ctx);
+	/* Free for the verb being answered. */
+	uint16_t call_type; /* message workers were asked with; 0: none */
+	uint64_t call_serial;
+	uint64_t call_pending; /* workers, by bit, that have not answered */
+	uint32_t at;           /* how far a list is */
+	bool found;
+	char text[ERR_MSG_MAX]; /* argument, or the first refusal */
+};
+
+struct server_ops {
+	/* A request is in: answer by the functions below, now or later. req borrows from c. */
+	void (*request)(struct client *c, const struct request *req, void *ctx);
+};
+
+struct server {
+	struct loop *loop; /* borrowed */
+	const struct server_ops *ops;
+	void *ctx;
+	struct io io;
+	struct client *clients; /* owned */
+	unsigned int n_clients;
+	char path[108];
+};
+
+/*
+ * Listens on path, 0660; gid is the socket's group, (gid_t)-1: ours. A socket that nobody listens
+ * on any more is replaced. Returns 0, -EADDRINUSE when somebody does, or another negative errno.
+ */
+int server_init(struct server *s, struct loop *loop, const char *path, gid_t gid,
+		struct err *err) CHECKED;
+/* Closes everything and removes the socket. */
+void server_fini(struct server *s);
+
+/* Begins an answer: {"ok":true}. */
+void client_ok(struct client *c);
+/* The whole answer: {"ok":false,"error":...}. */
+void client_fail(struct client *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* {"end":true}: the client is closed when it has read all. */
+void client_end(struct client *c);
+/* Nothing to write until workers have answered, which may take ms. */
+void client_wait(struct client *c, uint64_t ms);
+/* Writes what is in out; call it after adding to out outside of request() and more(). */
+void client_flush(struct client *c);
+
+#endif

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What `status` and `services` show; the fields are in conf/model/request.h. Only reads.
+ */
+#include <unistd.h>
+
+#include "base/json.h"
+#include "gateway/control/control.h"
+#include "gateway/control/status.h"
+#include "gateway/kernel/kernel.h"
+
+struct counter_name {
+	enum counter counter;
+	const char *name;
+};
+
+static const struct counter_name service_counters[] = {
+	{COUNTER_ACTIVE, "active"},
+	{COUNTER_ACCEPTED, "accepted"},
+	{COUNTER_REFUSED, "refused"},
+	{COUNTER_CLOSED, "closed"},
+	{COUNTER_DENIED, "denied"},
+	{COUNTER_LIMITED, "limited"},
+	{COUNTER_CONNECT_FAILED, "connect_failed"},
+	{COUNTER_BYTES_IN, "bytes_in"},
+	{COUNTER_BYTES_OUT, "bytes_out"},
+};
+#define N_SERVICE_COUNTERS (sizeof(service_counters) / sizeof(service_counters[0]))
+
+static uint64_t worker_value(const struct worker *w, enum worker_counter which)
+{
+	return atomic_load_explicit(&w->counters->worker[which], memory_order_relaxed);
+}
+
+/* Sum of one counter over all listeners of one worker, or of all (NULL). */
+static uint64_t listeners_sum(const struct control *c, const struct worker *w, enum counter which)
+{
+	struct table_iter it = {0};
+	struct listener *listener;
+	uint64_t sum = 0;
+
+	while ((listener = listeners_next(&c->listeners, &it))) {
+		sum += counter_sum(w ? &w->counters : c->workers.segments, w ? 1 : c->workers.n,
+				   listener->slot, which);
+	}
+	return sum;
+}
+
+static void write_workers(const struct control *c, struct json *j)
+{
+	json_open(j, "workers", '[');
+	for (unsigned int i = 0; i < c->workers.n; i++) {
+		const struct worker *w = &c->workers.worker[i];
+
+		json_open(j, NULL, '{');
+		json_u64(j, "worker", i);
+		json_u64(j, "pid", (uint64_t)w->child.pid);
+		json_text(j, "state", worker_state_name(w));
+		json_u64(j, "restarts", w->restarts);
+		json_u64(j, "active", listeners_sum(c, w, COUNTER_ACTIVE));
+		json_u64(j, "fds_budget", worker_value(w, WORKER_FDS_BUDGET));
+		json_u64(j, "accept_pauses", worker_value(w, WORKER_ACCEPT_PAUSES));
+		json_u64(j, "log_dropped", worker_value(w, WORKER_LOG_DROPPED));
+		json_close(j, '}');
+	}
+	json_close(j, ']');
+}
+
+static const char *protocol_name(enum protocol protocol)
+{
+	switch (protocol) {
+	case PROTOCOL_TCP:
+		return "tcp";
+	case PROTOCOL_UDP:
+		return "udp";
+	case PROTOCOL_TLS:
+		return "tls";
+	case PROTOCOL_HTTP:
+		return "http";
+	case PROTOCOL_ADDRESS:
+		return "address";
+	case PROTOCOL_DETECT:
+		return "detect";
+	}
+	return "?";
+}
+
+static void write_listeners(const struct control *c, struct json *j)
+{
+	struct table_iter it = {0};
+	struct listener *listener;
+	char text[ENDPOINT_TEXT_MAX];
+
+	json_open(j, "listeners", '[');
+	while ((listener = listeners_next(&c->listeners, &it))) {
+		json_open(j, NULL, '{');
+		json_text(j, "address", endpoint_format(&listener->local, text));
+		json_text(j, "protocol", protocol_name(listener->protocol));
+		json_close(j, '}');
+	}
+	json_close(j, ']');
+}
+
+static void write_tenants(const struct control *c, struct json *j)
+{
+	json_open(j, "tenants", '{');
+	json_u64(j, "active", tenants_count(&c->tenants, TENANT_ACTIVE));
+	json_u64(j, "suspended", tenants_count(&c->tenants, TENANT_SUSPENDED));
+	json_u64(j, "refused", c->tenants.n_refused);
+	json_close(j, '}');
+}
+
+static void write_kernel_count(struct json *j, const char *key, const struct kernel_count *count)
+{
+	json_u64(j, key, count->packets);
+}
+
+static void write_kernel(const struct control *c, struct json *j)
+{
+	struct kernel_counters counters;
+	struct err err;
+
+	json_open(j, "kernel", '{');
+	json_bool(j, "applied", c->kernel && kernel_applied(c->kernel));
+	if (c->kernel && kernel_counters(c->kernel, &counters, &err) == 0) {
+		write_kernel_count(j, "spoofed", &counters.spoofed);
+		write_kernel_count(j, "unexpected", &counters.unexpected);
+		write_kernel_count(j, "foreign_source", &counters.foreign_source);
+		write_kernel_count(j, "proxy_denied", &counters.proxy_denied);
+		write_kernel_count(j, "agent_denied", &counters.agent_denied);
+	}
+	json_close(j, '}');
+}
+
+static void write_access_log(const struct control *c, struct json *j)
+{
+	uint64_t dropped = 0;
+
+	for (unsigned int i = 0; i < c->workers.n; i++) {
+		dropped += worker_value(&c->workers.worker[i], WORKER_LOG_DROPPED);
+	}
+	json_open(j, "access_log", '{');
+	json_bool(j, "on", c->logchild.on);
+	json_bool(j, "running", logchild_running(&c->logchild));
+	json_u64(j, "lines", c->logchild.lines_before + c->logchild.lines);
+	json_u64(j, "dropped", dropped + c->logchild.dropped_before + c->logchild.dropped);
+	json_close(j, '}');
+}
+
+void control_write_status(struct control *c, struct buf *out)
+{
+	struct json j = json_to(out);
+
+	json_open(&j, NULL, '{');
+	json_text(&j, "version", PACKAGE_VERSION);
+	json_text(&j, "node", c->conf->name);
+	json_text(&j, "farm", c->conf->farm);
+	json_u64(&j, "pid", (uint64_t)getpid());
+	json_u64(&j, "uptime_ms", c->loop.now_ms - c->started_ms);
+	json_text(&j, "state",
+		  c->phase == CONTROL_STARTING  ? "starting"
+		  : c->phase == CONTROL_RUNNING ? "running"
+						: "draining");
+	problems_write(&c->problems, &j, "problems");
+	json_u64(&j, "n_problems", problems_count(&c->problems));
+	write_workers(c, &j);
+	write_tenants(c, &j);
+	write_listeners(c, &j);
+	write_kernel(c, &j);
+	write_access_log(c, &j);
+	json_u64(&j, "active", listeners_sum(c, NULL, COUNTER_ACTIVE));
+	json_u64(&j, "accepted", listeners_sum(c, NULL, COUNTER_ACCEPTED));
+	json_u64(&j, "refused", listeners_sum(c, NULL, COUNTER_REFUSED));
+	json_u64(&j, "closed", listeners_sum(c, NULL, COUNTER_CLOSED));
+	json_u64(&j, "bytes_in", listeners_sum(c, NULL, COUNTER_BYTES_IN));
+	json_u64(&j, "bytes_out", listeners_sum(c, NULL, COUNTER_BYTES_OUT));
+	json_close(&j, '}');
+	json_end_line(&j);
+}
+
+static void write_backend(const struct control *c, const struct backend_conf *backend,
+			  struct json *j)
+{
+	char text[ADDR_TEXT_MAX];
+	struct counters *const *all = c->workers.segments;
+	unsigned int n = c->workers.n;
+
+	json_open(j, NULL, '{');
+	json_text(j, "address",
+		  backend->is_name ? backend->name : addr_format(&backend->address, text));
+	json_u64(j, "active", counter_sum(all, n, backend->slot, COUNTER_ACTIVE));
+	json_u64(j, "accepted", counter_sum(all, n, backend->slot, COUNTER_ACCEPTED));
+	json_u64(j, "connect_failed", counter_sum(all, n, backend->slot, COUNTER_CONNECT_FAILED));
+	json_close(j, '}');
+}
+
+void status_write_service(const struct control *c, const struct tenant_conf *tenant,
+			  const struct service_conf *service, struct buf *out)
+{
+	struct json j = json_to(out);
+
+	json_open(&j, NULL, '{');
+	json_text(&j, "tenant", tenant->name);
+	json_text(&j, "service", service->name);
+	json_open(&j, "backends", '[');
+	for (size_t i = 0; i < service->n_backends; i++) {
+		write_backend(c, &service->backends[i], &j);
+	}
+	json_close(&j, ']');
+	for (size_t i = 0; i < N_SERVICE_COUNTERS; i++) {
+		json_u64(&j, service_counters[i].name,
+			 counter_sum(c->workers.segments, c->workers.n, service->slot,
+				     service_counters[i].counter));
+	}
+	json_close(&j, '}');
+	json_end_line(&j);
+}

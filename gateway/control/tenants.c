@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * DOC: a tenant's change
+ *
+ * file -> text -> object -> checks (name, serial, claims) -> kernel -> workers -> settled. Up to
+ * the checks a failure leaves everything as it was and is a problem in `status`. From then on the
+ * new version is `current`: it has its counter slots and listeners, beside those of `good`, which
+ * are let go when every worker has answered. One version at a time: what arrives meanwhile waits
+ * in `next`, where the newest replaces the others.
+ *
+ * Nothing here looks at any other tenant, so a change costs the same with ten of them or 100,000.
+ */
+#include "gateway/control/tenants.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/container.h"
+#include "base/log.h"
+#include "conf/model/message.h"
+#include "conf/model/name.h"
+#include "conf/text/conf.h"
+#include "gateway/control/internal.h"
+#include "gateway/control/listeners.h"
+#include "gateway/control/problems.h"
+#include "gateway/control/slots.h"
+#include "gateway/registry/dir.h"
+
+#define MOD "tenants"
+
+void tenants_init(struct tenants *ts)
+{
+	hash_key_init(&ts->keys[0]);
+	hash_key_init(&ts->keys[1]);
+	table_init(&ts->by_name);
+}
+
+static bool tenant_eq(const struct table_node *node, const void *key)
+{
+	const struct str *name = key;
+
+	return str_eq(str_from(container_of(node, struct tenant, node)->name), *name);
+}
+
+static struct tenant *tenant_lookup(const struct tenants *ts, struct str name)
+{
+	uint64_t hash = hash_bytes(&ts->keys[0], name.p, name.len);
+	struct table_node *node = table_find(&ts->by_name, hash, tenant_eq, &name);
+
+	return node ? container_of(node, struct tenant, node) : NULL;
+}
+
+/* A tenant without any version. NULL when out of memory. */
+static struct tenant *tenant_new(struct tenants *ts, struct str name, const char *file)
+{
+	struct tenant *t = calloc(1, sizeof(*t));
+
+	if (!t) {
+		return NULL;
+	}
+	t->tenants = ts;
+	t->file = strdup(file);
+	memcpy(t->name, name.p, name.len);
+	tenant_init_object(t);
+	if (!t->file ||
+	    table_insert(&ts->by_name, &t->node, hash_bytes(&ts->keys[0], name.p, name.len)) < 0) {
+		free(t->file);
+		free(t);
+		return NULL;
+	}
+	return t;
+}
+
+void tenant_free(struct tenant *t)
+{
+	table_remove(&t->tenants->by_name, &t->node);
+	tenant_conf_unref(t->good);
+	tenant_conf_unref(t->current);
+	tenant_conf_unref(t->next);
+	tenant_conf_unref(t->refused);
+	free(t->file);
+	free(t);
+}
+
+void tenants_fini(struct tenants *ts)
+{
+	struct table_iter it = {0};
+	struct table_node *node;
+
+	while ((node = table_next(&ts->by_name, &it))) {
+		tenant_free(container_of(node, struct tenant, node));
+	}
+	table_fini(&ts->by_name);
+}
+
+void file_refuse(struct tenants *ts, const char *file, const char *text)
+{
+	char safe[ERR_MSG_MAX];
+
+	log_err(MOD, "%s refused: %s", file,
+		str_escape(safe, sizeof(safe),
+			   (struct str){.p = text, .len = strcspn(text, "\n")}));
+	ts->n_refused += !problem_has(ts->problems, file);
+	problem_set(ts->problems, LOG_LEVEL_ERR, file, text);
+}
+
+static void file_accept(struct tenants *ts, const char *file)
+{
+	ts->n_refused -= problem_has(ts->problems, file);
+	problem_clear(ts->problems, file);
+}
+
+static void file_refuse_issues(struct tenants *ts, const char *file, const struct issues *issues)
+{
+	struct buf text;
+
+	buf_init(&text, PROBLEM_TEXT_MAX * 4);
+	issues_text(issues, &text);
+	buf_u8(&text, '\0');
+	file_refuse(ts, file, text.bad ? "many errors" : (const char *)text.data);
+	buf_fini(&text);
+}
+
+/* Reads the object of a file; what is wrong with it is noted. NULL: refused. */
+static struct tenant_conf *file_parse(struct tenants *ts, const char *file, struct str text,
+				      struct str name)
+{
+	struct tenant_conf *conf = NULL;
+	struct issues issues;
+	char path[512];
+
+	issues_init(&issues);
+	(void)snprintf(path, sizeof(path), "%s/%s", ts->folder, file); /* for messages */
+	if (conf_tenant_parse(path, text, ts->conf, &conf, &issues) < 0) {
+		conf = NULL;
+	} else if (!str_eq(str_from(conf->name), name)) {
+		(void)issues_add(&issues, "/tenant", "'%s' is not the file's name", conf->name);
+		issues_set_file(&issues, 0, path);
+		tenant_conf_unref(conf);
+		conf = NULL;
+	}
+	if (!conf) {
+		file_refuse_issues(ts, file, &issues);
+	}
+	issues_fini(&issues);
+	return conf;
+}
+
+/* An older serial, or other content under the same serial, is refused. */
+static bool serial_fits(struct tenant *t, const struct tenant_conf *conf, bool same_text)
+{
+	const struct tenant_conf *newest = t->next ? t->next : t->current;
+	char text[ERR_MSG_MAX];
+
+	if (!newest || t->gone || conf->serial > newest->serial) {
+		return true;
+	}
+	if (conf->serial == newest->serial && same_text) {
+		return true; /* the same, read with another node config */
+	}
+	if (conf->serial < newest->serial) {
+		(void)snprintf(text, sizeof(text),
+			       "serial %llu is older than %llu, which is in force",
+			       (unsigned long long)conf->serial,
+			       (unsigned long long)newest->serial);
+	} else {
+		(void)snprintf(text, sizeof(text),
+			       "other content under serial %llu, which is in force: raise it",
+			       (unsigned long long)conf->serial);
+	}
+	file_refuse(t->tenants, t->file, text);
+	return false;
+}
+
+/* Takes conf, also when it is not applied. */
+static void file_apply(struct tenants *ts, const char *file, struct str name,
+		       struct tenant_conf *conf, const uint64_t digest[2])
+{
+	struct tenant *t = tenant_lookup(ts, name);
+
+	if (!t) {
+		t = tenant_new(ts, name, file);
+	}
+	if (!t) {
+		file_refuse(ts, file, "out of memory");
+		tenant_conf_unref(conf);
+		return;
+	}
+	if (!serial_fits(t, conf, memcmp(t->digest, digest, sizeof(t->digest)) == 0)) {
+		tenant_conf_unref(conf);
+		return;
+	}
+	memcpy(t->digest, digest, sizeof(t->digest));
+	t->generation = ts->generation;
+	t->gone = false;
+	file_accept(ts, file);
+	tenant_take(t, conf);
+}
+
+void tenants_changed(struct tenants *ts, const char *file)
+{
+	struct str name = {.p = file, .len = dir_tenant_len(file)};
+	struct tenant *t = tenant_lookup(ts, name);
+	struct tenant_conf *conf;
+	uint64_t digest[2];
+	char *text = NULL;
+	struct err err;
+	size_t len;
+
+	if (!name_is_id(name)) {
+		file_refuse(ts, file,
+			    "the file's name is not a tenant's: 1 to 63 of a-z, 0-9, '-'");
+		return;
+	}
+	if (t && !t->gone && strcmp(t->file, file) != 0) {
+		file_refuse(ts, file, "the tenant has another file already");
+		return;
+	}
+	if (dir_read(ts->dir, file, &text, &len, &err) < 0) {
+		if (err.code != -ENOENT) { /* gone again: the folder says so next */
+			file_refuse(ts, file, err.msg);
+		}
+		return;
+	}
+	digest[0] = hash_bytes(&ts->keys[0], text, len);
+	digest[1] = hash_bytes(&ts->keys[1], text, len);
+	if (t && !t->gone && t->generation == ts->generation &&
+	    memcmp(t->digest, digest, sizeof(digest)) == 0) {
+		file_accept(ts, file);
+	} else {
+		conf = file_parse(ts, file, (struct str){.p = text, .len = len}, name);
+		if (conf) {
+			file_apply(ts, file, name, conf, digest);
+		}
+	}
+	free(text);
+}
+
+void tenants_gone(struct tenants *ts, const char *file)
+{
+	struct str name = {.p = file, .len = dir_tenant_len(file)};
+	struct tenant *t = tenant_lookup(ts, name);
+
+	file_accept(ts, file);
+	if (t && strcmp(t->file, file) == 0) {
+		tenant_drop(t);
+	}
+}
+
+void tenants_set_node(struct tenants *ts, const struct node_conf *conf, bool reread)
+{
+	ts->conf = conf;
+	ts->generation += reread;
+}
+
+size_t tenants_count(const struct tenants *ts, enum tenant_state state)
+{
+	struct table_iter it = {0};
+	struct table_node *node;
+	size_t n = 0;
+
+	while ((node = table_next(&ts->by_name, &it))) {
+		const struct tenant *t = container_of(node, struct tenant, node);
+
+		n += t->current && !t->gone && t->current->state == state;
+	}
+	return n;
+}
+
+const struct tenant_conf *tenants_find(const struct tenants *ts, struct str name)
+{
+	const struct tenant *t = tenant_lookup(ts, name);
+
+	return t && !t->gone ? t->current : NULL;
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef SIXGATE_GATEWAY_TENANTS_H
+#define SIXGATE_GATEWAY_TENANTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/hash.h"
+#include "conf/model/node.h"
+#include "conf/model/tenant.h"
+#include "gateway/control/objects.h"
+
+struct kernel;
+struct listeners;
+struct problems;
+struct registry_dir;
+struct slots;
+
+/*
+ * A tenant and its versions. `good` is what every worker has, `current` what is being rolled out
+ * (the same when nothing is), `next` what waits for that to end. One refusal by a worker and
+ * `good` goes back to all.
+ */
+struct tenant {
+	struct object object;
+	struct table_node node; /* tenants.by_name */
+	struct tenants *tenants;
+	struct tenant_conf *good, *current, *next; /* a reference each; may be NULL */
+	struct tenant_conf *refused; /* its counter slots go back when the rollback is through */
+	bool exposed;                /* current has its listeners */
+	bool gone;                   /* its file is */
+	uint64_t digest[2];          /* of the text of the newest version taken */
+	uint32_t generation;         /* of the node config it was read with */
+	char *file;                  /* owned: which file of the registry it comes from */
+	char name[TENANT_NAME_MAX + 1];
+};
+
+struct tenants {
+	struct objects *objects; /* borrowed, as the next five */
+	struct listeners *listeners;
+	struct slots *slots;
+	struct problems *problems;
+	struct kernel *kernel; /* NULL: without */
+	struct registry_dir *dir;
+	const char *folder;           /* borrowed: the registry's path, for messages */
+	const struct node_conf *conf; /* borrowed: in force */
+	uint32_t generation;          /* of conf */
+	struct hash_key keys[2];
+	struct table by_name; /* owned */
+	size_t n_refused;     /* files whose newest content is not in force */
+};
+
+/* The borrowed members are set before. */
+void tenants_init(struct tenants *ts);
+void tenants_fini(struct tenants *ts);
+/* A file of the registry is new or has changed: reads it, checks it, rolls it out. */
+void tenants_changed(struct tenants *ts, const char *file);
+void tenants_gone(struct tenants *ts, const char *file);
+/*
+ * Another node config is in force. With reread, tenants may read differently with it: what is
+ * handed out next is read again even if it is the same text.
+ */
+void tenants_set_node(struct tenants *ts, const struct node_conf *conf, bool reread);
+/* How many are in force in that state. */
+size_t tenants_count(const struct tenants *ts, enum tenant_state state);
+/*
+ * The first tenant in force at or after object id *at, which is moved past it; NULL at the end.
+ * For walks that pause.
+ */
+const struct tenant_conf *tenants_next(const struct tenants *ts, uint32_t *at);
+/* The version in force, or NULL. */
+const struct tenant_conf *tenants_find(const struct tenants *ts, struct str name);
+
+#endif

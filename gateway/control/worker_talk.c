@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What control and one worker say to each other. A worker's message that is not what the protocol
+ * allows ends the worker: it may have been taken over by what it parses.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/container.h"
+#include "base/log.h"
+#include "conf/model/message.h"
+#include "gateway/control/internal.h"
+#include "gateway/control/objects.h"
+#include "gateway/control/workers.h"
+
+#define MOD            "workers"
+#define READ_BATCH     128 /* messages a wake-up */
+#define LOG_PIPE_BYTES (256 * 1024)
+
+static void worker_talk(struct io *io, uint32_t events);
+
+int worker_open_channel(struct worker *w)
+{
+	int rc = channel_init(&w->channel, w->child.channel);
+
+	w->child.channel = -1;
+	if (rc < 0) {
+		return rc;
+	}
+	w->readable = (struct io){.fd = w->channel.fd, .ready = worker_talk};
+	rc = loop_add(w->workers->loop, &w->readable, EPOLLIN);
+	if (rc < 0) {
+		worker_close_channel(w);
+	}
+	return rc;
+}
+
+void worker_close_channel(struct worker *w)
+{
+	if (w->readable.fd >= 0) {
+		loop_del(w->workers->loop, &w->readable);
+		channel_fini(&w->channel);
+		w->readable.fd = w->channel.fd = -1;
+	}
+}
+
+/* Lets the loop say when the channel takes more, and only then. */
+static void worker_watch(struct worker *w)
+{
+	uint32_t events = EPOLLIN | (channel_busy(&w->channel) ? (uint32_t)EPOLLOUT : 0);
+
+	io_watch(w->workers->loop, &w->readable, events);
+}
+
+int worker_send(struct worker *w, const struct channel_msg *msg)
+{
+	int rc;
+
+	if (w->readable.fd < 0) {
+		return -ENOTCONN;
+	}
+	rc = channel_send(&w->channel, msg);
+	if (rc < 0 && rc != -EPIPE) {
+		log_err_errno(rc, MOD, "worker %u: message %u", w->slot, msg->type);
+	}
+	if (channel_busy(&w->channel)) {
+		worker_watch(w);
+	}
+	return rc;
+}
+
+void worker_ping(struct worker *w)
+{
+	struct channel_msg msg = {.type = MSG_STATS, .serial = ++w->workers->serial};
+
+	if (worker_send(w, &msg) == 0) {
+		w->ping = msg.serial;
+	}
+}
+
+static int worker_send_counters(struct worker *w)
+{
+	struct workers *ws = w->workers;
+	struct channel_msg msg = {.type = MSG_COUNTERS, .id = w->slot};
+
+	msg.fds[msg.n_fds++] = w->counters_fd;
+	for (unsigned int i = 0; i < ws->n; i++) {
+		msg.fds[msg.n_fds++] = ws->worker[i].counters_ro_fd;
+	}
+	return worker_send(w, &msg);
+}
+
+/* A pipe of its own: half a line of a dead worker must not meet its successor's. */
+static int worker_send_log(struct worker *w)
+{
+	struct channel_msg msg = {.type = MSG_LOG, .n_fds = 1};
+	int ends[2];
+	int rc;
+
+	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0) {
+		return -errno;
+	}
+	/* a burst of lines should fit; the default size works too */
+	(void)fcntl(ends[1], F_SETPIPE_SZ, LOG_PIPE_BYTES);
+	if (w->log_fd >= 0) {
+		close(w->log_fd);
+	}
+	w->log_fd = ends[0];
+	msg.fds[0] = ends[1];
+	rc = worker_send(w, &msg);
+	close(ends[1]);
+	w->workers->ops->logs(w->workers->ctx, w->slot);
+	return rc;
+}
+
+static int worker_hello(struct worker *w)
+{
+	int rc;
+
+	if (w->state != WORKER_STARTING) {
+		return -EPROTO;
+	}
+	rc = worker_send_counters(w);
+	if (rc == 0) {
+		rc = worker_send_log(w);
+	}
+	if (rc < 0) {
+		return rc;
+	}
+	w->state = WORKER_LOADING;
+	if (w->workers->released) {
+		feed_start(w->workers->objects, w->slot);
+	}
+	worker_ping(w);
+	/* from now on the timer asks for proofs of life */
+	wheel_arm(&w->workers->loop->wheel, &w->timer, w->workers->loop->now_ms);
+	return 0;
+}
+
+static int worker_stats(struct worker *w, uint64_t serial)
+{
+	if (serial == 0 || serial > w->workers->serial) {
+		return -EPROTO;
+	}
+	if (serial == w->ping) {
+		w->ping = 0;
+	}
+	if (serial == w->loaded_ping) {
+		w->loaded_ping = 0;
+		worker_ready(w);
+	}
+	return 0;
+}
+
+static int worker_answer(struct worker *w, const struct channel_msg *msg)
+{
+	struct workers *ws = w->workers;
+	struct cursor in = cursor_from(msg->data, msg->len);
+	unsigned int type = cursor_u16(&in);
+	bool refused = msg->type == MSG_NAK;
+	struct str why = refused ? cursor_str(&in) : (struct str){0};
+	char safe[ERR_MSG_MAX];
+
+	if (!cursor_done(&in)) {
+		return -EPROTO;
+	}
+	switch (type) {
+	case MSG_NODE:
+	case MSG_TENANT:
+	case MSG_TENANT_REMOVE:
+	case MSG_LISTENER:
+	case MSG_LISTENER_REMOVE:
+		return feed_answer(ws->objects, w->slot, msg->id, msg->serial,
+				   refused ? &why : NULL);
+	case MSG_STATS:
+		return worker_stats(w, msg->serial);
+	case MSG_SESSIONS:
+	case MSG_KILL:
+	case MSG_DRAIN_SERVICE:
+		ws->ops->answered(ws->ctx, w->slot, (uint16_t)type, msg->serial,
+				  refused ? &why : NULL);
+		return 0;
+	}
+	if (refused) {
+		log_err(MOD, "worker %u refuses message %u: %s", w->slot, type,
+			str_escape(safe, sizeof(safe), why));
+	}
+	return 0;
+}
+
+/* Returns 0, or a negative errno: the worker has to go. */
+static int worker_handle(struct worker *w, const struct channel_msg *msg)
+{
+	w->heard_ms = w->workers->loop->now_ms;
+	if (msg->n_fds > 0) {
+		return -EPROTO; /* workers have nothing to hand over */
+	}
+	switch (msg->type) {
+	case MSG_HELLO:
+		return worker_hello(w);
+	case MSG_ACK:
+	case MSG_NAK:
+		return w->state == WORKER_STARTING ? -EPROTO : worker_answer(w, msg);
+	}
+	return -EPROTO;
+}
+
+static int worker_read(struct worker *w)
+{
+	struct channel_msg msg;
+	int rc;
+
+	for (int i = 0; i < READ_BATCH; i++) {
+		rc = channel_recv(&w->channel, &msg);
+		if (rc <= 0) {
+			return rc;
+		}
+		rc = worker_handle(w, &msg);
+		for (size_t fd = 0; fd < msg.n_fds; fd++) {
+			close(msg.fds[fd]);
+		}
+		if (rc < 0) {
+			return rc;
+		}
+	}
+	return 0;
+}
+
+static void worker_talk(struct io *io, uint32_t events)
+{
+	struct worker *w = container_of(io, struct worker, readable);
+	int rc = 0;
+
+	if (events & EPOLLOUT) {
+		rc = channel_flush(&w->channel);
+		rc = rc == -EAGAIN ? 0 : rc;
+		worker_watch(w);
+	}
+	if (rc == 0 && events & ~(uint32_t)EPOLLOUT) {
+		rc = worker_read(w);
+	}
+	if (rc < 0) {
+		/* at the end of the channel its process has ended, or is to */
+		if (rc != -EPIPE || !w->workers->stopping) {
+			worker_kill(w, rc == -EPIPE ? "channel closed" : "bad message");
+		}
+		worker_close_channel(w);
+	}
+}
+
+/* Sends what one worker has to be told. True when there is more and the channel would take it. */
+static bool worker_pump(struct worker *w, uint64_t until_ms)
+{
+	struct workers *ws = w->workers;
+	struct feed *feed = &ws->objects->feeds[w->slot];
+	struct channel_msg msg;
+
+	while (w->readable.fd >= 0 && !channel_busy(&w->channel)) {
+		if (!feed_next(ws->objects, w->slot, &msg)) {
+			if (feed->phase == FEED_LIVE && w->state == WORKER_LOADING &&
+			    w->loaded_ping == 0) {
+				/* the answer comes after all that was sent is in force */
+				worker_ping(w);
+				w->loaded_ping = w->ping;
+			}
+			return false;
+		}
+		if (worker_send(w, &msg) < 0) {
+			worker_kill(w, "cannot be told what has changed");
+			return false;
+		}
+		if (clock_ms() >= until_ms) {
+			return true;
+		}
+	}
+	return false;
+}
+
+bool workers_pump(struct workers *ws, uint64_t until_ms)
+{
+	bool more = false;
+
+	for (unsigned int i = 0; i < ws->n; i++) {
+		more |= worker_pump(&ws->worker[i], until_ms);
+	}
+	return more;
+}

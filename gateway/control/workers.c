@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * DOC: supervision
+ *
+ * DOWN -> STARTING (fork, exec) -> HELLO -> LOADING (full set) -> READY. A worker that ends is
+ * started again at once; if it ends again soon, after 1 s, 2 s ... 60 s. One that says nothing for
+ * some seconds, or something wrong, is killed, which leads to the same place. While a worker is
+ * not READY again its siblings cover for it (cover.c).
+ */
+#include "gateway/control/workers.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/container.h"
+#include "base/log.h"
+#include "conf/model/message.h"
+#include "gateway/control/objects.h"
+#include "gateway/control/problems.h"
+#include "gateway/control/slots.h"
+
+#define MOD           "workers"
+#define HELLO_MS      10000 /* from start to HELLO */
+#define PING_MS       2000
+#define SILENCE_MS    10000 /* without a word, though asked */
+#define SOON_MS       60000 /* dying within this counts as dying again */
+#define BACKOFF_MAX_S 60
+
+static void worker_timer(struct timer *timer);
+static void worker_exited(struct io *io, uint32_t events);
+
+static int worker_init(struct worker *w, struct workers *ws, unsigned int slot, struct err *err)
+{
+	*w = (struct worker){
+		.workers = ws,
+		.slot = slot,
+		.child = {.pidfd = -1, .channel = -1},
+		.exited.fd = -1,
+		.readable.fd = -1,
+		.channel.fd = -1,
+		.covered_by = -1,
+		.counters_fd = -1,
+		.counters_ro_fd = -1,
+		.log_fd = -1,
+	};
+	timer_init(&w->timer, worker_timer);
+	w->counters_fd = counters_create(err);
+	if (w->counters_fd < 0) {
+		return w->counters_fd;
+	}
+	w->counters_ro_fd = counters_reopen_readonly(w->counters_fd, err);
+	if (w->counters_ro_fd < 0) {
+		return w->counters_ro_fd;
+	}
+	return counters_map(w->counters_fd, 1, &w->counters, err);
+}
+
+int workers_init(struct workers *ws, unsigned int n, struct err *err)
+{
+	int rc = 0;
+
+	ws->worker = calloc(n, sizeof(*ws->worker));
+	if (!ws->worker) {
+		return err_set(err, -ENOMEM, "out of memory");
+	}
+	for (ws->n = 0; rc == 0 && ws->n < n; ws->n++) {
+		rc = worker_init(&ws->worker[ws->n], ws, ws->n, err);
+		ws->segments[ws->n] = ws->worker[ws->n].counters;
+	}
+	return rc;
+}
+
+static void close_if_open(int fd)
+{
+	if (fd >= 0) {
+		close(fd);
+	}
+}
+
+static void worker_fini(struct worker *w)
+{
+	char how[64];
+
+	wheel_disarm(&w->workers->loop->wheel, &w->timer);
+	worker_close_channel(w);
+	loop_del(w->workers->loop, &w->exited);
+	if (w->child.pidfd >= 0) {
+		child_signal(&w->child, SIGKILL);
+		child_reap(&w->child, how, sizeof(how));
+	}
+	counters_unmap(w->counters);
+	close_if_open(w->counters_fd);
+	close_if_open(w->counters_ro_fd);
+	close_if_open(w->log_fd);
+}
+
+void workers_fini(struct workers *ws)
+{
+	for (unsigned int i = 0; i < ws->n; i++) {
+		worker_fini(&ws->worker[i]);
+	}
+	free(ws->worker);
+	ws->worker = NULL;
+	ws->n = 0;
+}
+
+static void worker_arm(struct worker *w, uint64_t ms)
+{
+	struct loop *loop = w->workers->loop;
+
+	wheel_arm(&loop->wheel, &w->timer, loop->now_ms + ms);
+}
+
+static int worker_spawn(struct worker *w, struct err *err)
+{
+	struct workers *ws = w->workers;
+	char *argv[6] = {(char *)ws->path};
+	size_t n = 1;
+	int rc;
+
+	if (ws->user) {
+		argv[n++] = "--user";
+		argv[n++] = (char *)ws->user;
+		argv[n++] = "--root";
+		argv[n++] = (char *)ws->root;
+	}
+	rc = child_spawn(argv, &w->child, err);
+	if (rc < 0) {
+		return rc;
+	}
+	w->exited = (struct io){.fd = w->child.pidfd, .ready = worker_exited};
+	rc = loop_add(ws->loop, &w->exited, EPOLLIN);
+	if (rc == 0) {
+		rc = worker_open_channel(w);
+	}
+	if (rc < 0) {
+		char how[64];
+
+		err_set_errno(err, rc, "worker %u", w->slot);
+		loop_del(ws->loop, &w->exited);
+		child_signal(&w->child, SIGKILL);
+		child_reap(&w->child, how, sizeof(how));
+		return rc;
+	}
+	w->state = WORKER_STARTING;
+	w->started_ms = w->heard_ms = ws->loop->now_ms;
+	w->ping = w->loaded_ping = 0;
+	worker_arm(w, HELLO_MS);
+	return 0;
+}
+
+int workers_start(struct workers *ws, struct err *err)
+{
+	for (unsigned int i = 0; i < ws->n; i++) {
+		int rc = worker_spawn(&ws->worker[i], err);
+
+		if (rc < 0) {
+			return rc;
+		}
+	}
+	return 0;
+}
+
+/* How long a worker that has just ended stays down. */
+static uint64_t worker_backoff_ms(struct worker *w)
+{
+	unsigned int seconds;
+
+	if (w->workers->loop->now_ms - w->started_ms > SOON_MS + w->backoff_s * 1000) {
+		w->backoff_s = 0;
+	}
+	seconds = w->backoff_s;
+	w->backoff_s = seconds == 0 ? 1 : seconds * 2;
+	if (w->backoff_s > BACKOFF_MAX_S) {
+		w->backoff_s = BACKOFF_MAX_S;
+	}
+	return seconds * UINT64_C(1000);
+}
+
+static void worker_what(const struct worker *w, char *dst, size_t size)
+{
+	(void)snprintf(dst, size, "worker %u", w->slot); /* fits */
+}
+
+static void worker_restart_later(struct worker *w, const char *how)
+{
+	uint64_t ms = worker_backoff_ms(w);
+	char what[32], text[128];
+
+	w->died = true;
+	w->restarts++;
+	worker_what(w, what, sizeof(what));
+	(void)snprintf(text, sizeof(text), "ended: %s, starting it again in %u s", how,
+		       (unsigned int)(ms / 1000)); /* cut if longer */
+	log_err(MOD, "%s %s", what, text);
+	problem_set(w->workers->problems, LOG_LEVEL_ERR, what, text);
+	worker_arm(w, ms);
+}
+
+static void worker_exited(struct io *io, uint32_t events)
+{
+	struct worker *w = container_of(io, struct worker, exited);
+	struct workers *ws = w->workers;
+	char how[64];
+
+	(void)events;
+	loop_del(ws->loop, io);
+	child_reap(&w->child, how, sizeof(how));
+	worker_close_channel(w);
+	w->state = WORKER_DOWN;
+	counters_settle(w->counters, ws->slots->fresh);
+	wheel_disarm(&ws->loop->wheel, &w->timer);
+	if (ws->stopping) {
+		log_info(MOD, "worker %u ended: %s", w->slot, how);
+	} else {
+		worker_restart_later(w, how);
+	}
+	feed_stop(ws->objects, w->slot);
+	workers_cover(ws);
+	ws->ops->gone(ws->ctx, w->slot);
+	ws->ops->changed(ws->ctx);
+}
+
+void worker_kill(struct worker *w, const char *why)
+{
+	log_err(MOD, "worker %u, pid %d: %s, killing it", w->slot, (int)w->child.pid, why);
+	child_signal(&w->child, SIGKILL);
+	wheel_disarm(&w->workers->loop->wheel, &w->timer);
+}
+
+static void worker_check_life(struct worker *w)
+{
+	uint64_t silence_ms = w->workers->loop->now_ms - w->heard_ms;
+
+	if (w->ping && silence_ms >= SILENCE_MS) {
+		worker_kill(w, "does not answer");
+		return;
+	}
+	if (!w->ping && silence_ms >= PING_MS / 2) {
+		worker_ping(w);
+	}
+	worker_arm(w, PING_MS);
+}
+
+static void worker_timer(struct timer *timer)
+{
+	struct worker *w = container_of(timer, struct worker, timer);
+	struct err err;
+
+	switch (w->state) {
+	case WORKER_DOWN:
+		if (worker_spawn(w, &err) < 0) {
+			worker_restart_later(w, err.msg);
+		}
+		w->workers->ops->changed(w->workers->ctx);
+		break;
+	case WORKER_STARTING:
+		worker_kill(w, "did not start in time");
+		break;
+	case WORKER_LOADING:
+	case WORKER_READY:
+		worker_check_life(w);
+		break;
+	}
+}
+
+void worker_ready(struct worker *w)
+{
+	char what[32];
+
+	w->state = WORKER_READY;
+	worker_what(w, what, sizeof(what));
+	problem_clear(w->workers->problems, what);
+	log_info(MOD, "%s ready, pid %d", what, (int)w->child.pid);
+	workers_cover(w->workers);
+	w->workers->ops->changed(w->workers->ctx);
+}
+
+void workers_release(struct workers *ws)
+{
+	ws->released = true;
+	for (unsigned int i = 0; i < ws->n; i++) {
+		if (ws->worker[i].state == WORKER_LOADING) {
+			feed_start(ws->objects, i);
+		}
+	}
+}
+
+static void workers_tell(struct workers *ws, uint16_t type, const uint8_t *data, size_t len)
+{
+	struct channel_msg msg = {.type = type, .data = data, .len = len};
+
+	for (unsigned int i = 0; i < ws->n; i++) {
+		(void)worker_send(&ws->worker[i], &msg); /* logged; the deadline ends it */
+	}
+}
+
+void workers_drain(struct workers *ws, uint32_t ms)
+{
+	uint8_t data[4] = {(uint8_t)(ms >> 24), (uint8_t)(ms >> 16), (uint8_t)(ms >> 8),
+			   (uint8_t)ms};
+
+	ws->stopping = true;
+	for (unsigned int i = 0; i < ws->n; i++) {
+		ws->worker[i].draining = true;
+	}
+	workers_tell(ws, MSG_DRAIN, data, sizeof(data));
+}
+
+void workers_quit(struct workers *ws)
+{
+	ws->stopping = true;
+	workers_tell(ws, MSG_QUIT, NULL, 0);
+}
+
+unsigned int workers_count(const struct workers *ws, enum worker_state state)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < ws->n; i++) {
+		n += ws->worker[i].state == state;
+	}
+	return n;
+}
+
+const char *worker_state_name(const struct worker *w)
+{
+	switch (w->state) {
+	case WORKER_DOWN:
+		return "down";
+	case WORKER_STARTING:
+		return "starting";
+	case WORKER_LOADING:
+		return "loading";
+	case WORKER_READY:
+		return w->draining ? "draining" : "running";
+	}
+	return "?";
+}

@@ -1,0 +1,464 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * DOC: registry folder
+ *
+ * Two sources say that a file may have changed: inotify, by name, and a scan of the folder at
+ * start, after an overflow of inotify's queue and when the folder was replaced. Both only put the
+ * file into the pending list; dir_work() takes files out, looks at each once more and hands it to
+ * the caller. So a burst of events on one file is one read, and the caller never hears of a file
+ * that is already gone. After a scan, files it did not meet are pending too.
+ *
+ * Called by control's loop. Never writes into the folder and follows no symbolic link out of it.
+ */
+#include "gateway/registry/dir.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/container.h"
+#include "base/hash.h"
+
+#define CHECK_MS  2000 /* is the folder still the one that is watched? */
+#define SCAN_STEP 64   /* entries between looks at the clock */
+#define WATCHED_EVENTS                                                               \
+	(IN_CLOSE_WRITE | IN_MOVED_TO | IN_DELETE | IN_MOVED_FROM | IN_DELETE_SELF | \
+	 IN_MOVE_SELF | IN_ONLYDIR)
+
+struct file {
+	struct table_node node; /* registry_dir.files */
+	struct file *next;      /* registry_dir.pending */
+	bool pending;
+	bool force;     /* inotify named it: hand it out even if it looks the same */
+	bool known;     /* was handed out as changed */
+	uint32_t scan;  /* last scan that met it */
+	struct stat st; /* when it was handed out */
+	char name[];
+};
+
+struct registry_dir {
+	struct loop *loop;         /* borrowed */
+	const struct dir_ops *ops; /* borrowed */
+	void *ctx;
+	char *path; /* owned */
+	int fd;     /* the folder; -1 while there is none */
+	struct io inotify;
+	int watch; /* of fd; -1 */
+	struct timer check;
+	struct hash_key key;
+	struct table files;         /* owned */
+	struct file *first, **last; /* pending */
+	DIR *scanning;              /* owned; NULL when no scan runs */
+	uint32_t scan;
+	bool announce;   /* scanned() is due when pending is empty */
+	bool unreadable; /* said so */
+};
+
+size_t dir_tenant_len(const char *file)
+{
+	static const char *const suffixes[] = {".yaml", ".yml", ".json"};
+	size_t len = strlen(file);
+
+	if (file[0] == '.') {
+		return 0;
+	}
+	for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
+		size_t n = strlen(suffixes[i]);
+
+		if (len > n && strcmp(file + len - n, suffixes[i]) == 0) {
+			return len - n;
+		}
+	}
+	return 0;
+}
+
+static bool file_eq(const struct table_node *node, const void *key)
+{
+	return strcmp(container_of(node, struct file, node)->name, key) == 0;
+}
+
+/* Finds or makes the entry of a name. NULL when out of memory, or over REGISTRY_FILES_MAX. */
+static struct file *dir_file(struct registry_dir *dir, const char *name)
+{
+	size_t len = strlen(name);
+	uint64_t hash = hash_bytes(&dir->key, name, len);
+	struct table_node *node = table_find(&dir->files, hash, file_eq, name);
+	struct file *file;
+
+	if (node) {
+		return container_of(node, struct file, node);
+	}
+	if (dir->files.count >= REGISTRY_FILES_MAX) {
+		return NULL;
+	}
+	file = calloc(1, sizeof(*file) + len + 1);
+	if (!file || table_insert(&dir->files, &file->node, hash) < 0) {
+		free(file);
+		return NULL;
+	}
+	memcpy(file->name, name, len);
+	return file;
+}
+
+static void dir_pend(struct registry_dir *dir, struct file *file)
+{
+	if (!file->pending) {
+		file->pending = true;
+		file->next = NULL;
+		*dir->last = file;
+		dir->last = &file->next;
+	}
+}
+
+static void dir_say_unreadable(struct registry_dir *dir, const char *why)
+{
+	if (why || dir->unreadable) {
+		dir->unreadable = why != NULL;
+		dir->ops->unreadable(dir->ctx, why);
+	}
+}
+
+/* Begins a scan anew. */
+static void dir_scan(struct registry_dir *dir)
+{
+	int fd = openat(dir->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (dir->scanning) {
+		closedir(dir->scanning);
+	}
+	dir->scanning = fd >= 0 ? fdopendir(fd) : NULL;
+	if (!dir->scanning) {
+		dir_say_unreadable(dir, strerror(errno));
+		if (fd >= 0) {
+			close(fd);
+		}
+		return;
+	}
+	dir->scan++;
+	dir->loop->busy = true;
+}
+
+void dir_rescan(struct registry_dir *dir)
+{
+	struct table_iter it = {0};
+	struct table_node *node;
+
+	while ((node = table_next(&dir->files, &it))) {
+		container_of(node, struct file, node)->force = true;
+	}
+	if (dir->fd >= 0) {
+		dir_scan(dir);
+	}
+}
+
+static void dir_unwatch(struct registry_dir *dir)
+{
+	if (dir->watch >= 0) {
+		(void)inotify_rm_watch(dir->inotify.fd, dir->watch); /* may be gone by itself */
+		dir->watch = -1;
+	}
+	if (dir->scanning) {
+		closedir(dir->scanning);
+		dir->scanning = NULL;
+	}
+	if (dir->fd >= 0) {
+		close(dir->fd);
+		dir->fd = -1;
+	}
+}
+
+/* Opens and watches the folder that path names now. */
+static void dir_watch(struct registry_dir *dir)
+{
+	dir->fd = open(dir->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir->fd >= 0) {
+		dir->watch = inotify_add_watch(dir->inotify.fd, dir->path, WATCHED_EVENTS);
+	}
+	if (dir->watch < 0) {
+		if (!dir->unreadable) {
+			dir_say_unreadable(dir, strerror(errno));
+		}
+		dir_unwatch(dir);
+		return;
+	}
+	dir_say_unreadable(dir, NULL);
+	dir_scan(dir);
+}
+
+/* Notices a folder that was removed, made, or replaced by another of the same name. */
+static void dir_check(struct timer *timer)
+{
+	struct registry_dir *dir = container_of(timer, struct registry_dir, check);
+	struct stat now, watched;
+
+	if (dir->fd >= 0 && (stat(dir->path, &now) < 0 || fstat(dir->fd, &watched) < 0 ||
+			     now.st_ino != watched.st_ino || now.st_dev != watched.st_dev)) {
+		dir_unwatch(dir);
+	}
+	if (dir->fd < 0) {
+		dir_watch(dir);
+	}
+	wheel_arm(&dir->loop->wheel, timer, dir->loop->now_ms + CHECK_MS);
+}
+
+static void dir_event(struct registry_dir *dir, const struct inotify_event *event)
+{
+	struct file *file;
+
+	if (event->mask & IN_Q_OVERFLOW) {
+		if (dir->fd >= 0) {
+			dir_scan(dir);
+		}
+		return;
+	}
+	if (event->wd != dir->watch) {
+		return; /* of a folder that was let go */
+	}
+	if (event->mask & (IN_DELETE_SELF | IN_MOVE_SELF | IN_IGNORED | IN_UNMOUNT)) {
+		dir_unwatch(dir);
+		wheel_arm(&dir->loop->wheel, &dir->check, dir->loop->now_ms);
+		return;
+	}
+	if (event->len == 0 || dir_tenant_len(event->name) == 0) {
+		return;
+	}
+	file = dir_file(dir, event->name);
+	if (file) {
+		file->force = true;
+		dir_pend(dir, file);
+		dir->loop->busy = true;
+	}
+}
+
+static void dir_inotify_ready(struct io *io, uint32_t events)
+{
+	struct registry_dir *dir = container_of(io, struct registry_dir, inotify);
+	char buf[16384] __attribute__((aligned(__alignof__(struct inotify_event))));
+	ssize_t n = read(io->fd, buf, sizeof(buf)); /* level-triggered: the rest comes next time */
+	const struct inotify_event *event;
+
+	(void)events;
+	for (ssize_t at = 0; at < n; at += (ssize_t)(sizeof(*event) + event->len)) {
+		event = (const struct inotify_event *)(buf + at);
+		dir_event(dir, event);
+	}
+}
+
+int dir_new(struct loop *loop, const char *path, const struct dir_ops *ops, void *ctx,
+	    struct registry_dir **ret_dir, struct err *err)
+{
+	struct registry_dir *dir = calloc(1, sizeof(*dir));
+	int rc = -ENOMEM;
+
+	if (!dir) {
+		return err_set(err, -ENOMEM, "out of memory");
+	}
+	*dir = (struct registry_dir){.loop = loop, .ops = ops, .ctx = ctx, .fd = -1, .watch = -1};
+	dir->last = &dir->first;
+	hash_key_init(&dir->key);
+	table_init(&dir->files);
+	timer_init(&dir->check, dir_check);
+	dir->inotify = (struct io){.fd = -1, .ready = dir_inotify_ready};
+	dir->path = strdup(path);
+	if (!dir->path) {
+		err_set(err, rc, "out of memory");
+		goto out;
+	}
+	dir->inotify.fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	if (dir->inotify.fd < 0) {
+		rc = err_set_errno(err, -errno, "inotify");
+		goto out;
+	}
+	rc = loop_add(loop, &dir->inotify, EPOLLIN);
+	if (rc < 0) {
+		err_set_errno(err, rc, "epoll");
+		goto out;
+	}
+	dir_watch(dir);
+	wheel_arm(&loop->wheel, &dir->check, loop->now_ms + CHECK_MS);
+	*ret_dir = dir;
+	return 0;
+out:
+	dir_free(dir);
+	return rc;
+}
+
+void dir_free(struct registry_dir *dir)
+{
+	struct table_iter it = {0};
+	struct table_node *node;
+
+	if (!dir) {
+		return;
+	}
+	dir_unwatch(dir);
+	wheel_disarm(&dir->loop->wheel, &dir->check);
+	loop_close(dir->loop, &dir->inotify);
+	while ((node = table_next(&dir->files, &it))) {
+		table_remove(&dir->files, node);
+		free(container_of(node, struct file, node));
+	}
+	table_fini(&dir->files);
+	free(dir->path);
+	free(dir);
+}
+
+/* What the scan did not meet has gone without an event. */
+static void dir_scan_end(struct registry_dir *dir)
+{
+	struct table_iter it = {0};
+	struct table_node *node;
+
+	while ((node = table_next(&dir->files, &it))) {
+		struct file *file = container_of(node, struct file, node);
+
+		if (file->scan != dir->scan) {
+			dir_pend(dir, file);
+		}
+	}
+	closedir(dir->scanning);
+	dir->scanning = NULL;
+	dir->announce = true;
+}
+
+static void dir_scan_step(struct registry_dir *dir)
+{
+	for (int i = 0; i < SCAN_STEP; i++) {
+		const struct dirent *entry = readdir(dir->scanning);
+		struct file *file;
+
+		if (!entry) {
+			dir_scan_end(dir);
+			return;
+		}
+		if (dir_tenant_len(entry->d_name) == 0) {
+			continue;
+		}
+		file = dir_file(dir, entry->d_name);
+		if (file) {
+			file->scan = dir->scan;
+			dir_pend(dir, file);
+		}
+	}
+}
+
+static bool stat_same(const struct stat *a, const struct stat *b)
+{
+	return a->st_ino == b->st_ino && a->st_size == b->st_size &&
+	       a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec &&
+	       a->st_ctim.tv_sec == b->st_ctim.tv_sec && a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
+}
+
+/* Looks at a file that may have changed and tells the caller what became of it. */
+static void dir_hand_out(struct registry_dir *dir, struct file *file)
+{
+	struct stat st;
+	bool force = file->force;
+
+	file->force = false;
+	if (fstatat(dir->fd, file->name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
+		table_remove(&dir->files, &file->node);
+		if (file->known) {
+			dir->ops->gone(dir->ctx, file->name);
+		}
+		free(file);
+		return;
+	}
+	if (file->known && !force && stat_same(&st, &file->st)) {
+		return;
+	}
+	file->known = true;
+	file->st = st;
+	dir->ops->changed(dir->ctx, file->name);
+}
+
+bool dir_work(struct registry_dir *dir, uint64_t until_ms)
+{
+	while (dir->fd >= 0 && (dir->scanning || dir->first)) {
+		struct file *file = dir->first;
+
+		if (dir->scanning) {
+			dir_scan_step(dir);
+		} else {
+			dir->first = file->next;
+			if (!dir->first) {
+				dir->last = &dir->first;
+			}
+			file->pending = false;
+			dir_hand_out(dir, file);
+		}
+		if (clock_ms() >= until_ms) {
+			break;
+		}
+	}
+	if (dir->fd >= 0 && !dir->scanning && !dir->first && dir->announce) {
+		dir->announce = false;
+		dir->ops->scanned(dir->ctx, dir->files.count);
+	}
+	return dir->fd >= 0 && (dir->scanning || dir->first);
+}
+
+static int read_all(int fd, char *text, size_t len, size_t *ret_len)
+{
+	*ret_len = 0;
+	while (*ret_len < len) {
+		ssize_t n = read(fd, text + *ret_len, len - *ret_len);
+
+		if (n < 0) {
+			return -errno;
+		}
+		if (n == 0) {
+			break;
+		}
+		*ret_len += (size_t)n;
+	}
+	return 0;
+}
+
+int dir_read(const struct registry_dir *dir, const char *file, char **ret_text, size_t *ret_len,
+	     struct err *err)
+{
+	/* not blocking: a named pipe must not hold the loop */
+	int fd = openat(dir->fd, file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	char *text = NULL;
+	struct stat st;
+	int rc;
+
+	if (fd < 0 || fstat(fd, &st) < 0) {
+		rc = err_set_errno(err, -errno, "%s", file);
+		goto out;
+	}
+	if (!S_ISREG(st.st_mode)) {
+		rc = err_set(err, -EINVAL, "%s: not a regular file", file);
+		goto out;
+	}
+	if ((size_t)st.st_size > REGISTRY_FILE_MAX) {
+		rc = err_set(err, -EFBIG, "%s: %lld bytes are more than %zu", file,
+			     (long long)st.st_size, REGISTRY_FILE_MAX);
+		goto out;
+	}
+	text = malloc((size_t)st.st_size + 1);
+	if (!text) {
+		rc = err_set(err, -ENOMEM, "%s: out of memory", file);
+		goto out;
+	}
+	rc = read_all(fd, text, (size_t)st.st_size, ret_len);
+	if (rc < 0) {
+		err_set_errno(err, rc, "%s", file);
+		goto out;
+	}
+	text[*ret_len] = '\0';
+	*ret_text = text;
+	text = NULL;
+out:
+	free(text);
+	if (fd >= 0) {
+		close(fd);
+	}
+	return rc;
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef SIXGATE_GATEWAY_DIR_H
+#define SIXGATE_GATEWAY_DIR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/loop.h"
+
+/*
+ * The registry as a folder of objects, one file a tenant (NAME.yaml, .yml or .json). Finds out
+ * which files are new, changed or gone, and reads one; what is in them is the caller's business.
+ * Hidden files and other suffixes are ignored, so that an object is written under another name
+ * and renamed into place. Used by control.
+ */
+struct registry_dir;
+
+#define REGISTRY_FILES_MAX 200000
+#define REGISTRY_FILE_MAX  ((size_t)16 << 20) /* bytes of one object */
+
+/* file: name inside the folder, borrowed. Called out of dir_work() only, but for unreadable(). */
+struct dir_ops {
+	void (*changed)(void *ctx, const char *file);
+	void (*gone)(void *ctx, const char *file);
+	/* A scan is through and all its files were handed out; n_files are there. */
+	void (*scanned)(void *ctx, size_t n_files);
+	/* The folder cannot be watched; why is NULL when it can again. No file counts as gone. */
+	void (*unreadable)(void *ctx, const char *why);
+};
+
+/*
+ * Begins to watch path; a folder that is not there yet is waited for. ops and ctx are borrowed.
+ * On 0 ret_dir is owned by the caller. Returns -ENOMEM or the error of inotify.
+ */
+int dir_new(struct loop *loop, const char *path, const struct dir_ops *ops, void *ctx,
+	    struct registry_dir **ret_dir, struct err *err) CHECKED;
+void dir_free(struct registry_dir *dir);
+
+/*
+ * Scans and hands out files until until_ms (monotonic) or until nothing is left. True when there
+ * is more: call it again from the loop.
+ */
+bool dir_work(struct registry_dir *dir, uint64_t until_ms);
+
+/* Hands all files out again, also those that look the same. */
+void dir_rescan(struct registry_dir *dir);
+
+/*
+ * Reads a file of the folder, at most REGISTRY_FILE_MAX bytes. On 0 ret_text is to be freed by the
+ * caller and has a NUL behind its ret_len bytes. Fails for what is not a regular file.
+ */
+int dir_read(const struct registry_dir *dir, const char *file, char **ret_text, size_t *ret_len,
+	     struct err *err) CHECKED;
+
+/* Length of the tenant's name in a file's name: without the suffix; 0 for a file to ignore. */
+size_t dir_tenant_len(const char *file);
+
+#endif
