@@ -6,8 +6,6 @@ import ssl
 
 from netns import Namespace
 
-ALERT_UNRECOGNIZED_NAME = bytes([0x15, 0x03])  # then version, length 2, fatal 2, 112
-
 
 def extension(kind, body):
     return kind.to_bytes(2, "big") + len(body).to_bytes(2, "big") + body
