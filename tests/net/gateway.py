@@ -122,13 +122,10 @@ class Gateway:
             ready.bind(notify)
             ready.settimeout(ready_within)
             environment = {**os.environ, **self.environment, "NOTIFY_SOCKET": notify}
-            os.makedirs("/run/sixgate", exist_ok=True)
             with open(self.log_path, "ab") as log:
-                # ip netns gives a mount namespace of its own: /run/sixgate is this gateway's
                 self.process = self.lab.gateway.popen(
-                    "sh", "-c", 'mount --bind "$0" /run/sixgate && exec "$@"', self.run_folder,
                     os.path.join(BUILD, "sixgated"), "--config", self.config_path,
-                    stdout=log, stderr=log, env=environment)
+                    "--run-dir", self.run_folder, stdout=log, stderr=log, env=environment)
             try:
                 while b"READY=1" not in ready.recv(4096):
                     pass
