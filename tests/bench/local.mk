@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # What ./dev bench runs: the bare relay, the load, the backend, and the scripts over them.
-noinst_PROGRAMS += tests/bench/relay tests/bench/load tests/bench/sink
+noinst_PROGRAMS += tests/bench/relay tests/bench/load tests/bench/sink tests/bench/parts
 tests_bench_relay_SOURCES = %D%/relay.c %D%/net.c %D%/net.h
 tests_bench_load_SOURCES = %D%/load.c %D%/load.h %D%/hello.c %D%/hello.h %D%/net.c %D%/net.h
 tests_bench_sink_SOURCES = %D%/sink.c %D%/net.c %D%/net.h
+tests_bench_parts_SOURCES = %D%/parts.c tests/unit/hello.c tests/unit/hello.h
+tests_bench_parts_LDADD = libproxy.a libconf-model.a libbase.a
 dist_noinst_SCRIPTS += %D%/proxy.py
 dist_noinst_DATA += %D%/lab.py %D%/peers.py %D%/sixgate.py
