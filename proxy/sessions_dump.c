@@ -104,11 +104,11 @@ static void dump_session(struct buf *out, const struct session *s)
 	(void)snprintf(number, sizeof(number), "%u.%llu", w->index, /* fits */
 		       (unsigned long long)s->number);
 	json_open(&j, NULL, '{');
-	json_text(&j, "session", number);
+	json_text(&j, "id", number);
 	json_text(&j, "tenant", s->tenant ? s->tenant->name : NULL);
 	json_text(&j, "service", s->conf ? s->conf->name : NULL);
 	json_str(&j, "name", (struct str){.p = s->name, .len = s->name_len});
-	dump_endpoint(&j, "listener", &s->listener->local);
+	dump_endpoint(&j, "local", &s->listener->local);
 	dump_endpoint(&j, "client", &client);
 	if (s->tries > 0) {
 		struct endpoint backend = {.addr = s->conf->backends[s->backend_index].address,

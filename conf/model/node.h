@@ -16,7 +16,7 @@
 #define NODE_POOL_MAX      64                /* ranges of uplink.ipv4 */
 #define NODE_LISTENERS_MAX 256
 #define NODE_RESOLVERS_MAX 16
-#define NODE_WORKERS_MAX   256
+#define NODE_WORKERS_MAX   63 /* as many segments of counters go with one message */
 
 enum uplink_kind {
 	UPLINK_DIRECT,

@@ -16,10 +16,12 @@
  * Verbs that change something are refused to the agent's uid (SO_PEERCRED).
  *
  * The objects' fields; a field that is not known is left out or null, new ones may be added:
- * status:   version, node, farm, pid, uptime_ms,
- *           problems: [{level: "error" | "warning", what, text}], worst first,
- *           workers: [{worker, pid, state, restarts, active, fds_budget}],
- *           tenants: {active, suspended, refused}, listeners: [{address, protocol}],
+ * status:   version, node, farm, pid, uptime_ms, state,
+ *           problems: [{level: "error" | "warning", what, text}], worst first, the first hundred,
+ *           n_problems, workers: [{worker, pid, state, restarts, active, fds_budget,
+ *           accept_pauses, log_dropped}], tenants: {active, suspended, refused},
+ *           listeners: [{address, protocol}], kernel: {applied, and packets dropped by kind},
+ *           access_log: {on, running, lines, dropped},
  *           and node-wide: active, accepted, refused, closed, bytes_in, bytes_out
  * services: tenant, service, backends: [{address, active, accepted, connect_failed}], active,
  *           accepted, refused, closed, denied, limited, connect_failed, bytes_in, bytes_out

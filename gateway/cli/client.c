@@ -161,7 +161,6 @@ enum client_result client_next(struct client *c, json_t **ret_object)
 static enum cli_exit client_verdict(struct client *c)
 {
 	enum cli_exit code = CLI_OK;
-	char why[TEXT_MAX];
 	json_t *verdict = NULL;
 
 	switch (client_next(c, &verdict)) {
@@ -174,7 +173,9 @@ static enum cli_exit client_verdict(struct client *c)
 		return CLI_CUT;
 	}
 	if (json_is_false(json_object_get(verdict, "ok"))) {
-		cli_complain(c->cli, "%s", text_of(verdict, "error", why));
+		(void)fflush(c->cli->out); /* a failure shows when the command ends */
+		fprintf(c->cli->err, "sixgate: ");
+		text_print_lines(c->cli->err, verdict, "error");
 		code = CLI_REFUSED;
 	} else if (!json_is_true(json_object_get(verdict, "ok"))) {
 		(void)answer_cut(c, -EPROTO); /* it only says so */

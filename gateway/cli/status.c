@@ -28,7 +28,7 @@ static void print_problem(const struct cli *cli, const json_t *problem)
 		: error     ? "\033[31m"
 			    : "\033[33m",
 		error ? "error" : "warning", cli->color ? "\033[0m" : "",
-		text_of(problem, "what", what), text_of(problem, "text", text));
+		text_of(problem, "what", what), text_line_of(problem, "text", text));
 }
 
 /* Errors before warnings, each in sixgated's order. Returns how many were printed. */
@@ -50,7 +50,9 @@ static size_t print_problems_of(const struct cli *cli, const json_t *problems, b
 static void print_problems(const struct cli *cli, const json_t *status)
 {
 	const json_t *problems = json_object_get(status, "problems");
-	size_t total = json_array_size(problems), shown;
+	/* sixgated lists the first hundred */
+	size_t listed = json_array_size(problems), counted = text_u64(status, "n_problems");
+	size_t total = counted > listed ? counted : listed, shown;
 
 	if (total == 0) {
 		fprintf(cli->out, "no problems\n");
@@ -60,19 +62,19 @@ static void print_problems(const struct cli *cli, const json_t *status)
 	shown = print_problems_of(cli, problems, true, PROBLEMS_SHOWN);
 	shown += print_problems_of(cli, problems, false, PROBLEMS_SHOWN - shown);
 	if (shown < total) {
-		fprintf(cli->out, "  and %zu more; 'sixgate status --json' has them all\n",
-			total - shown);
+		fprintf(cli->out, "  and %zu more: 'sixgate status --json'\n", total - shown);
 	}
 }
 
 static void print_head(const struct cli *cli, const json_t *status)
 {
 	char version[TEXT_MAX], node[TEXT_MAX], farm[TEXT_MAX], up[TEXT_MAX], pid[TEXT_MAX];
+	char state[TEXT_MAX];
 
-	fprintf(cli->out, "sixgated %s on %s (farm %s), up %s, pid %s\n",
+	fprintf(cli->out, "sixgated %s on %s (farm %s), %s, up %s, pid %s\n",
 		text_of(status, "version", version), text_of(status, "node", node),
-		text_of(status, "farm", farm), text_duration(status, "uptime_ms", up),
-		text_of(status, "pid", pid));
+		text_of(status, "farm", farm), text_of(status, "state", state),
+		text_duration(status, "uptime_ms", up), text_of(status, "pid", pid));
 }
 
 static void print_workers(const struct cli *cli, const json_t *status)
@@ -130,6 +132,34 @@ static void print_totals(const struct cli *cli, const json_t *status)
 		text_of(tenants, "refused", c));
 }
 
+static void print_access_log(const struct cli *cli, const json_t *status)
+{
+	const json_t *log = json_object_get(status, "access_log");
+	char lines[TEXT_MAX], dropped[TEXT_MAX];
+
+	if (json_is_false(json_object_get(log, "on"))) {
+		fprintf(cli->out, "access log off\n");
+		return;
+	}
+	fprintf(cli->out, "access log %s lines, %s dropped\n", text_of(log, "lines", lines),
+		text_of(log, "dropped", dropped));
+}
+
+/* What the rules in the kernel have stopped; not there without the right to set them. */
+static void print_kernel(const struct cli *cli, const json_t *status)
+{
+	const json_t *kernel = json_object_get(status, "kernel");
+	char a[TEXT_MAX], b[TEXT_MAX], c[TEXT_MAX];
+
+	if (!json_is_true(json_object_get(kernel, "applied"))) {
+		fprintf(cli->out, "kernel     no rules of ours\n");
+		return;
+	}
+	fprintf(cli->out, "kernel     dropped: %s spoofed, %s unexpected, %s by workers\n",
+		text_of(kernel, "spoofed", a), text_of(kernel, "unexpected", b),
+		text_of(kernel, "proxy_denied", c));
+}
+
 static enum cli_exit show(const struct cli *cli, json_t *status)
 {
 	if (cli->json) {
@@ -144,6 +174,8 @@ static enum cli_exit show(const struct cli *cli, json_t *status)
 	print_workers(cli, status);
 	print_totals(cli, status);
 	print_listeners(cli, status);
+	print_access_log(cli, status);
+	print_kernel(cli, status);
 	return CLI_OK;
 }
 

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <string.h>
 
 /* Decodes one character of s, which jansson has checked to be UTF-8. Returns its bytes. */
 static size_t utf8_next(const char *s, uint32_t *ret_code)
@@ -54,7 +55,7 @@ const char *text_of(const json_t *object, const char *key, char *dst)
 {
 	const json_t *value = json_object_get(object, key);
 
-	if (json_is_string(value)) {
+	if (json_is_string(value) && json_string_length(value) > 0) {
 		return escape(dst, json_string_value(value), json_string_length(value));
 	}
 	if (json_is_integer(value)) {
@@ -65,6 +66,36 @@ const char *text_of(const json_t *object, const char *key, char *dst)
 		snprintf(dst, TEXT_MAX, "-");
 	}
 	return dst;
+}
+
+const char *text_line_of(const json_t *object, const char *key, char *dst)
+{
+	const json_t *value = json_object_get(object, key);
+	const char *text = json_string_value(value), *end;
+
+	if (!text) {
+		return text_of(object, key, dst);
+	}
+	end = memchr(text, '\n', json_string_length(value));
+	return escape(dst, text, end ? (size_t)(end - text) : json_string_length(value));
+}
+
+void text_print_lines(FILE *out, const json_t *object, const char *key)
+{
+	const json_t *value = json_object_get(object, key);
+	const char *text = json_string_value(value);
+	size_t left = json_string_length(value);
+	char line[TEXT_MAX];
+
+	while (text && left > 0) {
+		const char *end = memchr(text, '\n', left);
+		size_t len = end ? (size_t)(end - text) : left;
+
+		fprintf(out, "%s\n", escape(line, text, len));
+		len += end != NULL;
+		text += len;
+		left -= len;
+	}
 }
 
 uint64_t text_u64(const json_t *object, const char *key)

@@ -12,10 +12,14 @@
 
 /*
  * Values of an answer as text for people; all are safe for a terminal and a line. Each returns
- * dst (TEXT_MAX bytes), "-" when the object has no such key or it is null.
+ * dst (TEXT_MAX bytes), "-" when the object has no such key, or it is null or empty.
  */
 /* As it is, what is not printable ASCII as \xNN. */
 const char *text_of(const json_t *object, const char *key, char *dst);
+/* The first line of a text that may have several. */
+const char *text_line_of(const json_t *object, const char *key, char *dst);
+/* All lines of a text, each escaped, with a line end behind each. */
+void text_print_lines(FILE *out, const json_t *object, const char *key);
 /* "1.2G", of bytes. */
 const char *text_size(const json_t *object, const char *key, char *dst);
 /* "3d04h", of milliseconds. */
