@@ -7,4 +7,4 @@ tests_bench_sink_SOURCES = %D%/sink.c %D%/net.c %D%/net.h
 tests_bench_parts_SOURCES = %D%/parts.c tests/unit/hello.c tests/unit/hello.h
 tests_bench_parts_LDADD = libproxy.a libconf-model.a libbase.a
 dist_noinst_SCRIPTS += %D%/proxy.py
-dist_noinst_DATA += %D%/lab.py %D%/peers.py %D%/sixgate.py
+dist_noinst_DATA += %D%/lab.py %D%/peers.py %D%/sixgate.py %D%/workloads.py

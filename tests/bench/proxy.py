@@ -7,12 +7,11 @@ the order turns), values are medians over the rounds, ratios are of medians. Not
 a time: it measures, and says beside each number what issue and README promise.
 """
 import argparse
-import contextlib
-import dataclasses
 import json
 import os
 import pathlib
-import random
+import platform
+import re
 import shutil
 import statistics
 import sys
@@ -22,28 +21,29 @@ import time
 import peers
 import sixgate
 from lab import GATEWAY, BenchError, Lab, run
+from workloads import OURS_ALONE, WORKLOADS, Sizes, random_names
 
+COLUMNS = ["sixgate", "haproxy", "haproxy-splice", "nginx", "sniproxy", "relay"]
+SIXGATE_LAST = 16  # of 203.0.113.0/24; the peers have the ones before
 
-@dataclasses.dataclass(frozen=True)
-class Sizes:
-    """How much of each; full() is what README's numbers come from."""
-    rounds: int
-    bulk_bytes: int
-    bulk_rounds: int
-    connections: int
-    requests: int
-    rate_seconds: int
-    idle_sessions: int
-    many_names: int
-    many_tenants: int
-
-    @classmethod
-    def full(cls):
-        return cls(7, 4_000_000_000, 3, 20_000, 200_000, 2, 5_000, 100_000, 10_000)
-
-    @classmethod
-    def quick(cls):
-        return cls(3, 1_000_000_000, 1, 5_000, 50_000, 1, 1_000, 10_000, 1_000)
+# What issue and README promise: workload, metric, compared with, limit of the ratio (or value).
+TARGETS = [
+    ("bulk", "cpu", "haproxy-splice", 1.0),
+    ("bulk", "cpu", "haproxy", 0.45),
+    ("bulk", "cpu", "nginx", 0.45),
+    ("bulk", "throughput", "best", 1.0),
+    ("tcp-connections", "cpu", "best", 1.0),
+    ("tcp-connections", "cpu", "floor", 1.10),
+    ("tls-sni", "cpu", "best", 0.90),
+    ("embed", "cpu", "floor", 1.05),
+    ("keep-alive", "cpu", "floor", 1.05),
+    ("keep-alive", "cpu", "best", 1.0),
+    ("open-loop", "p99", "best", 1.0),
+    ("idle", "memory", None, 600),
+    ("many-names", "cpu", "floor", 1.03),
+    ("add-tenant", "cpu", None, 10),
+    ("add-tenant", "stall", None, 5),
+]
 
 
 class Bench:
@@ -55,6 +55,8 @@ class Bench:
         self.subjects = {}
         self.rows = []
         self.notes = []
+        self.folder = None
+        self.replaced = False
         self.names = random_names(10)
         self.embed_names = [f"embed.{name}" for name in self.names]
         self.names_file = self.write_names("names", self.names)
@@ -74,8 +76,8 @@ class Bench:
                 self.add(name, address, starter(self.lab, address, self.names), raw)
         if "sixgate" in wanted:
             address = self.add_address(SIXGATE_LAST)
-            folder = self.sixgate_folder("sixgate", [])
-            self.add("sixgate", address, sixgate.start(self.lab, folder, "sixgate"), True)
+            self.folder = self.sixgate_folder("sixgate", [])
+            self.add("sixgate", address, sixgate.start(self.lab, self.folder, "sixgate"), True)
 
     def sixgate_folder(self, name, tenants):
         """Files of a sixgate with the bench's tenant and those."""
@@ -86,15 +88,21 @@ class Bench:
             folder.put(tenant)
         return folder
 
-    @contextlib.contextmanager
-    def instead(self, folder, name):
-        """Another sixgate in the place of the one that runs: they share kernel state."""
+    def replace(self, folder, name):
+        """Another sixgate in the place of the one that runs, as they share kernel state."""
         subject = self.subjects["sixgate"]
         self.lab.stop(subject.process)
         subject.process = sixgate.start(self.lab, folder, name)
         self.lab.wait_for(subject.process, subject.tls("hold"), self.names_file)
         subject.process.settle()
-        yield subject
+        self.replaced = True
+        return subject
+
+    def restore(self):
+        """The plain sixgate again, for the next workload."""
+        if self.replaced:
+            self.replace(self.folder, "sixgate")
+            self.replaced = False
 
     def add_address(self, last):
         """One more public address of the gateway."""
@@ -148,222 +156,20 @@ class Bench:
             self.row(workload, metric, unit, samples, better=better)
 
 
-def random_names(n):
-    """n names, the same in each run."""
-    chooser = random.Random(2)
-    letters = "abcdefghijklmnopqrstuvwxyz0123456789"
-    return ["".join(chooser.choices(letters, k=chooser.randint(8, 20))) + ".bench.example"
-            for _ in range(n)]
-
-
-def bulk(bench):
-    """One download at a time; sniproxy gets it through its TLS listener."""
-    def once(subject):
-        target = subject.tcp("stream") if subject.raw else subject.tls("stream")
-        names = None if subject.raw else bench.names_file
-        # sniproxy moves 1.4 KB a call: an eighth of it takes as long as all the others together
-        n = bench.sizes.bulk_bytes if subject.raw else bench.sizes.bulk_bytes // 8
-        ns, result = bench.cost(subject, lambda: bench.lab.load(
-            "bulk", target, units=n, names=names))
-        return {"cpu": ns / result["bytes"], "throughput": result["bytes"] / result["seconds"] / 1e9}
-    results = bench.rounds(list(bench.subjects.values()), once, bench.sizes.bulk_rounds)
-    bench.rows_of("bulk", results, [("cpu", "s/GB", "less"), ("throughput", "GB/s", "more")])
-
-
-def connections(bench):
-    """New raw TCP connections: 64 bytes there, 16 back, closed by the backend."""
-    def once(subject):
-        n = bench.sizes.connections
-        ns, result = bench.cost(subject, lambda: bench.lab.load(
-            "conn", subject.tcp("close"), connections=32, units=n))
-        return {"cpu": ns / n / 1000, "rate": n / result["seconds"]}
-    results = bench.rounds([s for s in bench.subjects.values() if s.raw], once)
-    bench.rows_of("tcp-connections", results, [("cpu", "us/connection", "less"),
-                                               ("rate", "1/s", "more")])
-
-
-def sni(bench):
-    """New TLS connections by SNI: a hello of 1.8 KB there, 16 bytes back, closed by the backend."""
-    def once(subject):
-        n = bench.sizes.connections
-        ns, result = bench.cost(subject, lambda: bench.lab.load(
-            "conn", subject.tls("close"), connections=32, units=n, names=bench.names_file))
-        return {"cpu": ns / n / 1000, "rate": n / result["seconds"]}
-    results = bench.rounds(list(bench.subjects.values()), once)
-    bench.rows_of("tls-sni", results, [("cpu", "us/connection", "less"), ("rate", "1/s", "more")])
-
-
-def echo_of(bench, subject):
-    """Where request/response goes: raw TCP, or for sniproxy a session begun with a hello."""
-    if subject.raw:
-        return {"target": subject.tcp("echo"), "names": None}
-    return {"target": subject.tls("echo"), "names": bench.names_file}
-
-
-def keepalive_once(bench, subject):
-    n = bench.sizes.requests
-    ns, result = bench.cost(subject, lambda: bench.lab.load(
-        "rr", connections=64, units=n, **echo_of(bench, subject)))
-    return {"cpu": ns / n / 1000, "rate": n / result["seconds"]}
-
-
-def keepalive(bench):
-    """64 connections, each with one request of 64 bytes in flight."""
-    results = bench.rounds(list(bench.subjects.values()), lambda s: keepalive_once(bench, s))
-    bench.rows_of("keep-alive", results, [("cpu", "us/request", "less"), ("rate", "1/s", "more")])
-
-
-def latency(bench):
-    """Open loop at half the slowest peer's capacity."""
-    subjects = list(bench.subjects.values())
-    capacity = bench.rounds(subjects, lambda s: keepalive_once(bench, s)["rate"], 1)
-    rate = int(min(min(rates) for rates in capacity.values()) / 2)
-    def once(subject):
-        result = bench.lab.load("rate", connections=64, rate=rate,
-                                units=rate * bench.sizes.rate_seconds, **echo_of(bench, subject))
-        return {"p50": result["p50_us"], "p99": result["p99_us"], "max": result["max_us"]}
-    with bench.lab.real_time():
-        results = bench.rounds(subjects, once)
-    bench.notes.append(f"open-loop: {rate} requests/s")
-    bench.rows_of("open-loop", results, [("p50", "us", "less"), ("p99", "us", "less"),
-                                         ("max", "us", "less")])
-
-
-def idle(bench):
-    """User memory that an idle passthrough session adds."""
-    def once(subject):
-        n = bench.sizes.idle_sessions
-        target = {"target": subject.tls("hold"), "names": bench.names_file}
-        bench.lab.load("idle", connections=100, **target)  # what is allocated once, is
-        before = subject.process.memory_bytes()
-        held = [bench.lab.load_start("idle", connections=n // 4, **target) for _ in range(4)]
-        try:
-            for load in held:
-                said = json.loads(load.stdout.readline())
-                if said["errors"] != 0:
-                    raise BenchError(f"{subject.name}: idle: {said}")
-            time.sleep(2)  # buffers lent for the exchange go back
-            after = subject.process.memory_bytes()
-        finally:
-            for load in held:
-                load.communicate()
-        time.sleep(0.5)
-        return {"memory": (after - before) / n}
-    results = bench.rounds(list(bench.subjects.values()), once, 1)
-    bench.rows_of("idle", results, [("memory", "bytes/session", "less")])
-
-
-def embed(bench):
-    """tls-sni with the client's address in the source address, beside it without."""
-    subject = bench.subjects["sixgate"]
-    samples = {"sixgate": [], "without": []}
-    for i in range(bench.sizes.rounds * 2):
-        name, names = (("sixgate", bench.embed_file), ("without", bench.names_file))[i % 2]
-        ns, _ = bench.cost(subject, lambda names=names: bench.lab.load(
-            "conn", subject.tls("close"), connections=32, units=bench.sizes.connections,
-            names=names))
-        samples[name].append(ns / bench.sizes.connections / 1000)
-    bench.row("embed", "cpu", "us/connection", samples, floor="without")
-
-
-def many_names(bench):
-    """tls-sni where the gateway has that many names, in tenants of 100, beside one with ten."""
-    total = bench.sizes.many_names
-    names = random_names(total)
-    few = names[:10]
-    folders = {
-        "sixgate": (bench.sixgate_folder("many", [
-            sixgate.filler_tenant(i, names[100 * i:100 * i + 100]) for i in range(total // 100)]),
-            bench.write_names("many-names", names)),
-        "ten": (bench.sixgate_folder("few", [
-            sixgate.filler_tenant(i, few[i:i + 1]) for i in range(10)]),
-            bench.write_names("few-names", few)),
-    }
-    samples = {name: [] for name in folders}
-    for i in range(bench.sizes.rounds):
-        for name in (list(folders), list(reversed(folders)))[i % 2]:
-            folder, names_file = folders[name]
-            with bench.instead(folder, name) as subject:
-                def load(subject=subject, names_file=names_file):
-                    bench.lab.load("conn", subject.tls("close"), connections=32,
-                                   units=bench.sizes.connections, names=names_file)
-                load()  # each tenant's objects have been used once
-                ns, _ = bench.cost(subject, load)
-                samples[name].append(ns / bench.sizes.connections / 1000)
-    bench.row("many-names", "cpu", "us/connection", samples, floor="ten")
-
-
-def add_tenant(bench):
-    """One more tenant beside many: what it costs, and what a running load feels of it."""
-    total = bench.sizes.many_tenants
-    names = random_names(total + 100)
-    folder = bench.sixgate_folder("tenants", [
-        sixgate.filler_tenant(i, names[i:i + 1]) for i in range(total)])
-    with bench.instead(folder, "tenants") as subject:
-        fresh = iter(range(total, total + 100))
-        bench.row("add-tenant", "cpu", "ms/tenant", {"sixgate": [
-            add_one(bench, subject, folder, next(fresh), names) for _ in range(10)]})
-        samples = {"sixgate": [], "without": []}
-        with bench.lab.real_time():
-            for i in range(10):
-                name = list(samples)[i % 2]
-                samples[name].append(stall_once(bench, subject, [] if name == "without" else [
-                    (folder, sixgate.filler_tenant(n, names[n:n + 1]))
-                    for n in (next(fresh) for _ in range(5))]))
-        bench.row("add-tenant", "stall", "ms", samples, floor="without")
-
-
-def add_one(bench, subject, folder, number, names):
-    """ms of CPU from the file to all workers, less what the same time costs without it."""
-    wait = 0.5
-    start = subject.process.cpu_ns()
-    time.sleep(wait)
-    before = subject.process.cpu_ns()
-    folder.put(sixgate.filler_tenant(number, names[number:number + 1]))
-    time.sleep(wait)
-    after = subject.process.cpu_ns()
-    file = bench.write_names("added-name", names[number:number + 1])
-    bench.lab.load("conn", subject.tls("close"), names=file)  # it is in force, or this fails
-    return ((after - before) - (before - start)) / 1e6
-
-
-def stall_once(bench, subject, objects):
-    """Longest wait for an answer in ms, of 2,000 requests a second for 3 s, objects put meanwhile."""
-    load = bench.lab.load_start("rate", subject.tcp("echo"), connections=16, rate=2000, units=6000)
-    time.sleep(0.7)
-    for folder, obj in objects:
-        folder.put(obj)
-        time.sleep(0.3)
-    return json.loads(load.communicate(timeout=60)[0])["max_us"] / 1000
-
-
-WORKLOADS = {
-    "bulk": bulk,
-    "tcp-connections": connections,
-    "tls-sni": sni,
-    "keep-alive": keepalive,
-    "open-loop": latency,
-    "idle": idle,
-    "embed": embed,
-    "many-names": many_names,
-    "add-tenant": add_tenant,
-}
-OURS_ALONE = ("embed", "many-names", "add-tenant")
-SIXGATE_LAST = 16
-
-COLUMNS = ["sixgate", "haproxy", "haproxy-splice", "nginx", "sniproxy", "relay"]
-
-
 def print_head():
-    print(f"{'workload':<17}{'metric':<11}{'unit':<15}" +
-          "".join(f"{c:>15}" for c in COLUMNS) + f"{'/best':>8}{'/floor':>8}", flush=True)
+    print(f"{'workload':<16}{'metric':<11}{'unit':<15}" +
+          "".join(f"{c:>{width(c)}}" for c in COLUMNS) + f"{'/best':>8}{'/floor':>8}", flush=True)
+
+
+def width(column):
+    return max(len(column), 8) + 2
 
 
 def print_row(row):
     def shown(value):
         return "-" if value is None else f"{value:.3f}" if value < 100 else f"{value:.0f}"
-    print(f"{row['workload']:<17}{row['metric']:<11}{row['unit']:<15}" +
-          "".join(f"{shown(row['values'].get(c)):>15}" for c in COLUMNS) +
+    print(f"{row['workload']:<16}{row['metric']:<11}{row['unit']:<15}" +
+          "".join(f"{shown(row['values'].get(c)):>{width(c)}}" for c in COLUMNS) +
           f"{shown(row['ratio_best']):>8}{shown(row['ratio_floor']):>8}", flush=True)
 
 
@@ -380,26 +186,6 @@ def arguments():
         if name not in WORKLOADS:
             parser.error(f"no workload '{name}'")
     return args
-
-
-# What issue and README promise: workload, metric, compared with, limit of the ratio (or value).
-TARGETS = [
-    ("bulk", "cpu", "haproxy-splice", 1.0),
-    ("bulk", "cpu", "haproxy", 0.45),
-    ("bulk", "cpu", "nginx", 0.45),
-    ("bulk", "throughput", "best", 1.0),
-    ("tcp-connections", "cpu", "best", 1.0),
-    ("tcp-connections", "cpu", "floor", 1.10),
-    ("tls-sni", "cpu", "best", 0.90),
-    ("embed", "cpu", "floor", 1.05),
-    ("keep-alive", "cpu", "floor", 1.05),
-    ("keep-alive", "cpu", "best", 1.0),
-    ("open-loop", "p99", "best", 1.0),
-    ("idle", "memory", None, 600),
-    ("many-names", "cpu", "floor", 1.03),
-    ("add-tenant", "cpu", None, 10),
-    ("add-tenant", "stall", None, 5),
-]
 
 
 def target_value(row, other):
@@ -432,6 +218,12 @@ def print_targets(targets):
               f"{t['value']:.3f}, target {t['limit']}")
 
 
+def host():
+    """Where the numbers come from."""
+    cpu = re.search(r"^model name\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text(), re.M)
+    return {"kernel": platform.release(), "cpu": cpu.group(1) if cpu else platform.machine()}
+
+
 def bench_run(args, work):
     sizes = Sizes.quick() if args.quick else Sizes.full()
     with Lab(args.build, work) as lab:
@@ -440,6 +232,7 @@ def bench_run(args, work):
         print_head()
         for name in args.workload or WORKLOADS:
             if name not in OURS_ALONE or "sixgate" in bench.subjects:
+                bench.restore()
                 WORKLOADS[name](bench)
         return bench
 
@@ -459,8 +252,9 @@ def main():
     print_targets(targets)
     out = pathlib.Path(args.build) / "bench"
     out.mkdir(parents=True, exist_ok=True)
-    (out / "proxy.json").write_text(json.dumps(
-        {"rows": bench.rows, "targets": targets, "notes": bench.notes}, indent=1) + "\n")
+    (out / "proxy.json").write_text(json.dumps({
+        "rows": bench.rows, "targets": targets, "notes": bench.notes, "host": host(),
+        "quick": args.quick}, indent=1) + "\n")
     return 0
 
 
