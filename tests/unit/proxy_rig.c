@@ -233,9 +233,9 @@ void rig_stop(struct rig *rig)
 void rig_tenant_init(struct rig_tenant *t, enum protocol protocol, uint16_t port, uint16_t to)
 {
 	*t = (struct rig_tenant){0};
-	assert_int_equal(prefix_parse(str_from("::1/128"), &t->prefixes[0], NULL), 0);
+	assert_int_equal(prefix_parse(str_from("::/64"), &t->prefix, NULL), 0);
 	t->backends[0] = (struct backend_conf){.slot = RIG_SLOT_BACKEND};
-	t->backends[0].address = t->prefixes[0].addr;
+	assert_int_equal(addr_parse(str_from("::1"), &t->backends[0].address), 0);
 	t->name = (struct name_pattern){.text = "shop.example"};
 	t->expose = (struct expose_conf){.protocol = protocol, .port = port, .to = to};
 	if (protocol == PROTOCOL_TCP) {
@@ -254,7 +254,7 @@ void rig_tenant_init(struct rig_tenant *t, enum protocol protocol, uint16_t port
 					   .slot = RIG_SLOT_SERVICE};
 	t->conf = (struct tenant_conf){.name = "acme",
 				       .serial = 1,
-				       .prefixes = t->prefixes,
+				       .prefixes = &t->prefix,
 				       .n_prefixes = 1,
 				       .services = &t->service,
 				       .n_services = 1,

@@ -63,7 +63,7 @@ struct rig_tenant {
 	struct backend_conf backends[4];
 	struct expose_conf expose;
 	struct name_pattern name;
-	struct prefix prefixes[2];
+	struct prefix prefix;
 };
 void rig_tenant_init(struct rig_tenant *t, enum protocol protocol, uint16_t port, uint16_t to);
 enum message rig_put_tenant(struct rig *rig, uint32_t id, const struct tenant_conf *conf);

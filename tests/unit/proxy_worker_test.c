@@ -477,10 +477,8 @@ static void test_next_backend_when_the_first_refuses(void **state)
 	(void)state;
 	bench_start(&b, PROTOCOL_TCP, NULL);
 	/* nobody listens at ::2, which is not even an address of this machine */
-	assert_int_equal(prefix_parse(str_from("::2/128"), &b.tenant.prefixes[1], NULL), 0);
-	b.tenant.conf.n_prefixes = 2;
 	b.tenant.backends[1] = b.tenant.backends[0];
-	b.tenant.backends[0].address = b.tenant.prefixes[1].addr;
+	assert_int_equal(addr_parse(str_from("::2"), &b.tenant.backends[0].address), 0);
 	b.tenant.backends[1].slot = RIG_SLOT_BACKEND + 1;
 	b.tenant.service.n_backends = 2;
 	bench_update(&b);
