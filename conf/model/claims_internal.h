@@ -9,6 +9,7 @@
 #include "base/addr.h"
 #include "base/hash.h"
 #include "base/str.h"
+#include "conf/model/issue.h"
 #include "conf/model/tenant.h"
 
 /* The indexes behind claims.h; for the files claims*.c only. */
@@ -58,7 +59,8 @@ struct label {
 };
 
 struct name_index {
-	struct table labels; /* owned; by parent and text */
+	struct table labels;      /* owned; by parent and text */
+	struct label *first_port; /* borrowed from labels; siblings */
 	struct hash_key key;
 };
 
@@ -82,7 +84,8 @@ void name_index_drop(struct name_index *index, uint16_t port, struct str name, b
 /* Someone else's claim to any name on the port; false: none. */
 bool name_index_foreign(const struct name_index *index, uint16_t port, const struct claimant *by,
 			struct name_conflict *ret_conflict);
-bool name_index_has_port(const struct name_index *index, uint16_t port);
+/* The number of a label that is a port. */
+uint16_t label_port(const struct label *port);
 
 /* Prefixes, sorted: claims_prefix.c */
 struct prefix_claim {
@@ -143,5 +146,26 @@ const struct key_claim *key_index_foreign_address(const struct key_index *index,
 /* Someone else's claim to this TCP port on any address; NULL: none. */
 const struct key_claim *key_index_foreign_port(const struct key_index *index, uint16_t port,
 					       const struct claimant *by);
+
+/* All of it: claims.c */
+struct claims {
+	struct table claimants; /* owned; by name */
+	struct hash_key key;
+	struct name_index names;
+	struct prefix_index prefixes;
+	struct key_index keys;
+};
+
+/* A tls exposure of port takes it on each pool address: no listener is configured for it. */
+bool claims_port_spreads(const struct node_conf *node, uint16_t port);
+
+/*
+ * The single claims of an object: claims_unit.c. Taking is all or nothing; -EEXIST with the issues,
+ * or -ENOMEM.
+ */
+int units_take(struct claims *claims, const struct node_conf *node,
+	       const struct tenant_conf *tenant, struct claimant *by,
+	       struct issues *issues) CHECKED;
+void units_drop(struct claims *claims, const struct tenant_conf *tenant);
 
 #endif

@@ -41,6 +41,12 @@ static struct label *label_find(const struct name_index *index, const struct lab
 	return (struct label *)table_find(&index->labels, label_hash(index, &key), label_eq, &key);
 }
 
+/* Head of the list of parent's children, of the ports without one. */
+static struct label **first_of(struct name_index *index, struct label *parent)
+{
+	return parent ? &parent->first_child : &index->first_port;
+}
+
 static struct label *label_get(struct name_index *index, struct label *parent, struct str text)
 {
 	struct label_key key = {parent, text};
@@ -60,13 +66,11 @@ static struct label *label_get(struct name_index *index, struct label *parent, s
 		free(label);
 		return NULL;
 	}
-	if (parent) {
-		label->next = parent->first_child;
-		if (label->next) {
-			label->next->before = label;
-		}
-		parent->first_child = label;
+	label->next = *first_of(index, parent);
+	if (label->next) {
+		label->next->before = label;
 	}
+	*first_of(index, parent) = label;
 	return label;
 }
 
@@ -81,8 +85,8 @@ static void label_prune(struct name_index *index, struct label *label)
 		}
 		if (label->before) {
 			label->before->next = label->next;
-		} else if (parent) {
-			parent->first_child = label->next;
+		} else {
+			*first_of(index, parent) = label->next;
 		}
 		table_remove(&index->labels, &label->node);
 		free(label);
@@ -224,14 +228,15 @@ bool name_index_foreign(const struct name_index *index, uint16_t port, const str
 	return top && foreign_below(top, by, ret_conflict);
 }
 
-bool name_index_has_port(const struct name_index *index, uint16_t port)
+uint16_t label_port(const struct label *port)
 {
-	return name_find(index, port, (struct str){0}) != NULL;
+	return (uint16_t)((uint8_t)port->text[0] << 8 | (uint8_t)port->text[1]);
 }
 
 void name_index_init(struct name_index *index)
 {
 	table_init(&index->labels);
+	index->first_port = NULL;
 	hash_key_init(&index->key);
 }
 

@@ -10,6 +10,7 @@ libconf_model_a_SOURCES = \
 	%D%/claims_key.c \
 	%D%/claims_name.c \
 	%D%/claims_prefix.c \
+	%D%/claims_unit.c \
 	%D%/internal.h \
 	%D%/issue.c %D%/issue.h \
 	%D%/message.c %D%/message.h \
