@@ -23,8 +23,6 @@ def tls(names, work, **more):
 
 def tenant(name, prefix, services):
     return {"tenant": name, "serial": 1, "prefixes": [prefix], "limits": LIMITS,
-            "tunnels": [{"name": "rack", "kind": "route", "via": "fe80::2", "interface": "tenant0",
-                         "prefixes": [prefix]}],
             "services": services}
 
 
@@ -87,13 +85,10 @@ def start(lab, folder, name, seconds=60):
     if not control.exists():
         raise BenchError(f"{control} is not built")
     notify = folder.path / "notify"
-    os.makedirs("/run/sixgate", exist_ok=True)
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready:
         ready.bind(str(notify))
         ready.settimeout(1)
-        # ip netns gives a mount namespace: /run/sixgate is this one's own
-        process = lab.start(name, ["sh", "-c", 'mount --bind "$0" /run/sixgate && exec "$@"',
-                                   folder.run, control, "--config", folder.config],
+        process = lab.start(name, [control, "--config", folder.config, "--run-dir", folder.run],
                             env={**os.environ, "NOTIFY_SOCKET": str(notify)})
         for _ in range(seconds):
             process.check()

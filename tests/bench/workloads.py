@@ -36,11 +36,11 @@ class Sizes:
         return cls(3, 1_000_000_000, 1, 5_000, 50_000, 1, 1_000, 10_000, 1_000)
 
 
-def random_names(n):
-    """n names, the same in each run."""
-    chooser = random.Random(2)
+def random_names(n, seed=1):
+    """n names, the same in each run; none of another seed's."""
+    chooser = random.Random(seed)
     letters = "abcdefghijklmnopqrstuvwxyz0123456789"
-    return ["".join(chooser.choices(letters, k=chooser.randint(8, 20))) + ".bench.example"
+    return ["".join(chooser.choices(letters, k=chooser.randint(8, 20))) + f".bench{seed}.example"
             for _ in range(n)]
 
 
@@ -157,7 +157,7 @@ def embed(bench):
 def many_names(bench):
     """tls-sni where the gateway has that many names, in tenants of 100, beside one with ten."""
     total = bench.sizes.many_names
-    names = random_names(total)
+    names = random_names(total, seed=2)
     few = names[:10]
     folders = {
         "sixgate": (bench.sixgate_folder("many", [
@@ -184,7 +184,7 @@ def many_names(bench):
 def add_tenant(bench):
     """One more tenant beside many: what it costs, and what a running load feels of it."""
     total = bench.sizes.many_tenants
-    names = random_names(total + 100)
+    names = random_names(total + 100, seed=3)
     folder = bench.sixgate_folder("tenants", [
         sixgate.filler_tenant(i, names[i:i + 1]) for i in range(total)])
     subject = bench.replace(folder, "tenants")
