@@ -12,20 +12,22 @@
 
 #include "base/log.h"
 #include "gateway/control/control.h"
+#include "gateway/kernel/kernel.h"
 
 #define MOD "sixgated"
 
 struct arguments {
 	const char *conf_path, *run_dir;
-	bool self_test;
+	bool self_test, down;
 };
 
 static void usage(FILE *out)
 {
-	fputs("usage: sixgated [-c FILE] [--run-dir DIR] [--self-test]\n"
+	fputs("usage: sixgated [-c FILE] [--run-dir DIR] [--self-test | --down]\n"
 	      "  -c FILE         node config (" SIXGATE_SYSCONFDIR "/sixgate.yaml)\n"
 	      "  --run-dir DIR   control socket and the workers' empty root (" SIXGATE_RUNDIR ")\n"
 	      "  --self-test     read and check the config, start nothing\n"
+	      "  --down          take away what an ended sixgated left in the kernel\n"
 	      "  --help, --version\n"
 	      "Runs in the foreground and logs to standard error. SIGHUP reads the config again,\n"
 	      "SIGTERM lets sessions end and stops, a second SIGTERM stops at once.\n",
@@ -36,9 +38,13 @@ static void usage(FILE *out)
 static int arguments_read(int argc, char **argv, struct arguments *args)
 {
 	static const struct option options[] = {
-		{"config", required_argument, NULL, 'c'}, {"run-dir", required_argument, NULL, 'r'},
-		{"self-test", no_argument, NULL, 't'},    {"help", no_argument, NULL, 'h'},
-		{"version", no_argument, NULL, 'v'},      {0},
+		{"config", required_argument, NULL, 'c'},
+		{"run-dir", required_argument, NULL, 'r'},
+		{"self-test", no_argument, NULL, 't'},
+		{"down", no_argument, NULL, 'd'},
+		{"help", no_argument, NULL, 'h'},
+		{"version", no_argument, NULL, 'v'},
+		{0},
 	};
 	int c;
 
@@ -56,6 +62,9 @@ static int arguments_read(int argc, char **argv, struct arguments *args)
 			break;
 		case 't':
 			args->self_test = true;
+			break;
+		case 'd':
+			args->down = true;
 			break;
 		case 'h':
 			usage(stdout);
@@ -85,6 +94,29 @@ static int load(const char *path, struct node_conf **ret_conf)
 		fwrite(text.data, 1, text.len, stderr);
 	}
 	buf_fini(&text);
+	return rc;
+}
+
+/* Route and nftables table stay when sixgated ends; this is how they go. */
+static int take_down(const struct arguments *args, struct err *err)
+{
+	char path[PATH_MAX];
+	struct kernel *k;
+	int rc;
+
+	if (snprintf(path, sizeof(path), "%s/control.sock", args->run_dir) >= (int)sizeof(path)) {
+		return err_set(err, -ENAMETOOLONG, "%s: path is too long", args->run_dir);
+	}
+	rc = server_absent(path, err);
+	if (rc < 0) {
+		return rc;
+	}
+	rc = kernel_new(NULL, &k, err);
+	if (rc < 0) {
+		return rc;
+	}
+	rc = kernel_down(k, err);
+	kernel_free(k);
 	return rc;
 }
 
@@ -126,6 +158,13 @@ int main(int argc, char **argv)
 
 	if (code >= 0) {
 		return code;
+	}
+	if (args.down) {
+		if (take_down(&args, &err) < 0) {
+			log_err(MOD, "%s", err.msg);
+			return 1;
+		}
+		return 0;
 	}
 	if (load(args.conf_path, &conf) < 0) {
 		return 1;

@@ -25,17 +25,32 @@ static void server_accept(struct io *io, uint32_t events);
 static void client_ready(struct io *io, uint32_t events);
 static void client_late(struct timer *timer);
 
-/* Whether somebody answers on the socket that is there. */
-static bool server_alive(const struct sockaddr_un *sa)
+static int server_address(const char *path, struct sockaddr_un *ret_sa, struct err *err)
 {
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	bool alive = fd >= 0 && (connect(fd, (const struct sockaddr *)sa, sizeof(*sa)) == 0 ||
-				 errno == EAGAIN);
-
-	if (fd >= 0) {
-		close(fd);
+	*ret_sa = (struct sockaddr_un){.sun_family = AF_UNIX};
+	if (strlen(path) >= sizeof(ret_sa->sun_path)) {
+		return err_set(err, -ENAMETOOLONG, "%s: path is too long for a socket", path);
 	}
-	return alive;
+	memcpy(ret_sa->sun_path, path, strlen(path));
+	return 0;
+}
+
+int server_absent(const char *path, struct err *err)
+{
+	struct sockaddr_un sa;
+	bool alive;
+	int fd, rc = server_address(path, &sa, err);
+
+	if (rc < 0) {
+		return rc;
+	}
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0) {
+		return err_set_errno(err, -errno, "socket");
+	}
+	alive = connect(fd, (const struct sockaddr *)&sa, sizeof(sa)) == 0 || errno == EAGAIN;
+	close(fd);
+	return alive ? err_set(err, -EADDRINUSE, "%s: another sixgated is running", path) : 0;
 }
 
 static int server_bind(int fd, const struct sockaddr_un *sa, gid_t gid)
@@ -62,17 +77,17 @@ static int server_bind(int fd, const struct sockaddr_un *sa, gid_t gid)
 
 int server_init(struct server *s, struct loop *loop, const char *path, gid_t gid, struct err *err)
 {
-	struct sockaddr_un sa = {.sun_family = AF_UNIX};
+	struct sockaddr_un sa;
 	int rc;
 
 	s->loop = loop;
 	s->io = (struct io){.fd = -1, .ready = server_accept};
-	if (strlen(path) >= sizeof(sa.sun_path)) {
-		return err_set(err, -ENAMETOOLONG, "%s: path is too long for a socket", path);
+	rc = server_address(path, &sa, err);
+	if (rc == 0) {
+		rc = server_absent(path, err);
 	}
-	memcpy(sa.sun_path, path, strlen(path));
-	if (server_alive(&sa)) {
-		return err_set(err, -EADDRINUSE, "%s: another sixgated is running", path);
+	if (rc < 0) {
+		return rc;
 	}
 	(void)unlink(path); /* of one that is gone; bind(2) says if it cannot be removed */
 	s->io.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);

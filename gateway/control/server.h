@@ -60,6 +60,8 @@ struct server {
 	char path[108];
 };
 
+/* Returns 0 when no sixgated listens on path, or -EADDRINUSE. */
+int server_absent(const char *path, struct err *err) CHECKED;
 /*
  * Listens on path, 0660; gid is the socket's group, (gid_t)-1: ours. A socket that nobody listens
  * on any more is replaced. Returns 0, -EADDRINUSE when somebody does, or another negative errno.
