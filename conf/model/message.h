@@ -37,8 +37,8 @@ enum message {
 	MSG_LISTENER = 23, /* id, listener_pack(), fd: listening socket. Known id: new settings, fd
 			      optional */
 	MSG_LISTENER_REMOVE = 24, /* id: accept what is queued, close */
-	MSG_LEND = 25,     /* id, serial = the dead sibling's slot, fd: accept on its socket too */
-	MSG_LEND_END = 26, /* id, serial = the same: stop that */
+	MSG_LEND = 25,            /* id, fd: accept on a dead sibling's socket as well */
+	MSG_LEND_END = 26,        /* id: all that was lent for it goes back */
 	MSG_SESSIONS =
 		27,    /* tenant name or empty; fd: stream to write JSON lines to. ACK when done */
 	MSG_KILL = 28, /* serial = session number. ACK, or NAK when there is none */

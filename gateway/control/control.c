@@ -465,8 +465,10 @@ int control_new(const struct control_setup *setup, struct control **ret_control,
 	c->listeners.loop = c->logchild.loop = c->notify.loop = c->workers.loop = &c->loop;
 	timer_init(&c->deadline, control_deadline);
 	problems_init(&c->problems);
-	tenants_init(&c->tenants);
 	logchild_init(&c->logchild);
+	if (rc == 0 && tenants_init(&c->tenants) < 0) {
+		rc = err_set(err, -ENOMEM, "out of memory");
+	}
 	if (rc == 0) {
 		rc = notify_init(&c->notify, &c->loop, err);
 	}

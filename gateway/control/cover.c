@@ -32,14 +32,14 @@ static uint64_t workers_live(const struct workers *ws)
 	return live;
 }
 
-/* Tells sibling to accept on the sockets of slot as well (MSG_LEND), or no longer (LEND_END). */
+/* Tells sibling to accept on the sockets of slot too (MSG_LEND), or on its own only (LEND_END). */
 static void lend(struct workers *ws, struct worker *sibling, unsigned int slot, uint16_t type)
 {
 	struct table_iter it = {0};
 	struct listener *listener;
 
 	while ((listener = listeners_next(ws->listeners, &it))) {
-		struct channel_msg msg = {.type = type, .id = listener->object.id, .serial = slot};
+		struct channel_msg msg = {.type = type, .id = listener->object.id};
 
 		if (type == MSG_LEND) {
 			msg.fds[msg.n_fds++] = listener->fds[slot];
@@ -61,13 +61,27 @@ static int find_sibling(const struct workers *ws, unsigned int slot)
 	return -1;
 }
 
+/* w needs nobody any more; what its sibling was lent for others is lent again. */
+static void worker_uncover(struct workers *ws, struct worker *w)
+{
+	struct worker *sibling = &ws->worker[w->covered_by];
+
+	w->covered_by = -1;
+	lend(ws, sibling, w->slot, MSG_LEND_END);
+	for (unsigned int i = 0; i < ws->n; i++) {
+		if (ws->worker[i].covered_by == (int)sibling->slot) {
+			lend(ws, sibling, i, MSG_LEND);
+		}
+	}
+}
+
 static void worker_cover(struct workers *ws, struct worker *w)
 {
 	bool covered = w->covered_by >= 0 && ws->worker[w->covered_by].state == WORKER_READY;
 
 	if (worker_is_live(w)) {
 		if (covered) {
-			lend(ws, &ws->worker[w->covered_by], w->slot, MSG_LEND_END);
+			worker_uncover(ws, w);
 		}
 		w->covered_by = -1;
 	} else if (!covered) {

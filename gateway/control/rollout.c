@@ -89,6 +89,7 @@ static void tenant_roll_out(struct tenant *t, struct tenant_conf *conf)
 
 	if (slots_assign(t->tenants->slots, conf, t->good, &err) < 0) {
 		file_refuse(t->tenants, t->file, err.msg);
+		tenant_unclaim(t, t->good);
 		tenant_conf_unref(conf);
 		if (!t->good) {
 			tenant_free(t);
@@ -124,6 +125,7 @@ static void tenant_remove(struct tenant *t)
 void tenant_drop(struct tenant *t)
 {
 	t->gone = true;
+	tenant_unclaim(t, NULL);
 	tenant_conf_unref(t->next);
 	t->next = NULL;
 	if (!object_waiting(&t->object)) {
@@ -185,6 +187,9 @@ static void tenant_refused(struct object *object, unsigned int slot, struct str 
 	t->refused = t->current;
 	t->current = t->good ? tenant_conf_ref(t->good) : NULL;
 	t->exposed = true;
+	if (!t->next && !t->gone) {
+		tenant_unclaim(t, t->good);
+	}
 	tenant_tell_kernel(t);
 	if (t->current) {
 		objects_change(t->tenants->objects, &t->object);

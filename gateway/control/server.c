@@ -211,7 +211,7 @@ static int client_write(struct client *c)
 			return errno == EAGAIN ? 0 : -errno;
 		}
 		buf_consume(&c->out, (size_t)n);
-		client_arm(c, SERVER_PROGRESS_MS);
+		client_arm(c, c->step_ms);
 	}
 	return 0;
 }
@@ -255,7 +255,8 @@ static void client_read(struct client *c)
 		return;
 	}
 	c->answering = true;
-	client_arm(c, SERVER_PROGRESS_MS);
+	c->step_ms = SERVER_PROGRESS_MS;
+	client_arm(c, c->step_ms);
 	if (rc > 0) {
 		s->ops->request(c, &req, s->ctx);
 	} else {
@@ -323,5 +324,6 @@ void client_end(struct client *c)
 void client_wait(struct client *c, uint64_t ms)
 {
 	c->more = NULL;
+	c->step_ms = ms;
 	client_arm(c, ms);
 }

@@ -31,8 +31,9 @@ struct client {
 	uid_t uid; /* of the peer (SO_PEERCRED) */
 	uint8_t in[REQUEST_MAX];
 	size_t n_in;
-	bool answering; /* the request is in */
-	bool last;      /* close when out is written */
+	bool answering;   /* the request is in */
+	bool last;        /* close when out is written */
+	uint64_t step_ms; /* limit for the next step of the answer */
 	struct buf out;
 	/* What follows when out has been written; NULL: nothing, or not yet. */
 	void (*more)(struct client *c, void *ctx);

@@ -19,7 +19,7 @@
 
 #include "base/container.h"
 #include "base/log.h"
-#include "conf/model/message.h"
+#include "conf/model/claims.h"
 #include "conf/model/name.h"
 #include "conf/text/conf.h"
 #include "gateway/control/internal.h"
@@ -30,11 +30,19 @@
 
 #define MOD "tenants"
 
-void tenants_init(struct tenants *ts)
+/* A file to look at again when some tenant gives something up. */
+struct conflict {
+	struct conflict *next; /* tenants.conflicts */
+	char file[];
+};
+
+int tenants_init(struct tenants *ts)
 {
 	hash_key_init(&ts->keys[0]);
 	hash_key_init(&ts->keys[1]);
 	table_init(&ts->by_name);
+	ts->claims = claims_new();
+	return ts->claims ? 0 : -ENOMEM;
 }
 
 static bool tenant_eq(const struct table_node *node, const void *key)
@@ -80,8 +88,41 @@ void tenant_free(struct tenant *t)
 	tenant_conf_unref(t->current);
 	tenant_conf_unref(t->next);
 	tenant_conf_unref(t->refused);
+	tenant_conf_unref(t->claimed);
 	free(t->file);
 	free(t);
+}
+
+/* Hands the files in conflict out again: their claims may be free now. */
+static void conflicts_retry(struct tenants *ts)
+{
+	while (ts->conflicts) {
+		struct conflict *conflict = ts->conflicts;
+
+		ts->conflicts = conflict->next;
+		if (ts->dir) {
+			dir_touch(ts->dir, conflict->file);
+		}
+		free(conflict);
+	}
+}
+
+static void conflict_add(struct tenants *ts, const char *file)
+{
+	size_t len = strlen(file);
+	struct conflict *conflict;
+
+	for (conflict = ts->conflicts; conflict; conflict = conflict->next) {
+		if (strcmp(conflict->file, file) == 0) {
+			return;
+		}
+	}
+	conflict = calloc(1, sizeof(*conflict) + len + 1);
+	if (conflict) { /* else its next change is the next try */
+		memcpy(conflict->file, file, len);
+		conflict->next = ts->conflicts;
+		ts->conflicts = conflict;
+	}
 }
 
 void tenants_fini(struct tenants *ts)
@@ -93,6 +134,9 @@ void tenants_fini(struct tenants *ts)
 		tenant_free(container_of(node, struct tenant, node));
 	}
 	table_fini(&ts->by_name);
+	claims_free(ts->claims);
+	ts->dir = NULL;
+	conflicts_retry(ts); /* frees them */
 }
 
 void file_refuse(struct tenants *ts, const char *file, const char *text)
@@ -174,6 +218,61 @@ static bool serial_fits(struct tenant *t, const struct tenant_conf *conf, bool s
 	return false;
 }
 
+/* A tenant may come back in a file with another suffix. */
+static int tenant_set_file(struct tenant *t, const char *file)
+{
+	char *copy;
+
+	if (strcmp(t->file, file) == 0) {
+		return 0;
+	}
+	copy = strdup(file);
+	if (!copy) {
+		return -ENOMEM;
+	}
+	free(t->file);
+	t->file = copy;
+	return 0;
+}
+
+/* What conf claims, other tenants must not; on success those of the former version are given up. */
+static bool claim(struct tenant *t, struct tenant_conf *conf)
+{
+	struct tenants *ts = t->tenants;
+	struct issues issues;
+	char path[512];
+	int rc;
+
+	issues_init(&issues);
+	rc = t->claimed ? claims_replace(ts->claims, ts->conf, t->claimed, conf, &issues)
+			: claims_add(ts->claims, ts->conf, conf, &issues);
+	if (rc < 0) {
+		(void)snprintf(path, sizeof(path), "%s/%s", ts->folder, t->file); /* for messages */
+		conf_locate(path, 0, &issues, 0);
+		issues_set_file(&issues, 0, path);
+		file_refuse_issues(ts, t->file, &issues);
+		conflict_add(ts, t->file);
+	} else {
+		tenant_conf_unref(t->claimed);
+		t->claimed = tenant_conf_ref(conf);
+		conflicts_retry(ts);
+	}
+	issues_fini(&issues);
+	return rc == 0;
+}
+
+void tenant_unclaim(struct tenant *t, struct tenant_conf *conf)
+{
+	if (conf && t->claimed) {
+		(void)claim(t, conf); /* taken meanwhile: the problem says so */
+	} else if (t->claimed) {
+		claims_remove(t->tenants->claims, t->claimed);
+		tenant_conf_unref(t->claimed);
+		t->claimed = NULL;
+		conflicts_retry(t->tenants);
+	}
+}
+
 /* Takes conf, also when it is not applied. */
 static void file_apply(struct tenants *ts, const char *file, struct str name,
 		       struct tenant_conf *conf, const uint64_t digest[2])
@@ -183,13 +282,17 @@ static void file_apply(struct tenants *ts, const char *file, struct str name,
 	if (!t) {
 		t = tenant_new(ts, name, file);
 	}
-	if (!t) {
+	if (!t || tenant_set_file(t, file) < 0) {
 		file_refuse(ts, file, "out of memory");
 		tenant_conf_unref(conf);
 		return;
 	}
-	if (!serial_fits(t, conf, memcmp(t->digest, digest, sizeof(t->digest)) == 0)) {
+	if (!serial_fits(t, conf, memcmp(t->digest, digest, sizeof(t->digest)) == 0) ||
+	    !claim(t, conf)) {
 		tenant_conf_unref(conf);
+		if (!t->current && !object_waiting(&t->object)) {
+			tenant_free(t);
+		}
 		return;
 	}
 	memcpy(t->digest, digest, sizeof(t->digest));

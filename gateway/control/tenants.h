@@ -11,6 +11,8 @@
 #include "conf/model/tenant.h"
 #include "gateway/control/objects.h"
 
+struct claims;
+struct conflict;
 struct kernel;
 struct listeners;
 struct problems;
@@ -27,6 +29,7 @@ struct tenant {
 	struct table_node node; /* tenants.by_name */
 	struct tenants *tenants;
 	struct tenant_conf *good, *current, *next; /* a reference each; may be NULL */
+	struct tenant_conf *claimed;               /* a reference: the version whose claims stand */
 	struct tenant_conf *refused; /* its counter slots go back when the rollback is through */
 	bool exposed;                /* current has its listeners */
 	bool gone;                   /* its file is */
@@ -47,12 +50,14 @@ struct tenants {
 	const struct node_conf *conf; /* borrowed: in force */
 	uint32_t generation;          /* of conf */
 	struct hash_key keys[2];
-	struct table by_name; /* owned */
-	size_t n_refused;     /* files whose newest content is not in force */
+	struct claims *claims;      /* owned */
+	struct conflict *conflicts; /* owned: files refused for another tenant's claim */
+	struct table by_name;       /* owned */
+	size_t n_refused;           /* files whose newest content is not in force */
 };
 
-/* The borrowed members are set before. */
-void tenants_init(struct tenants *ts);
+/* The borrowed members are set before the first file. Returns 0 or -ENOMEM. */
+int tenants_init(struct tenants *ts) CHECKED;
 void tenants_fini(struct tenants *ts);
 /* A file of the registry is new or has changed: reads it, checks it, rolls it out. */
 void tenants_changed(struct tenants *ts, const char *file);

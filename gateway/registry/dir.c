@@ -206,10 +206,19 @@ static void dir_check(struct timer *timer)
 	wheel_arm(&dir->loop->wheel, timer, dir->loop->now_ms + CHECK_MS);
 }
 
+void dir_touch(struct registry_dir *dir, const char *name)
+{
+	struct file *file = dir_file(dir, name);
+
+	if (file) {
+		file->force = true;
+		dir_pend(dir, file);
+		dir->loop->busy = true;
+	}
+}
+
 static void dir_event(struct registry_dir *dir, const struct inotify_event *event)
 {
-	struct file *file;
-
 	if (event->mask & IN_Q_OVERFLOW) {
 		if (dir->fd >= 0) {
 			dir_scan(dir);
@@ -227,12 +236,7 @@ static void dir_event(struct registry_dir *dir, const struct inotify_event *even
 	if (event->len == 0 || dir_tenant_len(event->name) == 0) {
 		return;
 	}
-	file = dir_file(dir, event->name);
-	if (file) {
-		file->force = true;
-		dir_pend(dir, file);
-		dir->loop->busy = true;
-	}
+	dir_touch(dir, event->name);
 }
 
 static void dir_inotify_ready(struct io *io, uint32_t events)
@@ -420,45 +424,55 @@ static int read_all(int fd, char *text, size_t len, size_t *ret_len)
 	return 0;
 }
 
-int dir_read(const struct registry_dir *dir, const char *file, char **ret_text, size_t *ret_len,
-	     struct err *err)
+/* Opens what control may trust: a plain file, root's or ours, that nobody else may write. */
+static int dir_open(const struct registry_dir *dir, const char *file, size_t *ret_size,
+		    struct err *err)
 {
 	/* not blocking: a named pipe must not hold the loop */
 	int fd = openat(dir->fd, file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	char *text = NULL;
 	struct stat st;
 	int rc;
 
 	if (fd < 0 || fstat(fd, &st) < 0) {
 		rc = err_set_errno(err, -errno, "%s", file);
-		goto out;
-	}
-	if (!S_ISREG(st.st_mode)) {
+	} else if (!S_ISREG(st.st_mode)) {
 		rc = err_set(err, -EINVAL, "%s: not a regular file", file);
-		goto out;
-	}
-	if ((size_t)st.st_size > REGISTRY_FILE_MAX) {
+	} else if (st.st_uid != 0 && st.st_uid != geteuid()) {
+		rc = err_set(err, -EPERM, "%s: belongs neither to root nor to us", file);
+	} else if (st.st_mode & (S_IWGRP | S_IWOTH)) {
+		rc = err_set(err, -EPERM, "%s: may be written by others than its owner", file);
+	} else if ((size_t)st.st_size > REGISTRY_FILE_MAX) {
 		rc = err_set(err, -EFBIG, "%s: %lld bytes are more than %zu", file,
 			     (long long)st.st_size, REGISTRY_FILE_MAX);
-		goto out;
+	} else {
+		*ret_size = (size_t)st.st_size;
+		return fd;
 	}
-	text = malloc((size_t)st.st_size + 1);
-	if (!text) {
-		rc = err_set(err, -ENOMEM, "%s: out of memory", file);
-		goto out;
-	}
-	rc = read_all(fd, text, (size_t)st.st_size, ret_len);
-	if (rc < 0) {
-		err_set_errno(err, rc, "%s", file);
-		goto out;
-	}
-	text[*ret_len] = '\0';
-	*ret_text = text;
-	text = NULL;
-out:
-	free(text);
 	if (fd >= 0) {
 		close(fd);
 	}
 	return rc;
+}
+
+int dir_read(const struct registry_dir *dir, const char *file, char **ret_text, size_t *ret_len,
+	     struct err *err)
+{
+	char *text;
+	size_t size = 0;
+	int fd = dir_open(dir, file, &size, err);
+	int rc;
+
+	if (fd < 0) {
+		return fd;
+	}
+	text = malloc(size + 1);
+	rc = text ? read_all(fd, text, size, ret_len) : -ENOMEM;
+	close(fd);
+	if (rc < 0) {
+		free(text);
+		return err_set_errno(err, rc, "%s", file);
+	}
+	text[*ret_len] = '\0';
+	*ret_text = text;
+	return 0;
 }

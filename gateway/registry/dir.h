@@ -18,7 +18,7 @@
 struct registry_dir;
 
 #define REGISTRY_FILES_MAX 200000
-#define REGISTRY_FILE_MAX  ((size_t)16 << 20) /* bytes of one object */
+#define REGISTRY_FILE_MAX  ((size_t)4 << 20) /* bytes of one object */
 
 /* file: name inside the folder, borrowed. Called out of dir_work() only, but for unreadable(). */
 struct dir_ops {
@@ -44,12 +44,15 @@ void dir_free(struct registry_dir *dir);
  */
 bool dir_work(struct registry_dir *dir, uint64_t until_ms);
 
+/* Hands a file out again, even if it looks the same. */
+void dir_touch(struct registry_dir *dir, const char *name);
 /* Hands all files out again, also those that look the same. */
 void dir_rescan(struct registry_dir *dir);
 
 /*
  * Reads a file of the folder, at most REGISTRY_FILE_MAX bytes. On 0 ret_text is to be freed by the
- * caller and has a NUL behind its ret_len bytes. Fails for what is not a regular file.
+ * caller and has a NUL behind its ret_len bytes. Fails for what is not a plain file of root's or
+ * ours, or can be written by others.
  */
 int dir_read(const struct registry_dir *dir, const char *file, char **ret_text, size_t *ret_len,
 	     struct err *err) CHECKED;

@@ -8,4 +8,5 @@ include tests/unit/base.mk
 include tests/unit/conf.mk
 include tests/unit/proxy.mk
 include tests/unit/gateway.mk
+include tests/unit/control.mk
 endif

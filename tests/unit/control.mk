@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+CONTROL_TEST_LDADD = $(CONTROL_LIBS) $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/control_selector_test tests/unit/control_dirty_test \
+	tests/unit/control_slots_test tests/unit/control_objects_test \
+	tests/unit/control_server_test tests/unit/registry_dir_test
+tests_unit_control_selector_test_SOURCES = tests/unit/control_selector_test.c
+tests_unit_control_selector_test_LDADD = $(CONTROL_TEST_LDADD)
+tests_unit_control_dirty_test_SOURCES = tests/unit/control_dirty_test.c
+tests_unit_control_dirty_test_LDADD = $(CONTROL_TEST_LDADD)
+tests_unit_control_slots_test_SOURCES = tests/unit/control_slots_test.c
+tests_unit_control_slots_test_LDADD = $(CONTROL_TEST_LDADD)
+tests_unit_control_objects_test_SOURCES = tests/unit/control_objects_test.c
+tests_unit_control_objects_test_LDADD = $(CONTROL_TEST_LDADD)
+tests_unit_control_server_test_SOURCES = tests/unit/control_server_test.c
+tests_unit_control_server_test_LDADD = $(CONTROL_TEST_LDADD)
+tests_unit_registry_dir_test_SOURCES = tests/unit/registry_dir_test.c
+tests_unit_registry_dir_test_LDADD = $(CONTROL_TEST_LDADD)

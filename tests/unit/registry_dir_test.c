@@ -1,0 +1,483 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The registry folder with real inotify in a folder of its own.
+ */
+#include "gateway/registry/dir.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/container.h"
+
+#define HEARD_MAX 64
+
+struct fixture {
+	struct loop loop;
+	struct registry_dir *dir;
+	char top[64], path[96];
+	char heard[HEARD_MAX][64]; /* "+name", "-name", "scan N", "bad", "good" */
+	unsigned int n;
+	struct timer end;
+	bool quiet;
+};
+
+static void hear(struct fixture *f, const char *fmt, ...)
+{
+	va_list ap;
+
+	assert_true(f->n < HEARD_MAX);
+	va_start(ap, fmt);
+	vsnprintf(f->heard[f->n++], sizeof(f->heard[0]), fmt, ap);
+	va_end(ap);
+}
+
+static void on_changed(void *ctx, const char *file)
+{
+	hear(ctx, "+%s", file);
+}
+
+static void on_gone(void *ctx, const char *file)
+{
+	hear(ctx, "-%s", file);
+}
+
+static void on_scanned(void *ctx, size_t n_files)
+{
+	hear(ctx, "scan %zu", n_files);
+}
+
+static void on_unreadable(void *ctx, const char *why)
+{
+	hear(ctx, why ? "bad" : "good");
+}
+
+static const struct dir_ops ops = {on_changed, on_gone, on_scanned, on_unreadable};
+
+static void on_batch(struct loop *loop)
+{
+	struct fixture *f = container_of(loop, struct fixture, loop);
+
+	if (f->dir) {
+		loop->busy = dir_work(f->dir, clock_ms() + 4) || loop->busy;
+	}
+	if (f->quiet) {
+		loop->stop = true;
+	}
+}
+
+static void on_end(struct timer *timer)
+{
+	container_of(timer, struct fixture, end)->quiet = true;
+}
+
+/* Runs the loop until n things were heard, or, with a generous limit, not. */
+static void run_until(struct fixture *f, unsigned int n)
+{
+	uint64_t until = clock_ms() + 10000;
+
+	while (f->n < n && clock_ms() < until) {
+		f->loop.stop = false;
+		f->quiet = false;
+		wheel_arm(&f->loop.wheel, &f->end, clock_ms() + 50);
+		assert_int_equal(loop_run(&f->loop), 0);
+	}
+	assert_int_equal(f->n, n);
+}
+
+/* Runs it for some turns in which nothing may be heard. */
+static void run_quiet(struct fixture *f)
+{
+	unsigned int n = f->n;
+
+	for (int i = 0; i < 4; i++) {
+		f->loop.stop = false;
+		f->quiet = false;
+		wheel_arm(&f->loop.wheel, &f->end, clock_ms() + 50);
+		assert_int_equal(loop_run(&f->loop), 0);
+	}
+	assert_int_equal(f->n, n);
+}
+
+static void expect(struct fixture *f, const char *what)
+{
+	for (unsigned int i = 0; i < f->n; i++) {
+		if (strcmp(f->heard[i], what) == 0) {
+			memmove(f->heard[i], f->heard[--f->n], sizeof(f->heard[0]));
+			return;
+		}
+	}
+	for (unsigned int i = 0; i < f->n; i++) {
+		print_message("heard %s\n", f->heard[i]);
+	}
+	fail_msg("not heard: %s", what);
+}
+
+static void put(struct fixture *f, const char *name, const char *text)
+{
+	char path[256];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/%s", f->path, name);
+	file = fopen(path, "w");
+	assert_non_null(file);
+	fputs(text, file);
+	fclose(file);
+}
+
+static void drop(struct fixture *f, const char *name)
+{
+	char path[256];
+
+	snprintf(path, sizeof(path), "%s/%s", f->path, name);
+	assert_int_equal(unlink(path), 0);
+}
+
+static void move(struct fixture *f, const char *from, const char *to)
+{
+	char a[256], b[256];
+
+	snprintf(a, sizeof(a), "%s/%s", f->path, from);
+	snprintf(b, sizeof(b), "%s/%s", f->path, to);
+	assert_int_equal(rename(a, b), 0);
+}
+
+static void begin(struct fixture *f)
+{
+	struct err err;
+
+	assert_int_equal(dir_new(&f->loop, f->path, &ops, f, &f->dir, &err), 0);
+	f->loop.busy = true;
+}
+
+static int setup(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+	struct err err;
+
+	strcpy(f->top, "/tmp/registry-dir-test-XXXXXX");
+	assert_non_null(mkdtemp(f->top));
+	snprintf(f->path, sizeof(f->path), "%s/reg", f->top);
+	assert_int_equal(mkdir(f->path, 0755), 0);
+	assert_int_equal(loop_init(&f->loop, &err), 0);
+	f->loop.batch_end = on_batch;
+	timer_init(&f->end, on_end);
+	*state = f;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+	char command[128];
+
+	dir_free(f->dir);
+	loop_fini(&f->loop);
+	snprintf(command, sizeof(command), "rm -rf %s", f->top);
+	assert_int_equal(system(command), 0);
+	free(f);
+	return 0;
+}
+
+static void test_only_objects_count(void **state)
+{
+	struct fixture *f = *state;
+
+	(void)f;
+	assert_int_equal(dir_tenant_len("acme.yaml"), 4);
+	assert_int_equal(dir_tenant_len("acme.yml"), 4);
+	assert_int_equal(dir_tenant_len("acme.json"), 4);
+	assert_int_equal(dir_tenant_len(".acme.yaml"), 0);
+	assert_int_equal(dir_tenant_len(".yaml"), 0);
+	assert_int_equal(dir_tenant_len("acme.yaml~"), 0);
+	assert_int_equal(dir_tenant_len("acme.yaml.tmp"), 0);
+	assert_int_equal(dir_tenant_len("acme"), 0);
+	assert_int_equal(dir_tenant_len("README.md"), 0);
+}
+
+static void test_start_hands_out_what_is_there(void **state)
+{
+	struct fixture *f = *state;
+
+	put(f, "a.yaml", "1");
+	put(f, "b.json", "1");
+	put(f, ".hidden.yaml", "1");
+	put(f, "c.yaml.tmp", "1");
+	begin(f);
+	run_until(f, 3);
+	expect(f, "+a.yaml");
+	expect(f, "+b.json");
+	expect(f, "scan 2");
+	run_quiet(f);
+}
+
+static void test_one_change_hands_out_one_file(void **state)
+{
+	struct fixture *f = *state;
+
+	put(f, "a.yaml", "1");
+	put(f, "b.yaml", "1");
+	begin(f);
+	run_until(f, 3);
+	f->n = 0;
+	put(f, "b.yaml", "2");
+	run_until(f, 1);
+	expect(f, "+b.yaml");
+	/* written beside and renamed into place, as one should */
+	put(f, "b.yaml.tmp", "3");
+	move(f, "b.yaml.tmp", "b.yaml");
+	run_until(f, 1);
+	expect(f, "+b.yaml");
+	run_quiet(f);
+}
+
+static void test_same_size_in_the_same_instant_is_a_change(void **state)
+{
+	struct fixture *f = *state;
+
+	begin(f);
+	run_until(f, 1);
+	f->n = 0;
+	put(f, "a.yaml", "1");
+	run_until(f, 1);
+	put(f, "a.yaml", "2");
+	run_until(f, 2);
+	expect(f, "+a.yaml");
+	expect(f, "+a.yaml");
+}
+
+static void test_burst_of_writes_is_few_reads(void **state)
+{
+	struct fixture *f = *state;
+
+	begin(f);
+	run_until(f, 1);
+	f->n = 0;
+	for (int i = 0; i < 500; i++) {
+		put(f, "a.yaml", "x");
+	}
+	run_until(f, 1);
+	expect(f, "+a.yaml");
+	run_quiet(f);
+}
+
+static void test_removed_and_renamed_files_are_gone(void **state)
+{
+	struct fixture *f = *state;
+
+	put(f, "a.yaml", "1");
+	put(f, "b.yaml", "1");
+	begin(f);
+	run_until(f, 3);
+	f->n = 0;
+	drop(f, "a.yaml");
+	move(f, "b.yaml", "c.yaml");
+	run_until(f, 3);
+	expect(f, "-a.yaml");
+	expect(f, "-b.yaml");
+	expect(f, "+c.yaml");
+	/* one that comes and goes before anybody looks was never there */
+	put(f, "d.yaml", "1");
+	drop(f, "d.yaml");
+	run_quiet(f);
+}
+
+static void test_overflow_of_the_queue_loses_nothing(void **state)
+{
+	struct fixture *f = *state;
+	char name[32], line[32] = "";
+	long limit = 0;
+	FILE *file = fopen("/proc/sys/fs/inotify/max_queued_events", "r");
+
+	if (file && fgets(line, sizeof(line), file)) {
+		limit = strtol(line, NULL, 10);
+	}
+	if (file) {
+		fclose(file);
+	}
+	if (limit <= 0 || limit > 100000) {
+		skip();
+	}
+	put(f, "kept.yaml", "1");
+	put(f, "dropped.yaml", "1");
+	begin(f);
+	run_until(f, 3);
+	f->n = 0;
+	for (long i = 0; i <= limit / 2 + 10; i++) {
+		/* events of ignored names, two at least each, until the queue is full */
+		snprintf(name, sizeof(name), "x%ld.tmp", i);
+		put(f, name, "");
+		drop(f, name);
+	}
+	drop(f, "dropped.yaml");
+	put(f, "new.yaml", "1");
+	put(f, "kept.yaml", "22");
+	run_until(f, 4);
+	expect(f, "-dropped.yaml");
+	expect(f, "+new.yaml");
+	expect(f, "+kept.yaml");
+	expect(f, "scan 2");
+}
+
+static void test_folder_that_vanishes_takes_no_file_with_it(void **state)
+{
+	struct fixture *f = *state;
+	char away[128];
+
+	put(f, "a.yaml", "1");
+	put(f, "b.yaml", "1");
+	begin(f);
+	run_until(f, 3);
+	f->n = 0;
+	snprintf(away, sizeof(away), "%s/away", f->top);
+	assert_int_equal(rename(f->path, away), 0);
+	run_until(f, 1);
+	expect(f, "bad");
+	run_quiet(f);
+	/* another folder takes its place: only what differs is heard of */
+	assert_int_equal(mkdir(f->path, 0755), 0);
+	put(f, "b.yaml", "other");
+	put(f, "c.yaml", "1");
+	run_until(f, 5);
+	expect(f, "good");
+	expect(f, "-a.yaml");
+	expect(f, "+b.yaml");
+	expect(f, "+c.yaml");
+	expect(f, "scan 2");
+}
+
+static void test_folder_that_comes_back_unchanged_is_quiet(void **state)
+{
+	struct fixture *f = *state;
+	char away[128];
+
+	put(f, "a.yaml", "1");
+	begin(f);
+	run_until(f, 2);
+	f->n = 0;
+	snprintf(away, sizeof(away), "%s/away", f->top);
+	assert_int_equal(rename(f->path, away), 0);
+	run_until(f, 1);
+	expect(f, "bad");
+	assert_int_equal(rename(away, f->path), 0);
+	run_until(f, 2);
+	expect(f, "good");
+	expect(f, "scan 1");
+}
+
+static void test_folder_that_is_not_there_is_waited_for(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(rmdir(f->path), 0);
+	begin(f);
+	run_until(f, 1);
+	expect(f, "bad");
+	assert_int_equal(mkdir(f->path, 0755), 0);
+	put(f, "a.yaml", "1");
+	run_until(f, 3);
+	expect(f, "good");
+	expect(f, "+a.yaml");
+	expect(f, "scan 1");
+}
+
+static void test_rescan_and_touch_hand_out_what_looks_the_same(void **state)
+{
+	struct fixture *f = *state;
+
+	put(f, "a.yaml", "1");
+	put(f, "b.yaml", "1");
+	begin(f);
+	run_until(f, 3);
+	f->n = 0;
+	dir_touch(f->dir, "b.yaml");
+	run_until(f, 1);
+	expect(f, "+b.yaml");
+	dir_rescan(f->dir);
+	run_until(f, 3);
+	expect(f, "+a.yaml");
+	expect(f, "+b.yaml");
+	expect(f, "scan 2");
+}
+
+static void expect_unreadable(struct fixture *f, const char *name, const char *part)
+{
+	char *text = NULL;
+	struct err err = {0};
+	size_t len;
+
+	assert_true(dir_read(f->dir, name, &text, &len, &err) < 0);
+	assert_null(text);
+	if (!strstr(err.msg, part)) {
+		fail_msg("%s: '%s' has no '%s'", name, err.msg, part);
+	}
+}
+
+static void test_reads_only_plain_files_of_the_owner(void **state)
+{
+	struct fixture *f = *state;
+	char path[256], *text = NULL;
+	struct err err;
+	size_t len;
+
+	begin(f);
+	put(f, "a.yaml", "tenant: a\n");
+	assert_int_equal(dir_read(f->dir, "a.yaml", &text, &len, &err), 0);
+	assert_int_equal(len, 10);
+	assert_string_equal(text, "tenant: a\n");
+	free(text);
+
+	expect_unreadable(f, "none.yaml", "No such file");
+	snprintf(path, sizeof(path), "%s/pipe.yaml", f->path);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	expect_unreadable(f, "pipe.yaml", "not a regular file");
+	snprintf(path, sizeof(path), "%s/link.yaml", f->path);
+	assert_int_equal(symlink("a.yaml", path), 0);
+	expect_unreadable(f, "link.yaml", "link.yaml");
+	put(f, "open.yaml", "x");
+	snprintf(path, sizeof(path), "%s/open.yaml", f->path);
+	assert_int_equal(chmod(path, 0666), 0);
+	expect_unreadable(f, "open.yaml", "written by others");
+	put(f, "large.yaml", "x");
+	snprintf(path, sizeof(path), "%s/large.yaml", f->path);
+	assert_int_equal(truncate(path, (off_t)REGISTRY_FILE_MAX + 1), 0);
+	expect_unreadable(f, "large.yaml", "more than");
+	if (geteuid() == 0) {
+		put(f, "foreign.yaml", "x");
+		snprintf(path, sizeof(path), "%s/foreign.yaml", f->path);
+		assert_int_equal(chown(path, 65534, 65534), 0);
+		expect_unreadable(f, "foreign.yaml", "belongs neither");
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+		TEST(test_only_objects_count),
+		TEST(test_start_hands_out_what_is_there),
+		TEST(test_one_change_hands_out_one_file),
+		TEST(test_same_size_in_the_same_instant_is_a_change),
+		TEST(test_burst_of_writes_is_few_reads),
+		TEST(test_removed_and_renamed_files_are_gone),
+		TEST(test_overflow_of_the_queue_loses_nothing),
+		TEST(test_folder_that_vanishes_takes_no_file_with_it),
+		TEST(test_folder_that_comes_back_unchanged_is_quiet),
+		TEST(test_folder_that_is_not_there_is_waited_for),
+		TEST(test_rescan_and_touch_hand_out_what_looks_the_same),
+		TEST(test_reads_only_plain_files_of_the_owner),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
