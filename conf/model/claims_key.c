@@ -2,7 +2,7 @@
 /*
  * Index of what is claimed by its whole key: address and port, whole address, public key.
  */
-#include "conf/model/claims_internal.h"
+#include "conf/model/claims_key.h"
 
 #include <errno.h>
 #include <stdlib.h>

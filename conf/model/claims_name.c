@@ -4,7 +4,7 @@
  * held against the wildcards on the way to it, a wildcard against all that is below it; the walk
  * below meets the tenant's own names only, or ends at the first one that is not.
  */
-#include "conf/model/claims_internal.h"
+#include "conf/model/claims_name.h"
 
 #include <errno.h>
 #include <stdio.h>

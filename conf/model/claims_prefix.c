@@ -4,7 +4,7 @@
  * so what covers a prefix is found by looking up its own address at each shorter length that is in
  * use, and what lies in it follows it in the list.
  */
-#include "conf/model/claims_internal.h"
+#include "conf/model/claims_prefix.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -5,11 +5,12 @@ libconf_model_a_SOURCES = \
 	%D%/check_node.c \
 	%D%/check_rules.c \
 	%D%/check_tenant.c \
+	%D%/claim.h \
 	%D%/claims.c %D%/claims.h \
 	%D%/claims_internal.h \
-	%D%/claims_key.c \
-	%D%/claims_name.c \
-	%D%/claims_prefix.c \
+	%D%/claims_key.c %D%/claims_key.h \
+	%D%/claims_name.c %D%/claims_name.h \
+	%D%/claims_prefix.c %D%/claims_prefix.h \
 	%D%/claims_unit.c \
 	%D%/internal.h \
 	%D%/issue.c %D%/issue.h \

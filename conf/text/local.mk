@@ -6,9 +6,11 @@ libconf_text_a_SOURCES = \
 	%D%/conf.c %D%/conf.h \
 	%D%/internal.h \
 	%D%/schema.c %D%/schema.h \
+	%D%/schema_network.c \
 	%D%/schema_node.c \
 	%D%/schema_tenant.c \
 	%D%/tree.c %D%/tree.h \
 	%D%/tree_parse.c \
 	%D%/unbuilt.c \
-	%D%/value.c
+	%D%/value.c %D%/value.h \
+	%D%/value_net.c

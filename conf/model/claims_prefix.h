@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef SIXGATE_CONF_MODEL_CLAIMS_PREFIX_H
+#define SIXGATE_CONF_MODEL_CLAIMS_PREFIX_H
+
+#include <stddef.h>
+
+#include "base/addr.h"
+#include "conf/model/claim.h"
+
+/* Prefixes, sorted: claims_prefix.c */
+struct prefix_claim {
+	struct prefix prefix;
+	struct claim claim;
+};
+
+struct prefix_index {
+	struct prefix_claim *list; /* owned; by address, then length */
+	size_t n, size;
+	unsigned int of_length[129]; /* how many of each */
+};
+
+void prefix_index_fini(struct prefix_index *index);
+/* Returns 0; -EEXIST with the other's claim, valid until the next change; -ENOMEM. */
+int prefix_index_take(struct prefix_index *index, const struct prefix *prefix, struct claimant *by,
+		      const struct prefix_claim **ret_other) CHECKED;
+/* Undoes one prefix_index_take(). */
+void prefix_index_drop(struct prefix_index *index, const struct prefix *prefix);
+
+#endif

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The node config's schema, second part: what concerns the network around the proxy. All of it
+ * fills members of struct node_conf.
+ */
+#include "conf/text/schema.h"
+
+#define NODE(member) offsetof(struct node_conf, member)
+
+static const char *const drivers[] = {"jool", NULL};
+
+static const struct key nat64_keys[] = {
+	{.name = "driver", .type = KEY_WORD, .words = drivers, .offset = NODE(nat64.driver)},
+	{.name = "prefix",
+	 .type = KEY_PREFIX6,
+	 .mandatory = true,
+	 .min = 32,
+	 .max = 96,
+	 .offset = NODE(nat64.prefix)},
+	{.name = "pool",
+	 .type = KEY_ADDR4,
+	 .mandatory = true,
+	 .n_max = 1024,
+	 .offset = NODE(nat64.pool),
+	 .aux = NODE(nat64.n_pool)},
+	{.name = "ports", .type = KEY_PORTS, .mandatory = true, .offset = NODE(nat64.ports)},
+	{.name = "ports_per_tenant",
+	 .type = KEY_U32,
+	 .min = 64,
+	 .max = 65535,
+	 .dflt = 1024,
+	 .offset = NODE(nat64.ports_per_tenant)},
+	{0},
+};
+const struct schema schema_nat64 = {.name = "prefix, pool, ports, ...", .keys = nat64_keys};
+
+static const struct key nat44_keys[] = {
+	{.name = "ports", .type = KEY_PORTS, .mandatory = true, .offset = NODE(nat44_ports)},
+	{0},
+};
+const struct schema schema_nat44 = {.name = "ports", .keys = nat44_keys};
+
+static const struct key siit_keys[] = {
+	{.name = "prefix",
+	 .type = KEY_PREFIX6,
+	 .mandatory = true,
+	 .min = 96,
+	 .max = 96,
+	 .offset = NODE(siit_prefix),
+	 .aux = NODE(has_siit_prefix)},
+	{0},
+};
+const struct schema schema_siit = {.name = "prefix", .keys = siit_keys};
+
+static const struct key dns64_keys[] = {
+	{.name = "listen", .type = KEY_ID, .mandatory = true, .offset = NODE(dns64.listen)},
+	{.name = "upstream",
+	 .type = KEY_ADDR,
+	 .mandatory = true,
+	 .n_max = NODE_RESOLVERS_MAX,
+	 .offset = NODE(dns64.upstream),
+	 .aux = NODE(dns64.n_upstream)},
+	{.name = "zone", .type = KEY_HOST, .offset = NODE(dns64.zone)},
+	{0},
+};
+const struct schema schema_dns64 = {.name = "listen, upstream, zone", .keys = dns64_keys};
+
+static const struct key wireguard_keys[] = {
+	{.name = "listen_port",
+	 .type = KEY_U16,
+	 .mandatory = true,
+	 .min = 1,
+	 .max = 65535,
+	 .offset = NODE(wireguard.listen_port)},
+	{.name = "private_key_file",
+	 .type = KEY_PATH,
+	 .mandatory = true,
+	 .offset = NODE(wireguard.private_key_file)},
+	{0},
+};
+const struct schema schema_wireguard = {
+	.name = "listen_port, private_key_file",
+	.keys = wireguard_keys,
+};
+
+static const struct key six_in_four_keys[] = {
+	{.name = "local", .type = KEY_ADDR4, .mandatory = true, .offset = NODE(six_in_four.local)},
+	{0},
+};
+const struct schema schema_six_in_four = {.name = "local", .keys = six_in_four_keys};
+
+static const struct key neighbor_keys[] = {
+	{.name = "address",
+	 .type = KEY_ADDR,
+	 .mandatory = true,
+	 .offset = offsetof(struct bgp_neighbor, address)},
+	{.name = "as",
+	 .type = KEY_U32,
+	 .mandatory = true,
+	 .min = 1,
+	 .max = UINT32_MAX,
+	 .offset = offsetof(struct bgp_neighbor, as)},
+	{0},
+};
+static const struct schema schema_neighbor = {
+	.name = "address and as",
+	.keys = neighbor_keys,
+	.size = sizeof(struct bgp_neighbor),
+};
+
+static const struct key bgp_keys[] = {
+	{.name = "as",
+	 .type = KEY_U32,
+	 .mandatory = true,
+	 .min = 1,
+	 .max = UINT32_MAX,
+	 .offset = NODE(bgp_as)},
+	{.name = "neighbors",
+	 .type = KEY_MAP,
+	 .mandatory = true,
+	 .n_max = 64,
+	 .sub = &schema_neighbor,
+	 .offset = NODE(bgp_neighbors),
+	 .aux = NODE(n_bgp_neighbors)},
+	{0},
+};
+const struct schema schema_bgp = {.name = "as and neighbors", .keys = bgp_keys};
+
+static const struct key etcd_keys[] = {
+	{.name = "endpoints",
+	 .type = KEY_TEXT,
+	 .mandatory = true,
+	 .n_max = 16,
+	 .min = 1,
+	 .max = 255,
+	 .offset = NODE(registry.etcd_endpoints),
+	 .aux = NODE(registry.n_etcd_endpoints)},
+	{.name = "user",
+	 .type = KEY_TEXT,
+	 .min = 1,
+	 .max = 255,
+	 .offset = NODE(registry.etcd_user)},
+	{.name = "password_file", .type = KEY_PATH, .offset = NODE(registry.etcd_password_file)},
+	{0},
+};
+static const struct schema schema_etcd = {
+	.name = "endpoints, user, password_file",
+	.keys = etcd_keys,
+};
+
+static const struct key registry_keys[] = {
+	{.name = "dir", .type = KEY_PATH, .offset = NODE(registry.dir)},
+	{.name = "etcd", .type = KEY_MAP, .sub = &schema_etcd},
+	{0},
+};
+
+static void finish_registry(struct reader *r, const struct tree_node *map, void *object)
+{
+	(void)object;
+	if (tree_get(map, "dir") && tree_get(map, "etcd")) {
+		reader_issue(r, tree_get(map, "etcd"), "the registry is dir or etcd, not both");
+	}
+}
+
+const struct schema schema_registry = {
+	.name = "dir or etcd",
+	.keys = registry_keys,
+	.finish = finish_registry,
+};
