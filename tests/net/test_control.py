@@ -3,7 +3,6 @@
 
 import contextlib
 import grp
-import json
 import os
 import random
 import signal
@@ -325,20 +324,6 @@ def test_log_level_changes_what_is_logged(case):
     with pytest.raises(Refused):
         gateway.ask("log-level", "loud")
     gateway.ask("log-level", "info")
-
-
-def test_command_line_reads_and_acts(case):
-    case.backend(case.lab.acme, 22)
-    gateway = case.start(web(case))
-    sock = case.connect(2222)
-    assert works(sock)
-    assert json.loads(gateway.cli("status", "--json").stdout)
-    assert "acme" in gateway.cli("services").stdout
-    assert CLIENT in gateway.cli("sessions", "--tenant", "acme").stdout
-    assert gateway.cli("reload").returncode == 0
-    assert gateway.cli("drain", "acme/nothing", check=False).returncode == 1
-    assert gateway.cli("status", "--socket", "/nonexistent", check=False).returncode == 3
-    assert gateway.cli("check", gateway.config_path).returncode == 0
 
 
 def test_reader_that_never_reads_does_not_stop_control(case):
