@@ -13,6 +13,6 @@ libkernel_a_SOURCES = \
 libkernel_a_CPPFLAGS = $(AM_CPPFLAGS) $(NFTNL_CFLAGS)
 
 # Drives the library for tests/net; not installed.
-noinst_PROGRAMS += tests/net/kernel-tool
-tests_net_kernel_tool_SOURCES = tests/net/kernel-tool.c
-tests_net_kernel_tool_LDADD = libkernel.a libconf-model.a $(BASE_LIBS) $(NFTNL_LIBS)
+noinst_PROGRAMS += tests/tools/kernel-tool
+tests_tools_kernel_tool_SOURCES = tests/tools/kernel-tool.c
+tests_tools_kernel_tool_LDADD = libkernel.a libconf-model.a $(BASE_LIBS) $(NFTNL_LIBS)

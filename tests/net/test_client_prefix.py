@@ -31,7 +31,7 @@ class Tool:
     """kernel-tool in a namespace: one command, one answer."""
 
     def __init__(self, ns, *wrapper):
-        self.process = ns.popen(*wrapper, os.path.join(BUILD, "tests/net/kernel-tool"),
+        self.process = ns.popen(*wrapper, os.path.join(BUILD, "tests/tools/kernel-tool"),
                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def ask(self, command):
