@@ -33,13 +33,13 @@ static void route_refuse(struct session *s, enum close_reason reason)
 	}
 }
 
-/* The part of a rate: sessions admitted so far, over all workers. */
-static uint64_t admitted(const struct worker *w, uint32_t slot)
+uint64_t route_admitted(const struct worker *w, uint32_t slot)
 {
 	uint64_t accepted = counter_sum(w->all, w->n_workers, slot, COUNTER_ACCEPTED);
+	uint64_t denied = counter_sum(w->all, w->n_workers, slot, COUNTER_DENIED);
 	uint64_t limited = counter_sum(w->all, w->n_workers, slot, COUNTER_LIMITED);
 
-	return accepted - limited;
+	return accepted - denied - limited;
 }
 
 /* True when one more session goes; asked before the session is counted in slot. */
@@ -51,7 +51,7 @@ static bool within_limits(const struct worker *w, const struct limits *limits, s
 		return false;
 	}
 	return limits->new_per_second == 0 ||
-	       rate_admit(rate, admitted(w, slot), limits->new_per_second, w->loop.now_ms);
+	       rate_admit(rate, route_admitted(w, slot), limits->new_per_second, w->loop.now_ms);
 }
 
 /* Whether the service may have the session; counts it either way. */

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proxy/route.h"
 #include "proxy/worker.h"
 
 static struct tenant *tenant_by_id(struct table_node *node)
@@ -205,6 +206,23 @@ static bool holds(struct service *const *services, size_t n, const struct servic
 	return false;
 }
 
+/* What the other workers admit from now on is known at the first session here. */
+static void change_start_rates(struct change *c)
+{
+	const struct worker *w = c->w;
+	uint64_t now_ms = w->loop.now_ms;
+
+	if (!c->tenant->conf) {
+		rate_init(&c->tenant->rate, route_admitted(w, c->conf->slot), now_ms);
+	}
+	for (size_t i = 0; i < c->conf->n_services; i++) {
+		if (c->is_new[i]) {
+			rate_init(&c->services[i]->rate,
+				  route_admitted(w, c->conf->services[i].slot), now_ms);
+		}
+	}
+}
+
 /* Nothing can fail from here on. Takes c->conf and c->services. */
 static void change_commit(struct change *c)
 {
@@ -212,6 +230,7 @@ static void change_commit(struct change *c)
 	struct tenant_conf *old = tenant->conf;
 	size_t n = c->conf->n_services, from = 0;
 
+	change_start_rates(c);
 	for (size_t i = 0; old && i < old->n_services; i++) {
 		if (!holds(c->services, n, tenant->services[i], &from)) {
 			service_remove(tenant->services[i], false);
