@@ -15,6 +15,7 @@
 
 #define MOD        "proxy"
 #define BATCH_MAX  64    /* connections a wake-up of one socket */
+#define BATCH_GROW 4     /* full batches in a row that make the next ones larger */
 #define PAUSE_MS   1000  /* after descriptors or memory ran out */
 #define QUEUED_MAX 65536 /* accepted from a socket that is being closed */
 
@@ -204,8 +205,10 @@ static void socket_ready(struct io *io, uint32_t events)
 		socket_pause(sock);
 	} else if (empty) {
 		sock->batch = n > 0 ? n : 1;
-	} else if (sock->batch < BATCH_MAX) {
+		sock->n_full = 0;
+	} else if (++sock->n_full >= BATCH_GROW && sock->batch < BATCH_MAX) {
 		sock->batch *= 2;
+		sock->n_full = 0;
 	}
 }
 

@@ -25,7 +25,8 @@ struct listen_socket {
 	struct io io;
 	struct deferred deferred;
 	struct listener *listener;
-	unsigned int batch; /* connections to accept a wake-up; follows the load */
+	unsigned int batch;  /* connections to accept a wake-up; follows the load */
+	unsigned int n_full; /* batches in a row that were used up */
 	bool lent;
 	bool paused;
 };

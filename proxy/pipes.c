@@ -11,41 +11,47 @@ void pipes_init(struct pipes *pipes, unsigned int max)
 	*pipes = (struct pipes){.max = max};
 }
 
-static void pipes_count(struct pipes *pipes, int n)
+static unsigned int pipe_units(const struct pipe *pipe)
 {
-	pipes->n_open += (unsigned int)n;
-	if (pipes->counters) {
-		worker_counter_add(pipes->counters, WORKER_PIPES, (uint64_t)(int64_t)n);
-	}
+	return pipe->large ? PIPE_LARGE_UNITS : 1;
 }
 
 static void pipe_close(struct pipes *pipes, struct pipe *pipe)
 {
 	close(pipe->fds[0]);
 	close(pipe->fds[1]);
+	pipes->n_open--;
+	pipes->units -= pipe_units(pipe);
+	pipes->large_units -= pipe->large ? PIPE_LARGE_UNITS : 0;
+	if (pipes->counters) {
+		worker_counter_add(pipes->counters, WORKER_PIPES, (uint64_t)-1);
+	}
 	free(pipe);
-	pipes_count(pipes, -1);
 }
 
 void pipes_fini(struct pipes *pipes)
 {
-	while (pipes->free) {
-		struct pipe *pipe = pipes->free;
+	for (unsigned int large = 0; large < 2; large++) {
+		while (pipes->free[large]) {
+			struct pipe *pipe = pipes->free[large];
 
-		pipes->free = pipe->next;
-		pipe_close(pipes, pipe);
+			pipes->free[large] = pipe->next;
+			pipe_close(pipes, pipe);
+		}
 	}
 }
 
-struct pipe *pipes_get(struct pipes *pipes)
+static bool wants_large(const struct pipes *pipes)
 {
-	struct pipe *pipe = pipes->free;
+	return !pipes->only_usual && pipes->large_units + PIPE_LARGE_UNITS <= pipes->max / 2 &&
+	       pipes->units + PIPE_LARGE_UNITS <= pipes->max;
+}
 
-	if (pipe) {
-		pipes->free = pipe->next;
-		return pipe;
-	}
-	if (pipes->n_open >= pipes->max) {
+static struct pipe *pipe_open(struct pipes *pipes)
+{
+	struct pipe *pipe;
+
+	if (pipes->units >= pipes->max) {
 		return NULL;
 	}
 	pipe = calloc(1, sizeof(*pipe));
@@ -56,8 +62,32 @@ struct pipe *pipes_get(struct pipes *pipes)
 		free(pipe);
 		return NULL;
 	}
-	pipes_count(pipes, 1);
+	if (wants_large(pipes)) {
+		pipe->large =
+			fcntl(pipe->fds[1], F_SETPIPE_SZ, PIPE_LARGE_BYTES) >= PIPE_LARGE_BYTES;
+		pipes->only_usual = !pipe->large; /* the system allows less */
+	}
+	pipes->n_open++;
+	pipes->units += pipe_units(pipe);
+	pipes->large_units += pipe->large ? PIPE_LARGE_UNITS : 0;
+	if (pipes->counters) {
+		worker_counter_add(pipes->counters, WORKER_PIPES, 1);
+	}
 	return pipe;
+}
+
+struct pipe *pipes_get(struct pipes *pipes)
+{
+	for (unsigned int large = 2; large-- > 0;) {
+		struct pipe *pipe = pipes->free[large];
+
+		/* a new large one is better than a free usual one */
+		if (pipe && (large || !wants_large(pipes))) {
+			pipes->free[large] = pipe->next;
+			return pipe;
+		}
+	}
+	return pipe_open(pipes);
 }
 
 void pipes_put(struct pipes *pipes, struct pipe *pipe)
@@ -69,6 +99,6 @@ void pipes_put(struct pipes *pipes, struct pipe *pipe)
 		pipe_close(pipes, pipe);
 		return;
 	}
-	pipe->next = pipes->free;
-	pipes->free = pipe;
+	pipe->next = pipes->free[pipe->large];
+	pipes->free[pipe->large] = pipe;
 }

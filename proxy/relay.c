@@ -85,12 +85,30 @@ static bool flow_holds_bytes(const struct flow *f)
 	return f->stash != NULL || (f->pipe != NULL && f->pipe->held > 0);
 }
 
+/*
+ * A backend's socket has no listener to inherit options from. A session of one request ends before
+ * Nagle's algorithm could hold anything back, so this is done at the second write only.
+ */
+static void flow_set_nodelay(const struct run *r)
+{
+	const int on = 1;
+
+	r->flow->nodelay = true;
+	/* without it writes are delayed, no more */
+	(void)setsockopt(r->to, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+}
+
 /* Writes the len bytes of data, which are nowhere else: what does not go is stashed. */
 static enum flow_result flow_write(const struct run *r, const uint8_t *data, size_t len)
 {
 	struct flow *f = r->flow;
-	ssize_t n = send(r->to, data, len, MSG_NOSIGNAL);
+	ssize_t n;
 
+	if (!f->nodelay && f->started) {
+		flow_set_nodelay(r);
+	}
+	f->started = true;
+	n = send(r->to, data, len, MSG_NOSIGNAL);
 	if (n == (ssize_t)len) {
 		f->bytes += len;
 		return FLOW_AGAIN;
@@ -147,6 +165,9 @@ static enum flow_result flow_fill(struct run *r)
 		if (!f->pipe) {
 			return FLOW_AGAIN;
 		}
+	}
+	if (!f->nodelay) {
+		flow_set_nodelay(r);
 	}
 	n = splice(r->from, NULL, f->pipe->fds[1], NULL, RELAY_SPLICE,
 		   SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
@@ -325,31 +346,11 @@ static void relay_finish(struct session *s, enum flow_result up, enum flow_resul
 	}
 }
 
-/*
- * A backend's socket has no listener to inherit from. A session of one request ends before Nagle's
- * algorithm could hold anything back, so the option is set at the second write only.
- */
-static void relay_set_nodelay(struct session *s)
-{
-	const int on = 1;
-
-	s->nodelay = true;
-	/* without it writes are delayed, no more */
-	(void)setsockopt(s->backend.fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-}
-
 void relay_run(struct session *s)
 {
 	struct run up = run_up(s), down = run_down(s);
-	enum flow_result up_result = FLOW_WAIT, down_result;
+	enum flow_result up_result = flow_run(&up), down_result = flow_run(&down);
 
-	if (s->up.readable || flow_holds_bytes(&s->up)) {
-		if (!s->nodelay && s->up.bytes > 0) {
-			relay_set_nodelay(s);
-		}
-		up_result = flow_run(&up);
-	}
-	down_result = flow_run(&down);
 	relay_finish(s, up_result, down_result);
 }
 
@@ -364,6 +365,7 @@ void relay_start(struct session *s, size_t head_len)
 	f->counted = 0;
 	f->writable = true;
 	s->down.writable = true;
+	s->down.nodelay = true; /* by the listening socket */
 	if (f->stash) {
 		size_t len = f->stash->end - f->stash->start;
 

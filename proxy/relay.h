@@ -39,6 +39,8 @@ struct flow {
 	bool shut;           /* the FIN was passed on */
 	bool bulk;           /* goes by splice */
 	bool no_splice;      /* urgent data, or a kernel that will not: always copied */
+	bool started;        /* something was written */
+	bool nodelay;        /* TCP_NODELAY is set on the sink */
 	uint8_t small;       /* fills of a pipe in a row that were small */
 };
 
