@@ -57,7 +57,9 @@ static enum hello_step hello_read(struct session *s)
 	ssize_t n = recv(s->client.fd, buffer, ask, 0);
 
 	if (n > 0) {
-		return hello_scan(s, buffer, (size_t)n, (size_t)n < ask && !s->up.no_splice);
+		/* a FIN that came with the bytes has no event of its own */
+		return hello_scan(s, buffer, (size_t)n,
+				  (size_t)n < ask && !s->up.no_splice && !s->up.fin_seen);
 	}
 	if (n == 0) {
 		session_close(s, CLOSE_CLIENT_GONE);
