@@ -24,13 +24,6 @@ static struct issue_path expose_path(const struct place *p, const char *key)
 			  key ? key : "");
 }
 
-static bool is_special(const struct prefix *p)
-{
-	/* unspecified, loopback, IPv4-mapped; link-local; multicast */
-	return p->addr.b[0] == 0 || (p->addr.b[0] == 0xfe && (p->addr.b[1] & 0xc0) == 0x80) ||
-	       p->addr.b[0] == 0xff;
-}
-
 static void check_prefix_on_node(const struct place *p, size_t i)
 {
 	const struct prefix *prefix = &p->tenant->prefixes[i];
@@ -74,7 +67,7 @@ static void check_prefixes(const struct place *p)
 		if (prefix->len == 0) {
 			continue;
 		}
-		if (is_special(prefix)) {
+		if (!tenant_may_have(prefix)) {
 			issues_add(p->issues, path.text, "%s is not unicast that a tenant may have",
 				   prefix_format(prefix, text));
 			continue;

@@ -18,7 +18,7 @@
 
 /* What one object may hold, in text and on the channel. */
 #define TENANT_ARENA_MAX      ((size_t)64 << 20) /* bytes */
-#define TENANT_PREFIX_LEN_MIN 32
+#define TENANT_PREFIX_LEN_MIN 40
 #define TENANT_PREFIX_LEN_MAX 64
 #define TENANT_PREFIXES_MAX   256
 #define TENANT_SERVICES_MAX   4096
@@ -170,6 +170,8 @@ struct tenant_conf *tenant_conf_ref(struct tenant_conf *tenant);
 /* Frees it with the last reference; NULL allowed. */
 void tenant_conf_unref(struct tenant_conf *tenant);
 
+/* Unicast that a tenant may have: not loopback, IPv4-mapped, all of ::/8, link-local, multicast. */
+bool tenant_may_have(const struct prefix *p);
 /* True when a lies in one of the tenant's own prefixes. */
 bool tenant_conf_owns(const struct tenant_conf *tenant, const struct addr *a);
 

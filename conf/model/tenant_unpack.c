@@ -137,6 +137,7 @@ static void unpack_tenant(struct unpack *u, struct tenant_conf *tenant)
 	tenant->limits = unpack_limits(u);
 	tenant->prefixes = unpack_prefixes(u, TENANT_PREFIXES_MAX, &tenant->n_prefixes, "prefixes");
 	for (size_t i = 0; i < tenant->n_prefixes; i++) {
+		/* which unicast a tenant may have is control's to say: tests use the loopback */
 		if (tenant->prefixes[i].len < TENANT_PREFIX_LEN_MIN ||
 		    tenant->prefixes[i].len > TENANT_PREFIX_LEN_MAX) {
 			unpack_fail(u, "prefixes");

@@ -36,8 +36,9 @@ int conf_node_parse(const char *file, struct str text, struct node_conf **ret_no
 
 /*
  * A tenant object. node NULL: what depends on the node is not checked, and client_address is
- * hide where it is not given; so a new node config means to read the objects again. On 0 ret_tenant holds one reference. That the name is the file's is
- * the registry's to check, and what other tenants hold, claims.h's.
+ * hide where it is not given. With another node config the objects have to be read again.
+ * On 0 ret_tenant holds one reference. That the name is the file's is the registry's to check, and
+ * what other tenants hold, claims.h's.
  */
 int conf_tenant_load(const char *path, enum conf_flags flags, const struct node_conf *node,
 		     struct tenant_conf **ret_tenant, struct issues *issues) CHECKED;

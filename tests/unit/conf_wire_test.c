@@ -257,18 +257,23 @@ static void a_backend_outside_its_tenant_is_refused(void **state)
 	tenant_conf_unref(tenant);
 }
 
-static void a_prefix_for_everything_is_refused(void **state)
+static void a_prefix_of_another_length_is_refused(void **state)
 {
-	struct tenant_conf *tenant = parse_tenant(tenant_text), *after = NULL;
-	struct buf out;
+	static const char *const wrong[] = {"::/0", "2001::/16", "2001:db8:1::/80", "192.0.2.0/24"};
 
 	(void)state;
-	tenant->prefixes[0] = (struct prefix){0};
-	buf_init(&out, 1 << 20);
-	tenant_conf_pack(tenant, &out);
-	assert_int_equal(unpack_tenant(out.data, out.len, &after), -EPROTO);
-	buf_fini(&out);
-	tenant_conf_unref(tenant);
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		struct tenant_conf *tenant = parse_tenant(tenant_text), *after = NULL;
+		struct buf out;
+
+		tenant->n_services = 0;
+		assert_int_equal(prefix_parse(str_from(wrong[i]), &tenant->prefixes[1], NULL), 0);
+		buf_init(&out, 1 << 20);
+		tenant_conf_pack(tenant, &out);
+		assert_int_equal(unpack_tenant(out.data, out.len, &after), -EPROTO);
+		buf_fini(&out);
+		tenant_conf_unref(tenant);
+	}
 }
 
 /* A count that the message cannot hold must not become memory. */
@@ -372,7 +377,7 @@ int main(void)
 		cmocka_unit_test(a_tenant_cut_short_or_longer_is_refused),
 		cmocka_unit_test(any_byte_changed_is_refused_or_means_what_it_says),
 		cmocka_unit_test(a_backend_outside_its_tenant_is_refused),
-		cmocka_unit_test(a_prefix_for_everything_is_refused),
+		cmocka_unit_test(a_prefix_of_another_length_is_refused),
 		cmocka_unit_test(a_huge_count_is_refused),
 		cmocka_unit_test(a_listener_comes_back),
 		cmocka_unit_test(a_listener_that_cannot_be_is_refused),
