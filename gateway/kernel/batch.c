@@ -3,7 +3,7 @@
  * One nftables transaction: BATCH_BEGIN with the generation it was made for, messages,
  * BATCH_END. The kernel takes all of it or nothing.
  */
-#include "gateway/kernel/internal.h"
+#include "gateway/kernel/batch.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

@@ -3,11 +3,13 @@
  * The tenants' prefixes as elements of the table's hash sets, with a count of who needs each.
  * Pure bookkeeping: what has to be sent follows from refs and sent of each element.
  */
-#include "gateway/kernel/internal.h"
+#include "gateway/kernel/elements.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "base/container.h"
 
 static enum tenant_set prefix_set(const struct prefix *p)
 {
@@ -38,7 +40,7 @@ static struct element prefix_element(const struct prefix *p, uint32_t i)
 
 static bool element_eq(const struct table_node *node, const void *key)
 {
-	const struct element_node *en = (const struct element_node *)node;
+	const struct element_node *en = container_of(node, const struct element_node, node);
 	const struct element *e = key;
 
 	return en->element.set == e->set && addr_eq(&en->element.key, &e->key);
@@ -55,7 +57,9 @@ static uint64_t element_hash(const struct elements *es, const struct element *e)
 
 static struct element_node *element_find(const struct elements *es, const struct element *e)
 {
-	return (struct element_node *)table_find(&es->table, element_hash(es, e), element_eq, e);
+	struct table_node *node = table_find(&es->table, element_hash(es, e), element_eq, e);
+
+	return node ? container_of(node, struct element_node, node) : NULL;
 }
 
 void elements_init(struct elements *es)

@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 noinst_LIBRARIES += libkernel.a
 libkernel_a_SOURCES = \
-	%D%/batch.c \
-	%D%/elements.c \
+	%D%/batch.c %D%/batch.h \
+	%D%/chains.c %D%/chains.h \
+	%D%/elements.c %D%/elements.h \
 	%D%/internal.h \
-	%D%/kernel.c \
-	%D%/kernel.h \
-	%D%/netlink.c \
-	%D%/route.c \
-	%D%/rule.c \
-	%D%/table.c
+	%D%/kernel.c %D%/kernel.h \
+	%D%/netlink.c %D%/ops.h \
+	%D%/route.c %D%/route.h \
+	%D%/rule.c %D%/rule.h \
+	%D%/sets.c %D%/sets.h \
+	%D%/table.c %D%/table.h \
+	%D%/tenant.c
 libkernel_a_CPPFLAGS = $(AM_CPPFLAGS) $(NFTNL_CFLAGS)
 
 # Drives the library for tests/net; not installed.

@@ -4,7 +4,7 @@
  * inside sendmsg(2) and queues all answers, so a request is sent, then read until nothing is
  * left, and never waits.
  */
-#include "gateway/kernel/internal.h"
+#include "gateway/kernel/ops.h"
 
 #include <errno.h>
 #include <fcntl.h>

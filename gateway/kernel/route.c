@@ -3,7 +3,7 @@
  * The AnyIP route: `local client_prefix dev lo proto 206` in the kernel's table local. Routes of
  * another protocol are never touched, an equal foreign one is an error.
  */
-#include "gateway/kernel/internal.h"
+#include "gateway/kernel/route.h"
 
 #include <errno.h>
 #include <linux/rtnetlink.h>

@@ -3,7 +3,7 @@
  * Rules as lists of expressions. Each function adds one condition or action to the rule, in the
  * form in which the nft program shows it again. Out of memory is sticky in rule.bad.
  */
-#include "gateway/kernel/internal.h"
+#include "gateway/kernel/rule.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

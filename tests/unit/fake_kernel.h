@@ -2,7 +2,11 @@
 #ifndef SIXGATE_TESTS_FAKE_KERNEL_H
 #define SIXGATE_TESTS_FAKE_KERNEL_H
 
-#include "gateway/kernel/internal.h"
+#include "gateway/kernel/batch.h"
+#include "gateway/kernel/elements.h"
+#include "gateway/kernel/kernel.h"
+#include "gateway/kernel/ops.h"
+#include "gateway/kernel/route.h"
 
 /*
  * A kernel for the tests of gateway/kernel: keeps routes, one table and its elements, answers as

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef SIXGATE_GATEWAY_KERNEL_BATCH_H
+#define SIXGATE_GATEWAY_KERNEL_BATCH_H
+
+#include <libmnl/libmnl.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/cursor.h"
+#include "base/err.h"
+#include "gateway/kernel/ops.h"
+
+/* One nftables transaction on our table: all of it or nothing. */
+#define TABLE_NAME      "sixgate"
+#define BATCH_WHATS_MAX 64
+
+struct batch {
+	struct buf buf;                    /* whole messages, BATCH_BEGIN first */
+	uint8_t *scratch;                  /* owned; the message being built */
+	uint32_t seq;                      /* of the last message */
+	size_t last;                       /* its offset in buf */
+	const char *what[BATCH_WHATS_MAX]; /* borrowed: what the messages from first_seq[i] on are
+					      for */
+	uint32_t first_seq[BATCH_WHATS_MAX];
+	size_t n_whats;
+};
+
+int batch_init(struct batch *b) CHECKED;
+void batch_fini(struct batch *b);
+/* Names what the messages that follow are for; shown when the kernel refuses one. */
+void batch_what(struct batch *b, const char *what);
+/* Begins a message (NFT_MSG_*); its payload goes behind, then batch_add() puts it into the batch.
+ */
+struct nlmsghdr *batch_message(struct batch *b, uint16_t type, uint16_t flags);
+void batch_add(struct batch *b, const struct nlmsghdr *nlh);
+/* An empty batch is success without a word to the kernel. */
+int batch_commit(struct batch *b, const struct kernel_ops *ops, struct err *err) CHECKED;
+
+#endif

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The chains of the table `inet sixgate`: the guard of client_prefix, and where the workers' uids
+ * may send. The guard without the route does no harm, the route without the guard opens every
+ * daemon on [::] to everybody: kernel.c keeps that order.
+ */
+#include "gateway/kernel/chains.h"
+
+#include <errno.h>
+#include <libnftnl/chain.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <netinet/in.h>
+
+#include "gateway/kernel/rule.h"
+#include "gateway/kernel/sets.h"
+
+#define PRIORITY_CLIENT_PREFIX -148 /* after the tenants' chain, before translation */
+#define PRIORITY_OUTPUT        0
+#define PRIORITY_WORKERS       1 /* who has no business in client_prefix is counted there */
+#define PORT_DNS               53
+
+/* hook -1: a chain that others jump to. */
+static int put_chain(struct batch *b, const char *name, int hook, int priority)
+{
+	struct nftnl_chain *c = nftnl_chain_alloc();
+	struct nlmsghdr *nlh;
+	int rc = -ENOMEM;
+
+	if (!c) {
+		return rc;
+	}
+	nftnl_chain_set_u32(c, NFTNL_CHAIN_FAMILY, NFPROTO_INET);
+	if (nftnl_chain_set_str(c, NFTNL_CHAIN_TABLE, TABLE_NAME) < 0 ||
+	    nftnl_chain_set_str(c, NFTNL_CHAIN_NAME, name) < 0) {
+		goto out;
+	}
+	if (hook >= 0) {
+		nftnl_chain_set_u32(c, NFTNL_CHAIN_HOOKNUM, (uint32_t)hook);
+		nftnl_chain_set_s32(c, NFTNL_CHAIN_PRIO, priority);
+		nftnl_chain_set_u32(c, NFTNL_CHAIN_POLICY, NF_ACCEPT);
+		if (nftnl_chain_set_str(c, NFTNL_CHAIN_TYPE, "filter") < 0) {
+			goto out;
+		}
+	}
+	nlh = batch_message(b, NFT_MSG_NEWCHAIN, NLM_F_CREATE);
+	nftnl_chain_nlmsg_build_payload(nlh, c);
+	batch_add(b, nlh);
+	rc = 0;
+out:
+	nftnl_chain_free(c);
+	return rc;
+}
+
+/* cpfx and cpin: what may come to client_prefix, and from it. */
+static int put_client_prefix_in(struct batch *b, const struct prefix *p)
+{
+	struct rule r;
+	int rc;
+
+	batch_what(b, "chains cpfx and cpin");
+	rc = put_chain(b, "cpin", -1, 0);
+	rc |= put_chain(b, "cpfx", NF_INET_PRE_ROUTING, PRIORITY_CLIENT_PREFIX);
+
+	rule_begin(&r, "cpfx");
+	rule_iif_is_not_lo(&r);
+	rule_in_prefix(&r, RULE_SOURCE, p);
+	rule_count(&r, COUNTER_SPOOFED);
+	rule_verdict(&r, NF_DROP, NULL);
+	rc |= rule_end(&r, b);
+
+	/* From lo too: a local process is no more welcome at a [::] daemon than a remote one. */
+	rule_begin(&r, "cpfx");
+	rule_in_prefix(&r, RULE_DESTINATION, p);
+	rule_verdict(&r, NFT_JUMP, "cpin");
+	rc |= rule_end(&r, b);
+
+	/* The proxy never listens in the prefix, so nothing may be opened from outside. */
+	rule_begin(&r, "cpin");
+	rule_tcp_first(&r, true);
+	rule_count(&r, COUNTER_UNEXPECTED);
+	rule_verdict(&r, NF_DROP, NULL);
+	rc |= rule_end(&r, b);
+
+	batch_what(
+		b,
+		"chain cpin, `socket wildcard` (Linux 5.14 with nft_socket: modprobe nft_socket)");
+	rule_begin(&r, "cpin");
+	rule_socket_not_wildcard(&r);
+	rule_verdict(&r, NF_ACCEPT, NULL);
+	rc |= rule_end(&r, b);
+
+	batch_what(b, "chain cpin");
+	rule_begin(&r, "cpin");
+	rule_icmpv6_error(&r);
+	rule_verdict(&r, NF_ACCEPT, NULL);
+	rc |= rule_end(&r, b);
+
+	rule_begin(&r, "cpin");
+	rule_count(&r, COUNTER_UNEXPECTED);
+	rule_verdict(&r, NF_DROP, NULL);
+	rc |= rule_end(&r, b);
+	return rc;
+}
+
+static int put_client_prefix_out(struct batch *b, const struct guard *guard)
+{
+	struct rule r;
+	int rc;
+
+	batch_what(b, "chain cpout");
+	rc = put_chain(b, "cpout", NF_INET_LOCAL_OUT, PRIORITY_OUTPUT);
+	rule_begin(&r, "cpout");
+	rule_in_prefix(&r, RULE_SOURCE, &guard->client_prefix);
+	rule_uid(&r, false, guard->uids.proxy);
+	rule_count(&r, COUNTER_FOREIGN);
+	rule_reject(&r);
+	return rc | rule_end(&r, b);
+}
+
+static int put_proxy_to_resolvers(struct batch *b, bool v4)
+{
+	enum set_id id = v4 ? SET_RESOLVERS_4 : SET_RESOLVERS_6;
+	const uint8_t protos[] = {IPPROTO_UDP, IPPROTO_TCP};
+	int rc = 0;
+
+	for (size_t i = 0; i < sizeof(protos); i++) {
+		struct rule r;
+
+		rule_begin(&r, "proxy");
+		rule_destination_in_set(&r, v4, 128, set_name(id), id);
+		rule_l4proto(&r, protos[i]);
+		rule_destination_port(&r, PORT_DNS);
+		rule_verdict(&r, NF_ACCEPT, NULL);
+		rc |= rule_end(&r, b);
+	}
+	return rc;
+}
+
+/* What ends a worker's chain: everything that no rule before allowed. */
+static int put_denied(struct batch *b, const char *chain, const char *counter)
+{
+	struct rule r;
+
+	rule_begin(&r, chain);
+	rule_count(&r, counter);
+	rule_reject(&r);
+	return rule_end(&r, b);
+}
+
+static int put_replies(struct batch *b, const char *chain)
+{
+	struct rule r;
+
+	rule_begin(&r, chain);
+	rule_tcp_first(&r, false);
+	rule_verdict(&r, NF_ACCEPT, NULL);
+	return rule_end(&r, b);
+}
+
+static int put_worker_chains(struct batch *b)
+{
+	static const unsigned int bits[N_TENANT_SETS] = {[TENANTS_64] = 64, [TENANTS_56] = 56};
+	struct rule r;
+	int rc;
+
+	batch_what(b, "chains proxy and agent");
+	rc = put_chain(b, "proxy", -1, 0);
+	rc |= put_replies(b, "proxy");
+	for (int i = 0; i < N_TENANT_SETS; i++) {
+		rule_begin(&r, "proxy");
+		rule_destination_in_set(&r, false, bits[i],
+					set_name((enum set_id)(SET_TENANTS_64 + i)),
+					SET_TENANTS_64 + (uint32_t)i);
+		rule_l4proto(&r, IPPROTO_TCP);
+		rule_verdict(&r, NF_ACCEPT, NULL);
+		rc |= rule_end(&r, b);
+	}
+	rc |= put_proxy_to_resolvers(b, true);
+	rc |= put_proxy_to_resolvers(b, false);
+	rc |= put_denied(b, "proxy", COUNTER_PROXY);
+
+	rc |= put_chain(b, "agent", -1, 0);
+	rc |= put_replies(b, "agent");
+	rc |= put_denied(b, "agent", COUNTER_AGENT);
+	return rc;
+}
+
+static int put_workers_hook(struct batch *b, const struct guard *guard)
+{
+	struct rule r;
+	int rc;
+
+	batch_what(b, "chain workers");
+	rc = put_chain(b, "workers", NF_INET_LOCAL_OUT, PRIORITY_WORKERS);
+	rule_begin(&r, "workers");
+	rule_uid(&r, true, guard->uids.proxy);
+	rule_verdict(&r, NFT_JUMP, "proxy");
+	rc |= rule_end(&r, b);
+	rule_begin(&r, "workers");
+	rule_uid(&r, true, guard->uids.agent);
+	rule_verdict(&r, NFT_JUMP, "agent");
+	return rc | rule_end(&r, b);
+}
+
+int chains_put(struct batch *b, const struct guard *guard)
+{
+	int rc = 0;
+
+	if (guard->has_prefix) {
+		rc = put_client_prefix_in(b, &guard->client_prefix);
+		rc |= put_client_prefix_out(b, guard);
+	}
+	rc |= put_worker_chains(b);
+	rc |= put_workers_hook(b, guard);
+	return rc < 0 ? -ENOMEM : 0;
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef SIXGATE_GATEWAY_KERNEL_OPS_H
+#define SIXGATE_GATEWAY_KERNEL_OPS_H
+
+#include <libmnl/libmnl.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+/* How gateway/kernel speaks to the kernel, and the seam at which the tests take its place. */
+
+enum kernel_bus {
+	BUS_NETFILTER,
+	BUS_ROUTE,
+};
+
+/* Where and why the kernel refused. */
+struct kernel_fault {
+	uint32_t seq;   /* of the message; 0: none in particular */
+	char text[128]; /* of the extended ACK; empty when there is none */
+};
+
+/* Called with each answer that is no acknowledgement. A negative return ends the request. */
+typedef int (*kernel_reply_fn)(const struct nlmsghdr *nlh, void *arg);
+
+struct kernel_request {
+	enum kernel_bus bus;
+	const void *data;      /* whole netlink messages */
+	size_t len;            /* bytes */
+	kernel_reply_fn reply; /* NULL: none expected */
+	void *arg;
+};
+
+struct kernel_ops {
+	void *ctx;
+	/* Sends a request and reads its answers. 0, or the first negative errno with fault filled.
+	 */
+	int (*transact)(void *ctx, const struct kernel_request *req, struct kernel_fault *fault);
+};
+
+/* netlink.c: the ops that talk to the kernel. Opens nothing before the first request. */
+struct netlink;
+int netlink_new(struct netlink **ret_netlink, struct err *err) CHECKED;
+void netlink_free(struct netlink *nl);
+struct kernel_ops netlink_ops(struct netlink *nl);
+
+#endif
