@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define SAME_MAX 64 /* rules with one name: each is held against each */
+
 /* What one exposure asks for: a name, traffic by ALPN alone (no name), or an address and port. */
 struct rule {
 	const struct expose_conf *expose;
@@ -152,6 +154,23 @@ static void report(const struct rule *rule, const struct rule *first, struct iss
 	}
 }
 
+/* Holds rule against those before it that are the same but for their ALPN. */
+static void check_rule(const struct rule *first, const struct rule *rule, struct issues *issues)
+{
+	if (rule - first >= SAME_MAX) {
+		issues_add(issues,
+			   issue_path("/services/%zu/expose/%zu", rule->service, rule->index).text,
+			   "more than %d exposures that differ in their ALPN only", SAME_MAX);
+		return;
+	}
+	for (const struct rule *other = first; other < rule; other++) {
+		if (rule->expose->has_ipv4 || alpn_meets(rule->expose, other->expose)) {
+			report(rule, other, issues);
+			return;
+		}
+	}
+}
+
 void check_rules(const struct tenant_conf *tenant, struct issues *issues)
 {
 	size_t n = 0, size = count_rules(tenant);
@@ -172,13 +191,7 @@ void check_rules(const struct tenant_conf *tenant, struct issues *issues)
 			first = i;
 			continue;
 		}
-		for (size_t j = first; j < i; j++) {
-			if (rules[i].expose->has_ipv4 ||
-			    alpn_meets(rules[i].expose, rules[j].expose)) {
-				report(&rules[i], &rules[j], issues);
-				break;
-			}
-		}
+		check_rule(&rules[first], &rules[i], issues);
 	}
 	free(rules);
 }
