@@ -108,18 +108,18 @@ uint64_t text_u64(const json_t *object, const char *key)
 const char *text_size(const json_t *object, const char *key, char *dst)
 {
 	static const char units[] = "kMGTPE";
-	uint64_t bytes = text_u64(object, key);
-	uint64_t tenths;
-	size_t unit = 0;
+	uint64_t bytes = text_u64(object, key), unit = 1000, tenths;
+	size_t i = 0;
 
 	if (!json_is_integer(json_object_get(object, key)) || bytes < 1000) {
 		return text_of(object, key, dst);
 	}
-	/* 999,950 and more would round to "1000.0k" */
-	for (tenths = (bytes + 50) / 100; tenths >= 10000; unit++) {
-		tenths = (tenths + 500) / 1000;
+	/* rounded once, by the unit that is shown: 999,950 is not "1000.0k" */
+	while ((tenths = (bytes + unit / 20) / (unit / 10)) >= 10000) {
+		unit *= 1000;
+		i++;
 	}
-	snprintf(dst, TEXT_MAX, "%" PRIu64 ".%" PRIu64 "%c", tenths / 10, tenths % 10, units[unit]);
+	snprintf(dst, TEXT_MAX, "%" PRIu64 ".%" PRIu64 "%c", tenths / 10, tenths % 10, units[i]);
 	return dst;
 }
 

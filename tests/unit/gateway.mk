@@ -12,3 +12,6 @@ tests_unit_agent_lines_test_SOURCES = tests/unit/agent_lines_test.c
 tests_unit_agent_lines_test_LDADD = $(AGENT_TEST_LDADD)
 tests_unit_agent_sink_test_SOURCES = tests/unit/agent_sink_test.c
 tests_unit_agent_sink_test_LDADD = $(AGENT_TEST_LDADD)
+check_PROGRAMS += tests/unit/gateway_cli_test
+tests_unit_gateway_cli_test_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
+tests_unit_gateway_cli_test_LDADD = $(sixgate_LDADD) $(CMOCKA_LIBS)
