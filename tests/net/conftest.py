@@ -7,6 +7,7 @@ the assertions of rest.py. Start with: sudo ./dev test tests/net/test_x.py -k na
 
 import contextlib
 import os
+import signal
 import sys
 
 import pytest
@@ -21,6 +22,7 @@ from lab import POOL, Lab  # noqa: E402
 
 CANARY_PORT = 7
 CANARY_SOURCE = "198.51.100.254"
+TEST_SECONDS_MAX = 90  # a test that hangs fails, with the place
 
 
 class Case:
@@ -115,6 +117,18 @@ def certificate(tmp_path_factory):
     """One certificate for the names the tests use."""
     return peers.Certificate(str(tmp_path_factory.mktemp("certificates")), "shop.example",
                              "*.shop.example", "plain.example")
+
+
+def hangs(_number, _frame):
+    raise AssertionError(f"still running after {TEST_SECONDS_MAX} s")
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_protocol():
+    signal.signal(signal.SIGALRM, hangs)
+    signal.alarm(TEST_SECONDS_MAX)
+    yield
+    signal.alarm(0)
 
 
 @pytest.hookimpl(hookwrapper=True)

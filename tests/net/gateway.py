@@ -65,6 +65,7 @@ class Gateway:
         for tenant in objects:
             self.put(tenant)
         self.process = None
+        self.lines_before = 0  # access log lines of an earlier start
 
     def _make(self, name):
         path = os.path.join(self.folder, name)
@@ -117,6 +118,7 @@ class Gateway:
 
     def start(self, ready_within=20.0):
         """Starts sixgated and waits until it says READY=1."""
+        self.lines_before = len(self.access_log())
         notify = os.path.join(self.folder, "notify")
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready:
             ready.bind(notify)
@@ -163,8 +165,8 @@ class Gateway:
         for arg in args:
             body += struct.pack("!I", len(arg)) + arg.encode()
         with socket.socket(socket.AF_UNIX) as sock:
-            sock.settimeout(timeout)
             sock.connect(os.path.join(self.run_folder, "control.sock"))
+            sock.settimeout(timeout)
             sock.sendall(struct.pack("!I", len(body)) + body)
             lines = [json.loads(line) for line in read_to_end(sock).splitlines()]
         assert lines, f"{verb}: no answer"
@@ -191,9 +193,10 @@ class Gateway:
 
     def cli(self, *argv, check=True):
         """The sixgate command, as an operator types it."""
+        where = [] if argv[0] == "check" else [
+            "--socket", os.path.join(self.run_folder, "control.sock")]
         done = subprocess.run(
-            [os.path.join(BUILD, "sixgate"), argv[0], "--socket",
-             os.path.join(self.run_folder, "control.sock"), *argv[1:]],
+            [os.path.join(BUILD, "sixgate"), argv[0], *where, *argv[1:]],
             capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
         if check:
             assert done.returncode == 0, f"sixgate {argv}: {done.returncode}: {done.stderr}"

@@ -61,9 +61,9 @@ class Lab:
         self.client.ip("addr add 192.0.2.2/24 dev eth0")
         for address in POOL:
             self.gateway.ip(f"addr add {address}/32 dev up0")
-        self.client.ip("route add default via 192.0.2.1")
         self.client.ip(f"route add local {CLIENT_NET} dev lo")
         self.client.ip(f"addr add {CLIENT}/32 dev lo")
+        self.client.ip(f"route add default via 192.0.2.1 src {CLIENT}")
         self.gateway.ip(f"route add {CLIENT_NET} via 192.0.2.2")
         # IPv4 only, as the people behind it are
         self.client.sysctl("net.ipv6.conf.all.disable_ipv6", 1)

@@ -15,10 +15,11 @@ SANITIZED = re.compile(r"Sanitizer|runtime error:|Assertion|assert")
 
 
 class Usage:
-    """Descriptors and memory of one process."""
+    """Descriptors and memory of one process; listeners: how many it is to have."""
 
-    def __init__(self, pid):
+    def __init__(self, pid, listeners):
         self.pid = pid
+        self.listeners = listeners
         self.kinds = {}
         self.filled_pipes = 0
         for name in os.listdir(f"/proc/{pid}/fd"):
@@ -33,8 +34,11 @@ class Usage:
         with open(f"/proc/{pid}/statm", encoding="ascii") as statm:
             self.rss = int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
-    def without_pipes(self):
-        return {kind: count for kind, count in self.kinds.items() if kind != "pipe"}
+    def lasting(self):
+        """What does not depend on sessions: all but listeners, and pipes kept for later use."""
+        kinds = {kind: count for kind, count in self.kinds.items() if kind != "pipe"}
+        kinds["socket"] = kinds.get("socket", 0) - self.listeners
+        return kinds
 
 
 def pipe_bytes(path):
@@ -53,7 +57,8 @@ def pipe_bytes(path):
 
 def at_start(gateway):
     """To be taken when the gateway is ready, before the first connection."""
-    return {pid: Usage(pid) for pid in gateway.workers()}
+    listeners = len(gateway.status()["listeners"])
+    return {pid: Usage(pid, listeners) for pid in gateway.workers()}
 
 
 def check(gateway, baseline, canary, lines_lost=False):
@@ -89,21 +94,21 @@ def counters_settle(gateway):
 
 def descriptors_return(gateway, baseline):
     """Descriptors as at the start; pipes may be kept for later use, but empty."""
-    for pid in gateway.workers():
-        start = baseline.get(pid)
-        if start is None:
-            continue  # started since
+    for pid, start in baseline.items():
+        if pid not in gateway.workers():
+            continue  # killed by the test
+        now = None
 
         def settled(pid=pid, start=start):
-            now = Usage(pid)
-            return now.without_pipes() == start.without_pipes() and now.filled_pipes == 0
+            nonlocal now
+            now = Usage(pid, len(gateway.status()["listeners"]))
+            return now.lasting() == start.lasting() and now.filled_pipes == 0
         try:
             wait_for(settled, message=f"descriptors of worker {pid} at the baseline")
         except AssertionError as error:
-            now = Usage(pid)
-            raise AssertionError(f"{error}: {start.kinds} at start, now {now.kinds}, "
+            raise AssertionError(f"{error}: {start.lasting()} at start, now {now.lasting()}, "
                                  f"{now.filled_pipes} pipes hold data") from None
-        growth = Usage(pid).rss - start.rss
+        growth = now.rss - start.rss
         allowed = RSS_GROWTH_MAX * (8 if is_sanitized(pid) else 1)
         assert growth < allowed, f"worker {pid} grew by {growth >> 20} MiB"
 
@@ -116,7 +121,7 @@ def is_sanitized(pid):
 def log_is_complete(gateway):
     """One line for each session, with its close reason."""
     accepted = gateway.status()["accepted"]
-    lines = gateway.wait_log(accepted)
+    lines = gateway.wait_log(accepted + gateway.lines_before)[gateway.lines_before:]
     assert len(lines) == accepted, f"{len(lines)} lines for {accepted} sessions"
     for line in lines:
         assert line["reason"], line
