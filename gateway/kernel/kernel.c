@@ -233,7 +233,7 @@ static void element_forget(struct kernel *k)
 	struct table_node *node;
 
 	while ((node = table_next(&k->elements.table, &it))) {
-		(container_of(node, struct element_node, node))->state = ELEMENT_ABSENT;
+		container_of(node, struct element_node, node)->state = ELEMENT_ABSENT;
 	}
 }
 

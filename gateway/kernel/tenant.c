@@ -24,7 +24,7 @@ void ktenant_free(struct ktenant *t)
 
 static bool tenant_eq(const struct table_node *node, const void *key)
 {
-	return strcmp((container_of(node, const struct ktenant, node))->name, key) == 0;
+	return strcmp(container_of(node, const struct ktenant, node)->name, key) == 0;
 }
 
 static struct ktenant *tenant_find(const struct kernel *k, const char *name, uint64_t *ret_hash)
