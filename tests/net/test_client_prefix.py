@@ -9,12 +9,13 @@ import contextlib
 import ctypes
 import errno
 import os
+import pwd
 import socket
 import subprocess
 import threading
 
 import pytest
-from gateway import BUILD
+from gateway import BUILD, service, tcp
 from lab import CLIENT, CLIENT_PREFIX, INTERNET, embedded
 from netns import libc
 
@@ -598,3 +599,42 @@ def test_the_table_reads_well(lab, kernel):
 }}
 """
     assert "elements = { 2001:db8:a000:1001::,\n\t\t\t     2001:db8:a000:1002:: }" in text
+
+
+# With sixgated itself
+
+
+def test_sixgated_guards_the_prefix_and_makes_its_listeners_under_the_workers_uid(case, lab):
+    backend = case.backend(lab.acme, 22)
+    case.start(case.tenant(lab.acme, service("shell", [backend.address], tcp(2200, 22))))
+    kernel = case.gateway.status()["kernel"]
+    assert kernel["applied"] and len(routes(lab)) == 1
+    with daemon(lab.gateway):
+        for host in hosts_outside(lab).values():
+            assert not reaches(host, IN_PREFIX)
+    assert case.gateway.status()["kernel"]["unexpected"]["packets"] >= 3
+    with open(f"/proc/{case.gateway.workers()[0]}/net/tcp", encoding="ascii") as sockets:
+        rows = [row.split() for row in sockets]
+    listening = [row for row in rows if row[3] == "0A"]
+    proxy = pwd.getpwnam("sixgate-proxy").pw_uid
+    assert listening and all(int(row[7]) == proxy for row in listening)
+    assert f"meta skuid {proxy} jump proxy" in table(lab)
+    assert case.connect(2200)
+
+
+def test_a_stop_leaves_the_guard_and_down_takes_it_away(case, lab):
+    case.start()
+    assert case.gateway.stop() == 0
+    assert "cpfx" in table(lab) and len(routes(lab)) == 1
+    lab.gateway.run(os.path.join(BUILD, "sixgated"), "--down")
+    assert not table(lab) and not routes(lab)
+    case.gateway = None  # there is nothing left to look at
+
+
+def test_down_is_refused_while_sixgated_runs(case, lab):
+    case.start()
+    done = subprocess.run(
+        lab.gateway.argv(os.path.join(BUILD, "sixgated"), "--down", "--run-dir",
+                         case.gateway.run_folder), capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and "another sixgated is running" in done.stderr
+    assert "cpfx" in table(lab) and len(routes(lab)) == 1
