@@ -21,9 +21,10 @@
 #include "gateway/kernel/kernel.h"
 #include "gateway/registry/dir.h"
 
-#define MOD         "control"
-#define ADMIN_GROUP "sixgate-admin"
-#define STEP_MS     4 /* of work between two looks at the events */
+#define MOD            "control"
+#define ADMIN_GROUP    "sixgate-admin"
+#define PROGRESS_FILES 2000 /* between two lines about the start */
+#define STEP_MS        4    /* of work between two looks at the events */
 
 static struct control *control_of(struct loop *loop)
 {
@@ -127,6 +128,10 @@ static void on_file_changed(void *ctx, const char *file)
 	struct control *c = ctx;
 
 	tenants_changed(&c->tenants, file);
+	if (!c->workers.released && ++c->n_read % PROGRESS_FILES == 0) {
+		log_info(MOD, "registry %s: %u files read", c->conf->registry.dir, c->n_read);
+		notify_send(&c->notify, "STATUS=%u files of the registry read", c->n_read);
+	}
 }
 
 static void on_file_gone(void *ctx, const char *file)
@@ -299,10 +304,12 @@ static int init_parts(struct control *c, unsigned int n_workers, struct err *err
 		.slots = &c->slots,
 		.problems = &c->problems,
 		.ops = &workers_ops,
+		.times = &workers_times_default,
 		.ctx = c,
 		.path = c->proxy_path,
 		.user = c->identity.proxy_user,
 		.root = c->empty_dir,
+		.log_level = LOG_LEVEL_INFO,
 	};
 	rc = workers_init(&c->workers, n_workers, err);
 	if (rc < 0) {

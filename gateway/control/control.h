@@ -35,7 +35,6 @@ struct control {
 	const char *conf_path, *run_dir; /* borrowed from main */
 	char proxy_path[PATH_MAX], agent_path[PATH_MAX], empty_dir[PATH_MAX];
 	struct identity identity;
-	enum log_level log_level; /* as asked for; new workers hear it */
 	struct io signals;
 	struct timer deadline; /* of the drain */
 	struct notify notify;
@@ -49,6 +48,7 @@ struct control {
 	struct workers workers;
 	struct logchild logchild;
 	struct registry_dir *dir; /* owned */
+	unsigned int n_read;      /* its files, until all were handed out once */
 	struct tenants tenants;
 	struct kernel *kernel; /* owned; NULL: we may not */
 	struct server server;

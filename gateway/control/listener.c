@@ -200,7 +200,7 @@ static void listener_settled(struct object *object)
 	if (listener->state != LISTENER_LEAVING) {
 		return;
 	}
-	slots_put(ls->slots, listener->slot);
+	totals_rest(&ls->totals, listener->slot);
 	listener->state = LISTENER_WAITING;
 	ls->n_waiting++;
 	if (listener_wanted(listener)) {

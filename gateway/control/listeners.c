@@ -19,6 +19,7 @@
 #include "conf/model/tenant.h"
 #include "gateway/control/internal.h"
 #include "gateway/control/problems.h"
+#include "gateway/control/slots.h"
 #include "gateway/control/socket.h"
 
 #define MOD   "listeners"
@@ -36,6 +37,7 @@ int listeners_init(struct listeners *ls, const struct listeners_setup *setup)
 		.slots = setup->slots,
 		.problems = setup->problems,
 		.uid = setup->uid,
+		.totals = {.slots = setup->slots},
 		.selector = {.n = setup->n_workers, .live = (UINT64_C(1) << setup->n_workers) - 1},
 	};
 	hash_key_init(&ls->key);
@@ -57,6 +59,7 @@ void listeners_fini(struct listeners *ls)
 	}
 	table_fini(&ls->by_local);
 	free(ls->tls_ports);
+	totals_fini(&ls->totals);
 	wheel_disarm(&ls->loop->wheel, &ls->retry);
 }
 
@@ -384,6 +387,23 @@ struct listener *listeners_next(const struct listeners *ls, struct table_iter *i
 		}
 	}
 	return NULL;
+}
+
+uint64_t listeners_total(struct listeners *ls, enum counter which)
+{
+	uint64_t sum = totals_get(&ls->totals, which);
+	struct table_iter it = {0};
+	struct table_node *node;
+
+	while ((node = table_next(&ls->by_local, &it))) {
+		const struct listener *listener = container_of(node, struct listener, node);
+
+		if (listener->state != LISTENER_WAITING) {
+			sum += counter_sum(ls->slots->segments, ls->slots->n_segments,
+					   listener->slot, which);
+		}
+	}
+	return sum;
 }
 
 void listeners_set_live(struct listeners *ls, uint64_t live)

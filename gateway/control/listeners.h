@@ -8,11 +8,13 @@
 #include <sys/types.h>
 
 #include "base/addr.h"
+#include "base/counters.h"
 #include "base/hash.h"
 #include "base/loop.h"
 #include "conf/model/node.h"
 #include "gateway/control/objects.h"
 #include "gateway/control/selector.h"
+#include "gateway/control/totals.h"
 
 struct problems;
 struct slots;
@@ -57,6 +59,7 @@ struct listeners {
 	const struct node_conf *node; /* in force; borrowed */
 	uint32_t generation;
 	unsigned int *tls_ports; /* owned: exposures on each port */
+	struct totals totals;    /* of listeners that are gone */
 	size_t n_open, n_waiting;
 	struct timer retry;
 };
@@ -91,6 +94,8 @@ void listeners_unexpose(struct listeners *ls, const struct tenant_conf *tenant);
 void listeners_set_live(struct listeners *ls, uint64_t live);
 /* Closes all sockets: new connections are refused. */
 void listeners_close_all(struct listeners *ls);
+/* What all listeners ever counted, by all workers. */
+uint64_t listeners_total(struct listeners *ls, enum counter which);
 /* Walks the open ones; it starts zeroed. NULL at the end. */
 struct listener *listeners_next(const struct listeners *ls, struct table_iter *it);
 

@@ -22,6 +22,7 @@ libcontrol_a_SOURCES = \
 	%D%/spawn.c %D%/spawn.h \
 	%D%/status.c %D%/status.h \
 	%D%/tenants.c %D%/tenants.h \
+	%D%/totals.c %D%/totals.h \
 	%D%/verbs.c \
 	%D%/worker_talk.c \
 	%D%/workers.c %D%/workers.h

@@ -19,7 +19,7 @@
 #include "gateway/control/internal.h"
 
 #define MOD     "server"
-#define BACKLOG 16
+#define BACKLOG 128
 
 static void server_accept(struct io *io, uint32_t events);
 static void client_ready(struct io *io, uint32_t events);

@@ -32,16 +32,15 @@ static uint64_t worker_value(const struct worker *w, enum worker_counter which)
 	return atomic_load_explicit(&w->counters->worker[which], memory_order_relaxed);
 }
 
-/* Sum of one counter over all listeners of one worker, or of all (NULL). */
-static uint64_t listeners_sum(const struct control *c, const struct worker *w, enum counter which)
+/* Sessions of one worker, on listeners that are there. */
+static uint64_t worker_active(const struct control *c, const struct worker *w)
 {
 	struct table_iter it = {0};
 	struct listener *listener;
 	uint64_t sum = 0;
 
 	while ((listener = listeners_next(&c->listeners, &it))) {
-		sum += counter_sum(w ? &w->counters : c->workers.segments, w ? 1 : c->workers.n,
-				   listener->slot, which);
+		sum += counter_sum(&w->counters, 1, listener->slot, COUNTER_ACTIVE);
 	}
 	return sum;
 }
@@ -57,7 +56,7 @@ static void write_workers(const struct control *c, struct json *j)
 		json_u64(j, "pid", (uint64_t)w->child.pid);
 		json_text(j, "state", worker_state_name(w));
 		json_u64(j, "restarts", w->restarts);
-		json_u64(j, "active", listeners_sum(c, w, COUNTER_ACTIVE));
+		json_u64(j, "active", worker_active(c, w));
 		json_u64(j, "fds_budget", worker_value(w, WORKER_FDS_BUDGET));
 		json_u64(j, "accept_pauses", worker_value(w, WORKER_ACCEPT_PAUSES));
 		json_u64(j, "log_dropped", worker_value(w, WORKER_LOG_DROPPED));
@@ -168,12 +167,12 @@ void control_write_status(struct control *c, struct buf *out)
 	write_listeners(c, &j);
 	write_kernel(c, &j);
 	write_access_log(c, &j);
-	json_u64(&j, "active", listeners_sum(c, NULL, COUNTER_ACTIVE));
-	json_u64(&j, "accepted", listeners_sum(c, NULL, COUNTER_ACCEPTED));
-	json_u64(&j, "refused", listeners_sum(c, NULL, COUNTER_REFUSED));
-	json_u64(&j, "closed", listeners_sum(c, NULL, COUNTER_CLOSED));
-	json_u64(&j, "bytes_in", listeners_sum(c, NULL, COUNTER_BYTES_IN));
-	json_u64(&j, "bytes_out", listeners_sum(c, NULL, COUNTER_BYTES_OUT));
+	json_u64(&j, "active", listeners_total(&c->listeners, COUNTER_ACTIVE));
+	json_u64(&j, "accepted", listeners_total(&c->listeners, COUNTER_ACCEPTED));
+	json_u64(&j, "refused", listeners_total(&c->listeners, COUNTER_REFUSED));
+	json_u64(&j, "closed", listeners_total(&c->listeners, COUNTER_CLOSED));
+	json_u64(&j, "bytes_in", listeners_total(&c->listeners, COUNTER_BYTES_IN));
+	json_u64(&j, "bytes_out", listeners_total(&c->listeners, COUNTER_BYTES_OUT));
 	json_close(&j, '}');
 	json_end_line(&j);
 }

@@ -237,7 +237,6 @@ static void verb_kill(struct client *c, struct control *control, const struct re
 
 static void verb_log_level(struct client *c, struct control *control, const struct request *req)
 {
-	struct channel_msg msg = {.type = MSG_LOG_LEVEL};
 	enum log_level level;
 	char name[16];
 
@@ -252,11 +251,7 @@ static void verb_log_level(struct client *c, struct control *control, const stru
 		return;
 	}
 	log_set_level(level);
-	control->log_level = level;
-	msg.id = level;
-	for (unsigned int i = 0; i < control->workers.n; i++) {
-		(void)worker_send(&control->workers.worker[i], &msg); /* who comes later hears it */
-	}
+	workers_set_log_level(&control->workers, level);
 	client_ok(c);
 	client_end(c);
 }

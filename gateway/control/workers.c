@@ -22,12 +22,16 @@
 #include "gateway/control/problems.h"
 #include "gateway/control/slots.h"
 
-#define MOD           "workers"
-#define HELLO_MS      10000 /* from start to HELLO */
-#define PING_MS       2000
-#define SILENCE_MS    10000 /* without a word, though asked */
-#define SOON_MS       60000 /* dying within this counts as dying again */
-#define BACKOFF_MAX_S 60
+#define MOD "workers"
+
+const struct workers_times workers_times_default = {
+	.hello_ms = 10000,
+	.ping_ms = 2000,
+	.silence_ms = 10000,
+	.soon_ms = 60000,
+	.backoff_ms = 1000,
+	.backoff_max_ms = 60000,
+};
 
 static void worker_timer(struct timer *timer);
 static void worker_exited(struct io *io, uint32_t events);
@@ -148,7 +152,7 @@ static int worker_spawn(struct worker *w, struct err *err)
 	w->state = WORKER_STARTING;
 	w->started_ms = w->heard_ms = ws->loop->now_ms;
 	w->ping = w->loaded_ping = 0;
-	worker_arm(w, HELLO_MS);
+	worker_arm(w, ws->times->hello_ms);
 	return 0;
 }
 
@@ -165,19 +169,20 @@ int workers_start(struct workers *ws, struct err *err)
 }
 
 /* How long a worker that has just ended stays down. */
-static uint64_t worker_backoff_ms(struct worker *w)
+static unsigned int worker_backoff_ms(struct worker *w)
 {
-	unsigned int seconds;
+	const struct workers_times *times = w->workers->times;
+	unsigned int ms;
 
-	if (w->workers->loop->now_ms - w->started_ms > SOON_MS + w->backoff_s * 1000) {
-		w->backoff_s = 0;
+	if (w->workers->loop->now_ms - w->started_ms > times->soon_ms + w->backoff_ms) {
+		w->backoff_ms = 0;
 	}
-	seconds = w->backoff_s;
-	w->backoff_s = seconds == 0 ? 1 : seconds * 2;
-	if (w->backoff_s > BACKOFF_MAX_S) {
-		w->backoff_s = BACKOFF_MAX_S;
+	ms = w->backoff_ms;
+	w->backoff_ms = ms == 0 ? times->backoff_ms : ms * 2;
+	if (w->backoff_ms > times->backoff_max_ms) {
+		w->backoff_ms = times->backoff_max_ms;
 	}
-	return seconds * UINT64_C(1000);
+	return ms;
 }
 
 static void worker_what(const struct worker *w, char *dst, size_t size)
@@ -187,14 +192,14 @@ static void worker_what(const struct worker *w, char *dst, size_t size)
 
 static void worker_restart_later(struct worker *w, const char *how)
 {
-	uint64_t ms = worker_backoff_ms(w);
+	unsigned int ms = worker_backoff_ms(w);
 	char what[32], text[128];
 
 	w->died = true;
 	w->restarts++;
 	worker_what(w, what, sizeof(what));
 	(void)snprintf(text, sizeof(text), "ended: %s, starting it again in %u s", how,
-		       (unsigned int)(ms / 1000)); /* cut if longer */
+		       ms / 1000); /* cut if longer */
 	log_err(MOD, "%s %s", what, text);
 	problem_set(w->workers->problems, LOG_LEVEL_ERR, what, text);
 	worker_arm(w, ms);
@@ -235,14 +240,14 @@ static void worker_check_life(struct worker *w)
 {
 	uint64_t silence_ms = w->workers->loop->now_ms - w->heard_ms;
 
-	if (w->ping && silence_ms >= SILENCE_MS) {
+	if (w->ping && silence_ms >= w->workers->times->silence_ms) {
 		worker_kill(w, "does not answer");
 		return;
 	}
-	if (!w->ping && silence_ms >= PING_MS / 2) {
+	if (!w->ping && silence_ms >= w->workers->times->ping_ms / 2) {
 		worker_ping(w);
 	}
-	worker_arm(w, PING_MS);
+	worker_arm(w, w->workers->times->ping_ms);
 }
 
 static void worker_timer(struct timer *timer)
@@ -267,6 +272,13 @@ static void worker_timer(struct timer *timer)
 	}
 }
 
+static void worker_send_log_level(struct worker *w)
+{
+	struct channel_msg msg = {.type = MSG_LOG_LEVEL, .id = w->workers->log_level};
+
+	(void)worker_send(w, &msg); /* logged; it is told again when it is started again */
+}
+
 void worker_ready(struct worker *w)
 {
 	char what[32];
@@ -275,6 +287,9 @@ void worker_ready(struct worker *w)
 	worker_what(w, what, sizeof(what));
 	problem_clear(w->workers->problems, what);
 	log_info(MOD, "%s ready, pid %d", what, (int)w->child.pid);
+	if (w->workers->log_level != LOG_LEVEL_INFO) {
+		worker_send_log_level(w);
+	}
 	workers_cover(w->workers);
 	w->workers->ops->changed(w->workers->ctx);
 }
@@ -314,6 +329,14 @@ void workers_quit(struct workers *ws)
 {
 	ws->stopping = true;
 	workers_tell(ws, MSG_QUIT, NULL, 0);
+}
+
+void workers_set_log_level(struct workers *ws, enum log_level level)
+{
+	ws->log_level = level;
+	for (unsigned int i = 0; i < ws->n; i++) {
+		worker_send_log_level(&ws->worker[i]);
+	}
 }
 
 unsigned int workers_count(const struct workers *ws, enum worker_state state)

@@ -8,6 +8,7 @@
 
 #include "base/channel.h"
 #include "base/counters.h"
+#include "base/log.h"
 #include "base/loop.h"
 #include "gateway/control/spawn.h"
 
@@ -45,11 +46,21 @@ struct worker {
 	bool died;            /* at least once: its sockets may need somebody */
 	bool draining;
 	int covered_by; /* worker slot that serves its sockets; -1 */
-	unsigned int restarts, backoff_s;
+	unsigned int restarts, backoff_ms;
 	int counters_fd, counters_ro_fd; /* owned */
 	struct counters *counters;       /* owned mapping */
 	int log_fd; /* owned: read end of its access log; the write end is its own */
 };
+
+struct workers_times {
+	unsigned int hello_ms;                   /* from start to HELLO */
+	unsigned int ping_ms;                    /* between proofs of life */
+	unsigned int silence_ms;                 /* without a word, though asked */
+	unsigned int soon_ms;                    /* dying within this counts as dying again */
+	unsigned int backoff_ms, backoff_max_ms; /* the second restart waits, and the longest */
+};
+
+extern const struct workers_times workers_times_default;
 
 struct workers_ops {
 	/* A worker came, went, or is ready. */
@@ -71,11 +82,13 @@ struct workers {
 	struct problems *problems;
 	const struct workers_ops *ops;
 	void *ctx;
-	const char *path; /* of the program; borrowed */
-	const char *user; /* they run under; NULL: ours */
-	const char *root; /* their root folder; borrowed */
+	const struct workers_times *times; /* borrowed */
+	const char *path;                  /* of the program; borrowed */
+	const char *user;                  /* they run under; NULL: ours */
+	const char *root;                  /* their root folder; borrowed */
 	unsigned int n;
 	bool released;                          /* there is a full set to send */
+	enum log_level log_level;               /* theirs */
 	bool stopping;                          /* who ends stays down */
 	uint64_t serial;                        /* of questions */
 	struct worker *worker;                  /* owned: n of them */
@@ -95,6 +108,8 @@ bool workers_pump(struct workers *ws, uint64_t until_ms);
 /* All end within ms, when their last session does. */
 void workers_drain(struct workers *ws, uint32_t ms);
 void workers_quit(struct workers *ws);
+/* For those that run and those to come. */
+void workers_set_log_level(struct workers *ws, enum log_level level);
 /* How many are in that state. */
 unsigned int workers_count(const struct workers *ws, enum worker_state state);
 const char *worker_state_name(const struct worker *w);

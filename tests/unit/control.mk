@@ -16,3 +16,11 @@ tests_unit_control_server_test_SOURCES = tests/unit/control_server_test.c
 tests_unit_control_server_test_LDADD = $(CONTROL_TEST_LDADD)
 tests_unit_registry_dir_test_SOURCES = tests/unit/registry_dir_test.c
 tests_unit_registry_dir_test_LDADD = $(CONTROL_TEST_LDADD)
+
+# Started by the test as a worker.
+noinst_PROGRAMS += tests/unit/fake_worker
+tests_unit_fake_worker_SOURCES = tests/unit/fake_worker.c
+tests_unit_fake_worker_LDADD = libconf-model.a $(BASE_LIBS)
+check_PROGRAMS += tests/unit/control_workers_test
+tests_unit_control_workers_test_SOURCES = tests/unit/control_workers_test.c
+tests_unit_control_workers_test_LDADD = $(CONTROL_TEST_LDADD)

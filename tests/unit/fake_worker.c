@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * A worker for control_workers_test.c: does with the channel what the file named by FAKE_WORKER
+ * says at its start, and writes what it is sent to its log, "type id" a line.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/channel.h"
+#include "conf/model/message.h"
+
+struct fake {
+	struct channel channel;
+	int log_fd;
+	char mode[32];
+	bool refuses;
+};
+
+static void say(struct fake *f, const struct channel_msg *msg)
+{
+	if (channel_send(&f->channel, msg) < 0) {
+		exit(4);
+	}
+}
+
+static void say_hello(struct fake *f, int fd)
+{
+	struct channel_msg msg = {.type = MSG_HELLO};
+	struct buf data;
+
+	buf_init(&data, 64);
+	buf_str(&data, str_from("fake"));
+	buf_u32(&data, (uint32_t)getpid());
+	msg.data = data.data;
+	msg.len = data.len;
+	if (fd >= 0) {
+		msg.fds[msg.n_fds++] = fd;
+	}
+	say(f, &msg);
+	buf_fini(&data);
+}
+
+static void answer(struct fake *f, const struct channel_msg *to, bool refuse)
+{
+	struct channel_msg msg = {.type = refuse ? MSG_NAK : MSG_ACK,
+				  .id = to->id,
+				  .serial = to->serial};
+	struct buf data;
+
+	buf_init(&data, 64);
+	buf_u16(&data, to->type);
+	if (refuse) {
+		buf_str(&data, str_from("fake refusal"));
+	}
+	msg.data = data.data;
+	msg.len = data.len;
+	say(f, &msg);
+	buf_fini(&data);
+}
+
+static void handle(struct fake *f, struct channel_msg *msg)
+{
+	if (msg->type == MSG_LOG) {
+		f->log_fd = msg->fds[0];
+		msg->n_fds = 0;
+	} else if (msg->type == MSG_QUIT || msg->type == MSG_DRAIN) {
+		exit(0);
+	} else if (f->log_fd >= 0) {
+		dprintf(f->log_fd, "%u %u\n", msg->type, msg->id);
+	}
+	for (size_t i = 0; i < msg->n_fds; i++) {
+		close(msg->fds[i]);
+	}
+	if (strcmp(f->mode, "silent") != 0) {
+		answer(f, msg, strcmp(f->mode, "refuse") == 0 && msg->type == MSG_TENANT);
+	}
+}
+
+/* What the mode wants said before anything else. */
+static void begin(struct fake *f)
+{
+	struct channel_msg odd = {.type = 99};
+
+	if (strcmp(f->mode, "exit") == 0) {
+		exit(3);
+	}
+	if (strcmp(f->mode, "mute") == 0) {
+		pause();
+	}
+	say_hello(f, strcmp(f->mode, "gift") == 0 ? STDERR_FILENO : -1);
+	if (strcmp(f->mode, "babble") == 0) {
+		say(f, &odd);
+	} else if (strcmp(f->mode, "twice") == 0) {
+		say_hello(f, -1);
+	} else if (strcmp(f->mode, "unasked") == 0) {
+		odd = (struct channel_msg){.type = MSG_TENANT, .id = 7, .serial = 7};
+		answer(f, &odd, false);
+	} else if (strcmp(f->mode, "hangup") == 0) {
+		close(CHANNEL_FD);
+		pause();
+	}
+}
+
+int main(void)
+{
+	const char *path = getenv("FAKE_WORKER");
+	FILE *file = path ? fopen(path, "re") : NULL;
+	struct fake f = {.log_fd = -1};
+	struct channel_msg msg;
+	int rc;
+
+	if (!file || !fgets(f.mode, sizeof(f.mode), file) ||
+	    channel_init(&f.channel, CHANNEL_FD) < 0) {
+		return 5;
+	}
+	fclose(file);
+	begin(&f);
+	while ((rc = channel_recv(&f.channel, &msg)) >= 0) {
+		if (rc == 0) {
+			usleep(1000);
+		} else {
+			handle(&f, &msg);
+		}
+	}
+	return 0;
+}
