@@ -21,8 +21,10 @@ uint64_t node_conf_pool_size(const struct node_conf *node)
 	uint64_t n = 0;
 
 	for (size_t i = 0; i < node->n_pool; i++) {
-		if (prefix_is_v4(&node->pool[i].range)) {
-			n += (uint64_t)1 << (128 - node->pool[i].range.len);
+		unsigned int len = node->pool[i].range.len;
+
+		if (len >= 96 && len <= 128) {
+			n += (uint64_t)1 << (128 - len);
 		}
 	}
 	return n;

@@ -26,11 +26,12 @@ static bool label_eq(const struct table_node *node, const void *key)
 
 static uint64_t label_hash(const struct name_index *index, const struct label_key *key)
 {
-	uint8_t bytes[sizeof(key->parent) + ALPN_NAME_MAX];
+	uintptr_t parent = (uintptr_t)key->parent;
+	uint8_t bytes[sizeof(parent) + ALPN_NAME_MAX];
 
-	memcpy(bytes, &key->parent, sizeof(key->parent));
-	memcpy(bytes + sizeof(key->parent), key->text.p, key->text.len);
-	return hash_bytes(&index->key, bytes, sizeof(key->parent) + key->text.len);
+	memcpy(bytes, &parent, sizeof(parent));
+	memcpy(bytes + sizeof(parent), key->text.p, key->text.len);
+	return hash_bytes(&index->key, bytes, sizeof(parent) + key->text.len);
 }
 
 static struct label *label_find(const struct name_index *index, const struct label *parent,

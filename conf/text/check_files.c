@@ -85,12 +85,10 @@ static int file_cmp(const void *a, const void *b)
 	return strcmp(((const struct file *)a)->path, ((const struct file *)b)->path);
 }
 
-static int add_folder(struct check *c, const char *path)
+static int add_entries(struct check *c, const char *path, DIR *dir)
 {
-	size_t first = c->n_tenants, n_issues = c->issues->n;
 	struct dirent *entry;
-	DIR *dir = opendir(path);
-	int rc = dir ? 0 : -errno;
+	int rc = 0;
 
 	while (rc == 0 && (entry = readdir(dir))) {
 		char *file;
@@ -99,21 +97,34 @@ static int add_folder(struct check *c, const char *path)
 			continue;
 		}
 		if (asprintf(&file, "%s/%s", path, entry->d_name) < 0) {
-			rc = -ENOMEM;
-			break;
+			return -ENOMEM;
 		}
 		rc = add_tenant(c, file, true);
 		free(file);
 	}
+	return rc;
+}
+
+static int add_folder(struct check *c, const char *path)
+{
+	size_t first = c->n_tenants, n_issues = c->issues->n;
+	DIR *dir = opendir(path);
+	int rc;
+
 	if (dir) {
+		rc = add_entries(c, path, dir);
 		closedir(dir);
+	} else {
+		rc = -errno;
 	}
 	if (rc < 0) {
 		issues_add(c->issues, "", "cannot be read: %s", strerror(-rc));
 		issues_set_file(c->issues, n_issues, path);
 		return rc;
 	}
-	qsort(c->tenants + first, c->n_tenants - first, sizeof(*c->tenants), file_cmp);
+	if (c->n_tenants > first) {
+		qsort(c->tenants + first, c->n_tenants - first, sizeof(*c->tenants), file_cmp);
+	}
 	return 0;
 }
 

@@ -81,14 +81,17 @@ static const struct tree_node *step(const struct tree_node *node, const char **p
 
 void tree_locate(const struct tree *tree, struct issue *issue)
 {
-	const struct tree_node *node = tree->root, *child = node;
+	const struct tree_node *node = tree->root;
 	const char *path = issue->path;
 
-	while (child && *path == '/') {
+	while (*path == '/') {
+		const struct tree_node *child = step(node, &path);
+
+		if (!child) {
+			break;
+		}
 		node = child;
-		child = step(node, &path);
 	}
-	node = child ? child : node;
 	tree_place(tree->source, issue, node->line, node->col);
 }
 

@@ -6,6 +6,7 @@
  */
 #include "conf/text/tree.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <libfyaml.h>
 #include <stdio.h>
@@ -106,6 +107,7 @@ static int open_collection(struct builder *b, enum tree_kind kind)
 
 static void close_collection(struct builder *b)
 {
+	assert(b->parent); /* libfyaml ends what it began */
 	b->depth--;
 	b->parent = b->parent->parent;
 	b->scalar = NULL;
