@@ -452,7 +452,9 @@ static void root_gives_up_user_groups_and_root_folder(void **state)
 	expect_nothing_left(pid);
 	(void)snprintf(link, sizeof(link), "/proc/%d/root", pid); /* fits */
 	assert_true(readlink(link, root, sizeof(root) - 1) > 0);
+#ifndef SIXGATE_SANITIZERS
 	assert_string_equal(root, sb.root);
+#endif
 	expect_end(pid, fd);
 }
 
