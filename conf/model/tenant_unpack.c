@@ -87,7 +87,7 @@ static void unpack_names(struct unpack *u, struct expose_conf *expose)
 
 static void unpack_expose(struct unpack *u, struct expose_conf *expose)
 {
-	expose->protocol = unpack_enum(u, PROTOCOL_DETECT + 1, "protocol");
+	expose->protocol = unpack_enum(u, PROTOCOL_ADDRESS + 1, "protocol");
 	unpack_names(u, expose);
 	expose->has_ipv4 = unpack_bool(u, "ipv4");
 	expose->ipv4 = unpack_addr(u);

@@ -15,7 +15,7 @@
 #define SERIAL_MAX ((uint64_t)INT64_MAX)
 
 static const char *const tunnel_kinds[] = {"wireguard", "6in4", "route", NULL};
-static const char *const protocols[] = {"tcp", "udp", "tls", "http", "address", "detect", NULL};
+static const char *const protocols[] = {"tcp", "udp", "tls", "http", "address", NULL};
 static const char *const client_addresses[] = {"hide", "embed", "proxy-v1", "proxy-v2", NULL};
 static const char *const vias[] = {"proxy", "nat64", NULL};
 static const char *const balances[] = {"round-robin", "least-connections", "source-hash", NULL};

@@ -138,6 +138,65 @@ static void many_values_in_a_small_file_are_bounded(void **state)
 	issues_fini(&issues);
 }
 
+/* What conf_check_files() says first about these two files, and what it counted. */
+static int check_two(const char *one, const char *two, char *ret_msg, struct conf_totals *totals)
+{
+	const char *paths[] = {one, two};
+	struct issues issues;
+	int rc;
+
+	issues_init(&issues);
+	rc = conf_check_files(paths, two ? 2 : 1, 0, &issues, totals);
+	snprintf(ret_msg, ERR_MSG_MAX, "%s", issues.n > 0 ? issues.list[0].msg : "");
+	issues_fini(&issues);
+	return rc;
+}
+
+static void files_are_checked_in_any_order(void **state)
+{
+	char node[128], tenant[128], msg[ERR_MSG_MAX];
+	struct conf_totals totals;
+
+	(void)state;
+	strcpy(node, write_file("ok", "node: {name: n}\n", 0644));
+	strcpy(tenant,
+	       write_file("t", "tenant: a\nserial: 1\nprefixes: [\"2001:db8:1::/64\"]\n", 0644));
+	assert_int_equal(check_two(node, tenant, msg, &totals), 0);
+	assert_int_equal(totals.n_tenants, 1);
+	assert_true(totals.has_node);
+	assert_int_equal(check_two(tenant, node, msg, &totals), 0);
+	assert_int_equal(totals.n_tenants, 1);
+	assert_int_equal(check_two(tenant, NULL, msg, &totals), 0);
+	assert_false(totals.has_node);
+}
+
+static void two_of_the_same_are_refused(void **state)
+{
+	char node[128], tenant[128], msg[ERR_MSG_MAX], expected[ERR_MSG_MAX];
+	struct conf_totals totals;
+
+	(void)state;
+	strcpy(node, write_file("ok", "node: {name: n}\n", 0644));
+	strcpy(tenant,
+	       write_file("t", "tenant: a\nserial: 1\nprefixes: [\"2001:db8:1::/64\"]\n", 0644));
+	assert_int_equal(check_two(node, node, msg, &totals), -EINVAL);
+	snprintf(expected, sizeof(expected), "a second node config: %s was given", node);
+	assert_string_equal(msg, expected);
+	assert_int_equal(check_two(tenant, tenant, msg, &totals), -EEXIST);
+	assert_string_equal(msg, "there is a tenant a already");
+	assert_int_equal(totals.n_tenants, 1);
+}
+
+static void what_cannot_be_read_is_said(void **state)
+{
+	struct conf_totals totals;
+	char msg[ERR_MSG_MAX];
+
+	(void)state;
+	assert_int_equal(check_two(in_dir("none"), NULL, msg, &totals), -ENOENT);
+	assert_string_equal(msg, "cannot be read: No such file or directory");
+}
+
 static int make_dir(void **state)
 {
 	(void)state;
@@ -146,7 +205,7 @@ static int make_dir(void **state)
 
 static int remove_dir(void **state)
 {
-	static const char *const names[] = {"ok", "w", "o", "fifo", "large"};
+	static const char *const names[] = {"ok", "t", "w", "o", "fifo", "large"};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
@@ -164,6 +223,9 @@ int main(void)
 		cmocka_unit_test(what_is_no_file_is_refused_without_waiting),
 		cmocka_unit_test(a_file_larger_than_a_mebibyte_is_refused),
 		cmocka_unit_test(many_values_in_a_small_file_are_bounded),
+		cmocka_unit_test(files_are_checked_in_any_order),
+		cmocka_unit_test(two_of_the_same_are_refused),
+		cmocka_unit_test(what_cannot_be_read_is_said),
 	};
 
 	return cmocka_run_group_tests(tests, make_dir, remove_dir);
