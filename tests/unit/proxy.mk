@@ -12,7 +12,10 @@ tests_unit_proxy_sni_test_SOURCES = tests/unit/proxy_sni_test.c tests/unit/hello
 tests_unit_proxy_sni_test_LDADD = $(PROXY_TEST_LDADD)
 tests_unit_proxy_source_test_SOURCES = tests/unit/proxy_source_test.c
 tests_unit_proxy_source_test_LDADD = $(PROXY_TEST_LDADD)
-check_PROGRAMS += tests/unit/proxy_worker_test
-tests_unit_proxy_worker_test_SOURCES = tests/unit/proxy_worker_test.c tests/unit/proxy_rig.c \
-	tests/unit/proxy_rig.h tests/unit/hello.c tests/unit/hello.h
+PROXY_RIG = tests/unit/proxy_rig.c tests/unit/proxy_rig.h
+check_PROGRAMS += tests/unit/proxy_orders_test tests/unit/proxy_worker_test
+tests_unit_proxy_orders_test_SOURCES = tests/unit/proxy_orders_test.c $(PROXY_RIG)
+tests_unit_proxy_orders_test_LDADD = $(PROXY_TEST_LDADD)
+tests_unit_proxy_worker_test_SOURCES = tests/unit/proxy_worker_test.c $(PROXY_RIG) \
+	tests/unit/hello.c tests/unit/hello.h
 tests_unit_proxy_worker_test_LDADD = $(PROXY_TEST_LDADD)
