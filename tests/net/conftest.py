@@ -79,6 +79,13 @@ class Case:
     def connect(self, port, address=POOL[1], **options):
         return self.keep(self.lab.client.connect(address, port, **options))
 
+    def ends(self, port, address=POOL[1], **options):
+        """Connects where the session is refused: an end or a reset, which connect() may meet."""
+        try:
+            peers.assert_ended(self.connect(port, address, **options))
+        except ConnectionResetError:
+            pass
+
     def tls(self, name, port=443, address=POOL[0], alpn=(), **options):
         return self.keep(clients.tls_connect(self.lab.client, address, port, name, alpn, **options))
 

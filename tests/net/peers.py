@@ -51,6 +51,15 @@ def read_to_end(sock):
         parts.append(more)
 
 
+def assert_ended(sock):
+    """The other side ends or resets without a byte, but for a TLS alert."""
+    try:
+        answer = sock.recv(1 << 16)
+        assert answer == b"" or answer[0] == 0x15 and sock.recv(1) == b"", answer
+    except ConnectionResetError:
+        pass
+
+
 # What a python backend does with a connection.
 
 def echo(conn, _server):
