@@ -5,7 +5,6 @@ Three namespaces: clients (IPv4), the gateway with every proxy under test, and t
 The proxies run on one core, clients and backend on another. Nothing outside the namespaces is
 touched; only processes started here are ended.
 """
-import contextlib
 import ipaddress
 import json
 import os
@@ -18,6 +17,9 @@ import time
 CORE_LOAD = 0
 CORE_PROXY = 1
 MAX_FILES = 20000
+# Before all else that runs on the machine: a proxy that is preempted finds its caches cold, and a
+# latency is that of the scheduler's turns.
+FIRST = ["chrt", "--rr", "10"]
 
 CLIENTS, GATEWAY, BACKEND = "bench-client", "bench-gateway", "bench-backend"
 CLIENT_FIRST, N_CLIENTS = "198.51.100.10", 16
@@ -91,7 +93,7 @@ class Process:
         self.name = name
         self.log = log
         prefix = ["ip", "netns", "exec", namespace, "prlimit", f"--nofile={MAX_FILES}",
-                  "taskset", "-c", str(core)]
+                  *FIRST, "taskset", "-c", str(core)]
         with open(log, "ab") as out:
             self.child = subprocess.Popen(prefix + argv, stdin=subprocess.DEVNULL, stdout=out,
                                           stderr=subprocess.STDOUT, env=env)
@@ -139,13 +141,6 @@ class Process:
             total += int(re.search(r"^Pss:\s+(\d+) kB", rollup, re.M).group(1)) * 1024
         return total
 
-    def real_time(self, on):
-        """Round-robin real-time priority for all its threads, or the ordinary one again."""
-        policy, param = (os.SCHED_RR, 10) if on else (os.SCHED_OTHER, 0)
-        for pid in self.pids:
-            for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
-                os.sched_setscheduler(int(task.name), policy, os.sched_param(param))
-
     def stop(self):
         """Ends it and its children, politely first."""
         if self.child.poll() is None:
@@ -171,7 +166,6 @@ class Lab:
         self.build = pathlib.Path(build_dir)
         self.work = pathlib.Path(work_dir)
         self.processes = []
-        self.load_prefix = []
 
     def __enter__(self):
         if os.geteuid() != 0:
@@ -230,23 +224,9 @@ class Lab:
             time.sleep(0.05)
         raise BenchError(f"{process.name} does not answer at {target}:\n{process.tail()}")
 
-    @contextlib.contextmanager
-    def real_time(self):
-        """All of the bench before all else on the machine: for latencies, which would otherwise
-        be those of the scheduler's turns whenever anything else runs."""
-        for process in self.processes:
-            process.real_time(True)
-        self.load_prefix = ["chrt", "--rr", "10"]
-        try:
-            yield
-        finally:
-            self.load_prefix = []
-            for process in self.processes:
-                process.real_time(False)
-
     def load_argv(self, mode, target, **options):
         argv = ["ip", "netns", "exec", CLIENTS, "prlimit", f"--nofile={MAX_FILES}",
-                "taskset", "-c", str(CORE_LOAD), *self.load_prefix,
+                *FIRST, "taskset", "-c", str(CORE_LOAD),
                 str(self.build / "tests/bench/load"), mode, target,
                 "-s", f"{CLIENT_FIRST}:0", "-S", str(N_CLIENTS)]
         letters = {"connections": "-c", "units": "-n", "rate": "-r", "names": "-f"}
