@@ -210,14 +210,17 @@ int session_start(struct listener *listener, int fd, const struct endpoint *clie
 {
 	struct worker *w = listener->worker;
 	struct session *s = session_new(listener, fd, client);
+	enum source_result source;
 
 	if (!s) {
 		close(fd);
 		return -ENOMEM;
 	}
 	session_count(s, COUNT_LISTENER);
-	if (source_admit(&w->sources, &client->addr, &w->node->source_limits, w->loop.now_ms,
-			 &s->source) != SOURCE_ADMITTED) {
+	source = source_admit(&w->sources, &client->addr, &w->node->source_limits, w->loop.now_ms,
+			      &s->source);
+	worker_count_sources(w);
+	if (source != SOURCE_ADMITTED) {
 		session_close(s, CLOSE_SOURCE_LIMIT);
 	} else if (listener->protocol == PROTOCOL_TLS) {
 		hello_start(s);

@@ -66,24 +66,19 @@ static void source_drop(struct source_table *t, struct source *s)
 	t->free = s;
 }
 
-/* Drops up to batch idle entries whose bucket is full. */
-static void expire_some(struct source_table *t, uint64_t now_ms, size_t batch)
+bool source_expire(struct source_table *t, uint64_t now_ms, size_t max)
 {
 	struct source *s;
 
-	for (; batch > 0 && t->idle.next != &t->idle; batch--) {
+	for (; max > 0 && t->idle.next != &t->idle; max--) {
 		s = t->idle.next;
 		if (now_ms < s->last_ms + REFILL_MS) {
-			return;
+			break;
 		}
 		idle_remove(s);
 		source_drop(t, s);
 	}
-}
-
-void source_expire(struct source_table *t, uint64_t now_ms)
-{
-	expire_some(t, now_ms, t->max);
+	return t->idle.next != &t->idle;
 }
 
 /* NULL when there is no room. */
@@ -140,7 +135,7 @@ enum source_result source_admit(struct source_table *t, const struct addr *addr,
 		*ret_source = NULL;
 		return SOURCE_ADMITTED;
 	}
-	expire_some(t, now_ms, EXPIRE_BATCH);
+	(void)source_expire(t, now_ms, EXPIRE_BATCH); /* the next call goes on */
 	if (!addr_is_v4(&key)) {
 		addr_mask(&key, 64);
 	}

@@ -59,8 +59,11 @@ enum source_result source_admit(struct source_table *t, const struct addr *addr,
 /* A session ended; source may be NULL. */
 void source_release(struct source_table *t, struct source *source, uint64_t now_ms);
 
-/* Drops what is idle since a second; source_admit() does so by itself, two at a time. */
-void source_expire(struct source_table *t, uint64_t now_ms);
+/*
+ * Drops up to max sources that are idle since a second; source_admit() does so by itself, two at
+ * a time. True while idle ones are left.
+ */
+bool source_expire(struct source_table *t, uint64_t now_ms, size_t max);
 
 /* Sources held now. */
 static inline size_t source_count(const struct source_table *t)

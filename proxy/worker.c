@@ -13,9 +13,10 @@
 #include "proxy/orders.h"
 #include "proxy/sessions_dump.h"
 
-#define MOD         "proxy"
-#define SOURCES_MAX 262144 /* entries touched only as far as used */
-#define DRAIN_STEP  256    /* sessions closed in one go at the end */
+#define MOD          "proxy"
+#define SOURCES_MAX  262144 /* entries touched only as far as used */
+#define SOURCES_STEP 4096   /* forgotten with each tick */
+#define DRAIN_STEP   256    /* sessions closed in one go at the end */
 
 static void worker_batch_end(struct loop *loop)
 {
@@ -38,10 +39,20 @@ static void worker_batch_end(struct loop *loop)
 static void worker_tick(struct timer *timer)
 {
 	struct worker *w = (struct worker *)(void *)((char *)timer - offsetof(struct worker, tick));
+	bool idle = source_expire(&w->sources, w->loop.now_ms, SOURCES_STEP);
 
+	worker_count_sources(w);
 	access_log_flush(&w->log);
-	if (access_log_waits(&w->log)) {
+	if (idle || access_log_waits(&w->log)) {
 		worker_arm_tick(w);
+	}
+}
+
+void worker_count_sources(struct worker *w)
+{
+	if (w->own) {
+		atomic_store_explicit(&w->own->worker[WORKER_SOURCES], source_count(&w->sources),
+				      memory_order_relaxed);
 	}
 }
 

@@ -87,8 +87,13 @@ void worker_fini(struct worker *w);
 void worker_drain(struct worker *w, uint64_t deadline_ms);
 /* Shares the descriptors out anew after listeners or the number of workers changed. */
 void worker_set_budget(struct worker *w);
-/* Something was put in the access log: it is written within ACCESS_FLUSH_MS. */
+/*
+ * A session ended: its access log line is written within ACCESS_FLUSH_MS, its source forgotten a
+ * second after its last session.
+ */
 void worker_arm_tick(struct worker *w);
+/* Brings the gauge of sources up to date. */
+void worker_count_sources(struct worker *w);
 /* Ends the loop when nothing is left to drain. */
 void worker_session_ended(struct worker *w);
 

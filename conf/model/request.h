@@ -19,7 +19,7 @@
  * status:   version, node, farm, pid, uptime_ms, state,
  *           problems: [{level: "error" | "warning", what, text}], worst first, the first hundred,
  *           n_problems, workers: [{worker, pid, state, restarts, active, fds_budget,
- *           accept_pauses, log_dropped}], tenants: {active, suspended, refused},
+ *           accept_pauses, log_dropped, sources}], tenants: {active, suspended, refused},
  *           listeners: [{address, protocol}], kernel: {applied, and packets dropped by kind},
  *           access_log: {on, running, lines, dropped},
  *           and node-wide: active, accepted, refused, closed, bytes_in, bytes_out

@@ -60,6 +60,7 @@ static void write_workers(const struct control *c, struct json *j)
 		json_u64(j, "fds_budget", worker_value(w, WORKER_FDS_BUDGET));
 		json_u64(j, "accept_pauses", worker_value(w, WORKER_ACCEPT_PAUSES));
 		json_u64(j, "log_dropped", worker_value(w, WORKER_LOG_DROPPED));
+		json_u64(j, "sources", worker_value(w, WORKER_SOURCES));
 		json_close(j, '}');
 	}
 	json_close(j, ']');

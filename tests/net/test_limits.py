@@ -131,10 +131,15 @@ def test_many_sources_are_counted_apart_and_forgotten(case):
         sock = case.lab.client.connect(POOL[1], 2222, source=f"198.51.100.{host}")
         assert served(sock), host
         socks.append(sock)
+
+    def sources():
+        return sum(worker["sources"] for worker in gateway.status()["workers"])
+    assert sources() == 250
     for sock in socks:
         sock.close()
     gateway.wait_sessions(0)
     assert gateway.status()["refused"] == 0
+    peers.wait_for(lambda: sources() == 0, message="all sources to be forgotten")
 
 
 # Services and tenants

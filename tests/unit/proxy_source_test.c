@@ -170,9 +170,9 @@ static void test_f1_a_released_source_keeps_its_bucket(void **state)
 	}
 	assert_int_equal(admit(&t, "192.0.2.1", &limits, NOW_MS, &s), SOURCE_TOO_FAST);
 	assert_int_equal(source_count(&t), 1);
-	source_expire(&t, NOW_MS + 999);
+	assert_true(source_expire(&t, NOW_MS + 999, 10));
 	assert_int_equal(source_count(&t), 1);
-	source_expire(&t, NOW_MS + 1000);
+	assert_false(source_expire(&t, NOW_MS + 1000, 10));
 	assert_int_equal(source_count(&t), 0);
 	source_table_fini(&t);
 }
@@ -292,7 +292,7 @@ static void test_f1_counters_are_0_after_churn(void **state)
 	while (n > 0) {
 		source_release(&t, open[--n].s, now_ms);
 	}
-	source_expire(&t, now_ms + 1000);
+	assert_false(source_expire(&t, now_ms + 1000, 700));
 	assert_int_equal(source_count(&t), 0);
 	/* and every entry is to be had again */
 	for (uint32_t i = 0; i < 700; i++) {
