@@ -16,6 +16,7 @@
 
 static const char *const tunnel_kinds[] = {"wireguard", "6in4", "route", NULL};
 static const char *const protocols[] = {"tcp", "udp", "tls", "http", "address", NULL};
+static const char *const inbound_protocols[] = {"tcp", "udp", NULL};
 static const char *const client_addresses[] = {"hide", "embed", "proxy-v1", "proxy-v2", NULL};
 static const char *const vias[] = {"proxy", "nat64", NULL};
 static const char *const balances[] = {"round-robin", "least-connections", "source-hash", NULL};
@@ -297,7 +298,7 @@ static const struct key inbound_rule_keys[] = {
 	{.name = "protocol",
 	 .type = KEY_WORD,
 	 .mandatory = true,
-	 .words = protocols,
+	 .words = inbound_protocols,
 	 .offset = INBOUND(protocol)},
 	{.name = "ports",
 	 .type = KEY_U16,
@@ -316,20 +317,10 @@ static const struct key inbound_rule_keys[] = {
 	{0},
 };
 
-static void finish_inbound_rule(struct reader *r, const struct tree_node *map, void *object)
-{
-	const struct inbound_rule *rule = object;
-
-	if (rule->protocol != PROTOCOL_TCP && rule->protocol != PROTOCOL_UDP) {
-		reader_issue(r, tree_get(map, "protocol"), "inbound rules are for tcp and udp");
-	}
-}
-
 static const struct schema schema_inbound_rule = {
 	.name = "protocol, ports, to, from",
 	.keys = inbound_rule_keys,
 	.size = sizeof(struct inbound_rule),
-	.finish = finish_inbound_rule,
 };
 
 static const struct key inbound_keys[] = {
