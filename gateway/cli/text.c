@@ -71,13 +71,15 @@ const char *text_of(const json_t *object, const char *key, char *dst)
 const char *text_line_of(const json_t *object, const char *key, char *dst)
 {
 	const json_t *value = json_object_get(object, key);
-	const char *text = json_string_value(value), *end;
+	const char *text = json_string_value(value), *end = NULL;
 
-	if (!text) {
+	if (text) {
+		end = memchr(text, '\n', json_string_length(value));
+	}
+	if (!end) {
 		return text_of(object, key, dst);
 	}
-	end = memchr(text, '\n', json_string_length(value));
-	return escape(dst, text, end ? (size_t)(end - text) : json_string_length(value));
+	return end == text ? strcpy(dst, "-") : escape(dst, text, (size_t)(end - text));
 }
 
 void text_print_lines(FILE *out, const json_t *object, const char *key)

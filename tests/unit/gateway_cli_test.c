@@ -85,6 +85,7 @@ static void what_is_not_there_is_a_dash(void **state)
 	assert_string_equal(text_size(object, "missing", text), "-");
 	assert_string_equal(text_duration(object, "null", text), "-");
 	assert_string_equal(text_line_of(object, "missing", text), "-");
+	assert_string_equal(text_line_of(object, "empty", text), "-");
 	assert_true(text_u64(object, "missing") == 0);
 	json_decref(object);
 }
