@@ -329,6 +329,34 @@ static int init_parts(struct control *c, unsigned int n_workers, struct err *err
 	return 0;
 }
 
+/* Somebody changed nftables rules: a firewall that is loaded anew takes ours with its own. */
+static void kernel_changed(struct io *io, uint32_t events)
+{
+	struct control *c = container_of(io, struct control, kernel_watch);
+	struct err err;
+	int rc = kernel_check(c->kernel, &err);
+
+	(void)events;
+	if (rc > 0) {
+		log_warn(MOD, "kernel: the rules of table inet sixgate were taken away, put back");
+	} else if (rc < 0) {
+		log_err(MOD, "kernel: %s; `embed` stops", err.msg);
+		problem_set(&c->problems, LOG_LEVEL_ERR, "kernel", err.msg);
+	}
+}
+
+static int watch_kernel(struct control *c, struct err *err)
+{
+	int fd = kernel_watch(c->kernel, err), rc;
+
+	if (fd < 0) {
+		return fd;
+	}
+	c->kernel_watch = (struct io){.fd = fd, .ready = kernel_changed};
+	rc = loop_add(&c->loop, &c->kernel_watch, EPOLLIN);
+	return rc < 0 ? err_set_errno(err, rc, "watching nftables") : 0;
+}
+
 /* Without the right to it the rest goes on, and `status` says what is missing. */
 static void start_kernel(struct control *c)
 {
@@ -346,6 +374,9 @@ static void start_kernel(struct control *c)
 		rc = kernel_new(NULL, &c->kernel, &err);
 		if (rc == 0) {
 			rc = kernel_apply_node(c->kernel, c->conf, &uids, &err);
+		}
+		if (rc == 0) {
+			rc = watch_kernel(c, &err);
 		}
 	}
 	if (rc < 0) {

@@ -50,7 +50,8 @@ struct control {
 	struct registry_dir *dir; /* owned */
 	unsigned int n_read;      /* its files, until all were handed out once */
 	struct tenants tenants;
-	struct kernel *kernel; /* owned; NULL: we may not */
+	struct kernel *kernel;  /* owned; NULL: we may not */
+	struct io kernel_watch; /* descriptor of kernel */
 	struct server server;
 };
 

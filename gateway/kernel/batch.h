@@ -23,6 +23,7 @@ struct batch {
 					      for */
 	uint32_t first_seq[BATCH_WHATS_MAX];
 	size_t n_whats;
+	unsigned int n_rules; /* put into it by rule_end() */
 };
 
 int batch_init(struct batch *b) CHECKED;

@@ -23,8 +23,9 @@ struct kernel {
 	struct hash_key key;
 	struct table tenants; /* of struct ktenant, owned */
 	struct elements elements;
-	struct guard guard; /* what the table was made from */
-	bool applied;       /* guard is in force */
+	struct guard guard;   /* what the table was made from */
+	bool applied;         /* guard is in force */
+	unsigned int n_rules; /* of the table as we put it in */
 };
 
 /*

@@ -121,6 +121,9 @@ int kernel_install_table(struct kernel *k, const struct guard *guard, struct err
 	}
 	rc = rc < 0 ? err_set(err, rc, "nftables: out of memory") : batch_commit(&b, &k->ops, err);
 	batch_fini(&b);
+	if (rc == 0) {
+		k->n_rules = b.n_rules;
+	}
 	if (rc < 0) {
 		return rc == -ENOENT ? -EOPNOTSUPP : rc; /* what a rule needs is not there */
 	}
@@ -220,6 +223,36 @@ out:
 	k->guard = next;
 	k->applied = true;
 	return 0;
+}
+
+int kernel_watch(struct kernel *k, struct err *err)
+{
+	int fd = k->ops.watch(k->ops.ctx);
+
+	return fd < 0 ? err_set_errno(err, fd, "watching nftables") : fd;
+}
+
+int kernel_check(struct kernel *k, struct err *err)
+{
+	unsigned int n_rules;
+	int rc;
+
+	if (!k->ops.watch_read(k->ops.ctx) || !k->applied) {
+		return 0;
+	}
+	rc = table_count_rules(&k->ops, &n_rules, err);
+	if (rc == 0 && n_rules == k->n_rules) {
+		return 0;
+	}
+	if (rc == 0) {
+		rc = kernel_install_table(k, &k->guard, err);
+	}
+	if (rc < 0) {
+		k->applied = false;
+		restore(k, false);
+		return rc;
+	}
+	return 1;
 }
 
 int kernel_counters(struct kernel *k, struct kernel_counters *ret_counters, struct err *err)

@@ -70,6 +70,18 @@ int kernel_set_tenant(struct kernel *k, const char *name, const struct prefix *p
 /* For a removed or suspended tenant; unknown names are fine. */
 int kernel_remove_tenant(struct kernel *k, const char *name, struct err *err) CHECKED;
 
+/*
+ * A descriptor, kept by k, that is readable when nftables rules were changed: then call
+ * kernel_check(). Returns it or a negative errno.
+ */
+int kernel_watch(struct kernel *k, struct err *err) CHECKED;
+/*
+ * Puts the table back when somebody else took it or its rules away: a firewall that is loaded anew
+ * flushes all tables, and the route would stay without its guard. Returns 1 when that was done, 0
+ * when all is well, or a negative errno; then the route is gone.
+ */
+int kernel_check(struct kernel *k, struct err *err) CHECKED;
+
 /* Reads the counters; all zero while the table is not in. */
 int kernel_counters(struct kernel *k, struct kernel_counters *ret_counters,
 		    struct err *err) CHECKED;

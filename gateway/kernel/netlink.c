@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +21,8 @@
 
 struct netlink {
 	int fd[2];       /* by enum kernel_bus; opened at first use, -1 before */
+	int watch_fd;    /* notifications of nftables; -1 before netlink_watch() */
+	uint32_t port;   /* of fd[BUS_NETFILTER]: what it did is told to us, too */
 	uint8_t *answer; /* owned, RECEIVE_MAX bytes */
 };
 
@@ -30,6 +33,7 @@ int netlink_new(struct netlink **ret_netlink, struct err *err)
 	if (nl) {
 		nl->fd[BUS_NETFILTER] = -1;
 		nl->fd[BUS_ROUTE] = -1;
+		nl->watch_fd = -1;
 		nl->answer = malloc(RECEIVE_MAX);
 	}
 	if (!nl || !nl->answer) {
@@ -50,6 +54,9 @@ void netlink_free(struct netlink *nl)
 			close(nl->fd[i]);
 		}
 	}
+	if (nl->watch_fd >= 0) {
+		close(nl->watch_fd);
+	}
 	free(nl->answer);
 	free(nl);
 }
@@ -58,10 +65,18 @@ static int netlink_open(enum kernel_bus bus)
 {
 	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK,
 			bus == BUS_ROUTE ? NETLINK_ROUTE : NETLINK_NETFILTER);
+	const struct sockaddr_nl self = {.nl_family = AF_NETLINK};
 	int on = 1, size = RECEIVE_BUFFER;
 
 	if (fd < 0) {
 		return -errno;
+	}
+	/* One without a port of its own would be left out of notifications. */
+	if (bind(fd, (const struct sockaddr *)&self, sizeof(self)) < 0) {
+		int rc = -errno;
+
+		close(fd);
+		return rc;
 	}
 	/* Better messages and shorter answers; an old kernel without them still works. */
 	(void)setsockopt(fd, SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof(on));
@@ -187,6 +202,33 @@ static int netlink_receive(int fd, uint8_t *answer, struct answers *a)
 	return a->rc;
 }
 
+/* Opens the socket of bus unless it is. Returns 0 or a negative errno. */
+static int netlink_ensure(struct netlink *nl, enum kernel_bus bus)
+{
+	struct sockaddr_nl self = {.nl_family = AF_NETLINK};
+	socklen_t len = sizeof(self);
+	int fd;
+
+	if (nl->fd[bus] >= 0) {
+		return 0;
+	}
+	fd = netlink_open(bus);
+	if (fd < 0) {
+		return fd;
+	}
+	if (getsockname(fd, (struct sockaddr *)&self, &len) < 0) {
+		int rc = -errno;
+
+		close(fd);
+		return rc;
+	}
+	nl->fd[bus] = fd;
+	if (bus == BUS_NETFILTER) {
+		nl->port = self.nl_pid;
+	}
+	return 0;
+}
+
 static int netlink_transact(void *ctx, const struct kernel_request *req, struct kernel_fault *fault)
 {
 	struct netlink *nl = ctx;
@@ -195,12 +237,9 @@ static int netlink_transact(void *ctx, const struct kernel_request *req, struct 
 	int left = (int)req->len, rc;
 
 	memset(fault, 0, sizeof(*fault));
-	if (nl->fd[req->bus] < 0) {
-		rc = netlink_open(req->bus);
-		if (rc < 0) {
-			return rc;
-		}
-		nl->fd[req->bus] = rc;
+	rc = netlink_ensure(nl, req->bus);
+	if (rc < 0) {
+		return rc;
 	}
 	a.first_seq = nlh->nlmsg_seq;
 	for (; mnl_nlmsg_ok(nlh, left); nlh = mnl_nlmsg_next(nlh, &left)) {
@@ -213,7 +252,54 @@ static int netlink_transact(void *ctx, const struct kernel_request *req, struct 
 	return netlink_receive(nl->fd[req->bus], nl->answer, &a);
 }
 
+static int netlink_watch(void *ctx)
+{
+	struct netlink *nl = ctx;
+	int group = NFNLGRP_NFTABLES, fd, rc;
+
+	if (nl->watch_fd >= 0) {
+		return nl->watch_fd;
+	}
+	fd = netlink_open(BUS_NETFILTER);
+	if (fd < 0) {
+		return fd;
+	}
+	if (setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof(group)) < 0) {
+		rc = -errno;
+		close(fd);
+		return rc;
+	}
+	nl->watch_fd = fd;
+	return fd;
+}
+
+static bool netlink_watch_read(void *ctx)
+{
+	struct netlink *nl = ctx;
+	bool foreign = false;
+
+	for (;;) {
+		ssize_t got = recv(nl->watch_fd, nl->answer, RECEIVE_MAX, MSG_TRUNC);
+		int left = (int)got;
+		const struct nlmsghdr *nlh = (const struct nlmsghdr *)nl->answer;
+
+		if (got < 0 && errno != EINTR && errno != ENOBUFS) {
+			return foreign;
+		}
+		if (got < 0 || got > RECEIVE_MAX) {
+			foreign |= got > 0 || errno == ENOBUFS; /* some were lost */
+			continue;
+		}
+		for (; mnl_nlmsg_ok(nlh, left); nlh = mnl_nlmsg_next(nlh, &left)) {
+			foreign |= nlh->nlmsg_pid != nl->port;
+		}
+	}
+}
+
 struct kernel_ops netlink_ops(struct netlink *nl)
 {
-	return (struct kernel_ops){.ctx = nl, .transact = netlink_transact};
+	return (struct kernel_ops){.ctx = nl,
+				   .transact = netlink_transact,
+				   .watch = netlink_watch,
+				   .watch_read = netlink_watch_read};
 }

@@ -3,6 +3,7 @@
 #define SIXGATE_GATEWAY_KERNEL_OPS_H
 
 #include <libmnl/libmnl.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -34,9 +35,12 @@ struct kernel_request {
 
 struct kernel_ops {
 	void *ctx;
-	/* Sends a request and reads its answers. 0, or the first negative errno with fault filled.
-	 */
+	/* Sends a request, reads its answers. 0, or the first negative errno with fault filled. */
 	int (*transact)(void *ctx, const struct kernel_request *req, struct kernel_fault *fault);
+	/* Returns a descriptor, kept by ops, that is readable when nftables rules were changed. */
+	int (*watch)(void *ctx);
+	/* Reads what came there. Returns whether others than we may have changed something. */
+	bool (*watch_read)(void *ctx);
 };
 
 /* netlink.c: the ops that talk to the kernel. Opens nothing before the first request. */

@@ -44,6 +44,7 @@ int rule_end(struct rule *r, struct batch *b)
 
 		nftnl_rule_nlmsg_build_payload(nlh, r->nftnl);
 		batch_add(b, nlh);
+		b->n_rules++;
 	}
 	if (r->nftnl) {
 		nftnl_rule_free(r->nftnl);

@@ -136,6 +136,34 @@ int table_delete(const struct kernel_ops *ops, struct err *err)
 	return rc;
 }
 
+static int rule_seen(const struct nlmsghdr *nlh, void *arg)
+{
+	(void)nlh;
+	++*(unsigned int *)arg;
+	return 0;
+}
+
+int table_count_rules(const struct kernel_ops *ops, unsigned int *ret_n, struct err *err)
+{
+	_Alignas(struct nlmsghdr) char data[256]; /* header and one short attribute fit */
+	struct nlmsghdr *nlh =
+		nftnl_nlmsg_build_hdr(data, NFT_MSG_GETRULE, NFPROTO_INET, NLM_F_DUMP, 1);
+	struct kernel_fault fault = {0};
+	struct kernel_request req = {.bus = BUS_NETFILTER,
+				     .data = data,
+				     .reply = rule_seen,
+				     .arg = ret_n};
+	int rc = -EINTR;
+
+	mnl_attr_put_strz(nlh, NFTA_RULE_TABLE, TABLE_NAME);
+	req.len = nlh->nlmsg_len;
+	for (int tries = 0; tries < DUMP_TRIES && rc == -EINTR; tries++) {
+		*ret_n = 0;
+		rc = ops->transact(ops->ctx, &req, &fault);
+	}
+	return rc < 0 ? err_set_errno(err, rc, "reading the rules of table inet " TABLE_NAME) : 0;
+}
+
 static int counter_seen(const struct nlmsghdr *nlh, void *arg)
 {
 	struct nftnl_obj *o = nftnl_obj_alloc();

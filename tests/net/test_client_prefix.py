@@ -18,6 +18,7 @@ import pytest
 from gateway import BUILD, service, tcp
 from lab import CLIENT, CLIENT_PREFIX, INTERNET, embedded
 from netns import libc
+from peers import wait_for
 
 PROXY, AGENT, STRANGER = 61001, 61002, 61003  # uids need no entry in passwd
 RESOLVER4, RESOLVER6 = CLIENT, INTERNET       # hosts of the lab play the resolvers
@@ -638,3 +639,16 @@ def test_down_is_refused_while_sixgated_runs(case, lab):
                          case.gateway.run_folder), capture_output=True, text=True, check=False)
     assert done.returncode == 1 and "another sixgated is running" in done.stderr
     assert "cpfx" in table(lab) and len(routes(lab)) == 1
+
+
+@pytest.mark.parametrize("how", ["flush ruleset", "delete table inet sixgate",
+                                 "flush table inet sixgate", "flush chain inet sixgate cpin"])
+def test_a_firewall_loaded_anew_does_not_open_the_prefix(case, lab, how):
+    case.start()
+    sets_and_chains = table(lab)[table(lab).index("\tset "):]  # the counts may be lost
+    lab.gateway.run("nft", *how.split())
+    wait_for(lambda: table(lab).endswith(sets_and_chains), 5, "the table")
+    with daemon(lab.gateway):
+        assert not reaches(lab.internet, IN_PREFIX)
+    assert case.gateway.log().count("put back") == 1
+    assert not case.gateway.problems()

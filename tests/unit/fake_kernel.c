@@ -240,6 +240,10 @@ static int on_batch(struct fake_kernel *fk, const struct kernel_request *req,
 		return rc;
 	}
 	free(fk->elements);
+	if (fk->n_tables_deleted > 0) {
+		fk->flushed = false;
+		fk->n_table_rules = fk->n_rules;
+	}
 	fk->has_table = t.has_table;
 	fk->guarded = t.guarded;
 	fk->elements = t.elements;
@@ -293,6 +297,11 @@ static int on_netfilter(struct fake_kernel *fk, const struct kernel_request *req
 		return answer_generation(fk, req);
 	case NFT_MSG_GETOBJ:
 		return answer_counter(fk, req);
+	case NFT_MSG_GETRULE:
+		for (unsigned int i = 0; fk->has_table && i < fk->n_table_rules; i++) {
+			(void)req->reply(nlh, req->arg); /* counts, looks at nothing */
+		}
+		return 0;
 	default:
 		fail_msg("request %u", nlh->nlmsg_type);
 		return -EINVAL;
@@ -395,13 +404,42 @@ static int fake_transact(void *ctx, const struct kernel_request *req, struct ker
 		return fk->fail_code;
 	}
 	rc = req->bus == BUS_ROUTE ? on_route(fk, req) : on_netfilter(fk, req, fault);
-	check_guarded(fk);
+	if (!fk->flushed) {
+		check_guarded(fk);
+	}
 	return rc;
+}
+
+static int fake_watch(void *ctx)
+{
+	(void)ctx;
+	return 0;
+}
+
+static bool fake_watch_read(void *ctx)
+{
+	struct fake_kernel *fk = ctx;
+	bool changed = fk->changed;
+
+	fk->changed = false;
+	return changed;
+}
+
+void fake_kernel_flush(struct fake_kernel *fk)
+{
+	fk->has_table = false;
+	fk->guarded.len = 0;
+	fk->n_elements = 0;
+	fk->changed = true;
+	fk->flushed = true;
 }
 
 void fake_kernel_init(struct fake_kernel *fk)
 {
-	*fk = (struct fake_kernel){.ops = {.ctx = fk, .transact = fake_transact},
+	*fk = (struct fake_kernel){.ops = {.ctx = fk,
+					   .transact = fake_transact,
+					   .watch = fake_watch,
+					   .watch_read = fake_watch_read},
 				   .generation = 0x01000000,
 				   .fail_code = -ENOBUFS};
 	fk->elements = malloc(sizeof(*fk->elements));

@@ -25,6 +25,9 @@ struct fake_kernel {
 	size_t n_routes;
 
 	bool has_table;
+	unsigned int n_table_rules;
+	bool changed;             /* what watch_read() says next */
+	bool flushed;             /* by others: until a table is put in, a route may be unguarded */
 	struct prefix guarded;    /* of chain cpfx; len 0: no such chain */
 	struct element *elements; /* owned */
 	size_t n_elements;
@@ -44,6 +47,8 @@ struct fake_kernel {
 };
 
 void fake_kernel_init(struct fake_kernel *fk);
+/* As `nft flush ruleset` does: the route stays without its guard. */
+void fake_kernel_flush(struct fake_kernel *fk);
 void fake_kernel_fini(struct fake_kernel *fk);
 bool fake_kernel_has_route(const struct fake_kernel *fk, const char *prefix);
 bool fake_kernel_has_element(const struct fake_kernel *fk, const char *key, enum tenant_set set);

@@ -313,6 +313,58 @@ static void a_table_flushed_by_somebody_else_comes_back_whole(void **state)
 	assert_int_equal(f->fk.n_elements, 1);
 }
 
+static void a_flush_by_somebody_else_is_noticed_and_repaired(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(set_tenant(f, "acme", "2001:db8:1::/64", NULL), 0);
+	assert_int_equal(apply(f, PREFIX_A), 0);
+	fake_kernel_flush(&f->fk);
+	assert_int_equal(kernel_check(f->k, &f->err), 1);
+	assert_true(f->fk.has_table);
+	assert_true(has64(f, "2001:db8:1::"));
+	assert_true(kernel_applied(f->k));
+	assert_int_equal(kernel_check(f->k, &f->err), 0);
+}
+
+static void a_foreign_change_that_is_not_ours_to_mind_costs_one_look(void **state)
+{
+	struct fixture *f = *state;
+	unsigned int before;
+
+	assert_int_equal(apply(f, PREFIX_A), 0);
+	before = f->fk.n_requests;
+	assert_int_equal(kernel_check(f->k, &f->err), 0);
+	assert_int_equal(f->fk.n_requests, before);
+	f->fk.changed = true;
+	assert_int_equal(kernel_check(f->k, &f->err), 0);
+	assert_int_equal(f->fk.n_requests, before + 1);
+}
+
+static void a_rule_taken_from_the_table_brings_it_back_whole(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(apply(f, PREFIX_A), 0);
+	f->fk.n_table_rules--;
+	f->fk.changed = true;
+	assert_int_equal(kernel_check(f->k, &f->err), 1);
+	f->fk.changed = true;
+	assert_int_equal(kernel_check(f->k, &f->err), 0);
+}
+
+static void a_table_that_cannot_come_back_takes_the_route_with_it(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(apply(f, PREFIX_A), 0);
+	fake_kernel_flush(&f->fk);
+	f->fk.fail_at = f->fk.n_requests + 4; /* rules, counters, generation, batch */
+	assert_int_equal(kernel_check(f->k, &f->err), -ENOBUFS);
+	assert_false(kernel_applied(f->k));
+	assert_int_equal(f->fk.n_routes, 0);
+}
+
 static void messages_of_many_elements_stay_below_64_kib(void **state)
 {
 	struct fixture *f = *state;
@@ -457,6 +509,10 @@ int main(void)
 		TEST(a_prefix_may_change_hands_before_the_former_owner_is_gone),
 		TEST(a_prefix_given_twice_is_one_element),
 		TEST(a_table_flushed_by_somebody_else_comes_back_whole),
+		TEST(a_flush_by_somebody_else_is_noticed_and_repaired),
+		TEST(a_foreign_change_that_is_not_ours_to_mind_costs_one_look),
+		TEST(a_rule_taken_from_the_table_brings_it_back_whole),
+		TEST(a_table_that_cannot_come_back_takes_the_route_with_it),
 		TEST(messages_of_many_elements_stay_below_64_kib),
 		TEST(a_foreign_change_in_between_makes_it_try_again),
 		TEST(wrong_prefixes_are_refused_by_name),
