@@ -102,10 +102,11 @@ def test_suspended_tenant_is_not_served(case):
             return True
         return False
     peers.wait_for(closed, message="the port to be closed")
+    before = len(own.peers)
     sock = case.connect(443, address=POOL[0])
     sock.sendall(clients.hello("shop.example"))
     assert peers.read_to_end(sock)[5:] == b"\x02\x70"
-    assert own.peers == []
+    assert len(own.peers) == before
 
 
 # C4: loops
@@ -135,6 +136,7 @@ def test_loop_through_the_gateway_is_bounded(case):
     sock.sendall(clients.hello("loop.example"))
     with contextlib.suppress(ConnectionResetError):
         assert sock.recv(1) == b""  # the end of the chain ends all of it
+    sock.close()
     gateway.wait_sessions(0)
     assert 10 <= len(loops) <= 22
     reasons = [line["reason"] for line in gateway.wait_log(len(loops) + 1)]
