@@ -44,7 +44,7 @@ enum source_result {
 
 /* Room for max sources. Returns 0 or -ENOMEM. Before the sandbox closes (getrandom). */
 int source_table_init(struct source_table *t, size_t max) CHECKED;
-/* All sessions must have been released. */
+/* No session may be released any more. */
 void source_table_fini(struct source_table *t);
 
 /*

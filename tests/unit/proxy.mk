@@ -1,14 +1,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 PROXY_TEST_LDADD = libproxy.a libconf-model.a libbase.a $(CMOCKA_LIBS)
 check_PROGRAMS += tests/unit/proxy_acl_test tests/unit/proxy_rate_test \
-	tests/unit/proxy_rules_test tests/unit/proxy_sni_test tests/unit/proxy_source_test
+	tests/unit/proxy_rules_test tests/unit/proxy_sni_fields_test \
+	tests/unit/proxy_sni_test tests/unit/proxy_source_test
 tests_unit_proxy_acl_test_SOURCES = tests/unit/proxy_acl_test.c
 tests_unit_proxy_acl_test_LDADD = $(PROXY_TEST_LDADD)
 tests_unit_proxy_rate_test_SOURCES = tests/unit/proxy_rate_test.c
 tests_unit_proxy_rate_test_LDADD = $(PROXY_TEST_LDADD)
 tests_unit_proxy_rules_test_SOURCES = tests/unit/proxy_rules_test.c
 tests_unit_proxy_rules_test_LDADD = $(PROXY_TEST_LDADD)
-tests_unit_proxy_sni_test_SOURCES = tests/unit/proxy_sni_test.c tests/unit/hello.c tests/unit/hello.h
+HELLO_EXPECT = tests/unit/hello.c tests/unit/hello.h tests/unit/hello_expect.c \
+	tests/unit/hello_expect.h
+tests_unit_proxy_sni_fields_test_SOURCES = tests/unit/proxy_sni_fields_test.c $(HELLO_EXPECT)
+tests_unit_proxy_sni_fields_test_LDADD = $(PROXY_TEST_LDADD)
+tests_unit_proxy_sni_test_SOURCES = tests/unit/proxy_sni_test.c $(HELLO_EXPECT)
 tests_unit_proxy_sni_test_LDADD = $(PROXY_TEST_LDADD)
 tests_unit_proxy_source_test_SOURCES = tests/unit/proxy_source_test.c
 tests_unit_proxy_source_test_LDADD = $(PROXY_TEST_LDADD)
