@@ -6,18 +6,17 @@
 #include "gateway/control/control.h"
 
 #include <errno.h>
-#include <grp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/container.h"
 #include "base/log.h"
 #include "conf/model/message.h"
+#include "gateway/control/internal.h"
 #include "gateway/kernel/kernel.h"
 #include "gateway/registry/dir.h"
 
@@ -58,7 +57,7 @@ static void node_refused(struct object *object, unsigned int slot, struct str wh
 	problem_set(&c->problems, LOG_LEVEL_ERR, "node config", text);
 }
 
-static const struct object_ops node_ops = {
+const struct object_ops control_node_ops = {
 	.stage = STAGE_SET,
 	.pack = node_pack,
 	.settled = node_settled,
@@ -116,7 +115,7 @@ static void on_worker_logs(void *ctx, unsigned int slot)
 	logchild_add_pipe(&c->logchild, slot);
 }
 
-static const struct workers_ops workers_ops = {
+const struct workers_ops control_workers_ops = {
 	.changed = on_workers_changed,
 	.answered = on_worker_answered,
 	.gone = on_worker_gone,
@@ -168,7 +167,7 @@ static void on_registry_unreadable(void *ctx, const char *why)
 	}
 }
 
-static const struct dir_ops dir_ops = {
+const struct dir_ops control_dir_ops = {
 	.changed = on_file_changed,
 	.gone = on_file_gone,
 	.scanned = on_scanned,
@@ -236,7 +235,7 @@ void control_stop(struct control *c)
 	on_workers_changed(c);
 }
 
-static int open_signals(struct control *c, struct err *err)
+int control_open_signals(struct control *c, struct err *err)
 {
 	sigset_t set;
 	int rc;
@@ -254,233 +253,6 @@ static int open_signals(struct control *c, struct err *err)
 	}
 	rc = loop_add(&c->loop, &c->signals, EPOLLIN);
 	return rc < 0 ? err_set_errno(err, rc, "signalfd") : 0;
-}
-
-static unsigned int count_workers(const struct node_conf *conf)
-{
-	long n = conf->workers > 0 ? (long)conf->workers : sysconf(_SC_NPROCESSORS_ONLN);
-
-	return n < 1 ? 1 : n > WORKERS_USABLE ? WORKERS_USABLE : (unsigned int)n;
-}
-
-static int make_dirs(struct control *c, struct err *err)
-{
-	if (mkdir(c->run_dir, 0755) < 0 && errno != EEXIST) {
-		return err_set_errno(err, -errno, "%s", c->run_dir);
-	}
-	if (snprintf(c->empty_dir, sizeof(c->empty_dir), "%s/empty", c->run_dir) >=
-	    (int)sizeof(c->empty_dir)) {
-		return err_set(err, -ENAMETOOLONG, "%s: path is too long", c->run_dir);
-	}
-	if (mkdir(c->empty_dir, 0755) < 0 && errno != EEXIST) {
-		return err_set_errno(err, -errno, "%s", c->empty_dir);
-	}
-	return 0;
-}
-
-static int init_parts(struct control *c, unsigned int n_workers, struct err *err)
-{
-	const struct listeners_setup listeners = {
-		.loop = &c->loop,
-		.objects = &c->objects,
-		.slots = &c->slots,
-		.problems = &c->problems,
-		.n_workers = n_workers,
-		.uid = c->identity.proxy_uid,
-	};
-	int rc;
-
-	rc = program_path("sixgate-proxy", c->proxy_path, sizeof(c->proxy_path), err);
-	if (rc == 0) {
-		rc = program_path("sixgate-agent", c->agent_path, sizeof(c->agent_path), err);
-	}
-	if (rc < 0) {
-		return rc;
-	}
-	c->workers = (struct workers){
-		.loop = &c->loop,
-		.objects = &c->objects,
-		.listeners = &c->listeners,
-		.slots = &c->slots,
-		.problems = &c->problems,
-		.ops = &workers_ops,
-		.times = &workers_times_default,
-		.ctx = c,
-		.path = c->proxy_path,
-		.user = c->identity.proxy_user,
-		.root = c->empty_dir,
-		.log_level = LOG_LEVEL_INFO,
-	};
-	rc = workers_init(&c->workers, n_workers, err);
-	if (rc < 0) {
-		return rc;
-	}
-	slots_init(&c->slots, c->workers.segments, n_workers);
-	if (objects_init(&c->objects, n_workers) < 0 ||
-	    listeners_init(&c->listeners, &listeners) < 0) {
-		return err_set(err, -ENOMEM, "out of memory");
-	}
-	c->logchild.loop = &c->loop;
-	c->logchild.workers = &c->workers;
-	c->logchild.problems = &c->problems;
-	c->logchild.path = c->agent_path;
-	c->logchild.user = c->identity.agent_user;
-	c->logchild.root = c->empty_dir;
-	return 0;
-}
-
-/* Somebody changed nftables rules: a firewall that is loaded anew takes ours with its own. */
-static void kernel_changed(struct io *io, uint32_t events)
-{
-	struct control *c = container_of(io, struct control, kernel_watch);
-	struct err err;
-	int rc = kernel_check(c->kernel, &err);
-
-	(void)events;
-	if (rc > 0) {
-		log_warn(MOD, "kernel: the rules of table inet sixgate were taken away, put back");
-	} else if (rc < 0) {
-		log_err(MOD, "kernel: %s; `embed` stops", err.msg);
-		problem_set(&c->problems, LOG_LEVEL_ERR, "kernel", err.msg);
-	}
-}
-
-static int watch_kernel(struct control *c, struct err *err)
-{
-	int fd = kernel_watch(c->kernel, err), rc;
-
-	if (fd < 0) {
-		return fd;
-	}
-	c->kernel_watch = (struct io){.fd = fd, .ready = kernel_changed};
-	rc = loop_add(&c->loop, &c->kernel_watch, EPOLLIN);
-	return rc < 0 ? err_set_errno(err, rc, "watching nftables") : 0;
-}
-
-/* Without the right to it the rest goes on, and `status` says what is missing. */
-static void start_kernel(struct control *c)
-{
-	const struct kernel_uids uids = {.proxy = c->identity.proxy_uid,
-					 .agent = c->identity.agent_uid};
-	struct err err;
-	int rc;
-
-	if (!c->identity.net_admin) {
-		rc = err_set(
-			&err, -EPERM,
-			"without CAP_NET_ADMIN: no `embed`, no guard of client_prefix, no output "
-			"chain; `hide` and PROXY headers work");
-	} else {
-		rc = kernel_new(NULL, &c->kernel, &err);
-		if (rc == 0) {
-			rc = kernel_apply_node(c->kernel, c->conf, &uids, &err);
-		}
-		if (rc == 0) {
-			rc = watch_kernel(c, &err);
-		}
-	}
-	if (rc < 0) {
-		log_warn(MOD, "kernel: %s", err.msg);
-		problem_set(&c->problems, LOG_LEVEL_WARN, "kernel", err.msg);
-	}
-}
-
-/* Half-open connections of a socket that is closed go to another one of its group. */
-static void set_migrate_req(struct control *c)
-{
-	static const char path[] = "/proc/sys/net/ipv4/tcp_migrate_req";
-	FILE *f = fopen(path, "we");
-	bool ok = f && fputs("1", f) >= 0;
-
-	if (f && fclose(f) != 0) {
-		ok = false;
-	}
-	if (!ok) {
-		problem_set(&c->problems, LOG_LEVEL_WARN, "net.ipv4.tcp_migrate_req",
-			    "cannot be set to 1: closing a listener may reset connections that are "
-			    "just being made");
-	}
-}
-
-static gid_t admin_gid(struct control *c)
-{
-	const struct group *group;
-
-	if (!c->identity.root) {
-		return (gid_t)-1;
-	}
-	group = getgrnam(ADMIN_GROUP);
-	if (!group) {
-		log_warn(MOD, "there is no group %s: the control socket is root's alone",
-			 ADMIN_GROUP);
-		problem_set(&c->problems, LOG_LEVEL_WARN, "group " ADMIN_GROUP,
-			    "does not exist: the control socket is root's alone");
-		return (gid_t)-1;
-	}
-	return group->gr_gid;
-}
-
-static int start_server(struct control *c, struct err *err)
-{
-	char path[PATH_MAX];
-
-	if (snprintf(path, sizeof(path), "%s/control.sock", c->run_dir) >= (int)sizeof(path)) {
-		return err_set(err, -ENAMETOOLONG, "%s: path is too long", c->run_dir);
-	}
-	c->server.ops = &control_server_ops;
-	c->server.ctx = c;
-	return server_init(&c->server, &c->loop, path, admin_gid(c), err);
-}
-
-static int start_registry(struct control *c, struct err *err)
-{
-	int rc;
-
-	c->tenants.objects = &c->objects;
-	c->tenants.listeners = &c->listeners;
-	c->tenants.slots = &c->slots;
-	c->tenants.problems = &c->problems;
-	c->tenants.kernel = c->kernel;
-	c->tenants.folder = c->conf->registry.dir;
-	tenants_set_node(&c->tenants, c->conf, true);
-	if (!c->conf->registry.dir) {
-		workers_release(&c->workers);
-		return 0;
-	}
-	rc = dir_new(&c->loop, c->conf->registry.dir, &dir_ops, c, &c->dir, err);
-	c->tenants.dir = c->dir;
-	return rc;
-}
-
-static int control_start(struct control *c, struct err *err)
-{
-	int rc = make_dirs(c, err);
-
-	if (rc == 0) {
-		rc = open_signals(c, err);
-	}
-	if (rc == 0) {
-		rc = init_parts(c, count_workers(c->conf), err);
-	}
-	if (rc == 0) {
-		/* first of all: it finds another sixgated before anything is touched */
-		rc = start_server(c, err);
-	}
-	if (rc == 0) {
-		rc = workers_start(&c->workers, err);
-	}
-	if (rc < 0) {
-		return rc;
-	}
-	set_migrate_req(c);
-	start_kernel(c);
-	c->node.ops = &node_ops;
-	if (objects_add(&c->objects, &c->node) < 0 ||
-	    logchild_configure(&c->logchild, &c->conf->access_log) < 0) {
-		return err_set(err, -ENOMEM, "out of memory");
-	}
-	rc = listeners_configure(&c->listeners, c->conf, err);
-	return rc < 0 ? rc : start_registry(c, err);
 }
 
 int control_new(const struct control_setup *setup, struct control **ret_control, struct err *err)

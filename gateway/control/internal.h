@@ -22,6 +22,21 @@ static inline void io_watch(struct loop *loop, struct io *io, uint32_t events)
 	(void)rc; /* without assert */
 }
 
+/* control.c, for start.c */
+struct control;
+struct dir_ops;
+struct object_ops;
+struct workers_ops;
+
+extern const struct object_ops control_node_ops;
+extern const struct workers_ops control_workers_ops;
+extern const struct dir_ops control_dir_ops;
+
+int control_open_signals(struct control *c, struct err *err) CHECKED;
+
+/* start.c, for control.c: what control_new() has set up comes to life */
+int control_start(struct control *c, struct err *err) CHECKED;
+
 /* listener.c, for listeners.c */
 struct listener;
 struct listeners;

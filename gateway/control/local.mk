@@ -20,6 +20,7 @@ libcontrol_a_SOURCES = \
 	%D%/slots.c %D%/slots.h \
 	%D%/socket.c %D%/socket.h \
 	%D%/spawn.c %D%/spawn.h \
+	%D%/start.c \
 	%D%/status.c %D%/status.h \
 	%D%/tenants.c %D%/tenants.h \
 	%D%/totals.c %D%/totals.h \

@@ -210,9 +210,14 @@ const struct tenant_conf *tenants_next(const struct tenants *ts, uint32_t *at)
 {
 	while (*at < ts->objects->n_ids) {
 		const struct object *object = ts->objects->by_id[(*at)++];
+		const struct tenant *t;
 
-		if (object && object->ops == &tenant_ops && !object->removed) {
-			return container_of(object, struct tenant, object)->current;
+		if (!object || object->ops != &tenant_ops) {
+			continue;
+		}
+		t = container_of(object, struct tenant, object);
+		if (t->current && !t->gone) {
+			return t->current;
 		}
 	}
 	return NULL;
