@@ -24,3 +24,11 @@ tests_unit_proxy_orders_test_LDADD = $(PROXY_TEST_LDADD)
 tests_unit_proxy_worker_test_SOURCES = tests/unit/proxy_worker_test.c $(PROXY_RIG) \
 	tests/unit/hello.c tests/unit/hello.h
 tests_unit_proxy_worker_test_LDADD = $(PROXY_TEST_LDADD)
+noinst_PROGRAMS += tests/unit/fault.so
+tests_unit_fault_so_SOURCES = tests/unit/fault.c
+tests_unit_fault_so_CFLAGS = $(AM_CFLAGS) -fPIC
+tests_unit_fault_so_LDFLAGS = -shared
+tests_unit_fault_so_LDADD =
+check_PROGRAMS += tests/unit/proxy_fault_test
+tests_unit_proxy_fault_test_SOURCES = tests/unit/proxy_fault_test.c $(PROXY_RIG)
+tests_unit_proxy_fault_test_LDADD = $(PROXY_TEST_LDADD)

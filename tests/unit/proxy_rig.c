@@ -39,6 +39,7 @@ static void exec_worker(const struct rig *rig, const struct rig_options *options
 	}
 	if (options->preload) {
 		(void)setenv("LD_PRELOAD", options->preload, 1);
+		(void)setenv("FAULT", options->fault, 1);
 	}
 	execl(PROGRAM, "sixgate-proxy", "--user", "nobody", "--root", rig->root, NULL);
 	_exit(98);

@@ -39,6 +39,7 @@ struct rig {
 struct rig_options {
 	size_t nofile;         /* RLIMIT_NOFILE of the worker; 0: as here */
 	const char *preload;   /* LD_PRELOAD; NULL: none */
+	char fault[64];        /* for that library; see fault.c */
 	size_t log_pipe_bytes; /* 0: as the system has it */
 	struct node_conf node; /* zeroed members get defaults */
 };
