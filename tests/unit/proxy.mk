@@ -32,3 +32,9 @@ tests_unit_fault_so_LDADD =
 check_PROGRAMS += tests/unit/proxy_fault_test
 tests_unit_proxy_fault_test_SOURCES = tests/unit/proxy_fault_test.c $(PROXY_RIG)
 tests_unit_proxy_fault_test_LDADD = $(PROXY_TEST_LDADD)
+check_PROGRAMS += tests/unit/proxy_access_log_test tests/unit/proxy_backend_test \
+	tests/unit/proxy_budget_test tests/unit/proxy_client_address_test
+tests_unit_proxy_access_log_test_LDADD = $(PROXY_TEST_LDADD)
+tests_unit_proxy_backend_test_LDADD = $(PROXY_TEST_LDADD)
+tests_unit_proxy_budget_test_LDADD = $(PROXY_TEST_LDADD)
+tests_unit_proxy_client_address_test_LDADD = $(PROXY_TEST_LDADD)
