@@ -212,7 +212,8 @@ static size_t put_header(struct session *s)
 	const struct endpoint client = {.addr = s->client_addr, .port = s->client_port};
 	const struct endpoint *local = &s->listener->local;
 	const struct str name = {.p = s->name, .len = s->name_len};
-	const struct str protocol = {.p = s->name + s->name_len, .len = s->protocol_len};
+	const struct str protocol = {.p = s->name ? s->name + s->name_len : NULL,
+				     .len = s->protocol_len};
 	uint8_t *out = s->worker->buffer;
 
 	/* a certificate authority's probe: the tenant's responder knows no PROXY (RFC 8737) */
