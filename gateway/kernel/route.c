@@ -39,7 +39,6 @@ static int route_send(const struct kernel_ops *ops, const struct nlmsghdr *nlh,
 				     .reply = reply,
 				     .arg = arg};
 
-	memset(fault, 0, sizeof(*fault));
 	return ops->transact(ops->ctx, &req, fault);
 }
 
@@ -84,7 +83,7 @@ static int route_seen(const struct nlmsghdr *nlh, void *arg)
 
 int route_list(const struct kernel_ops *ops, struct route_set *ret_routes, struct err *err)
 {
-	struct kernel_fault fault;
+	struct kernel_fault fault = {0};
 	struct route_message m;
 	int rc = -EINTR;
 
@@ -112,7 +111,7 @@ static struct nlmsghdr *route_change(struct route_message *m, uint16_t type, uin
 int route_add(const struct kernel_ops *ops, const struct prefix *p, struct err *err)
 {
 	char text[ADDR_TEXT_MAX];
-	struct kernel_fault fault;
+	struct kernel_fault fault = {0};
 	struct route_message m;
 	int rc = route_send(ops, route_change(&m, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, p),
 			    &fault, NULL, NULL);
@@ -133,7 +132,7 @@ int route_add(const struct kernel_ops *ops, const struct prefix *p, struct err *
 int route_delete(const struct kernel_ops *ops, const struct prefix *p, struct err *err)
 {
 	char text[ADDR_TEXT_MAX];
-	struct kernel_fault fault;
+	struct kernel_fault fault = {0};
 	struct route_message m;
 	int rc = route_send(ops, route_change(&m, RTM_DELROUTE, 0, p), &fault, NULL, NULL);
 
