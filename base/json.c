@@ -24,7 +24,9 @@ static void json_quoted(struct buf *out, struct str s)
 		buf_bytes(out, esc, sizeof(esc));
 		start = i + 1;
 	}
-	buf_bytes(out, s.p + start, s.len - start);
+	if (s.len > start) { /* an empty string may have no bytes to point at */
+		buf_bytes(out, s.p + start, s.len - start);
+	}
 	buf_u8(out, '"');
 }
 
