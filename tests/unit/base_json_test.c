@@ -122,6 +122,22 @@ static void a_full_buffer_is_bad(void **state)
 	buf_fini(&out);
 }
 
+static void a_string_that_is_nowhere_is_empty(void **state)
+{
+	struct buf out;
+	struct json j;
+
+	(void)state;
+	buf_init(&out, 1000);
+	j = json_to(&out);
+	json_open(&j, NULL, '{');
+	json_str(&j, "name", (struct str){0});
+	json_close(&j, '}');
+	assert_int_equal(out.len, strlen("{\"name\":\"\"}"));
+	assert_memory_equal(out.data, "{\"name\":\"\"}", out.len);
+	buf_fini(&out);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -129,6 +145,7 @@ int main(void)
 		cmocka_unit_test(numbers_at_their_limits),
 		cmocka_unit_test(every_byte_is_ascii_and_one_character),
 		cmocka_unit_test(keys_are_escaped_too),
+		cmocka_unit_test(a_string_that_is_nowhere_is_empty),
 		cmocka_unit_test(a_full_buffer_is_bad),
 	};
 
