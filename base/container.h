@@ -5,6 +5,6 @@
 #include <stddef.h>
 
 /* The struct type of which ptr is the member of that name. */
-#define container_of(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
+#define container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 #endif

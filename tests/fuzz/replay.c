@@ -49,7 +49,8 @@ static int replay_corpus(const char *name)
 	struct dirent *entry;
 	DIR *dir;
 
-	snprintf(dir_path, sizeof(dir_path), "%s/tests/fuzz/corpus/%s", srcdir ? srcdir : ".", name);
+	snprintf(dir_path, sizeof(dir_path), "%s/tests/fuzz/corpus/%s", srcdir ? srcdir : ".",
+		 name);
 	dir = opendir(dir_path);
 	if (!dir) {
 		perror(dir_path);

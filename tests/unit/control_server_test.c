@@ -192,7 +192,8 @@ static void test_peer_is_known_and_text_is_escaped(void **state)
 
 	ask(fd, VERB_KILL, "a\"b\n");
 	run(f, 50);
-	snprintf(want, sizeof(want), "{\"ok\":false,\"error\":\"uid %u asked 'a\\u0022b\\u000a'\"}\n",
+	snprintf(want, sizeof(want),
+		 "{\"ok\":false,\"error\":\"uid %u asked 'a\\u0022b\\u000a'\"}\n",
 		 (unsigned int)getuid());
 	expect(fd, want);
 }
