@@ -23,7 +23,8 @@
 #define MOD            "control"
 #define ADMIN_GROUP    "sixgate-admin"
 #define PROGRESS_FILES 2000 /* between two lines about the start */
-#define STEP_MS        4    /* of work between two looks at the events */
+#define LOG_DRAIN_MS   3000
+#define STEP_MS        4 /* of work between two looks at the events */
 
 static struct control *control_of(struct loop *loop)
 {
@@ -79,6 +80,29 @@ static void control_notify_status(struct control *c)
 		    tenants_count(&c->tenants, TENANT_ACTIVE), problems_count(&c->problems));
 }
 
+/* When the last worker has ended, the log child writes what is left, and that is all. */
+static void control_end(struct control *c)
+{
+	if (workers_count(&c->workers, WORKER_DOWN) < c->workers.n) {
+		return;
+	}
+	if (!logchild_running(&c->logchild)) {
+		c->loop.stop = true;
+	} else if (c->logchild.on) {
+		logchild_drain(&c->logchild);
+		wheel_arm(&c->loop.wheel, &c->deadline, c->loop.now_ms + LOG_DRAIN_MS);
+	}
+}
+
+void control_log_ended(void *ctx)
+{
+	struct control *c = ctx;
+
+	if (c->phase == CONTROL_DRAINING) {
+		c->loop.stop = true;
+	}
+}
+
 static void on_workers_changed(void *ctx)
 {
 	struct control *c = ctx;
@@ -90,9 +114,8 @@ static void on_workers_changed(void *ctx)
 			 tenants_count(&c->tenants, TENANT_ACTIVE));
 		notify_send(&c->notify, "READY=1");
 	}
-	if (c->phase == CONTROL_DRAINING &&
-	    workers_count(&c->workers, WORKER_DOWN) == c->workers.n) {
-		c->loop.stop = true;
+	if (c->phase == CONTROL_DRAINING) {
+		control_end(c);
 	}
 	control_notify_status(c);
 }
@@ -214,7 +237,9 @@ static void control_deadline(struct timer *timer)
 {
 	struct control *c = container_of(timer, struct control, deadline);
 
-	log_warn(MOD, "workers did not end in time");
+	log_warn(MOD, "%s did not end in time",
+		 workers_count(&c->workers, WORKER_DOWN) < c->workers.n ? "workers"
+									: "the log child");
 	c->loop.stop = true;
 }
 

@@ -32,15 +32,17 @@ static int user_find(const char *name, uid_t *ret_uid, struct err *err)
 
 int identity_find(struct identity *ret_identity, struct err *err)
 {
-	struct identity id = {.root = geteuid() == 0,
-			      .proxy_uid = geteuid(),
-			      .agent_uid = geteuid()};
+	struct identity id = {
+		.root = geteuid() == 0,
+		.proxy_uid = geteuid(),
+		.agent_uid = geteuid(),
+		.proxy_user = PROXY_USER,
+		.agent_user = AGENT_USER,
+	};
 	int rc = 0;
 
 	id.net_admin = caps_have(CAP_NET_ADMIN);
 	if (id.root) {
-		id.proxy_user = PROXY_USER;
-		id.agent_user = AGENT_USER;
 		rc = user_find(PROXY_USER, &id.proxy_uid, err);
 		if (rc == 0) {
 			rc = user_find(AGENT_USER, &id.agent_uid, err);

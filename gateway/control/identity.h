@@ -12,7 +12,7 @@ struct identity {
 	bool root; /* workers get their own users, else ours */
 	bool net_admin;
 	uid_t proxy_uid, agent_uid;
-	const char *proxy_user, *agent_user; /* NULL: ours */
+	const char *proxy_user, *agent_user;
 };
 
 /*

@@ -32,6 +32,8 @@ extern const struct object_ops control_node_ops;
 extern const struct workers_ops control_workers_ops;
 extern const struct dir_ops control_dir_ops;
 
+/* The log child has ended, as it was asked to. */
+void control_log_ended(void *ctx);
 int control_open_signals(struct control *c, struct err *err) CHECKED;
 
 /* start.c, for control.c: what control_new() has set up comes to life */

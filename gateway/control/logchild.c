@@ -106,16 +106,11 @@ static int logchild_open_channel(struct logchild *lc)
 
 static int logchild_spawn(struct logchild *lc, struct err *err)
 {
-	char *argv[12] = {(char *)lc->path, "--log"};
-	size_t n = 2;
+	char *argv[12] = {(char *)lc->path, "--log",  "--user",
+			  (char *)lc->user, "--root", (char *)lc->root};
+	size_t n = 6;
 	int rc;
 
-	if (lc->user) {
-		argv[n++] = "--user";
-		argv[n++] = (char *)lc->user;
-		argv[n++] = "--root";
-		argv[n++] = (char *)lc->root;
-	}
 	if (lc->file) {
 		argv[n++] = "--folder";
 		argv[n++] = lc->folder;
@@ -166,6 +161,7 @@ static void logchild_exited(struct io *io, uint32_t events)
 	lc->lines = lc->dropped = 0;
 	wheel_disarm(&lc->loop->wheel, &lc->timer);
 	if (!lc->on) {
+		lc->ended(lc->ctx);
 		return;
 	}
 	if (lc->stopping) {

@@ -19,8 +19,10 @@ struct logchild {
 	struct workers *workers;
 	struct problems *problems;
 	const char *path; /* of the program */
-	const char *user; /* NULL: ours */
+	const char *user; /* it becomes, if we are root */
 	const char *root;
+	void (*ended)(void *ctx); /* it has ended, as asked for */
+	void *ctx;
 	bool on;
 	char *folder, *file; /* owned; NULL: standard error */
 	struct child child;

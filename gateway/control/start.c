@@ -85,6 +85,8 @@ static int init_parts(struct control *c, unsigned int n_workers, struct err *err
 		return err_set(err, -ENOMEM, "out of memory");
 	}
 	c->logchild.loop = &c->loop;
+	c->logchild.ended = control_log_ended;
+	c->logchild.ctx = c;
 	c->logchild.workers = &c->workers;
 	c->logchild.problems = &c->problems;
 	c->logchild.path = c->agent_path;

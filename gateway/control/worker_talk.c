@@ -16,6 +16,7 @@
 #include "gateway/control/workers.h"
 
 #define MOD            "workers"
+#define LEAVE_MS       500 /* from the end of its channel to the end of a worker */
 #define READ_BATCH     128 /* messages a wake-up */
 #define LOG_PIPE_BYTES (256 * 1024)
 
@@ -241,11 +242,12 @@ static void worker_talk(struct io *io, uint32_t events)
 	if (rc == 0 && events & ~(uint32_t)EPOLLOUT) {
 		rc = worker_read(w);
 	}
-	if (rc < 0) {
-		/* at the end of the channel its process has ended, or is to */
-		if (rc != -EPIPE || !w->workers->stopping) {
-			worker_kill(w, rc == -EPIPE ? "channel closed" : "bad message");
-		}
+	if (rc == -EPIPE) {
+		/* its process ends, most likely: the timer looks whether it did */
+		worker_close_channel(w);
+		wheel_arm(&w->workers->loop->wheel, &w->timer, w->workers->loop->now_ms + LEAVE_MS);
+	} else if (rc < 0) {
+		worker_kill(w, "bad message");
 		worker_close_channel(w);
 	}
 }

@@ -121,16 +121,10 @@ static void worker_arm(struct worker *w, uint64_t ms)
 static int worker_spawn(struct worker *w, struct err *err)
 {
 	struct workers *ws = w->workers;
-	char *argv[6] = {(char *)ws->path};
-	size_t n = 1;
+	char *argv[] = {(char *)ws->path, "--user",         (char *)ws->user,
+			"--root",         (char *)ws->root, NULL};
 	int rc;
 
-	if (ws->user) {
-		argv[n++] = "--user";
-		argv[n++] = (char *)ws->user;
-		argv[n++] = "--root";
-		argv[n++] = (char *)ws->root;
-	}
 	rc = child_spawn(argv, &w->child, err);
 	if (rc < 0) {
 		return rc;
@@ -255,6 +249,10 @@ static void worker_timer(struct timer *timer)
 	struct worker *w = container_of(timer, struct worker, timer);
 	struct err err;
 
+	if (w->state != WORKER_DOWN && w->readable.fd < 0) {
+		worker_kill(w, "has closed its channel");
+		return;
+	}
 	switch (w->state) {
 	case WORKER_DOWN:
 		if (worker_spawn(w, &err) < 0) {

@@ -84,7 +84,7 @@ struct workers {
 	void *ctx;
 	const struct workers_times *times; /* borrowed */
 	const char *path;                  /* of the program; borrowed */
-	const char *user;                  /* they run under; NULL: ours */
+	const char *user;                  /* they become, if we are root; borrowed */
 	const char *root;                  /* their root folder; borrowed */
 	unsigned int n;
 	bool released;                          /* there is a full set to send */

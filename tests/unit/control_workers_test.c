@@ -228,6 +228,8 @@ static int setup(void **state)
 		.ctx = f,
 		.times = &quick,
 		.path = f->worker_path,
+		.user = "nobody",
+		.root = "/",
 		.log_level = LOG_LEVEL_INFO,
 	};
 	assert_int_equal(workers_init(&f->workers, WORKERS, &err), 0);
