@@ -275,13 +275,17 @@ static int socket_add(struct listener *listener, int fd, bool lent)
 	return 0;
 }
 
-static void close_sockets(struct listener *listener, bool lent_only)
+/* Accepts what is queued, as far as the budget goes, and closes the listener's own or lent sockets.
+ */
+static void close_sockets(struct listener *listener, bool lent)
 {
 	struct listen_socket *sock, *next;
+	bool empty;
 
 	for (sock = TAILQ_FIRST(&listener->sockets); sock; sock = next) {
 		next = TAILQ_NEXT(sock, entry);
-		if (sock->lent || !lent_only) {
+		if (sock->lent == lent) {
+			(void)accept_batch(sock, QUEUED_MAX, &empty); /* then the socket goes */
 			socket_close(sock);
 		}
 	}
@@ -437,16 +441,8 @@ int listener_lend(struct worker *w, uint32_t id, int fd)
 void listener_lend_end(struct worker *w, uint32_t id)
 {
 	struct listener *l = listener_find(w, id);
-	struct listen_socket *sock;
-	bool empty;
 
-	if (!l) {
-		return;
+	if (l) {
+		close_sockets(l, true);
 	}
-	TAILQ_FOREACH(sock, &l->sockets, entry) {
-		if (sock->lent) {
-			(void)accept_batch(sock, QUEUED_MAX, &empty);
-		}
-	}
-	close_sockets(l, true);
 }

@@ -113,14 +113,12 @@ static enum flow_result flow_write(const struct run *r, const uint8_t *data, siz
 		f->bytes += len;
 		return FLOW_AGAIN;
 	}
-	if (n < 0) {
-		if (errno != EAGAIN && errno != EINTR) {
-			return FLOW_SINK_RESET;
-		}
-		n = 0;
+	if (n < 0 && errno != EAGAIN && errno != EINTR) {
+		return FLOW_SINK_RESET;
 	}
+	f->writable = n < 0 && errno == EINTR;
+	n = n < 0 ? 0 : n;
 	f->bytes += (size_t)n;
-	f->writable = false;
 	if (flow_stash(r->worker, f, data + n, len - (size_t)n) < 0) {
 		return FLOW_NO_MEMORY;
 	}
@@ -223,7 +221,7 @@ static enum flow_result flow_drain_stash(struct run *r)
 		return FLOW_SINK_RESET;
 	}
 	if (n < (ssize_t)len) {
-		f->writable = false;
+		f->writable = n < 0 && errno == EINTR;
 	}
 	if (n > 0) {
 		f->bytes += (size_t)n;

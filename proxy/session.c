@@ -335,7 +335,12 @@ static uint64_t real_ms(void)
 static void session_log(const struct session *s)
 {
 	struct worker *w = s->worker;
-	struct access_record record = {
+	struct access_record record;
+
+	if (w->log.fd < 0) {
+		return;
+	}
+	record = (struct access_record){
 		.time_ms = real_ms() - (w->loop.now_ms - s->started_ms),
 		.number = s->number,
 		.worker = w->index,
@@ -359,7 +364,6 @@ static void session_log(const struct session *s)
 					  .port = s->to};
 	}
 	access_log_add(&w->log, &record);
-	worker_arm_tick(w);
 }
 
 /* Reasons that leave a whole stream behind, or an alert that has to arrive. */
@@ -424,6 +428,7 @@ void session_close(struct session *s, enum close_reason reason)
 	s->reason = (uint8_t)reason;
 	session_account(s);
 	session_log(s);
+	worker_arm_tick(w);
 	session_count_end(s);
 	wheel_disarm(&w->loop.wheel, &s->timer);
 	session_close_leg(s, &s->client, reset);

@@ -147,6 +147,7 @@ int worker_set_counters(struct worker *w, struct channel_msg *msg, struct err *e
 	w->log.counters = w->own;
 	/* gauges of a predecessor in this slot */
 	atomic_store_explicit(&w->own->worker[WORKER_PIPES], 0, memory_order_relaxed);
+	atomic_store_explicit(&w->own->worker[WORKER_SOURCES], 0, memory_order_relaxed);
 	worker_set_budget(w);
 	log_info(MOD, "worker %u: %zu descriptors: %u sessions, %u pipes", w->index, w->fd_limit,
 		 w->budget.sessions, w->budget.pipes);
