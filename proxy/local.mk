@@ -7,6 +7,7 @@ libproxy_a_SOURCES = \
 	%D%/budget.c %D%/budget.h \
 	%D%/client_address.c %D%/client_address.h \
 	%D%/connect.c %D%/connect.h \
+	%D%/flow.c %D%/flow.h \
 	%D%/hello.c %D%/hello.h \
 	%D%/listener.c %D%/listener.h \
 	%D%/orders.c %D%/orders.h \

@@ -11,7 +11,7 @@
 #include "base/loop.h"
 #include "conf/model/message.h"
 #include "conf/model/tenant.h"
-#include "proxy/relay.h"
+#include "proxy/flow.h"
 #include "proxy/sni.h"
 
 /*
