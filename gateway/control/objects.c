@@ -40,7 +40,7 @@ void objects_fini(struct objects *objects)
 static int objects_grow(struct objects *objects)
 {
 	size_t size = objects->size ? objects->size * 2 : 64;
-	struct object **by_id = realloc(objects->by_id, size * sizeof(*by_id));
+	struct object **by_id = reallocarray(objects->by_id, size, sizeof(struct object *));
 	uint32_t *free_ids;
 
 	if (!by_id) {

@@ -18,8 +18,6 @@
 
 #include "base/channel.h"
 
-extern char **environ;
-
 int program_path(const char *name, char *dst, size_t size, struct err *err)
 {
 	char self[PATH_MAX];

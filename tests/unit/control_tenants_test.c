@@ -380,7 +380,7 @@ static void test_refusal_by_one_worker_brings_the_former_back_to_all(void **stat
 	put(f, "acme.yaml", "acme", 2, web(a, 1, tcp(b, f->port + 1)));
 	assert_int_equal(n_listeners(f), 3);
 	assert_int_equal(work(f, 0, 0).tenant_serial, 2); /* takes it */
-	assert_int_equal(work(f, 1, 2).n_tenants, 2); /* refuses it, then gets 1 again */
+	assert_int_equal(work(f, 1, 2).n_tenants, 2);     /* refuses it, then gets 1 again */
 	assert_int_equal(work(f, 0, 0).tenant_serial, 1);
 	work_all(f);
 	assert_int_equal(serial_in_force(f, "acme"), 1);

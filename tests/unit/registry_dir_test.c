@@ -33,7 +33,7 @@ struct fixture {
 	bool quiet;
 };
 
-static void hear(struct fixture *f, const char *fmt, ...)
+static void PRINTF_LIKE(2, 3) hear(struct fixture *f, const char *fmt, ...)
 {
 	va_list ap;
 
