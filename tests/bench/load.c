@@ -5,7 +5,7 @@
  * not from when it left, so that a stalled proxy cannot hide behind a client that waits for it.
  *
  * load MODE TARGET [-s FIRST-SOURCE:0] [-S N-SOURCES] [-c CONNECTIONS] [-n UNITS] [-r PER-SECOND]
- *      [-f NAMES-FILE]
+ *      [-f NAMES-FILE] [-b]
  */
 #include "tests/bench/load.h"
 
@@ -48,7 +48,7 @@ static void connection_open(struct load *load, struct connection *c)
 	const struct endpoint_arg *target = &load->options->target;
 	struct epoll_event ev = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
 				 .data.ptr = c};
-	int one = 1;
+	const int one = 1;
 
 	c->fd = socket(target->addr.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (c->fd < 0 || setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)) != 0) {
@@ -264,7 +264,8 @@ static void load_step(struct load *load, uint64_t wait_ns)
 {
 	struct timespec wait = {(time_t)(wait_ns / 1000000000), (long)(wait_ns % 1000000000)};
 	struct epoll_event events[BATCH];
-	int n = epoll_pwait2(load->epoll_fd, events, BATCH, &wait, NULL);
+	int n = load->options->spin ? wait_spinning(load->epoll_fd, events, BATCH)
+				    : epoll_pwait2(load->epoll_fd, events, BATCH, &wait, NULL);
 
 	if (n < 0 && errno != EINTR) {
 		die("epoll_pwait2");
@@ -284,7 +285,7 @@ static void load_open(struct load *load)
 	}
 	for (unsigned int i = 0; i < n; i++) {
 		connection_open(load, &load->connections[i]);
-		if (i % 64 == 63) {
+		if (i % 64 == 63 && !load->options->spin) {
 			load_step(load, 1000000);
 		}
 	}
@@ -373,13 +374,13 @@ static void options_parse(struct options *o, int argc, char **argv)
 	if (argc < 3) {
 		fprintf(stderr,
 			"usage: load conn|rr|rate|bulk|idle ADDRESS:PORT [-s FIRST-SOURCE:0] "
-			"[-S N] [-c CONNECTIONS] [-n UNITS] [-r PER-SECOND] [-f NAMES]\n");
+			"[-S N] [-c CONNECTIONS] [-n UNITS] [-r PER-SECOND] [-f NAMES] [-b]\n");
 		exit(2);
 	}
 	o->mode = mode_parse(argv[1]);
 	o->target = endpoint_parse(argv[2]);
 	optind = 3;
-	while ((c = getopt(argc, argv, "s:S:c:n:r:f:")) != -1) {
+	while ((c = getopt(argc, argv, "s:S:c:n:r:f:b")) != -1) {
 		switch (c) {
 		case 's':
 			o->source = endpoint_parse(optarg);
@@ -398,6 +399,9 @@ static void options_parse(struct options *o, int argc, char **argv)
 			break;
 		case 'f':
 			names_read(o, optarg);
+			break;
+		case 'b':
+			o->spin = true;
 			break;
 		default:
 			exit(2);

@@ -28,6 +28,7 @@ struct options {
 	unsigned int n_connections; /* at a time */
 	uint64_t n_units;           /* connections, requests or bytes in all */
 	uint64_t per_second;        /* MODE_RATE */
+	bool spin;                  /* never sleeps; not for MODE_RATE, whose clock it would stop */
 	const char **names;         /* each connection begins with a ClientHello for one of them */
 	size_t n_names;
 };

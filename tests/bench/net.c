@@ -9,6 +9,7 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -73,6 +74,16 @@ uint64_t clock_ns(void)
 
 	(void)clock_gettime(CLOCK_MONOTONIC, &ts); /* cannot fail with this clock */
 	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+int wait_spinning(int epoll_fd, struct epoll_event *events, int max)
+{
+	int n;
+
+	while ((n = epoll_wait(epoll_fd, events, max, 0)) == 0) {
+		(void)sched_yield(); /* cannot fail */
+	}
+	return n;
 }
 
 uint64_t number_parse(const char *text, uint64_t min, uint64_t max)

@@ -3,6 +3,7 @@
 #define SIXGATE_TESTS_BENCH_NET_H
 
 #include <stdint.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 
 /* What the programs of the bench share. They are tools: whatever fails at start ends them. */
@@ -20,6 +21,12 @@ struct endpoint_arg endpoint_parse(const char *text);
 int listen_on(const char *text);
 /* Monotonic clock in ns. */
 uint64_t clock_ns(void);
+/*
+ * epoll_wait(2) that never sleeps, but lets others of its core run. Waking a sleeper on another
+ * core is charged to whom does it, and in a virtual machine it costs as much as the rest of a
+ * send(2): with load that sleeps, a proxy's cost is that of waking it.
+ */
+int wait_spinning(int epoll_fd, struct epoll_event *events, int max);
 /* Whole decimal number from min to max; dies on anything else. */
 uint64_t number_parse(const char *text, uint64_t min, uint64_t max);
 

@@ -43,10 +43,13 @@ def program(name):
     return path
 
 
-def start_sink(lab):
+def start_sink(lab, spin):
+    """The backend; one that spins is not woken at the proxies' cost."""
     ports = [f"{work}=[::]:{ports[0]}" for work, ports in PORTS.items()]
-    return lab.start("sink", [lab.build / "tests/bench/sink", *ports], namespace=BACKEND,
-                     core=CORE_LOAD)
+    sink = lab.start("sink", [lab.build / "tests/bench/sink", *(["-b"] if spin else []), *ports],
+                     namespace=BACKEND, core=CORE_LOAD)
+    lab.wait_for(sink, f"[{BACKEND_ADDRESS}]:{PORTS['hold'][0]}")
+    return sink
 
 
 def start_relay(lab, address, _names):

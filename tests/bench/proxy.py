@@ -21,7 +21,7 @@ import time
 import peers
 import sixgate
 from lab import GATEWAY, BenchError, Lab, run
-from workloads import OURS_ALONE, WORKLOADS, Sizes, random_names
+from workloads import OURS_ALONE, SLEEPING, WORKLOADS, Sizes, random_names
 
 COLUMNS = ["sixgate", "haproxy", "haproxy-splice", "nginx", "sniproxy", "relay"]
 SIXGATE_LAST = 16  # of 203.0.113.0/24; the peers have the ones before
@@ -56,6 +56,7 @@ class Bench:
         self.rows = []
         self.notes = []
         self.folder = None
+        self.sink = None
         self.replaced = False
         self.names = random_names(10)
         self.embed_names = [f"embed.{name}" for name in self.names]
@@ -69,7 +70,7 @@ class Bench:
 
     def start(self, wanted):
         """Starts backend and proxies; all run through the whole bench, idle but for their turn."""
-        peers.start_sink(self.lab)
+        self.start_sink(True)
         for name, last, starter, raw in peers.PEERS:
             if name in wanted:
                 address = self.add_address(last)
@@ -78,6 +79,12 @@ class Bench:
             address = self.add_address(SIXGATE_LAST)
             self.folder = self.sixgate_folder("sixgate", [])
             self.add("sixgate", address, sixgate.start(self.lab, self.folder, "sixgate"), True)
+
+    def start_sink(self, spin):
+        """The backend anew, as the next workload wants it."""
+        if self.sink:
+            self.lab.stop(self.sink)
+        self.sink = peers.start_sink(self.lab, spin)
 
     def sixgate_folder(self, name, tenants):
         """Files of a sixgate with the bench's tenant and those."""
@@ -232,6 +239,7 @@ def bench_run(args, work):
         print_head()
         for name in args.workload or WORKLOADS:
             if name not in OURS_ALONE or "sixgate" in bench.subjects:
+                bench.start_sink(name not in SLEEPING)
                 bench.restore()
                 WORKLOADS[name](bench)
         return bench

@@ -6,6 +6,7 @@
  *   hold    the same, but the connection stays
  *   echo    each block of 64 bytes comes back
  *   stream  8 bytes, a big-endian number: that many bytes follow, then it closes
+ * -b: it never sleeps, see wait_spinning() in net.h.
  */
 #include <errno.h>
 #include <signal.h>
@@ -14,6 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/sendfile.h>
 #include <unistd.h>
 
 #include "tests/bench/net.h"
@@ -21,7 +24,8 @@
 #define ANSWER_BYTES  16
 #define MESSAGE_BYTES 64
 #define RECORD_HEAD   5
-#define STREAM_WRITE  (256 * 1024)
+#define STREAM_WRITE  (1024 * 1024)
+#define FILE_BYTES    (64 * 1024 * 1024) /* more than a cache holds */
 
 enum work {
 	WORK_CLOSE,
@@ -36,12 +40,14 @@ struct socket {
 	bool listening;
 	uint8_t head[RECORD_HEAD + 8]; /* first bytes: a record's header, or the number */
 	size_t n_head;
-	size_t n_skip;    /* of the TLS record, still to come */
-	size_t n_message; /* of the running message */
-	uint64_t n_stream;
+	size_t n_skip;     /* of the TLS record, still to come */
+	size_t n_message;  /* of the running message */
+	uint64_t n_stream; /* still to send */
+	uint64_t n_sent;
 };
 
-static char bytes[STREAM_WRITE];
+static const char bytes[ANSWER_BYTES];
+static int file_fd; /* what stream sends, FILE_BYTES again and again */
 
 static enum work work_parse(const char *text, size_t len)
 {
@@ -54,6 +60,24 @@ static enum work work_parse(const char *text, size_t len)
 	}
 	errno = EINVAL;
 	die(text);
+}
+
+/* A file in memory, each page written, so that sendfile(2) has something to send. */
+static int file_make(void)
+{
+	static char page[65536];
+	int fd = memfd_create("stream", MFD_CLOEXEC);
+
+	if (fd < 0) {
+		die("memfd_create");
+	}
+	memset(page, 'x', sizeof(page));
+	for (size_t done = 0; done < FILE_BYTES; done += sizeof(page)) {
+		if (write(fd, page, sizeof(page)) != (ssize_t)sizeof(page)) {
+			die("memfd");
+		}
+	}
+	return fd;
 }
 
 /* Puts fd into the loop with a new block, freed in serve(). */
@@ -120,12 +144,16 @@ static size_t record_skip(struct socket *s, const uint8_t *data, size_t len)
 static bool stream_write(struct socket *s)
 {
 	while (s->n_stream > 0) {
-		size_t want = s->n_stream < sizeof(bytes) ? (size_t)s->n_stream : sizeof(bytes);
-		ssize_t n = send(s->fd, bytes, want, MSG_NOSIGNAL);
+		off_t at = (off_t)(s->n_sent % FILE_BYTES);
+		uint64_t left = FILE_BYTES - (uint64_t)at;
+		ssize_t n;
 
+		left = left < s->n_stream ? left : s->n_stream;
+		n = sendfile(s->fd, file_fd, &at, left < STREAM_WRITE ? left : STREAM_WRITE);
 		if (n < 0) {
 			return errno == EAGAIN;
 		}
+		s->n_sent += (uint64_t)n;
 		s->n_stream -= (uint64_t)n;
 		if (s->n_stream == 0) {
 			return false;
@@ -207,21 +235,26 @@ int main(int argc, char **argv)
 {
 	struct epoll_event events[256];
 	int epoll_fd = epoll_create1(EPOLL_CLOEXEC), n;
+	bool spin = argc > 1 && strcmp(argv[1], "-b") == 0;
 
 	if (epoll_fd < 0) {
 		die("epoll_create1");
 	}
-	for (int i = 1; i < argc; i++) {
+	for (int i = spin ? 2 : 1; i < argc; i++) {
 		size_t len = strcspn(argv[i], "=");
 		enum work work = work_parse(argv[i], len);
 
 		socket_add(epoll_fd, listen_on(argv[i] + len + 1), work, true);
 	}
 	if (argc < 2) {
-		fprintf(stderr, "usage: sink close|hold|echo|stream=[ADDRESS]:PORT ...\n");
+		fprintf(stderr, "usage: sink [-b] close|hold|echo|stream=[ADDRESS]:PORT ...\n");
 		return 2;
 	}
-	while ((n = epoll_wait(epoll_fd, events, 256, -1)) >= 0 || errno == EINTR) {
+	(void)signal(SIGPIPE, SIG_IGN); /* cannot fail; sendfile(2) has no flag against it */
+	file_fd = file_make();
+	while ((n = spin ? wait_spinning(epoll_fd, events, 256)
+			 : epoll_wait(epoll_fd, events, 256, -1)) >= 0 ||
+	       errno == EINTR) {
 		for (int i = 0; i < n; i++) {
 			struct socket *s = events[i].data.ptr;
 
