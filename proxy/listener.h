@@ -62,6 +62,11 @@ void listener_lend_end(struct worker *w, uint32_t id);
 
 void listener_unref(struct listener *listener);
 
+/* Has the listener accept on fd, which is taken. Returns 0 or a negative errno. */
+int listen_socket_add(struct listener *listener, int fd, bool lent) CHECKED;
+void listen_socket_close(struct listen_socket *sock);
+/* Accepts up to max clients. Returns how many, with ret_empty when no more are there. */
+unsigned int accept_batch(struct listen_socket *sock, unsigned int max, bool *ret_empty);
 /* Stops accepting for a second: descriptors or memory ran out (rc says which). */
 void accept_pause(struct worker *w, int rc);
 /* A session ended: goes on where the budget had stopped. */

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 noinst_LIBRARIES += libproxy.a
 libproxy_a_SOURCES = \
+	%D%/accept.c \
 	%D%/access_log.c %D%/access_log.h \
 	%D%/acl.c %D%/acl.h \
 	%D%/backend.c %D%/backend.h \
@@ -17,7 +18,7 @@ libproxy_a_SOURCES = \
 	%D%/route.c %D%/route.h \
 	%D%/rules.c %D%/rules.h \
 	%D%/service.c %D%/service.h \
-	%D%/session.c %D%/session.h \
+	%D%/session.c %D%/session.h %D%/session_count.c %D%/session_pool.c \
 	%D%/sessions_dump.c %D%/sessions_dump.h \
 	%D%/sni.c %D%/sni.h \
 	%D%/source.c %D%/source.h \

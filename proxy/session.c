@@ -21,54 +21,12 @@
 
 #define CONTAINER(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
-static int session_pool_grow(struct session_pool *pool)
-{
-	size_t size = (pool->n_blocks + 1) * sizeof(struct session *);
-	struct session **blocks = realloc(pool->blocks, size);
-	struct session *block;
-
-	if (!blocks) {
-		return -ENOMEM;
-	}
-	pool->blocks = blocks;
-	block = calloc(SESSION_BLOCK, sizeof(*block));
-	if (!block) {
-		return -ENOMEM;
-	}
-	blocks[pool->n_blocks++] = block;
-	for (size_t i = 0; i < SESSION_BLOCK; i++) {
-		block[i].next_ready = pool->free;
-		pool->free = &block[i];
-	}
-	return 0;
-}
-
-void session_pool_fini(struct session_pool *pool)
-{
-	for (size_t i = 0; i < pool->n_blocks; i++) {
-		free(pool->blocks[i]);
-	}
-	free(pool->blocks);
-	*pool = (struct session_pool){0};
-}
-
-struct session *session_at(const struct session_pool *pool, size_t i)
-{
-	if (i >= pool->n_blocks * SESSION_BLOCK) {
-		return NULL;
-	}
-	return &pool->blocks[i / SESSION_BLOCK][i % SESSION_BLOCK];
-}
-
 static void session_free(struct deferred *deferred)
 {
 	struct session *s = CONTAINER(deferred, struct session, deferred);
-	struct session_pool *pool = &s->worker->pool;
 
 	assert(!s->ready);
-	s->number = 0;
-	s->next_ready = pool->free;
-	pool->free = s;
+	session_pool_give(&s->worker->pool, s);
 }
 
 void session_set_state(struct session *s, enum session_state state)
@@ -179,13 +137,11 @@ static void session_timer_fired(struct timer *timer)
 static struct session *session_new(struct listener *listener, int fd, const struct endpoint *client)
 {
 	struct worker *w = listener->worker;
-	struct session *s;
+	struct session *s = session_pool_take(&w->pool);
 
-	if (!w->pool.free && session_pool_grow(&w->pool) < 0) {
+	if (!s) {
 		return NULL;
 	}
-	s = w->pool.free;
-	w->pool.free = s->next_ready;
 	*s = (struct session){
 		.client = {.fd = fd, .ready = session_client_ready},
 		.backend = {.fd = -1, .ready = session_backend_ready},
@@ -230,65 +186,6 @@ int session_start(struct listener *listener, int fd, const struct endpoint *clie
 	}
 	session_check(s);
 	return 0;
-}
-
-uint32_t session_slot(const struct session *s, enum count_level level)
-{
-	switch (level) {
-	case COUNT_LISTENER:
-		return s->listener->slot;
-	case COUNT_TENANT:
-		return s->tenant->slot;
-	case COUNT_SERVICE:
-		return s->conf->slot;
-	case COUNT_BACKEND:
-		return s->conf->backends[s->backend_index].slot;
-	case N_COUNT_LEVELS:
-		break;
-	}
-	assert(false);
-	return 0;
-}
-
-void session_count(struct session *s, enum count_level level)
-{
-	uint32_t slot = session_slot(s, level);
-
-	s->counted |= (uint8_t)(1u << level);
-	counter_add(s->worker->own, slot, COUNTER_ACCEPTED, 1);
-	counter_add(s->worker->own, slot, COUNTER_ACTIVE, 1);
-}
-
-void session_uncount(struct session *s, enum count_level level, bool closed)
-{
-	uint32_t slot;
-
-	if (!(s->counted & (1u << level))) {
-		return;
-	}
-	slot = session_slot(s, level);
-	s->counted &= (uint8_t) ~(1u << level);
-	counter_sub(s->worker->own, slot, COUNTER_ACTIVE, 1);
-	counter_add(s->worker->own, slot, closed ? COUNTER_CLOSED : COUNTER_REFUSED, 1);
-}
-
-void session_add(const struct session *s, enum counter which, uint64_t n)
-{
-	for (unsigned int level = 0; level < N_COUNT_LEVELS && n > 0; level++) {
-		if (s->counted & (1u << level)) {
-			counter_add(s->worker->own, session_slot(s, level), which, n);
-		}
-	}
-}
-
-void session_account(struct session *s)
-{
-	uint64_t in = flow_bytes(&s->up), out = flow_bytes(&s->down);
-
-	session_add(s, COUNTER_BYTES_IN, in - s->up.counted);
-	session_add(s, COUNTER_BYTES_OUT, out - s->down.counted);
-	s->up.counted = in;
-	s->down.counted = out;
 }
 
 static uint32_t first_set(uint32_t a, uint32_t b, uint32_t c)
@@ -383,21 +280,6 @@ static void session_close_leg(struct session *s, struct io *leg, bool reset)
 		(void)setsockopt(leg->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
 	}
 	loop_close(&s->worker->loop, leg);
-}
-
-static void session_count_end(struct session *s)
-{
-	if (s->reason == CLOSE_DENIED) {
-		session_add(s, COUNTER_DENIED, 1);
-	}
-	if (s->reason == CLOSE_SOURCE_LIMIT || s->reason == CLOSE_SERVICE_LIMIT ||
-	    s->reason == CLOSE_TENANT_LIMIT) {
-		session_add(s, COUNTER_LIMITED, 1);
-	}
-	for (unsigned int level = 0; level < N_COUNT_LEVELS; level++) {
-		session_uncount(s, level, s->connected);
-	}
-	worker_counter_add(s->worker->own, WORKER_REASON + s->reason, 1);
 }
 
 static void session_release(struct session *s)

@@ -94,6 +94,11 @@ struct session_pool {
 
 #define SESSION_BLOCK 64 /* sessions a block */
 
+/* NULL when out of memory. The session's contents are what they were. */
+struct session *session_pool_take(struct session_pool *pool);
+/* Its number is 0 from now on. */
+void session_pool_give(struct session_pool *pool, struct session *s);
+/* Frees all, whoever may use one. */
 void session_pool_fini(struct session_pool *pool);
 /* The i-th session of all blocks, in use (state and number tell) or not; NULL behind the last. */
 struct session *session_at(const struct session_pool *pool, size_t i);
@@ -127,6 +132,8 @@ void session_count(struct session *s, enum count_level level);
 void session_uncount(struct session *s, enum count_level level, bool closed);
 /* The slot behind level; only for a level that was counted. */
 uint32_t session_slot(const struct session *s, enum count_level level);
+/* The session ends for s->reason: leaves all slots. */
+void session_count_end(struct session *s);
 /* Adds n to a counter at all levels the session is counted in. */
 void session_add(const struct session *s, enum counter which, uint64_t n);
 /* Passes on the bytes since the last call to the counters. */
