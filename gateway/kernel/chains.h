@@ -24,6 +24,8 @@ struct guard {
 	struct kernel_uids uids;
 	struct addr *resolvers; /* owned */
 	size_t n_resolvers;
+	struct prefix *routed; /* owned; pool ranges that need an AnyIP route */
+	size_t n_routed;
 };
 
 /* All chains with their rules; counters and sets come before. Returns 0 or -ENOMEM. */

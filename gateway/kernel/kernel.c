@@ -43,7 +43,9 @@ int kernel_new(const struct kernel_ops *ops, struct kernel **ret_kernel, struct 
 static void guard_fini(struct guard *guard)
 {
 	free(guard->resolvers);
+	free(guard->routed);
 	guard->resolvers = NULL;
+	guard->routed = NULL;
 }
 
 void kernel_free(struct kernel *k)
@@ -70,13 +72,32 @@ bool kernel_applied(const struct kernel *k)
 	return k->applied;
 }
 
+static int guard_copy_lists(struct guard *guard, const struct node_conf *node)
+{
+	guard->resolvers = calloc(node->n_resolvers + 1, sizeof(*guard->resolvers));
+	guard->routed = calloc(node->n_pool + 1, sizeof(*guard->routed));
+	if (!guard->resolvers || !guard->routed) {
+		guard_fini(guard);
+		return -ENOMEM;
+	}
+	while (guard->n_resolvers < node->n_resolvers) {
+		guard->resolvers[guard->n_resolvers] = node->resolvers[guard->n_resolvers];
+		guard->n_resolvers++;
+	}
+	for (size_t i = 0; i < node->n_pool; i++) {
+		if (node->pool[i].delivery == DELIVERY_ROUTED) {
+			guard->routed[guard->n_routed++] = node->pool[i].range;
+		}
+	}
+	return 0;
+}
+
 static int guard_init(struct guard *guard, const struct node_conf *node,
 		      const struct kernel_uids *uids, struct err *err)
 {
 	*guard = (struct guard){.uids = *uids,
 				.has_prefix = node->has_client_prefix,
-				.client_prefix = node->client_prefix,
-				.n_resolvers = node->n_resolvers};
+				.client_prefix = node->client_prefix};
 	if (guard->has_prefix &&
 	    (guard->client_prefix.len != 96 || prefix_is_v4(&guard->client_prefix))) {
 		return err_set(err, -EINVAL, "client_prefix is not an IPv6 /96");
@@ -87,21 +108,36 @@ static int guard_init(struct guard *guard, const struct node_conf *node,
 			"the workers' uids %u and %u: each needs one of its own, and not root's",
 			uids->proxy, uids->agent);
 	}
-	if (guard->n_resolvers > 0) {
-		guard->resolvers = calloc(guard->n_resolvers, sizeof(*guard->resolvers));
-		if (!guard->resolvers) {
-			return err_set(err, -ENOMEM, "kernel: out of memory");
-		}
-		memcpy(guard->resolvers, node->resolvers,
-		       guard->n_resolvers * sizeof(*guard->resolvers));
+	if (guard_copy_lists(guard, node) < 0) {
+		return err_set(err, -ENOMEM, "kernel: out of memory");
 	}
 	return 0;
 }
 
-static bool guard_has_route(const struct guard *guard, const struct prefix *p)
+static bool prefix_eq(const struct prefix *a, const struct prefix *b)
 {
-	return guard->has_prefix && guard->client_prefix.len == p->len &&
-	       addr_eq(&guard->client_prefix.addr, &p->addr);
+	return a->len == b->len && addr_eq(&a->addr, &b->addr);
+}
+
+/* The i-th route that guard wants; NULL behind the last one. client_prefix comes last. */
+static const struct prefix *guard_route(const struct guard *guard, size_t i)
+{
+	if (i < guard->n_routed) {
+		return &guard->routed[i];
+	}
+	return i == guard->n_routed && guard->has_prefix ? &guard->client_prefix : NULL;
+}
+
+static bool guard_wants_route(const struct guard *guard, const struct prefix *p)
+{
+	const struct prefix *route;
+
+	for (size_t i = 0; (route = guard_route(guard, i)); i++) {
+		if (prefix_eq(route, p)) {
+			return true;
+		}
+	}
+	return false;
 }
 
 int kernel_install_table(struct kernel *k, const struct guard *guard, struct err *err)
@@ -144,7 +180,7 @@ static int remove_routes(struct kernel *k, const struct route_set *routes,
 	for (size_t i = 0; i < routes->n; i++) {
 		int one;
 
-		if (guard && guard_has_route(guard, &routes->prefix[i])) {
+		if (guard && guard_wants_route(guard, &routes->prefix[i])) {
 			continue;
 		}
 		one = route_delete(&k->ops, &routes->prefix[i], rc == 0 ? err : NULL);
@@ -155,14 +191,29 @@ static int remove_routes(struct kernel *k, const struct route_set *routes,
 	return rc;
 }
 
-static bool routes_have(const struct route_set *routes, const struct guard *guard)
+static bool routes_have(const struct route_set *routes, const struct prefix *p)
 {
 	for (size_t i = 0; i < routes->n; i++) {
-		if (guard_has_route(guard, &routes->prefix[i])) {
+		if (prefix_eq(&routes->prefix[i], p)) {
 			return true;
 		}
 	}
 	return false;
+}
+
+/* Adds what guard wants and routes, what there is, lacks. */
+static int add_routes(struct kernel *k, const struct route_set *routes, const struct guard *guard,
+		      struct err *err)
+{
+	const struct prefix *route;
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && (route = guard_route(guard, i)); i++) {
+		if (!routes_have(routes, route)) {
+			rc = route_add(&k->ops, route, err);
+		}
+	}
+	return rc;
 }
 
 /*
@@ -179,9 +230,11 @@ static void restore(struct kernel *k, bool table_replaced)
 	if (route_list(&k->ops, &routes, NULL) < 0) {
 		return; /* netlink itself fails; the first error is the one to tell */
 	}
-	if (k->applied && k->guard.has_prefix && !routes_have(&routes, &k->guard) &&
-	    route_add(&k->ops, &k->guard.client_prefix, NULL) < 0) {
+	if (k->applied && add_routes(k, &routes, &k->guard, NULL) < 0) {
 		k->applied = false;
+	}
+	if (route_list(&k->ops, &routes, NULL) < 0) { /* with those of the failed change */
+		return;
 	}
 	(void)remove_routes(k, &routes, k->applied ? &k->guard : NULL, NULL); /* best effort */
 }
@@ -210,9 +263,7 @@ int kernel_apply_node(struct kernel *k, const struct node_conf *node,
 		goto out;
 	}
 	table_replaced = true;
-	if (next.has_prefix && !routes_have(&routes, &next)) {
-		rc = route_add(&k->ops, &next.client_prefix, err);
-	}
+	rc = add_routes(k, &routes, &next, err);
 out:
 	if (rc < 0) {
 		restore(k, table_replaced);

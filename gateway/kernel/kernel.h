@@ -12,9 +12,10 @@
 #include "conf/model/node.h"
 
 /*
- * What sixgate puts into the kernel: the nftables table `inet sixgate` and the AnyIP route of
- * client_prefix (rtm_protocol 206). The route is there only while the table guards it. Called by
- * control alone; every call is a few netlink round trips and does not wait for anybody else.
+ * What sixgate puts into the kernel: the nftables table `inet sixgate`, and AnyIP routes
+ * (rtm_protocol 206) of client_prefix and of pool ranges with `delivery: routed`. The route of
+ * client_prefix is there only while the table guards it. Called by control alone; every call is a
+ * few netlink round trips and does not wait for anybody else.
  *
  * The chains know a worker by the uid that made its socket. A socket that control makes for a
  * worker must be made under that worker's uid (setfsuid(2)), or it escapes the output chain.

@@ -8,9 +8,9 @@
 #include "base/err.h"
 #include "gateway/kernel/ops.h"
 
-/* The AnyIP route of client_prefix, in the table local. */
+/* AnyIP routes, of both families, in the kernel's table local. */
 #define ROUTE_PROTO_SIXGATE 206
-#define ROUTES_MAX          16
+#define ROUTES_MAX          80 /* client_prefix and every range of a pool, and some to spare */
 
 struct route_set {
 	struct prefix prefix[ROUTES_MAX];

@@ -53,6 +53,29 @@ def test_tcp_to_real_echo_by_socat(case):
     assert peers.read_exactly(sock, 50_000) == data[:50_000]
 
 
+def test_an_address_of_a_routed_range_is_served_without_being_configured(case):
+    routed = "203.0.113.33"
+    backend = case.backend(case.lab.acme, 22)
+    uplink = {"kind": "direct", "interface": "up0",
+              "ipv4": [*({"range": f"{address}/32", "delivery": "present"} for address in POOL),
+                       {"range": "203.0.113.32/30", "delivery": "routed"}],
+              "ipv6": {"prefix": "2001:db8:a000::/48", "reserved": 256}}
+    gateway = case.start(acme_tls(case, tcp(2222, 22, ipv4=routed)),
+                         settings={"uplink": uplink})
+    with case.connect(2222, address=routed) as sock:
+        sock.sendall(b"hello")
+        assert peers.read_exactly(sock, 5) == b"hello"
+    assert backend.peers
+    show = ["ip", "-4", "route", "show", "table", "local", "proto", "206"]
+    assert "203.0.113.32/30" in case.lab.gateway.run(*show)
+    # out of the config, out of the kernel
+    gateway.remove("acme")
+    peers.wait_for(lambda: len(gateway.services()) == 1, message="acme's service gone")
+    gateway.write_config({"uplink": {**uplink, "ipv4": uplink["ipv4"][:3]}})
+    gateway.reload()
+    assert case.lab.gateway.run(*show) == ""
+
+
 def test_one_port_on_two_addresses_is_two_services(case):
     one = case.backend(case.lab.acme, 22)
     two = case.backend(case.lab.globex, 22)

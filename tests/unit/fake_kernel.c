@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "tests/unit/fake_kernel.h"
 
+#define V4_OFFSET 12 /* bytes of ::ffff:0:0/96 before the IPv4 address */
+
 #include <errno.h>
 #include <libnftnl/common.h>
 #include <libnftnl/expr.h>
@@ -313,14 +315,16 @@ static int answer_route(const struct fake_route *route, const struct kernel_requ
 	_Alignas(struct nlmsghdr) char data[256];
 	struct nlmsghdr *nlh = mnl_nlmsg_put_header(data);
 	struct rtmsg *rtm = mnl_nlmsg_put_extra_header(nlh, sizeof(*rtm));
+	size_t offset = prefix_is_v4(&route->prefix) ? V4_OFFSET : 0;
 
 	nlh->nlmsg_type = RTM_NEWROUTE;
-	rtm->rtm_family = AF_INET6;
+	rtm->rtm_family = prefix_is_v4(&route->prefix) ? AF_INET : AF_INET6;
 	rtm->rtm_table = RT_TABLE_LOCAL;
 	rtm->rtm_type = RTN_LOCAL;
 	rtm->rtm_protocol = route->protocol;
-	rtm->rtm_dst_len = route->prefix.len;
-	mnl_attr_put(nlh, RTA_DST, sizeof(route->prefix.addr.b), route->prefix.addr.b);
+	rtm->rtm_dst_len = (uint8_t)(route->prefix.len - 8 * offset);
+	mnl_attr_put(nlh, RTA_DST, sizeof(route->prefix.addr.b) - offset,
+		     route->prefix.addr.b + offset);
 	return req->reply(nlh, req->arg);
 }
 
@@ -339,13 +343,15 @@ static int on_route_change(struct fake_kernel *fk, const struct nlmsghdr *nlh)
 {
 	const struct rtmsg *rtm = mnl_nlmsg_get_payload(nlh);
 	const struct nlattr *attr = mnl_nlmsg_get_payload_offset(nlh, sizeof(*rtm));
-	struct prefix p = {.len = rtm->rtm_dst_len};
-	size_t i;
+	size_t offset = rtm->rtm_family == AF_INET ? V4_OFFSET : 0, i;
+	struct prefix p = {.addr = {.b = {[10] = 0xff, [11] = 0xff}},
+			   .len = (uint8_t)(rtm->rtm_dst_len + 8 * offset)};
 
 	assert_int_equal(rtm->rtm_table, RT_TABLE_LOCAL);
 	assert_int_equal(rtm->rtm_protocol, ROUTE_PROTO_SIXGATE);
 	assert_int_equal(mnl_attr_get_type(attr), RTA_DST);
-	memcpy(p.addr.b, mnl_attr_get_payload(attr), sizeof(p.addr.b));
+	assert_int_equal(mnl_attr_get_payload_len(attr), sizeof(p.addr.b) - offset);
+	memcpy(p.addr.b + offset, mnl_attr_get_payload(attr), sizeof(p.addr.b) - offset);
 	i = route_at(fk, &p);
 	if (nlh->nlmsg_type == RTM_NEWROUTE) {
 		if (i < fk->n_routes) {
@@ -365,13 +371,18 @@ static int on_route_change(struct fake_kernel *fk, const struct nlmsghdr *nlh)
 static int on_route(struct fake_kernel *fk, const struct kernel_request *req)
 {
 	const struct nlmsghdr *nlh = req->data;
+	const struct rtmsg *asked = mnl_nlmsg_get_payload(nlh);
 
 	if (nlh->nlmsg_type != RTM_GETROUTE) {
 		return on_route_change(fk, nlh);
 	}
 	for (size_t i = 0; i < fk->n_routes; i++) {
-		int rc = answer_route(&fk->routes[i], req);
+		bool v4 = prefix_is_v4(&fk->routes[i].prefix);
+		int rc = 0;
 
+		if (v4 == (asked->rtm_family == AF_INET)) {
+			rc = answer_route(&fk->routes[i], req);
+		}
 		if (rc < 0) {
 			return rc;
 		}
@@ -382,7 +393,8 @@ static int on_route(struct fake_kernel *fk, const struct kernel_request *req)
 static void check_guarded(const struct fake_kernel *fk)
 {
 	for (size_t i = 0; i < fk->n_routes; i++) {
-		if (fk->routes[i].protocol == ROUTE_PROTO_SIXGATE) {
+		if (fk->routes[i].protocol == ROUTE_PROTO_SIXGATE &&
+		    !prefix_is_v4(&fk->routes[i].prefix)) {
 			assert_true(fk->has_table);
 			assert_int_equal(fk->guarded.len, fk->routes[i].prefix.len);
 			assert_true(addr_eq(&fk->guarded.addr, &fk->routes[i].prefix.addr));

@@ -65,6 +65,22 @@ static int apply(struct fixture *f, const char *client_prefix)
 	return kernel_apply_node(f->k, &node, &uids, &f->err);
 }
 
+/* A pool of one range that is routed here and one that is not. */
+static int apply_routed(struct fixture *f, const char *client_prefix, const char *range)
+{
+	struct pool_range pool[] = {
+		{.range = prefix(range), .delivery = DELIVERY_ROUTED},
+		{.range = prefix("198.51.100.1/32"), .delivery = DELIVERY_PRESENT},
+	};
+	struct node_conf node = {.has_client_prefix = client_prefix, .pool = pool, .n_pool = 2};
+
+	if (client_prefix) {
+		node.client_prefix = prefix(client_prefix);
+	}
+	memset(&f->err, 0, sizeof(f->err));
+	return kernel_apply_node(f->k, &node, &uids, &f->err);
+}
+
 static int set_tenant(struct fixture *f, const char *name, const char *a, const char *b)
 {
 	struct prefix prefixes[2];
@@ -107,8 +123,8 @@ static void second_apply_of_the_same_leaves_the_route_in_place(void **state)
 	assert_int_equal(apply(f, PREFIX_A), 0);
 	before = f->fk.n_requests;
 	assert_int_equal(apply(f, PREFIX_A), 0);
-	/* routes read, counters read, generation, batch */
-	assert_int_equal(f->fk.n_requests - before, 4);
+	/* routes read twice, counters read, generation, batch */
+	assert_int_equal(f->fk.n_requests - before, 5);
 	assert_int_equal(f->fk.n_tables_deleted, 1);
 }
 
@@ -137,6 +153,49 @@ static void a_changed_prefix_moves_the_route(void **state)
 	assert_int_equal(apply(f, NULL), 0);
 	assert_int_equal(f->fk.n_routes, 0);
 	assert_true(f->fk.has_table);
+}
+
+static void a_routed_range_gets_a_route_of_its_own(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(apply_routed(f, PREFIX_A, "203.0.113.16/29"), 0);
+	assert_true(fake_kernel_has_route(&f->fk, "203.0.113.16/29"));
+	assert_true(fake_kernel_has_route(&f->fk, PREFIX_A));
+	assert_int_equal(f->fk.n_routes, 2);
+	/* without client_prefix it stays, and a range that is no longer there goes */
+	assert_int_equal(apply_routed(f, NULL, "203.0.113.16/29"), 0);
+	assert_int_equal(f->fk.n_routes, 1);
+	assert_int_equal(apply_routed(f, NULL, "203.0.113.32/32"), 0);
+	assert_true(fake_kernel_has_route(&f->fk, "203.0.113.32/32"));
+	assert_int_equal(f->fk.n_routes, 1);
+	assert_int_equal(kernel_down(f->k, &f->err), 0);
+	assert_int_equal(f->fk.n_routes, 0);
+}
+
+static void whichever_request_of_a_moved_range_fails_the_former_routes_are_back(void **state)
+{
+	struct fixture *f = *state;
+
+	for (unsigned int n = 1; n < REQUESTS_MAX; n++) {
+		int rc;
+
+		f->fk.fail_at = 0;
+		assert_int_equal(apply_routed(f, PREFIX_A, "203.0.113.16/29"), 0);
+		f->fk.n_requests = 0;
+		f->fk.fail_at = n;
+		rc = apply_routed(f, PREFIX_B, "203.0.113.32/29");
+		if (rc == 0 && f->fk.n_requests < n) {
+			assert_true(n > 6);
+			return;
+		}
+		if (rc < 0) {
+			assert_true(fake_kernel_has_route(&f->fk, PREFIX_A));
+			assert_true(fake_kernel_has_route(&f->fk, "203.0.113.16/29"));
+			assert_int_equal(f->fk.n_routes, 2);
+		}
+	}
+	fail_msg("apply makes more than %d requests", REQUESTS_MAX);
 }
 
 /* fake_kernel asserts after every request that no route is unguarded. */
@@ -202,7 +261,7 @@ static void a_failed_start_removes_the_route_of_an_earlier_run(void **state)
 	assert_int_equal(apply(f, PREFIX_A), 0);
 	kernel_free(f->k);
 	assert_int_equal(kernel_new(&f->fk.ops, &f->k, &f->err), 0);
-	f->fk.fail_at = f->fk.n_requests + 4; /* routes, counters, generation, batch */
+	f->fk.fail_at = f->fk.n_requests + 5; /* routes twice, counters, generation, batch */
 	assert_int_equal(apply(f, PREFIX_A), -ENOBUFS);
 	assert_int_equal(f->fk.n_routes, 0);
 }
@@ -435,7 +494,8 @@ static void each_lack_is_explained(void **state)
 	struct fixture *f = *state;
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		f->fk.fail_at = f->fk.n_requests + 4; /* routes, counters, generation, batch */
+		f->fk.fail_at =
+			f->fk.n_requests + 5; /* routes twice, counters, generation, batch */
 		f->fk.fail_code = cases[i].code;
 		f->fk.fail_seq = cases[i].seq;
 		f->fk.fail_text = cases[i].text;
@@ -454,7 +514,7 @@ static void a_kernel_without_socket_wildcard_is_explained(void **state)
 	unsigned int n_explained = 0;
 
 	for (uint32_t seq = 3; seq < 60; seq++) {
-		f->fk.fail_at = f->fk.n_requests + 4;
+		f->fk.fail_at = f->fk.n_requests + 5; /* the batch */
 		f->fk.fail_code = -ENOENT;
 		f->fk.fail_seq = seq;
 		assert_int_equal(apply(f, PREFIX_A), -EOPNOTSUPP);
@@ -499,6 +559,8 @@ int main(void)
 		TEST(second_apply_of_the_same_leaves_the_route_in_place),
 		TEST(a_start_takes_over_counts_and_route_of_an_earlier_run),
 		TEST(a_changed_prefix_moves_the_route),
+		TEST(a_routed_range_gets_a_route_of_its_own),
+		TEST(whichever_request_of_a_moved_range_fails_the_former_routes_are_back),
 		TEST(whichever_request_of_the_first_apply_fails_no_route_stays),
 		TEST(whichever_request_of_a_change_fails_the_former_config_is_back),
 		TEST(a_failed_start_removes_the_route_of_an_earlier_run),
