@@ -68,7 +68,7 @@ def test_changed_object_changes_only_what_it_says(case):
 
 def test_removed_object_ends_its_sessions_after_drain(case):
     case.backend(case.lab.acme, 22)
-    gateway = case.start(web(case, drain="1s"))
+    gateway = case.start(web(case, drain="3s"))
     sock = case.connect(2222)
     assert works(sock)
     begin = time.monotonic()
@@ -77,7 +77,7 @@ def test_removed_object_ends_its_sessions_after_drain(case):
     assert works(sock), "still within its drain time"
     with contextlib.suppress(ConnectionResetError):
         assert sock.recv(1) == b""
-    assert 0.5 < time.monotonic() - begin < 6
+    assert 2 < time.monotonic() - begin < 9
     peers.wait_for(lambda: [line for line in gateway.access_log() if line["reason"] == "drained"],
                    message="the reason in the log")
 

@@ -67,10 +67,12 @@ def test_source_cap_refuses_the_source_and_nobody_else(case):
 
 def test_source_rate_refuses_the_source_and_nobody_else(case):
     gateway = start(case, source={"connections": 1000, "new_per_second": 5})
-    assert 5 <= count_served(case, 60) <= 20
+    begin = time.monotonic()
+    got = count_served(case, 60)
+    assert 5 <= got <= 5 * (time.monotonic() - begin + 2)
     assert count_served(case, 3, source="198.51.100.99") == 3
-    assert {line["reason"] for line in gateway.wait_log(40)} == {"source-limit"}
-    assert gateway.status()["refused"] >= 40
+    assert {line["reason"] for line in gateway.wait_log(60 - got)} == {"source-limit"}
+    assert gateway.status()["refused"] == 60 - got
 
 
 def test_source_rate_recovers(case):

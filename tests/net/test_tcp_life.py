@@ -100,15 +100,15 @@ def test_half_closed_session_ends_after_the_half_close_timeout(case, first):
 def test_half_close_timeout_is_not_counted_while_bytes_flow(case):
     def trickle(conn, _server):
         peers.read_to_end(conn)
-        for _ in range(25):
+        for _ in range(30):
             conn.sendall(b"x")
             time.sleep(0.1)
 
     case.backend(case.lab.acme, 22, trickle)
-    gateway = start(case, timeouts={"half_close": "1s"})
+    gateway = start(case, timeouts={"half_close": "2s"})
     sock = case.connect(2222)
     sock.shutdown(socket.SHUT_WR)
-    assert peers.read_to_end(sock) == b"x" * 25
+    assert peers.read_to_end(sock) == b"x" * 30
     assert gateway.last_reason() == "done"
 
 
@@ -404,9 +404,9 @@ def test_idle_session_ends_after_the_idle_timeout(case):
 
 def test_busy_session_outlives_the_idle_timeout(case):
     case.backend(case.lab.acme, 22)
-    start(case, timeouts={"idle": "1s"})
+    start(case, timeouts={"idle": "2s"})
     sock = case.connect(2222)
-    for _ in range(6):
+    for _ in range(10):
         sock.sendall(b"x")
         assert sock.recv(1) == b"x"
         time.sleep(0.3)
