@@ -84,13 +84,15 @@ static void flow_set_nodelay(const struct run *r)
 enum flow_result flow_write(const struct run *r, const uint8_t *data, size_t len)
 {
 	struct flow *f = r->flow;
+	/* the last bytes wait for their FIN, which follows in this callback: one packet, not two */
+	int flags = MSG_NOSIGNAL | (f->eof ? MSG_MORE : 0);
 	ssize_t n;
 
 	if (!f->nodelay && f->started) {
 		flow_set_nodelay(r);
 	}
 	f->started = true;
-	n = send(r->to, data, len, MSG_NOSIGNAL);
+	n = send(r->to, data, len, flags);
 	if (n == (ssize_t)len) {
 		f->bytes += len;
 		return FLOW_AGAIN;
