@@ -151,20 +151,33 @@ static void start_kernel(struct control *c)
 	}
 }
 
-/* Half-open connections of a socket that is closed go to another one of its group. */
-static void set_migrate_req(struct control *c)
+static bool sysctl_write(const char *path, const char *value)
 {
-	static const char path[] = "/proc/sys/net/ipv4/tcp_migrate_req";
 	FILE *f = fopen(path, "we");
-	bool ok = f && fputs("1", f) >= 0;
+	bool ok = f && fputs(value, f) >= 0;
 
-	if (f && fclose(f) != 0) {
-		ok = false;
-	}
-	if (!ok) {
-		problem_set(&c->problems, LOG_LEVEL_WARN, "net.ipv4.tcp_migrate_req",
-			    "cannot be set to 1: closing a listener may reset connections that are "
-			    "just being made");
+	return f && fclose(f) == 0 && ok;
+}
+
+/* What the kernel is asked for; without it things work, but less well. */
+static void set_sysctls(struct control *c)
+{
+	static const struct {
+		const char *name, *path, *problem;
+	} sysctls[] = {
+		{"net.ipv4.tcp_migrate_req", "/proc/sys/net/ipv4/tcp_migrate_req",
+		 "cannot be set to 1: closing a listener may reset connections that are just being "
+		 "made"},
+		{"net.ipv4.tcp_tw_reuse", "/proc/sys/net/ipv4/tcp_tw_reuse",
+		 "cannot be set to 1: a port of a connection to a backend rests for a minute, so one "
+		 "backend takes some 470 new sessions a second"},
+	};
+
+	for (size_t i = 0; i < sizeof(sysctls) / sizeof(sysctls[0]); i++) {
+		if (!sysctl_write(sysctls[i].path, "1")) {
+			problem_set(&c->problems, LOG_LEVEL_WARN, sysctls[i].name,
+				    sysctls[i].problem);
+		}
 	}
 }
 
@@ -238,7 +251,7 @@ int control_start(struct control *c, struct err *err)
 	if (rc < 0) {
 		return rc;
 	}
-	set_migrate_req(c);
+	set_sysctls(c);
 	start_kernel(c);
 	c->node.ops = &control_node_ops;
 	if (objects_add(&c->objects, &c->node) < 0 ||

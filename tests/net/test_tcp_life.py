@@ -393,6 +393,29 @@ def test_port_exhaustion_fails_closed_and_never_uses_another_source(case):
     assert reasons == {"source-address"}, reasons
 
 
+def test_ports_towards_a_backend_are_used_again_soon(case):
+    """Not a minute later: who closes first leaves his port in TIME_WAIT."""
+    case.backend(case.lab.acme, 22)
+    start(case, tcp(2222, 22, client_address="hide"))
+    former = case.lab.gateway.run("sysctl", "-n", "net.ipv4.ip_local_port_range").split()
+    case.lab.gateway.run("sysctl", "-q", "-w", "net.ipv4.ip_local_port_range=61000 61003")
+
+    def served():
+        try:
+            with case.lab.client.connect(POOL[1], 2222, source=CLIENT) as sock:
+                sock.sendall(b"x")
+                return sock.recv(1) == b"x"
+        except ConnectionResetError:
+            return False
+
+    try:
+        peers.wait_for(lambda: not served(), message="no port left")
+        peers.wait_for(served, timeout=20, message="a port that can be used again")
+    finally:
+        case.lab.gateway.run("sysctl", "-q", "-w",
+                             f"net.ipv4.ip_local_port_range={' '.join(former)}")
+
+
 # E5: peers that stay but say nothing
 
 def test_idle_session_ends_after_the_idle_timeout(case):
