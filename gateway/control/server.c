@@ -22,6 +22,7 @@
 #define BACKLOG 128
 
 static void server_accept(struct io *io, uint32_t events);
+static void server_resume(struct timer *timer);
 static void client_ready(struct io *io, uint32_t events);
 static void client_late(struct timer *timer);
 
@@ -82,6 +83,7 @@ int server_init(struct server *s, struct loop *loop, const char *path, gid_t gid
 
 	s->loop = loop;
 	s->io = (struct io){.fd = -1, .ready = server_accept};
+	timer_init(&s->pause, server_resume);
 	rc = server_address(path, &sa, err);
 	if (rc == 0) {
 		rc = server_absent(path, err);
@@ -115,6 +117,21 @@ static void client_free(struct deferred *d)
 	free(c);
 }
 
+/* Whether the socket says that clients wait: not while nothing could be done about it. */
+static void server_watch(struct server *s)
+{
+	bool on = s->n_clients < SERVER_CLIENTS_MAX && !timer_armed(&s->pause);
+
+	if (s->io.fd >= 0) {
+		io_watch(s->loop, &s->io, on ? EPOLLIN : 0);
+	}
+}
+
+static void server_resume(struct timer *timer)
+{
+	server_watch(container_of(timer, struct server, pause));
+}
+
 static void client_close(struct client *c)
 {
 	struct server *s = c->server;
@@ -124,14 +141,13 @@ static void client_close(struct client *c)
 		at = &(*at)->next;
 	}
 	*at = c->next;
+	s->n_clients--;
 	wheel_disarm(&s->loop->wheel, &c->timer);
 	loop_del(s->loop, &c->io); /* a worker may hold a copy: it has to leave epoll by name */
 	close(c->io.fd);
 	c->io.fd = -1;
 	loop_defer(s->loop, &c->gone);
-	if (s->n_clients-- == SERVER_CLIENTS_MAX && s->io.fd >= 0) {
-		io_watch(s->loop, &s->io, EPOLLIN);
-	}
+	server_watch(s);
 }
 
 void server_fini(struct server *s)
@@ -139,6 +155,7 @@ void server_fini(struct server *s)
 	if (s->io.fd < 0) {
 		return;
 	}
+	wheel_disarm(&s->loop->wheel, &s->pause);
 	loop_close(s->loop, &s->io);
 	while (s->clients) {
 		client_close(s->clients);
@@ -175,9 +192,7 @@ static void client_new(struct server *s, int fd)
 	}
 	c->next = s->clients;
 	s->clients = c;
-	if (++s->n_clients == SERVER_CLIENTS_MAX) {
-		io_watch(s->loop, &s->io, 0);
-	}
+	s->n_clients++;
 	client_arm(c, SERVER_REQUEST_MS);
 }
 
@@ -189,11 +204,18 @@ static void server_accept(struct io *io, uint32_t events)
 	(void)events;
 	while (s->n_clients < SERVER_CLIENTS_MAX) {
 		fd = accept4(io->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-		if (fd < 0) {
-			return; /* none, or none for now */
+		if (fd >= 0) {
+			client_new(s, fd);
+		} else if (errno == EAGAIN) {
+			break;
+		} else if (errno != EINTR && errno != ECONNABORTED) {
+			/* no descriptor or memory: who waits would wake us again and again */
+			log_warn_errno(-errno, MOD, "control socket, trying again in 1 s");
+			wheel_arm(&s->loop->wheel, &s->pause, s->loop->now_ms + SERVER_PAUSE_MS);
+			break;
 		}
-		client_new(s, fd);
 	}
+	server_watch(s);
 }
 
 static void client_late(struct timer *timer)

@@ -21,6 +21,7 @@
 #define SERVER_REQUEST_MS  5000              /* from connect to the whole request */
 #define SERVER_PROGRESS_MS 10000             /* without a byte of the answer being taken */
 #define SERVER_ANSWER_MAX  ((size_t)8 << 20) /* bytes of one piece */
+#define SERVER_PAUSE_MS    1000              /* after descriptors or memory ran out */
 
 struct client {
 	struct server *server;
@@ -56,6 +57,7 @@ struct server {
 	const struct server_ops *ops;
 	void *ctx;
 	struct io io;
+	struct timer pause;     /* armed: not accepting */
 	struct client *clients; /* owned */
 	unsigned int n_clients;
 	char path[108];

@@ -13,9 +13,11 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -32,9 +34,13 @@ struct fixture {
 	struct timer end;
 	char dir[64], path[96];
 	unsigned int n_requests, n_pieces;
+	unsigned int n_batches;
+	unsigned int until_clients; /* run() ends with so many; ANY_CLIENTS: at its time */
 	bool done;
 	struct client *waiting;
 };
+
+#define ANY_CLIENTS UINT_MAX
 
 /* Two megabytes, in pieces, as fast as the client reads them. */
 static void much_more(struct client *c, void *ctx)
@@ -66,7 +72,7 @@ static void on_request(struct client *c, const struct request *req, void *ctx)
 		break;
 	case VERB_SESSIONS:
 		client_ok(c);
-		client_wait(c, 200);
+		client_wait(c, 1000);
 		f->waiting = c;
 		break;
 	default:
@@ -79,7 +85,10 @@ static const struct server_ops ops = {.request = on_request};
 
 static void on_batch(struct loop *loop)
 {
-	loop->stop = container_of(loop, struct fixture, loop)->done;
+	struct fixture *f = container_of(loop, struct fixture, loop);
+
+	f->n_batches++;
+	loop->stop = f->done || f->server.n_clients == f->until_clients;
 }
 
 static void on_end(struct timer *timer)
@@ -97,6 +106,15 @@ static void run(struct fixture *f, uint64_t ms)
 	assert_int_equal(loop_run(&f->loop), 0);
 }
 
+/* Lets the server work until it has n clients. */
+static void run_until(struct fixture *f, unsigned int n)
+{
+	f->until_clients = n;
+	run(f, 30000);
+	f->until_clients = ANY_CLIENTS;
+	assert_int_equal(f->server.n_clients, n);
+}
+
 static int setup(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
@@ -107,6 +125,7 @@ static int setup(void **state)
 	snprintf(f->path, sizeof(f->path), "%s/control.sock", f->dir);
 	assert_int_equal(loop_init(&f->loop, &err), 0);
 	f->loop.batch_end = on_batch;
+	f->until_clients = ANY_CLIENTS;
 	timer_init(&f->end, on_end);
 	f->server.ops = &ops;
 	f->server.ctx = f;
@@ -286,9 +305,8 @@ static void test_more_clients_than_allowed_wait_and_are_served(void **state)
 
 	for (int i = 0; i < SERVER_CLIENTS_MAX; i++) {
 		mute[i] = dial(f);
-		run(f, 1);
 	}
-	assert_int_equal(f->server.n_clients, SERVER_CLIENTS_MAX);
+	run_until(f, SERVER_CLIENTS_MAX);
 	fd = dial(f);
 	ask(fd, VERB_STATUS, NULL);
 	run(f, 50);
@@ -355,11 +373,31 @@ static void test_waiting_ends_at_its_deadline_and_later_answers_are_dropped(void
 	int fd = dial(f);
 
 	ask(fd, VERB_SESSIONS, NULL);
-	run(f, 50);
-	assert_ptr_equal(f->waiting, f->server.clients);
-	run(f, 400);
-	expect(fd, OK); /* cut short: no end */
+	run_until(f, 1);
+	run_until(f, 0);
+	assert_non_null(f->waiting); /* its owner has to find out that it is gone */
+	expect(fd, OK);              /* cut short: no end */
+}
+
+static void test_without_descriptors_it_waits_and_does_not_spin(void **state)
+{
+	struct fixture *f = *state;
+	struct rlimit former, none;
+	int fd = dial(f);
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &former), 0);
+	none = former;
+	none.rlim_cur = 0;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	f->n_batches = 0;
+	run(f, 300);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &former), 0);
 	assert_int_equal(f->server.n_clients, 0);
+	assert_true(f->n_batches < 100); /* a tick of the wheel is some ms */
+	ask(fd, VERB_STATUS, NULL);
+	run_until(f, 1);
+	run_until(f, 0);
+	expect(fd, OK END);
 }
 
 static void test_second_server_is_refused_and_a_dead_socket_replaced(void **state)
@@ -422,6 +460,7 @@ int main(void)
 		TEST(test_slow_reader_holds_one_piece_and_no_one_up),
 		TEST(test_reader_that_stops_is_closed),
 		TEST(test_waiting_ends_at_its_deadline_and_later_answers_are_dropped),
+		TEST(test_without_descriptors_it_waits_and_does_not_spin),
 		TEST(test_second_server_is_refused_and_a_dead_socket_replaced),
 		TEST(test_group_of_the_socket),
 	};
