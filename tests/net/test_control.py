@@ -217,6 +217,8 @@ def refuses(case, address, port):
         case.lab.client.connect(address, port, timeout=5).close()
     except ConnectionRefusedError:
         return True
+    except ConnectionResetError:
+        pass  # in the queue when the port closed
     return False
 
 

@@ -100,6 +100,8 @@ def test_suspended_tenant_is_not_served(case):
             case.lab.client.connect(POOL[1], 2222).close()
         except ConnectionRefusedError:
             return True
+        except ConnectionResetError:
+            pass  # in the queue when the port closed
         return False
     peers.wait_for(closed, message="the port to be closed")
     before = len(own.peers)
