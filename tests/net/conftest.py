@@ -109,6 +109,8 @@ class Case:
             self.services.close()
         if self.gateway:
             rest.no_report(self.gateway)
+            if not failed:
+                self.gateway.forget()
 
 
 @pytest.fixture(scope="session")

@@ -72,6 +72,7 @@ class Demo:
                 service("files", [globex.address()],
                         tls(["*.globex.example"], client_address="proxy-v2")),
                 service("mail", [globex.address()], tcp(25, 25, client_address="proxy-v1"))])])
+        self.stack.callback(self.gateway.forget)
         self.gateway.start()
         self.stack.callback(self.gateway.stop)
 

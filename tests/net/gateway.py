@@ -4,6 +4,7 @@
 import copy
 import json
 import os
+import shutil
 import signal
 import socket
 import struct
@@ -149,6 +150,10 @@ class Gateway:
             self.process.kill()
             self.process.wait()
             raise AssertionError(f"sixgated did not end:\n{self.log()}") from None
+
+    def forget(self):
+        """Removes its files; a failed test keeps them for the one who looks."""
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def signal(self, number):
         self.process.send_signal(number)
