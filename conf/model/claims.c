@@ -52,8 +52,8 @@ static void claimant_release(struct claims *claims, struct claimant *claimant)
 	}
 }
 
-static int add(struct claims *claims, const struct node_conf *node,
-	       const struct tenant_conf *tenant, struct issues *issues)
+int claims_add_version(struct claims *claims, const struct node_conf *node,
+		       const struct tenant_conf *tenant, struct issues *issues)
 {
 	struct claimant *claimant = claimant_get(claims, tenant->name);
 	int rc = claimant ? units_take(claims, node, tenant, claimant, issues) : -ENOMEM;
@@ -72,7 +72,7 @@ int claims_add(struct claims *claims, const struct node_conf *node,
 		issues_add(issues, "/tenant", "there is a tenant %s already", tenant->name);
 		return -EEXIST;
 	}
-	return add(claims, node, tenant, issues);
+	return claims_add_version(claims, node, tenant, issues);
 }
 
 void claims_remove(struct claims *claims, const struct tenant_conf *tenant)
@@ -86,7 +86,7 @@ int claims_replace(struct claims *claims, const struct node_conf *node,
 		   struct issues *issues)
 {
 	/* a tenant's own claims never stand against it, so the new ones go on top of the old */
-	int rc = add(claims, node, after, issues);
+	int rc = claims_add_version(claims, node, after, issues);
 
 	if (rc == 0) {
 		claims_remove(claims, before);

@@ -28,6 +28,9 @@ void claims_free(struct claims *claims);
  */
 int claims_add(struct claims *claims, const struct node_conf *node,
 	       const struct tenant_conf *tenant, struct issues *issues) CHECKED;
+/* As claims_add(), beside what other versions of the same tenant claim. */
+int claims_add_version(struct claims *claims, const struct node_conf *node,
+		       const struct tenant_conf *tenant, struct issues *issues) CHECKED;
 /* Gives up what claims_add() claimed for this tenant: the same object, or an equal one. */
 void claims_remove(struct claims *claims, const struct tenant_conf *tenant);
 /*

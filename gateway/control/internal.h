@@ -67,8 +67,8 @@ struct tenants;
 
 /* The file's newest content is not in force, and why. */
 void file_refuse(struct tenants *ts, const char *file, const char *text);
-/* The claims that stand go back to those of conf, or with NULL to none. */
-void tenant_unclaim(struct tenant *t, struct tenant_conf *conf);
+/* Gives the reference to a version back, and what it claims. NULL allowed. */
+void tenant_let_go(struct tenant *t, struct tenant_conf *conf);
 void tenant_free(struct tenant *t);
 void tenant_init_object(struct tenant *t);
 /* Takes conf and rolls it out, at once or next. The tenant may be gone on return. */

@@ -89,8 +89,7 @@ static void tenant_roll_out(struct tenant *t, struct tenant_conf *conf)
 
 	if (slots_assign(t->tenants->slots, conf, t->good, &err) < 0) {
 		file_refuse(t->tenants, t->file, err.msg);
-		tenant_unclaim(t, t->good);
-		tenant_conf_unref(conf);
+		tenant_let_go(t, conf);
 		if (!t->good) {
 			tenant_free(t);
 		}
@@ -107,7 +106,7 @@ static void tenant_roll_out(struct tenant *t, struct tenant_conf *conf)
 void tenant_take(struct tenant *t, struct tenant_conf *conf)
 {
 	if (object_waiting(&t->object)) {
-		tenant_conf_unref(t->next);
+		tenant_let_go(t, t->next);
 		t->next = conf;
 	} else {
 		tenant_roll_out(t, conf);
@@ -125,30 +124,31 @@ static void tenant_remove(struct tenant *t)
 void tenant_drop(struct tenant *t)
 {
 	t->gone = true;
-	tenant_unclaim(t, NULL);
-	tenant_conf_unref(t->next);
+	tenant_let_go(t, t->next);
 	t->next = NULL;
 	if (!object_waiting(&t->object)) {
 		tenant_remove(t);
 	}
 }
 
-/* Lets go what the version that is no longer in force had and its successor has not. */
-static void tenant_let_go(struct tenant *t)
+/* Lets go what the versions that are no longer in force had and their successor has not. */
+static void tenant_let_go_former(struct tenant *t)
 {
 	struct tenants *ts = t->tenants;
 
-	if (t->good && t->good != t->current) {
-		listeners_unexpose(ts->listeners, t->good);
-		slots_release(ts->slots, t->good, t->current);
+	if (t->good != t->current) {
+		if (t->good) {
+			listeners_unexpose(ts->listeners, t->good);
+			slots_release(ts->slots, t->good, t->current);
+			tenant_let_go(t, t->good);
+		}
+		t->good = t->current ? tenant_conf_ref(t->current) : NULL;
 	}
 	if (t->refused) {
 		slots_release(ts->slots, t->refused, t->current);
-		tenant_conf_unref(t->refused);
+		tenant_let_go(t, t->refused);
 		t->refused = NULL;
 	}
-	tenant_conf_unref(t->good);
-	t->good = t->current ? tenant_conf_ref(t->current) : NULL;
 }
 
 /* Every worker has current, or with none of them knows the tenant any more. */
@@ -158,7 +158,7 @@ static void tenant_settled(struct object *object)
 	struct tenant_conf *next = t->next;
 
 	tenant_expose(t);
-	tenant_let_go(t);
+	tenant_let_go_former(t);
 	t->next = NULL;
 	if (next) {
 		tenant_roll_out(t, next);
@@ -187,9 +187,6 @@ static void tenant_refused(struct object *object, unsigned int slot, struct str 
 	t->refused = t->current;
 	t->current = t->good ? tenant_conf_ref(t->good) : NULL;
 	t->exposed = true;
-	if (!t->next && !t->gone) {
-		tenant_unclaim(t, t->good);
-	}
 	tenant_tell_kernel(t);
 	if (t->current) {
 		objects_change(t->tenants->objects, &t->object);

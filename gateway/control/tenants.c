@@ -88,7 +88,6 @@ void tenant_free(struct tenant *t)
 	tenant_conf_unref(t->current);
 	tenant_conf_unref(t->next);
 	tenant_conf_unref(t->refused);
-	tenant_conf_unref(t->claimed);
 	free(t->file);
 	free(t);
 }
@@ -235,7 +234,7 @@ static int tenant_set_file(struct tenant *t, const char *file)
 	return 0;
 }
 
-/* What conf claims, other tenants must not; on success those of the former version are given up. */
+/* What conf claims, other tenants must not; former versions keep their claims beside it. */
 static bool claim(struct tenant *t, struct tenant_conf *conf)
 {
 	struct tenants *ts = t->tenants;
@@ -244,31 +243,23 @@ static bool claim(struct tenant *t, struct tenant_conf *conf)
 	int rc;
 
 	issues_init(&issues);
-	rc = t->claimed ? claims_replace(ts->claims, ts->conf, t->claimed, conf, &issues)
-			: claims_add(ts->claims, ts->conf, conf, &issues);
+	rc = claims_add_version(ts->claims, ts->conf, conf, &issues);
 	if (rc < 0) {
 		(void)snprintf(path, sizeof(path), "%s/%s", ts->folder, t->file); /* for messages */
 		conf_locate(path, 0, &issues, 0);
 		issues_set_file(&issues, 0, path);
 		file_refuse_issues(ts, t->file, &issues);
 		conflict_add(ts, t->file);
-	} else {
-		tenant_conf_unref(t->claimed);
-		t->claimed = tenant_conf_ref(conf);
-		conflicts_retry(ts);
 	}
 	issues_fini(&issues);
 	return rc == 0;
 }
 
-void tenant_unclaim(struct tenant *t, struct tenant_conf *conf)
+void tenant_let_go(struct tenant *t, struct tenant_conf *conf)
 {
-	if (conf && t->claimed) {
-		(void)claim(t, conf); /* taken meanwhile: the problem says so */
-	} else if (t->claimed) {
-		claims_remove(t->tenants->claims, t->claimed);
-		tenant_conf_unref(t->claimed);
-		t->claimed = NULL;
+	if (conf) {
+		claims_remove(t->tenants->claims, conf);
+		tenant_conf_unref(conf);
 		conflicts_retry(t->tenants);
 	}
 }

@@ -23,13 +23,15 @@ struct slots;
  * A tenant and its versions. `good` is what every worker has, `current` what is being rolled out
  * (the same when nothing is), `next` what waits for that to end. One refusal by a worker and
  * `good` goes back to all.
+ *
+ * Each version's claims stand from the checks until it is let go: what a worker may still have in
+ * force no other tenant gets.
  */
 struct tenant {
 	struct object object;
 	struct table_node node; /* tenants.by_name */
 	struct tenants *tenants;
-	struct tenant_conf *good, *current, *next; /* a reference each; may be NULL */
-	struct tenant_conf *claimed;               /* a reference: the version whose claims stand */
+	struct tenant_conf *good, *current, *next; /* a reference each; NULL: none */
 	struct tenant_conf *refused; /* its counter slots go back when the rollback is through */
 	bool exposed;                /* current has its listeners */
 	bool gone;                   /* its file is */

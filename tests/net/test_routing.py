@@ -2,7 +2,10 @@
 """Where a session may go: never out of the tenant's own prefixes, never round in circles."""
 
 import contextlib
+import os
+import signal
 import socket
+import time
 
 import pytest
 
@@ -78,6 +81,41 @@ def test_second_claim_of_a_name_or_port_is_refused(case):
         sock.sendall(clients.hello("shop.example"))
         assert sock.recv(1)
     assert two.peers == []
+
+
+def test_name_is_handed_over_while_changes_are_under_way(case):
+    """No worker meets the second owner's object before the first owner's last one."""
+    owner, other = ((tenant, case.backend(tenant, 443)) for tenant in case.lab.tenants)
+    canary = service("canary", [case.lab.globex.address(0x1f)], tcp(7, 7, ipv4=POOL[2]))
+
+    def claim(who, serial, *names):
+        tenant, backend = who
+        web = service("web", [backend.address], tls(list(names)))
+        also = [canary] if tenant == case.lab.globex else []
+        return case.tenant(tenant, web, *also, serial=serial)
+
+    def served_by(backend):
+        before = len(backend.peers)
+        with contextlib.closing(case.lab.client.connect(POOL[0], 443)) as sock:
+            with contextlib.suppress(ConnectionResetError):
+                sock.sendall(clients.hello("shop.example"))
+                sock.recv(1)
+        return len(backend.peers) == before + 1
+
+    gateway = case.start(claim(owner, 1, "shop.example"))
+    stopped = gateway.workers()[0]
+    for serial in range(2, 10, 2):
+        mine = f"{owner[0].tenant}.example"
+        os.kill(stopped, signal.SIGSTOP)  # so that the first change stays under way
+        for change in [claim(owner, serial, "shop.example", mine), claim(owner, serial + 1, mine),
+                       claim(other, serial, "shop.example")]:
+            gateway.put(change)
+            time.sleep(0.1)  # or the folder's events become one
+        os.kill(stopped, signal.SIGCONT)
+        peers.wait_for(lambda backend=other[1]: served_by(backend), timeout=5,
+                       message="the second owner")
+        owner, other = other, owner
+    assert not [text for text in gateway.problems() if "yaml" in text]
 
 
 def test_service_is_reached_by_its_own_address_only(case):

@@ -267,6 +267,7 @@ static void work_all(struct fixture *f)
 		for (unsigned int i = 0; i < WORKERS; i++) {
 			(void)work(f, i, 0);
 		}
+		(void)dir_work(f->tenants.dir, UINT64_MAX); /* files that had to wait */
 	}
 }
 
@@ -513,6 +514,58 @@ static void test_second_claim_is_refused_and_taken_when_the_first_is_gone(void *
 	assert_int_equal(f->tenants.n_refused, 0);
 }
 
+static void test_name_goes_to_another_when_no_worker_has_it_any_more(void **state)
+{
+	struct fixture *f = *state;
+	char a[512], b[128];
+
+	put(f, "acme.yaml", "acme", 1, web(a, 1, tls(b, "shop.example", f->port)));
+	work_all(f);
+	put(f, "acme.yaml", "acme", 2, web(a, 1, tls(b, "shop.example", f->port)));
+	put(f, "acme.yaml", "acme", 3, web(a, 1, tls(b, "other.example", f->port))); /* waits */
+	put(f, "globex.yaml", "globex", 1, web(a, 2, tls(b, "shop.example", f->port)));
+	assert_int_equal(serial_in_force(f, "globex"), 0);
+	(void)work(f, 0, 0);
+	(void)work(f, 1, 0); /* the second of both, so the third follows, which this one has now */
+	(void)dir_work(f->tenants.dir, UINT64_MAX);
+	assert_int_equal(serial_in_force(f, "acme"), 3);
+	assert_int_equal(serial_in_force(f, "globex"), 0);
+	(void)work(f, 0, 0);
+	(void)dir_work(f->tenants.dir, UINT64_MAX);
+	assert_int_equal(serial_in_force(f, "globex"), 1);
+	work_all(f);
+	assert_int_equal(f->tenants.n_refused, 0);
+
+	/* a removal as well */
+	take_away(f, "globex.yaml");
+	put(f, "acme.yaml", "acme", 4, web(a, 1, tls(b, "shop.example", f->port)));
+	(void)work(f, 0, 0);
+	assert_int_equal(serial_in_force(f, "acme"), 3);
+	work_all(f);
+	assert_int_equal(serial_in_force(f, "acme"), 4);
+}
+
+static void test_refused_version_keeps_the_name_it_gave_up(void **state)
+{
+	struct fixture *f = *state;
+	char a[512], b[128];
+
+	put(f, "acme.yaml", "acme", 1, web(a, 1, tls(b, "shop.example", f->port)));
+	work_all(f);
+	put(f, "acme.yaml", "acme", 2, web(a, 1, tls(b, "other.example", f->port)));
+	put(f, "globex.yaml", "globex", 1, web(a, 2, tls(b, "shop.example", f->port)));
+	(void)work(f, 0, 0);
+	(void)work(f, 1, 2);
+	work_all(f);
+	assert_int_equal(serial_in_force(f, "acme"), 1);
+	assert_int_equal(serial_in_force(f, "globex"), 0);
+	assert_true(problem_has(&f->problems, "globex.yaml"));
+	/* and what the refused version alone had is free again */
+	put(f, "globex.yaml", "globex", 2, web(a, 2, tls(b, "other.example", f->port)));
+	work_all(f);
+	assert_int_equal(serial_in_force(f, "globex"), 2);
+}
+
 static void test_tls_port_has_a_listener_on_each_pool_address_while_needed(void **state)
 {
 	struct fixture *f = *state;
@@ -601,6 +654,8 @@ int main(void)
 		TEST(test_removed_and_back_before_workers_answer),
 		TEST(test_second_file_for_a_tenant_is_refused),
 		TEST(test_second_claim_is_refused_and_taken_when_the_first_is_gone),
+		TEST(test_name_goes_to_another_when_no_worker_has_it_any_more),
+		TEST(test_refused_version_keeps_the_name_it_gave_up),
 		TEST(test_tls_port_has_a_listener_on_each_pool_address_while_needed),
 		TEST(test_suspended_tenant_has_no_listener),
 		TEST(test_change_keeps_the_sockets_of_its_listener),
