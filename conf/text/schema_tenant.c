@@ -288,10 +288,23 @@ static const struct key service_keys[] = {
 	 .aux = SERVICE(n_exposes)},
 	{0},
 };
+/* Which service it is, is known when the hello is in: its time is the listener's. */
+static void finish_service(struct reader *r, const struct tree_node *map, void *object)
+{
+	const struct tree_node *timeouts = tree_get(map, "timeouts");
+	const struct tree_node *hello = timeouts ? tree_get(timeouts, "hello") : NULL;
+
+	(void)object;
+	if (hello) {
+		reader_issue(r, hello, "is for the node and its listeners only");
+	}
+}
+
 const struct schema schema_service = {
 	.name = "name, backends, expose, ...",
 	.keys = service_keys,
 	.size = sizeof(struct service_conf),
+	.finish = finish_service,
 };
 
 static const struct key inbound_rule_keys[] = {

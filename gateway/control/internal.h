@@ -39,6 +39,11 @@ int control_open_signals(struct control *c, struct err *err) CHECKED;
 /* start.c, for control.c: what control_new() has set up comes to life */
 int control_start(struct control *c, struct err *err) CHECKED;
 
+/* start.c, for reload.c: notices when somebody else takes our nftables rules away */
+int control_watch_kernel(struct control *c, struct err *err) CHECKED;
+
+#define PROBLEM_KERNEL "kernel" /* its name among the problems */
+
 /* listener.c, for listeners.c */
 struct listener;
 struct listeners;

@@ -181,13 +181,23 @@ static int listeners_open_conf(struct listeners *ls, const struct node_conf *nod
 	return 0;
 }
 
-/* The listener has these settings now. */
-static void listener_configure(struct listener *listener, const struct listener_conf *conf)
+/* Who wants the listener has changed: so may its protocol, which the node config decides first. */
+static void listener_settle_protocol(struct listener *listener)
 {
-	if (listener->protocol != conf->protocol) {
-		listener_set_protocol(listener, conf->protocol);
+	struct problems *problems = listener->listeners->problems;
+	enum protocol protocol = listener->conf ? listener->conf->protocol : listener->exposed;
+	char what[LISTENER_WHAT_MAX];
+
+	if (listener->protocol != protocol) {
+		listener_set_protocol(listener, protocol);
 	}
-	listener->conf = conf;
+	listener_what(listener, what);
+	if (listener->exposures > 0 && listener->exposed != protocol) {
+		problem_set(problems, LOG_LEVEL_ERR, what,
+			    "an exposure of another protocol needs this address and port");
+	} else if (listener->state == LISTENER_OPEN) {
+		problem_clear(problems, what);
+	}
 	if (listener->state == LISTENER_OPEN) {
 		objects_change(listener->listeners->objects, &listener->object);
 	}
@@ -203,7 +213,8 @@ static void listeners_apply_conf(struct listeners *ls, const struct node_conf *n
 		struct listener *listener = listener_find(ls, &local);
 
 		if (listener) {
-			listener_configure(listener, conf);
+			listener->conf = conf;
+			listener_settle_protocol(listener);
 		}
 	}
 }
@@ -221,8 +232,8 @@ static void listeners_forget_conf(struct listeners *ls)
 			continue;
 		}
 		listener->conf = NULL;
-		if (listener->exposures > 0 && listener->state == LISTENER_OPEN) {
-			objects_change(ls->objects, &listener->object);
+		if (listener->exposures > 0) {
+			listener_settle_protocol(listener);
 		}
 	}
 }
@@ -246,7 +257,6 @@ static void endpoint_want(struct listeners *ls, const struct endpoint *local,
 			  enum protocol protocol)
 {
 	struct listener *listener = listener_find(ls, local);
-	char what[LISTENER_WHAT_MAX];
 
 	if (!listener) {
 		listener = listener_new(ls, local, protocol, endpoint_hash(ls, local));
@@ -256,11 +266,12 @@ static void endpoint_want(struct listeners *ls, const struct endpoint *local,
 		}
 	}
 	listener->exposures++;
-	if (listener->protocol != protocol) {
-		problem_set(ls->problems, LOG_LEVEL_ERR, listener_what(listener, what),
-			    "an exposure of another protocol needs this address and port");
-	} else if (listener->state == LISTENER_WAITING) {
+	listener->exposed = protocol;
+	if (listener->state == LISTENER_WAITING) {
 		listener_try_open(listener);
+	}
+	if (listener->protocol != protocol) {
+		listener_settle_protocol(listener);
 	}
 }
 
@@ -272,6 +283,8 @@ static void endpoint_unwant(struct listeners *ls, const struct endpoint *local)
 		listener->exposures--;
 		if (!listener_wanted(listener)) {
 			listener_close(listener);
+		} else if (listener->exposures == 0 && listener->protocol != listener->exposed) {
+			listener_settle_protocol(listener);
 		}
 	}
 }

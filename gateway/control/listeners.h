@@ -43,6 +43,7 @@ struct listener {
 	const struct listener_conf *conf; /* of the node config in force; NULL: exposures only */
 	uint32_t generation;              /* of the last config that named it, in force or not */
 	unsigned int exposures;           /* of tenants that need it */
+	enum protocol exposed;            /* by the newest of them */
 	uint32_t slot;                    /* counters */
 	int *fds;                         /* owned: one for each worker slot */
 };

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "conf/text/conf.h"
 #include "gateway/control/control.h"
+#include "gateway/control/internal.h"
 #include "gateway/kernel/kernel.h"
 #include "gateway/registry/dir.h"
 
@@ -48,6 +49,22 @@ static bool pool_same(const struct node_conf *a, const struct node_conf *b)
 	return true;
 }
 
+static bool listeners_same(const struct node_conf *a, const struct node_conf *b)
+{
+	if (a->n_listeners != b->n_listeners) {
+		return false;
+	}
+	for (size_t i = 0; i < a->n_listeners; i++) {
+		const struct listener_conf *l = &a->listeners[i], *m = &b->listeners[i];
+
+		if (l->any != m->any || l->port != m->port || l->protocol != m->protocol ||
+		    !addr_eq(&l->address, &m->address)) {
+			return false;
+		}
+	}
+	return true;
+}
+
 static bool prefix_same(const struct prefix *a, const struct prefix *b)
 {
 	return a->len == b->len && addr_eq(&a->addr, &b->addr);
@@ -60,19 +77,32 @@ static bool tenants_depend(const struct node_conf *a, const struct node_conf *b)
 	       a->has_ipv6_prefix != b->has_ipv6_prefix || a->ipv6_reserved != b->ipv6_reserved ||
 	       !prefix_same(&a->client_prefix, &b->client_prefix) ||
 	       !prefix_same(&a->ipv6_prefix, &b->ipv6_prefix) || !pool_same(a, b) ||
-	       a->n_listeners != b->n_listeners;
+	       !listeners_same(a, b);
 }
 
+/* What the start could not do is tried again, and goes without again if it must. */
 static int reload_kernel(struct control *c, const struct node_conf *conf, struct err *err)
 {
 	const struct kernel_uids uids = {.proxy = c->identity.proxy_uid,
 					 .agent = c->identity.agent_uid};
+	bool in_force;
 	int rc;
 
 	if (!c->kernel) {
 		return 0;
 	}
+	in_force = kernel_applied(c->kernel);
 	rc = kernel_apply_node(c->kernel, conf, &uids, err);
+	if (rc == 0) {
+		rc = control_watch_kernel(c, err);
+	}
+	if (rc == 0) {
+		problem_clear(&c->problems, PROBLEM_KERNEL);
+	} else if (!in_force) {
+		log_warn(MOD, "kernel: %s", err->msg);
+		problem_set(&c->problems, LOG_LEVEL_WARN, PROBLEM_KERNEL, err->msg);
+		rc = 0;
+	}
 	return rc < 0 ? err_prefix(err, "kernel: ") : 0;
 }
 

@@ -107,20 +107,28 @@ static void kernel_changed(struct io *io, uint32_t events)
 		log_warn(MOD, "kernel: the rules of table inet sixgate were taken away, put back");
 	} else if (rc < 0) {
 		log_err(MOD, "kernel: %s; `embed` stops", err.msg);
-		problem_set(&c->problems, LOG_LEVEL_ERR, "kernel", err.msg);
+		problem_set(&c->problems, LOG_LEVEL_ERR, PROBLEM_KERNEL, err.msg);
 	}
 }
 
-static int watch_kernel(struct control *c, struct err *err)
+int control_watch_kernel(struct control *c, struct err *err)
 {
-	int fd = kernel_watch(c->kernel, err), rc;
+	int fd, rc;
 
+	if (c->kernel_watch.ready) {
+		return 0;
+	}
+	fd = kernel_watch(c->kernel, err);
 	if (fd < 0) {
 		return fd;
 	}
 	c->kernel_watch = (struct io){.fd = fd, .ready = kernel_changed};
 	rc = loop_add(&c->loop, &c->kernel_watch, EPOLLIN);
-	return rc < 0 ? err_set_errno(err, rc, "watching nftables") : 0;
+	if (rc < 0) {
+		c->kernel_watch.ready = NULL;
+		return err_set_errno(err, rc, "watching nftables");
+	}
+	return 0;
 }
 
 /* Without the right to it the rest goes on, and `status` says what is missing. */
@@ -142,12 +150,12 @@ static void start_kernel(struct control *c)
 			rc = kernel_apply_node(c->kernel, c->conf, &uids, &err);
 		}
 		if (rc == 0) {
-			rc = watch_kernel(c, &err);
+			rc = control_watch_kernel(c, &err);
 		}
 	}
 	if (rc < 0) {
 		log_warn(MOD, "kernel: %s", err.msg);
-		problem_set(&c->problems, LOG_LEVEL_WARN, "kernel", err.msg);
+		problem_set(&c->problems, LOG_LEVEL_WARN, PROBLEM_KERNEL, err.msg);
 	}
 }
 

@@ -142,9 +142,9 @@ void file_refuse(struct tenants *ts, const char *file, const char *text)
 {
 	char safe[ERR_MSG_MAX];
 
-	log_err(MOD, "%s refused: %s", file,
-		str_escape(safe, sizeof(safe),
-			   (struct str){.p = text, .len = strcspn(text, "\n")}));
+	/* the text has escaped what it quotes */
+	log_err(MOD, "%s refused: %.*s", str_escape(safe, sizeof(safe), str_from(file)),
+		(int)strcspn(text, "\n"), text);
 	ts->n_refused += !problem_has(ts->problems, file);
 	problem_set(ts->problems, LOG_LEVEL_ERR, file, text);
 }

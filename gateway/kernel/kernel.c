@@ -218,11 +218,13 @@ static int add_routes(struct kernel *k, const struct route_set *routes, const st
 
 /*
  * After a failed change: what this run had in force comes back. Where that fails too, or when
- * nothing was in force, no route stays: an unknown table may not guard it.
+ * nothing was in force, no route stays, because an unknown table may not guard it; then no table
+ * either, because its sets no longer follow the tenants and would cut the workers off.
  */
 static void restore(struct kernel *k, bool table_replaced)
 {
 	struct route_set routes = {0};
+	int rc;
 
 	if (k->applied && table_replaced && kernel_install_table(k, &k->guard, NULL) < 0) {
 		k->applied = false;
@@ -236,7 +238,12 @@ static void restore(struct kernel *k, bool table_replaced)
 	if (route_list(&k->ops, &routes, NULL) < 0) { /* with those of the failed change */
 		return;
 	}
-	(void)remove_routes(k, &routes, k->applied ? &k->guard : NULL, NULL); /* best effort */
+	/* best effort, but never the table from under a route */
+	rc = remove_routes(k, &routes, k->applied ? &k->guard : NULL, NULL);
+	if (rc == 0 && !k->applied) {
+		rc = table_delete(&k->ops, NULL);
+	}
+	(void)rc; /* best effort: the first error is the one to tell */
 }
 
 int kernel_apply_node(struct kernel *k, const struct node_conf *node,

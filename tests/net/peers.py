@@ -60,6 +60,12 @@ def assert_ended(sock):
         pass
 
 
+def works(sock, data=b"x"):
+    """The echo at the other end answers."""
+    sock.sendall(data)
+    return read_exactly(sock, len(data)) == data
+
+
 # What a python backend does with a connection.
 
 def echo(conn, _server):

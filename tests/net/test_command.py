@@ -12,6 +12,7 @@ import clients
 import peers
 from gateway import BUILD, service, tcp, tls
 from lab import POOL
+from peers import works
 
 NOBODY = 65534
 
@@ -19,11 +20,6 @@ NOBODY = 65534
 def web(case, serial=1, **more):
     return case.tenant(case.lab.acme, service(
         "web", [case.lab.acme.address()], tcp(2222, 22), tls(["shop.example"]), **more), serial=serial)
-
-
-def works(sock, data=b"x"):
-    sock.sendall(data)
-    return peers.read_exactly(sock, len(data)) == data
 
 
 def document(gateway, *argv):

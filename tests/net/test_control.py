@@ -18,17 +18,13 @@ import peers
 import rest
 from gateway import Refused, service, tcp, tls
 from lab import CLIENT, POOL, embedded
+from peers import works
 
 
 def web(case, *expose, serial=1, **more):
     expose = expose or (tcp(2222, 22),)
     return case.tenant(case.lab.acme, service("web", [case.lab.acme.address()], *expose, **more),
                        serial=serial)
-
-
-def works(sock, data=b"x"):
-    sock.sendall(data)
-    return peers.read_exactly(sock, len(data)) == data
 
 
 def opens(case, port=2222, address=POOL[1]):

@@ -289,6 +289,51 @@ static void test_listener_of_both_config_and_exposure_goes_with_the_last(void **
 	assert_int_equal(n_open(f), 0);
 }
 
+static void test_config_decides_the_protocol_while_it_names_the_listener(void **state)
+{
+	struct fixture *f = *state;
+	struct listener_conf list[] = {any(f->port, PROTOCOL_TLS)};
+	struct node_conf with = node_with(f, list, 1), without = node_with(f, list, 0);
+	struct exposing e;
+
+	exposing_init(&e, PROTOCOL_TCP, f->port);
+	configure(f, &without);
+	listeners_expose(&f->ls, &e.tenant);
+	assert_int_equal(find(f, 2, f->port)->protocol, PROTOCOL_TCP);
+	configure(f, &with);
+	assert_int_equal(find(f, 2, f->port)->protocol, PROTOCOL_TLS);
+	assert_int_equal(problems_count(&f->problems), 1);
+	configure(f, &without);
+	assert_int_equal(find(f, 2, f->port)->protocol, PROTOCOL_TCP);
+	assert_int_equal(problems_count(&f->problems), 0);
+	configure(f, &with);
+	listeners_unexpose(&f->ls, &e.tenant);
+	assert_int_equal(find(f, 2, f->port)->protocol, PROTOCOL_TLS);
+	assert_int_equal(problems_count(&f->problems), 0);
+}
+
+static void test_exposure_that_changes_its_protocol_keeps_the_sockets(void **state)
+{
+	struct fixture *f = *state;
+	struct node_conf node = node_with(f, NULL, 0);
+	struct exposing tcp, tls;
+	int kept;
+
+	exposing_init(&tcp, PROTOCOL_TCP, f->port);
+	exposing_init(&tls, PROTOCOL_TLS, f->port);
+	configure(f, &node);
+	listeners_expose(&f->ls, &tcp.tenant);
+	kept = find(f, 2, f->port)->fds[0];
+	listeners_expose(&f->ls, &tls.tenant); /* the successor comes first */
+	listeners_unexpose(&f->ls, &tcp.tenant);
+	assert_int_equal(n_open(f), 5);
+	assert_int_equal(find(f, 2, f->port)->fds[0], kept);
+	assert_int_equal(find(f, 2, f->port)->protocol, PROTOCOL_TLS);
+	assert_int_equal(problems_count(&f->problems), 0);
+	listeners_unexpose(&f->ls, &tls.tenant);
+	assert_int_equal(n_open(f), 0);
+}
+
 static void test_tls_exposure_moves_with_the_pool(void **state)
 {
 	struct fixture *f = *state;
@@ -391,6 +436,8 @@ int main(void)
 		TEST(test_config_with_a_taken_port_changes_nothing),
 		TEST(test_protocol_changes_in_place),
 		TEST(test_listener_of_both_config_and_exposure_goes_with_the_last),
+		TEST(test_config_decides_the_protocol_while_it_names_the_listener),
+		TEST(test_exposure_that_changes_its_protocol_keeps_the_sockets),
 		TEST(test_tls_exposure_moves_with_the_pool),
 		TEST(test_exposure_on_a_taken_port_is_a_problem_and_tried_again),
 		TEST(test_exposures_through_nat64_and_of_suspended_tenants_open_nothing),

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a reload keeps, what it tries again, and what it makes tenants' objects be read anew for."""
+
+import os
+
+import pytest
+
+import clients
+import peers
+from gateway import BUILD, Refused, service, tcp, tls
+from lab import CLIENT, CLIENT_PREFIX, POOL, embedded
+from peers import works
+
+
+def listening(gateway):
+    """The listening sockets of the gateway's host: {(address, port): inodes}."""
+    shown = gateway.lab.gateway.run("ss", "-tlneH")
+    found = {}
+    for line in shown.splitlines():
+        words = line.split()
+        [inode] = [word[4:] for word in words if word.startswith("ino:")]
+        found.setdefault(words[3], set()).add(inode)
+    return found
+
+
+def test_listeners_that_stay_keep_their_sockets(case):
+    case.backend(case.lab.acme, 22)
+    gateway = case.start(case.tenant(case.lab.acme, service(
+        "web", [case.lab.acme.address()], tcp(2222, 22), tls(["shop.example"]))))
+    before = listening(gateway)
+    assert len(before[f"{POOL[1]}:2222"]) == len(gateway.workers())
+    gateway.write_config({"timeouts": {"idle": "5min"}, "listeners": [
+        {"address": "any", "port": 443, "protocol": "tls", "timeouts": {"hello": "2s"}},
+        {"address": "any", "port": 8443, "protocol": "tls"}]})
+    gateway.reload()
+    after = listening(gateway)
+    assert {name: after[name] for name in before} == before
+    assert f"{POOL[0]}:8443" in after
+    gateway.write_config({"listeners": [{"address": "any", "port": 443, "protocol": "tls"}]})
+    gateway.reload()
+    peers.wait_for(lambda: listening(gateway) == before, message="the former sockets alone")
+
+
+def test_listener_that_takes_an_exposures_port_shows_as_a_problem(case):
+    """As many listeners as before, but another port: objects have to be read again."""
+    case.backend(case.lab.acme, 22)
+    former = [{"address": POOL[1], "port": 443, "protocol": "tls"}]
+    gateway = case.start(
+        case.tenant(case.lab.acme, service("web", [case.lab.acme.address()], tcp(2222, 22))),
+        settings={"listeners": former})
+    assert gateway.problems() == []
+    gateway.write_config({"listeners": [{"address": POOL[1], "port": 2222, "protocol": "tls"}]})
+    gateway.reload()
+    peers.wait_for(lambda: [text for text in gateway.problems()
+                            if "the node's listener on port 2222 is of another protocol" in text],
+                   message="the object's problem")
+    gateway.write_config({"listeners": former})
+    gateway.reload()
+    peers.wait_for(lambda: gateway.problems() == [], message="no problem")
+    assert works(case.connect(2222))
+
+
+def test_config_that_cannot_be_had_whole_changes_nothing(case):
+    """The second listener's address is taken: the first one is not opened either."""
+    case.backend(case.lab.acme, 22)
+    gateway = case.start(case.tenant(case.lab.acme, service(
+        "web", [case.lab.acme.address()], tcp(2222, 22))))
+    before = listening(gateway)
+    with case.lab.gateway.listen(POOL[0], 8444):
+        gateway.write_config({"listeners": [
+            {"address": POOL[0], "port": port, "protocol": "tls"} for port in (443, 8443, 8444)]})
+        with pytest.raises(Refused, match=f"{POOL[0]}:8444.*in use"):
+            gateway.reload()
+    assert listening(gateway) == before
+    assert works(case.connect(2222))
+
+
+def test_what_the_kernel_refused_at_the_start_is_tried_again(case):
+    """A route of somebody else's is in the way; until it is gone the rest goes on without embed."""
+    backend = case.backend(case.lab.acme, 22)
+    route = f"local {CLIENT_PREFIX} dev lo"
+    host = case.lab.gateway
+    host.run(os.path.join(BUILD, "sixgated"), "--down")
+    host.ip(f"-6 route add {route}")
+    try:
+        gateway = case.start(case.tenant(case.lab.acme, service(
+            "web", [backend.address], tcp(2222, 22, client_address="hide"),
+            tcp(2223, 22, client_address="embed"))))
+        assert "not sixgate's" in "".join(gateway.problems())
+        assert works(case.connect(2222))
+        gateway.reload()
+        assert len(gateway.problems()) == 1 and not gateway.status()["kernel"]["applied"]
+    finally:
+        host.ip(f"-6 route del {route}")
+    gateway.reload()
+    assert gateway.problems() == [] and gateway.status()["kernel"]["applied"]
+    assert works(case.connect(2223), clients.pattern(1000))
+    assert backend.peers[-1][0] == embedded(CLIENT)
+    host.run("nft", "delete", "table", "inet", "sixgate")  # is watched from now on
+    peers.wait_for(lambda: "put back" in gateway.log(), message="the table")
