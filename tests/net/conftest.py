@@ -42,7 +42,7 @@ class Case:
 
     # The gateway
 
-    def start(self, *objects, settings=None, environment=None):
+    def start(self, *objects, settings=None, **more):
         """Starts a gateway with these tenant objects; globex also carries the canary."""
         backend = self.backend(self.lab.globex, CANARY_PORT, address=self.lab.globex.address(0x1f))
         canary = service("canary", [backend.address],
@@ -51,7 +51,7 @@ class Case:
         globex = by_name.get("globex") or tenant_object(self.lab.globex, 1, [])
         globex["services"] = [*globex["services"], canary]
         by_name["globex"] = globex
-        self.gateway = Gateway(self.lab, settings, by_name.values(), environment).start()
+        self.gateway = Gateway(self.lab, settings, by_name.values(), **more).start()
         self.services.callback(self.gateway.stop)
         self.baseline = rest.at_start(self.gateway)
         return self.gateway

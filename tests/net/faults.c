@@ -3,6 +3,7 @@
  * Preloaded into a gateway by test_faults.py: in the proxy workers, and there only, some calls of
  * one kind fail with one errno. SIXGATE_FAULT is "call errno count": every second call fails until
  * count have, beginning with the first accepted client, so that the start-up is left alone.
+ * With "clock 0 0" nothing fails, but the real time is a day ahead and a day behind by turns.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -12,7 +13,10 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
+
+#define DAY_S 86400
 
 static struct {
 	char call[16];
@@ -87,4 +91,16 @@ int setsockopt(int fd, int level, int name, const void *value, socklen_t len)
 	int (*real)(int, int, int, const void *, socklen_t) = dlsym(RTLD_NEXT, "setsockopt");
 
 	return fails("setsockopt") ? -1 : real(fd, level, name, value, len);
+}
+
+int clock_gettime(clockid_t id, struct timespec *ts)
+{
+	int (*real)(clockid_t, struct timespec *) = dlsym(RTLD_NEXT, "clock_gettime");
+	int rc = real(id, ts);
+
+	if (rc == 0 && (id == CLOCK_REALTIME || id == CLOCK_REALTIME_COARSE) &&
+	    strcmp(fault.call, "clock") == 0) {
+		ts->tv_sec += fault.calls++ % 2 == 0 ? DAY_S : -DAY_S;
+	}
+	return rc;
 }

@@ -12,6 +12,7 @@ import subprocess
 import tempfile
 
 import lab as places
+from netns import run
 from peers import read_to_end, wait_for
 
 BUILD = os.environ.get("SIXGATE_BUILD") or os.path.abspath(
@@ -47,10 +48,15 @@ class Gateway:
     """sixgated, its node config and its registry folder.
 
     settings: keys of the node config that differ from base_config(); None takes one away.
+    user: the id that sixgated runs as; wrapper: a command that runs it with less than root has.
     """
 
-    def __init__(self, lab, settings=None, objects=(), environment=None):
+    def __init__(self, lab, settings=None, objects=(), environment=None, user=0, wrapper=()):
         self.lab = lab
+        self.wrapper = wrapper
+        if user:
+            self.wrapper = ("setpriv", "--reuid", str(user), "--regid", str(user),
+                            "--clear-groups")
         self.folder = tempfile.mkdtemp(prefix="sixgate-test-")
         os.chmod(self.folder, 0o755)
         self.run_folder = self._make("run")
@@ -65,6 +71,8 @@ class Gateway:
         self.write_config(settings or {})
         for tenant in objects:
             self.put(tenant)
+        if user:
+            run("chown", "-R", f"{user}:{user}", self.folder)
         self.process = None
         self.lines_before = 0  # access log lines of an earlier start
 
@@ -123,11 +131,12 @@ class Gateway:
         notify = os.path.join(self.folder, "notify")
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready:
             ready.bind(notify)
+            os.chmod(notify, 0o666)
             ready.settimeout(ready_within)
             environment = {**os.environ, **self.environment, "NOTIFY_SOCKET": notify}
             with open(self.log_path, "ab") as log:
                 self.process = self.lab.gateway.popen(
-                    os.path.join(BUILD, "sixgated"), "--config", self.config_path,
+                    *self.wrapper, os.path.join(BUILD, "sixgated"), "--config", self.config_path,
                     "--run-dir", self.run_folder, stdout=log, stderr=log, env=environment)
             try:
                 while b"READY=1" not in ready.recv(4096):

@@ -100,3 +100,23 @@ def test_source_that_cannot_be_bound_fails_the_session(case, preload):
     assert "ended" in results
     assert {peer[0] for peer in backend.peers} <= {embedded(CLIENT)}
     assert "source-address" in {line["reason"] for line in gateway.wait_log(10)}
+
+
+def test_e11_clock_that_steps_by_days_ends_no_session(case, preload):
+    """Time-outs and durations go by the monotonic clock."""
+    case.backend(case.lab.acme, 22)
+    gateway = case.start(
+        case.tenant(case.lab.acme, service("web", [case.lab.acme.address()], tcp(2222, 22))),
+        settings={"timeouts": {"idle": "5s"}},
+        environment={"LD_PRELOAD": preload, "SIXGATE_FAULT": "clock 0 0"})
+    begin = time.monotonic()
+    with case.connect(2222) as sock:
+        for _ in range(20):
+            assert peers.works(sock)
+            with case.connect(2222) as other:
+                assert peers.works(other)
+    lines = gateway.wait_log(21)
+    took_ms = (time.monotonic() - begin) * 1000 + 100  # the worker's clock is that of its batch
+    assert {line["reason"] for line in lines} == {"done"}
+    assert all(line["total_ms"] <= took_ms for line in lines)
+    assert len({line["time"][:10] for line in lines}) > 1, "the clock did not step"
