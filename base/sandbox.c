@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
+#include <netinet/in.h>
 #include <pwd.h>
 #include <seccomp.h>
 #include <stdint.h>
@@ -95,46 +96,24 @@ static int close_paths(const struct sandbox *sb, struct err *err)
 
 /* What every worker calls. */
 static const int calls_all[] = {
-	SCMP_SYS(read),
-	SCMP_SYS(readv),
-	SCMP_SYS(write),
-	SCMP_SYS(writev),
-	SCMP_SYS(close),
-	SCMP_SYS(fcntl),
-	SCMP_SYS(fstat),
-	SCMP_SYS(newfstatat),
-	SCMP_SYS(lseek),
-	SCMP_SYS(recvmsg),
-	SCMP_SYS(sendmsg),
-	SCMP_SYS(epoll_create1),
-	SCMP_SYS(epoll_ctl),
-	SCMP_SYS(epoll_wait),
-	SCMP_SYS(epoll_pwait),
-	SCMP_SYS(brk),
-	SCMP_SYS(munmap),
-	SCMP_SYS(mremap),
-	SCMP_SYS(madvise),
-	SCMP_SYS(futex),
-	SCMP_SYS(clock_gettime),
-	SCMP_SYS(gettimeofday),
-	SCMP_SYS(time),
-	SCMP_SYS(getrandom),
-	SCMP_SYS(getpid),
-	SCMP_SYS(gettid),
-	SCMP_SYS(tgkill),
-	SCMP_SYS(rt_sigaction),
-	SCMP_SYS(rt_sigprocmask),
-	SCMP_SYS(rt_sigreturn),
-	SCMP_SYS(restart_syscall),
-	SCMP_SYS(exit),
+	SCMP_SYS(read),         SCMP_SYS(readv),           SCMP_SYS(write),
+	SCMP_SYS(writev),       SCMP_SYS(close),           SCMP_SYS(fstat),
+	SCMP_SYS(newfstatat),   SCMP_SYS(lseek),           SCMP_SYS(recvmsg),
+	SCMP_SYS(sendmsg),      SCMP_SYS(epoll_create1),   SCMP_SYS(epoll_ctl),
+	SCMP_SYS(epoll_wait),   SCMP_SYS(epoll_pwait),     SCMP_SYS(brk),
+	SCMP_SYS(munmap),       SCMP_SYS(mremap),          SCMP_SYS(madvise),
+	SCMP_SYS(futex),        SCMP_SYS(clock_gettime),   SCMP_SYS(gettimeofday),
+	SCMP_SYS(time),         SCMP_SYS(getrandom),       SCMP_SYS(getpid),
+	SCMP_SYS(gettid),       SCMP_SYS(rt_sigaction),    SCMP_SYS(rt_sigprocmask),
+	SCMP_SYS(rt_sigreturn), SCMP_SYS(restart_syscall), SCMP_SYS(exit),
 	SCMP_SYS(exit_group),
 };
 
 static const int calls_proxy[] = {
 	SCMP_SYS(accept4),     SCMP_SYS(bind),        SCMP_SYS(connect),    SCMP_SYS(shutdown),
-	SCMP_SYS(getsockname), SCMP_SYS(getpeername), SCMP_SYS(getsockopt), SCMP_SYS(setsockopt),
-	SCMP_SYS(recvfrom),    SCMP_SYS(sendto),      SCMP_SYS(recvmmsg),   SCMP_SYS(sendmmsg),
-	SCMP_SYS(splice),      SCMP_SYS(pipe2),
+	SCMP_SYS(getsockname), SCMP_SYS(getpeername), SCMP_SYS(getsockopt), SCMP_SYS(recvfrom),
+	SCMP_SYS(sendto),      SCMP_SYS(recvmmsg),    SCMP_SYS(sendmmsg),   SCMP_SYS(splice),
+	SCMP_SYS(pipe2),
 };
 
 static const int calls_log[] = {
@@ -154,28 +133,78 @@ static int allow_calls(scmp_filter_ctx ctx, const int *calls, size_t n)
 	return 0;
 }
 
-/* Calls that are allowed for some arguments only. */
-static int allow_bounded_calls(scmp_filter_ctx ctx, enum sandbox_kind kind)
-{
-	const struct scmp_arg_cmp no_exec = SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0);
-	int rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1, no_exec);
+/* Calls that are allowed for some arguments only: each row is one of the choices. */
+struct bounded_call {
+	int call;
+	unsigned int n_args;
+	struct scmp_arg_cmp args[2];
+};
 
-	if (rc == 0) {
-		rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1, no_exec);
+#define ALLOW_IF(name, arg)        \
+	{                          \
+		SCMP_SYS(name), 1, \
+		{                  \
+			arg        \
+		}                  \
 	}
-	if (rc == 0) { /* isatty(3) of the log */
-		rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
-				      SCMP_A1(SCMP_CMP_EQ, TCGETS, 0));
+#define ALLOW_IF_BOTH(name, arg, more) \
+	{                              \
+		SCMP_SYS(name), 2,     \
+		{                      \
+			arg, more      \
+		}                      \
 	}
-	if (rc == 0 && kind == SANDBOX_PROXY) {
-		rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
-				      SCMP_A0(SCMP_CMP_EQ, AF_INET, 0));
+#define NO_EXEC SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)
+
+static int allow_bounded(scmp_filter_ctx ctx, const struct bounded_call *calls, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		int rc = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, calls[i].call, calls[i].n_args,
+						calls[i].args);
+
+		if (rc < 0) {
+			return rc;
+		}
 	}
-	if (rc == 0 && kind == SANDBOX_PROXY) {
-		rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
-				      SCMP_A0(SCMP_CMP_EQ, AF_INET6, 0));
-	}
-	return rc;
+	return 0;
+}
+
+static int allow_bounded_all(scmp_filter_ctx ctx)
+{
+	const struct bounded_call calls[] = {
+		ALLOW_IF(mmap, NO_EXEC),
+		ALLOW_IF(mprotect, NO_EXEC),
+		ALLOW_IF(ioctl, SCMP_A1(SCMP_CMP_EQ, TCGETS)), /* isatty(3) of the log */
+		/* abort(3); another process of this user is a sibling */
+		ALLOW_IF(tgkill, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid())),
+		/* not F_SETOWN and F_SETSIG, which are kill(2) by another name */
+		ALLOW_IF(fcntl, SCMP_A1(SCMP_CMP_EQ, F_GETFD)),
+		ALLOW_IF(fcntl, SCMP_A1(SCMP_CMP_EQ, F_SETFD)),
+		ALLOW_IF(fcntl, SCMP_A1(SCMP_CMP_EQ, F_GETFL)),
+		ALLOW_IF(fcntl, SCMP_A1(SCMP_CMP_EQ, F_SETFL)),
+		ALLOW_IF(fcntl, SCMP_A1(SCMP_CMP_EQ, F_DUPFD_CLOEXEC)),
+	};
+
+	return allow_bounded(ctx, calls, N_ELEMENTS(calls));
+}
+
+static int allow_bounded_proxy(scmp_filter_ctx ctx)
+{
+	const struct bounded_call calls[] = {
+		ALLOW_IF(socket, SCMP_A0(SCMP_CMP_EQ, AF_INET)),
+		ALLOW_IF(socket, SCMP_A0(SCMP_CMP_EQ, AF_INET6)),
+		ALLOW_IF(fcntl, SCMP_A1(SCMP_CMP_EQ, F_SETPIPE_SZ)),
+		/* no filter and no selector: a listener's would stay when this worker has ended */
+		ALLOW_IF_BOTH(setsockopt, SCMP_A1(SCMP_CMP_EQ, SOL_SOCKET),
+			      SCMP_A2(SCMP_CMP_EQ, SO_KEEPALIVE)),
+		ALLOW_IF_BOTH(setsockopt, SCMP_A1(SCMP_CMP_EQ, SOL_SOCKET),
+			      SCMP_A2(SCMP_CMP_EQ, SO_LINGER)),
+		ALLOW_IF(setsockopt, SCMP_A1(SCMP_CMP_EQ, IPPROTO_IP)),
+		ALLOW_IF(setsockopt, SCMP_A1(SCMP_CMP_EQ, IPPROTO_IPV6)),
+		ALLOW_IF(setsockopt, SCMP_A1(SCMP_CMP_EQ, IPPROTO_TCP)),
+	};
+
+	return allow_bounded(ctx, calls, N_ELEMENTS(calls));
 }
 
 static int close_calls(const struct sandbox *sb, struct err *err)
@@ -194,7 +223,10 @@ static int close_calls(const struct sandbox *sb, struct err *err)
 		rc = allow_calls(ctx, calls_log, N_ELEMENTS(calls_log));
 	}
 	if (rc == 0) {
-		rc = allow_bounded_calls(ctx, sb->kind);
+		rc = allow_bounded_all(ctx);
+	}
+	if (rc == 0 && sb->kind == SANDBOX_PROXY) {
+		rc = allow_bounded_proxy(ctx);
 	}
 	if (rc == 0) {
 		rc = seccomp_load(ctx);

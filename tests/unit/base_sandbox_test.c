@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
+#include <linux/filter.h>
 #include <netinet/in.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -39,6 +40,8 @@ struct fixture {
 	char root[32]; /* an empty folder */
 	char logs[32];
 };
+
+static pid_t sibling; /* of the child's */
 
 /* What a child does; its result is the child's exit status: 0 good. */
 typedef int (*action_fn)(int dir_fd);
@@ -81,8 +84,10 @@ static int run(const struct fixture *f, enum sandbox_kind kind, action_fn action
 {
 	struct rlimit no_core = {0, 0};
 	int dir_fd = open(f->logs, O_RDONLY | O_DIRECTORY | O_CLOEXEC), status;
-	pid_t pid = fork();
+	pid_t pid;
 
+	sibling = getpid();
+	pid = fork();
 	if (pid == 0) {
 		struct sandbox sb = sandbox_of(f, kind);
 		struct err err = {0};
@@ -221,6 +226,35 @@ static int do_kill(int dir_fd)
 	return kill(getpid(), 0);
 }
 
+static int do_kill_a_sibling(int dir_fd)
+{
+	(void)dir_fd;
+	return (int)syscall(SYS_tgkill, sibling, sibling, 0);
+}
+
+/* With F_SETSIG and O_ASYNC the kernel would send any signal to processes of the same user. */
+static int do_own_by_a_sibling(int dir_fd)
+{
+	return fcntl(dir_fd, F_SETOWN, sibling);
+}
+
+/* The group is all workers': one of them could steer every connection to itself. */
+static int do_steer_the_group(int dir_fd)
+{
+	struct sock_filter all = BPF_STMT(BPF_RET | BPF_K, 0);
+	struct sock_fprog program = {.len = 1, .filter = &all};
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	(void)dir_fd;
+	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, sizeof(program));
+}
+
+static int do_abort(int dir_fd)
+{
+	(void)dir_fd;
+	abort();
+}
+
 static int do_executable_memory(int dir_fd)
 {
 	(void)dir_fd;
@@ -285,6 +319,7 @@ static void what_a_worker_needs_still_works(void **state)
 	}
 	assert_int_equal(run(*state, SANDBOX_LOG, do_memory), 0);
 	assert_int_equal(run(*state, SANDBOX_LOG, do_log_file), 0);
+	assert_int_equal(WTERMSIG(run(*state, SANDBOX_PROXY, do_abort)), SIGABRT);
 }
 
 #ifdef SIXGATE_SANITIZERS
@@ -317,6 +352,9 @@ static void a_forbidden_call_kills_the_proxy(void **state)
 		{"exec", do_exec},
 		{"fork", do_fork},
 		{"kill", do_kill},
+		{"tgkill of another process", do_kill_a_sibling},
+		{"F_SETOWN", do_own_by_a_sibling},
+		{"SO_ATTACH_REUSEPORT_CBPF", do_steer_the_group},
 		{"mmap PROT_EXEC", do_executable_memory},
 		{"mprotect PROT_EXEC", do_protect_executable},
 		{"setuid", do_setuid},
