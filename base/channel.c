@@ -299,6 +299,9 @@ static int part_join(struct channel *ch, size_t len, const int *fds, size_t n_fd
 	if (c.bad || version != PART_VERSION || (flags & ~FLAG_MORE) != 0) {
 		return -EPROTO;
 	}
+	if (flags & FLAG_MORE && len != CHANNEL_PART_MAX) {
+		return -EPROTO; /* parts that add little would never come to the limit */
+	}
 	if (!ch->assembling) {
 		memcpy(head.fds, fds, n_fds * sizeof(int));
 		head.n_fds = n_fds;

@@ -358,6 +358,20 @@ static void a_message_without_end_is_refused_at_the_limit(void **state)
 	pair_fini(&p);
 }
 
+/* Else one could be made to read for ever: nothing of it counts towards the limit. */
+static void only_the_last_part_may_be_short(void **state)
+{
+	static const uint8_t more[HEADER] = {1, FLAG_MORE, 0x12, 0x34};
+	struct channel_msg out;
+	struct pair p;
+
+	(void)state;
+	pair_init(&p);
+	send_raw(p.a.fd, more, sizeof(more), &p.a.fd, 1);
+	assert_int_equal(channel_recv(&p.b, &out), -EPROTO);
+	pair_fini(&p);
+}
+
 static void without_descriptors_left_nothing_is_sent(void **state)
 {
 	struct channel_msg msg = {.type = TYPE, .n_fds = 4}, out;
@@ -383,13 +397,14 @@ static void without_descriptors_left_nothing_is_sent(void **state)
 static void fini_closes_what_was_not_handed_out(void **state)
 {
 	static const uint8_t more[HEADER] = {1, FLAG_MORE, 0x12, 0x34};
-	uint8_t *data = pattern(1 << 20);
+	uint8_t *data = pattern(1 << 20), part[CHANNEL_PART_MAX] = {0};
 	struct channel_msg msg = {.type = TYPE, .n_fds = 1, .data = data, .len = 1 << 20}, out;
 	struct pair p;
 
 	(void)state;
 	pair_init(&p);
-	send_raw(p.a.fd, more, sizeof(more), (int[]){p.a.fd, p.b.fd}, 2);
+	memcpy(part, more, sizeof(more));
+	send_raw(p.a.fd, part, sizeof(part), (int[]){p.a.fd, p.b.fd}, 2);
 	assert_int_equal(channel_recv(&p.b, &out), 0);
 	msg.fds[0] = p.a.fd;
 	while (channel_send(&p.a, &msg) == 0) {
@@ -419,6 +434,7 @@ int main(void)
 			more_descriptors_than_allowed_are_refused_and_closed, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_message_without_end_is_refused_at_the_limit,
 						setup, teardown),
+		cmocka_unit_test_setup_teardown(only_the_last_part_may_be_short, setup, teardown),
 		cmocka_unit_test_setup_teardown(without_descriptors_left_nothing_is_sent, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(fini_closes_what_was_not_handed_out, setup,
