@@ -143,7 +143,9 @@ static void client_close(struct client *c)
 	*at = c->next;
 	s->n_clients--;
 	wheel_disarm(&s->loop->wheel, &c->timer);
-	loop_del(s->loop, &c->io); /* a worker may hold a copy: it has to leave epoll by name */
+	/* a worker may hold a copy: it has to leave epoll by name, and end for the client */
+	loop_del(s->loop, &c->io);
+	(void)shutdown(c->io.fd, SHUT_RDWR); /* fails when the client has left */
 	close(c->io.fd);
 	c->io.fd = -1;
 	loop_defer(s->loop, &c->gone);
@@ -227,7 +229,8 @@ static void client_late(struct timer *timer)
 static int client_write(struct client *c)
 {
 	while (c->out.len > 0) {
-		ssize_t n = send(c->io.fd, c->out.data, c->out.len, MSG_NOSIGNAL);
+		/* a worker that was lent the socket may have made it a blocking one */
+		ssize_t n = send(c->io.fd, c->out.data, c->out.len, MSG_NOSIGNAL | MSG_DONTWAIT);
 
 		if (n < 0) {
 			return errno == EAGAIN ? 0 : -errno;

@@ -13,6 +13,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -379,6 +380,54 @@ static void test_waiting_ends_at_its_deadline_and_later_answers_are_dropped(void
 	expect(fd, OK);              /* cut short: no end */
 }
 
+/* Asks for sessions and takes the socket as the worker does that is to write them. */
+static int lend_waiting(struct fixture *f, int *ret_client)
+{
+	char got[sizeof(OK)];
+	int lent;
+
+	*ret_client = dial(f);
+	ask(*ret_client, VERB_SESSIONS, NULL);
+	run(f, 100);
+	assert_non_null(f->waiting);
+	assert_int_equal(recv(*ret_client, got, sizeof(got), 0), strlen(OK));
+	lent = dup(f->waiting->io.fd);
+	assert_true(lent >= 0);
+	return lent;
+}
+
+/* O_NONBLOCK belongs to the socket, not to who holds it: a worker could take it away. */
+static void test_who_was_lent_a_client_cannot_make_writing_block(void **state)
+{
+	struct fixture *f = *state;
+	char fill[4096] = {0};
+	int fd, lent = lend_waiting(f, &fd);
+
+	while (send(lent, fill, sizeof(fill), MSG_DONTWAIT) > 0) {
+	}
+	assert_int_equal(fcntl(lent, F_SETFL, 0), 0);
+	alarm(10); /* ends a server that hangs */
+	client_end(f->waiting);
+	client_flush(f->waiting);
+	alarm(0);
+	assert_int_equal(f->server.n_clients, 1);
+	close(lent);
+	close(fd);
+	run_until(f, 0);
+}
+
+static void test_who_was_lent_a_client_cannot_keep_it_open(void **state)
+{
+	struct fixture *f = *state;
+	char c;
+	int fd, lent = lend_waiting(f, &fd);
+
+	run_until(f, 0); /* its deadline */
+	assert_int_equal(recv(fd, &c, 1, MSG_DONTWAIT), 0);
+	close(lent);
+	close(fd);
+}
+
 static void test_without_descriptors_it_waits_and_does_not_spin(void **state)
 {
 	struct fixture *f = *state;
@@ -460,6 +509,8 @@ int main(void)
 		TEST(test_slow_reader_holds_one_piece_and_no_one_up),
 		TEST(test_reader_that_stops_is_closed),
 		TEST(test_waiting_ends_at_its_deadline_and_later_answers_are_dropped),
+		TEST(test_who_was_lent_a_client_cannot_make_writing_block),
+		TEST(test_who_was_lent_a_client_cannot_keep_it_open),
 		TEST(test_without_descriptors_it_waits_and_does_not_spin),
 		TEST(test_second_server_is_refused_and_a_dead_socket_replaced),
 		TEST(test_group_of_the_socket),
