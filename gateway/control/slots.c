@@ -63,9 +63,6 @@ static bool slots_reuse(struct slots *slots, uint32_t tries, uint32_t *ret_slot)
 		uint32_t slot = slots_take_freed(slots);
 
 		if (slots_idle(slots, slot)) {
-			for (size_t i = 0; i < slots->n_segments; i++) {
-				counters_clear_slot(slots->segments[i], slot);
-			}
 			*ret_slot = slot;
 			return true;
 		}
@@ -74,19 +71,25 @@ static bool slots_reuse(struct slots *slots, uint32_t tries, uint32_t *ret_slot)
 	return false;
 }
 
+/* Also a new one is cleared: a worker may have written where nobody's slot was yet. */
+static void slots_give(struct slots *slots, uint32_t slot)
+{
+	for (size_t i = 0; i < slots->n_segments; i++) {
+		counters_clear_slot(slots->segments[i], slot);
+	}
+	slots_mark(slots, slot, true);
+}
+
 int slots_get(struct slots *slots, uint32_t *ret_slot, struct err *err)
 {
-	if (slots_reuse(slots, 4, ret_slot)) {
-		slots_mark(slots, *ret_slot, true);
-		return 0;
-	}
-	if (slots->fresh < COUNTERS_SLOTS) {
+	bool found = slots_reuse(slots, 4, ret_slot);
+
+	if (!found && slots->fresh < COUNTERS_SLOTS) {
 		*ret_slot = slots->fresh++;
-		slots_mark(slots, *ret_slot, true);
-		return 0;
+		found = true;
 	}
-	if (slots_reuse(slots, slots->n_freed, ret_slot)) {
-		slots_mark(slots, *ret_slot, true);
+	if (found || slots_reuse(slots, slots->n_freed, ret_slot)) {
+		slots_give(slots, *ret_slot);
 		return 0;
 	}
 	return err_set(err, -ENOSPC,

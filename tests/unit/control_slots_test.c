@@ -84,6 +84,17 @@ static void test_slot_comes_back_with_zero_counters(void **state)
 	assert_int_equal(counter_sum(f->segments, SEGMENTS, slot, COUNTER_BYTES_IN), 0);
 }
 
+/* A worker can write into all of its segment, also where nobody's slot is yet. */
+static void test_new_slot_has_zero_counters_whatever_a_worker_wrote(void **state)
+{
+	struct fixture *f = *state;
+	uint32_t next = get(f) + 1;
+
+	counter_add(f->segments[1], next, COUNTER_ACTIVE, UINT64_MAX / 2);
+	assert_int_equal(get(f), next);
+	assert_int_equal(counter_sum(f->segments, SEGMENTS, next, COUNTER_ACTIVE), 0);
+}
+
 static void test_slot_with_sessions_on_it_rests(void **state)
 {
 	struct fixture *f = *state;
@@ -208,6 +219,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 		TEST(test_no_slot_is_given_twice),
 		TEST(test_slot_comes_back_with_zero_counters),
+		TEST(test_new_slot_has_zero_counters_whatever_a_worker_wrote),
 		TEST(test_slot_with_sessions_on_it_rests),
 		TEST(test_putting_twice_is_putting_once),
 		TEST(test_all_taken_is_an_error_until_one_returns),
