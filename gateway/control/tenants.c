@@ -310,6 +310,7 @@ void tenants_changed(struct tenants *ts, const char *file)
 	}
 	if (t && !t->gone && strcmp(t->file, file) != 0) {
 		file_refuse(ts, file, "the tenant has another file already");
+		conflict_add(ts, file);
 		return;
 	}
 	if (dir_read(ts->dir, file, &text, &len, &err) < 0) {

@@ -361,11 +361,12 @@ static bool stat_same(const struct stat *a, const struct stat *b)
 /* Looks at a file that may have changed and tells the caller what became of it. */
 static void dir_hand_out(struct registry_dir *dir, struct file *file)
 {
-	struct stat st;
+	struct stat st = {0};
 	bool force = file->force;
+	int rc = fstatat(dir->fd, file->name, &st, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
 
 	file->force = false;
-	if (fstatat(dir->fd, file->name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
+	if (rc == -ENOENT) {
 		table_remove(&dir->files, &file->node);
 		if (file->known) {
 			dir->ops->gone(dir->ctx, file->name);
@@ -373,9 +374,10 @@ static void dir_hand_out(struct registry_dir *dir, struct file *file)
 		free(file);
 		return;
 	}
-	if (file->known && !force && stat_same(&st, &file->st)) {
+	if (rc == 0 && file->known && !force && stat_same(&st, &file->st)) {
 		return;
 	}
+	/* one that cannot be looked at is not gone: reading it says why */
 	file->known = true;
 	file->st = st;
 	dir->ops->changed(dir->ctx, file->name);

@@ -497,6 +497,20 @@ static void test_second_file_for_a_tenant_is_refused(void **state)
 	assert_int_equal(serial_in_force(f, "acme"), 1);
 }
 
+static void test_second_file_is_taken_when_the_first_is_gone(void **state)
+{
+	struct fixture *f = *state;
+	char a[512], b[128];
+
+	put(f, "acme.yaml", "acme", 1, web(a, 1, tls(b, "shop.example", f->port)));
+	put(f, "acme.json", "acme", 2, web(a, 1, tls(b, "shop.example", f->port)));
+	work_all(f);
+	take_away(f, "acme.yaml");
+	work_all(f);
+	assert_int_equal(serial_in_force(f, "acme"), 2);
+	assert_int_equal(problems_count(&f->problems), 0);
+}
+
 static void test_second_claim_is_refused_and_taken_when_the_first_is_gone(void **state)
 {
 	struct fixture *f = *state;
@@ -653,6 +667,7 @@ int main(void)
 		TEST(test_removed_file_takes_everything_with_it),
 		TEST(test_removed_and_back_before_workers_answer),
 		TEST(test_second_file_for_a_tenant_is_refused),
+		TEST(test_second_file_is_taken_when_the_first_is_gone),
 		TEST(test_second_claim_is_refused_and_taken_when_the_first_is_gone),
 		TEST(test_name_goes_to_another_when_no_worker_has_it_any_more),
 		TEST(test_refused_version_keeps_the_name_it_gave_up),

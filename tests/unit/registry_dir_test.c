@@ -16,12 +16,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/fsuid.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/container.h"
 
 #define HEARD_MAX 64
+#define NOBODY    65534
 
 struct fixture {
 	struct loop loop;
@@ -376,6 +378,25 @@ static void test_folder_that_comes_back_unchanged_is_quiet(void **state)
 	expect(f, "scan 1");
 }
 
+/* Control has no CAP_DAC_OVERRIDE: a folder it may not search is not an empty one. */
+static void test_file_that_cannot_be_looked_at_is_not_gone(void **state)
+{
+	struct fixture *f = *state;
+	uid_t former;
+
+	put(f, "a.yaml", "1");
+	begin(f);
+	run_until(f, 2);
+	f->n = 0;
+	assert_int_equal(chmod(f->path, 0), 0);
+	former = (uid_t)setfsuid(NOBODY); /* root without its capabilities over files */
+	dir_touch(f->dir, "a.yaml");
+	run_until(f, 1);
+	(void)setfsuid(former);
+	expect(f, "+a.yaml"); /* dir_read() says why it cannot be read */
+	assert_int_equal(chmod(f->path, 0755), 0);
+}
+
 static void test_folder_that_is_not_there_is_waited_for(void **state)
 {
 	struct fixture *f = *state;
@@ -474,6 +495,7 @@ int main(void)
 		TEST(test_overflow_of_the_queue_loses_nothing),
 		TEST(test_folder_that_vanishes_takes_no_file_with_it),
 		TEST(test_folder_that_comes_back_unchanged_is_quiet),
+		TEST(test_file_that_cannot_be_looked_at_is_not_gone),
 		TEST(test_folder_that_is_not_there_is_waited_for),
 		TEST(test_rescan_and_touch_hand_out_what_looks_the_same),
 		TEST(test_reads_only_plain_files_of_the_owner),
