@@ -15,6 +15,11 @@
 
 static enum log_level log_max = LOG_LEVEL_INFO;
 
+bool log_shows(enum log_level level)
+{
+	return level <= log_max;
+}
+
 static PRINTF_LIKE(4, 0) void log_write(enum log_level level, int code, const char *module,
 					const char *fmt, va_list ap)
 {
@@ -22,7 +27,7 @@ static PRINTF_LIKE(4, 0) void log_write(enum log_level level, int code, const ch
 	int saved = errno;
 	size_t len = 0;
 
-	if (level > log_max) {
+	if (!log_shows(level)) {
 		return;
 	}
 	if (!isatty(STDERR_FILENO)) {

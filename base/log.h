@@ -34,6 +34,8 @@ void log_errno_at(enum log_level level, int code, const char *module, const char
 
 /* Lines above this level are left out; info at start. */
 void log_set_level(enum log_level level);
+/* Whether a line of this level would be written; for those that cost something to make. */
+bool log_shows(enum log_level level);
 
 /* Finds a level by name ("err", "warn", "info", "debug"). Returns 0 or -EINVAL. */
 int log_level_parse(const char *name, enum log_level *ret_level) CHECKED;

@@ -4,14 +4,18 @@
 
 #include <errno.h>
 #include <netinet/tcp.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "proxy/backend.h"
 #include "proxy/client_address.h"
 #include "proxy/listener.h"
 #include "proxy/worker.h"
+
+#define MOD "proxy"
 
 #define KEEPALIVE_IDLE_S     120
 #define KEEPALIVE_INTERVAL_S 30
@@ -138,6 +142,23 @@ static enum close_reason failure_reason(const struct session *s, int rc)
 	}
 }
 
+/* For who looks after one backend: nobody needs it of thousands, so it is debug and bounded. */
+static void log_failed_try(const struct session *s, int rc)
+{
+	struct worker *w = s->worker;
+	const struct endpoint to = {.addr = s->conf->backends[s->backend_index].address,
+				    .port = s->to};
+	char text[ENDPOINT_TEXT_MAX];
+	unsigned int suppressed;
+
+	if (log_shows(LOG_LEVEL_DEBUG) &&
+	    log_limit_pass(&w->connect_debug, w->loop.now_ms, &suppressed)) {
+		log_debug(MOD, "session %u.%llu: backend %s: connect: %s (%u more untold)",
+			  w->index, (unsigned long long)s->number, endpoint_format(&to, text),
+			  strerror(-rc), suppressed);
+	}
+}
+
 /*
  * Closes the present try's leg. Returns the reason if the session has to end, or CLOSE_DONE if
  * another backend may be tried.
@@ -147,6 +168,7 @@ static enum close_reason connect_give_up(struct session *s, int rc)
 	enum close_reason reason = failure_reason(s, rc);
 
 	session_add(s, COUNTER_CONNECT_FAILED, 1);
+	log_failed_try(s, rc);
 	if (reason == CLOSE_NO_MEMORY) {
 		accept_pause(s->worker, rc);
 	}

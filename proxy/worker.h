@@ -56,7 +56,7 @@ struct worker {
 	struct budget budget;
 	struct listen_socket *paused; /* met while accepting was paused */
 	struct timer accept_timer;    /* armed: descriptors or memory had run out */
-	struct log_limit accept_warning;
+	struct log_limit accept_warning, connect_debug;
 	bool full; /* the budget is used up */
 
 	struct timer tick;      /* log, gauges */

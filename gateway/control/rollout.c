@@ -157,6 +157,12 @@ static void tenant_settled(struct object *object)
 	struct tenant *t = container_of(object, struct tenant, object);
 	struct tenant_conf *next = t->next;
 
+	if (t->current) {
+		log_debug(MOD, "%s: serial %llu is in force", t->name,
+			  (unsigned long long)t->current->serial);
+	} else {
+		log_debug(MOD, "%s: is gone", t->name);
+	}
 	tenant_expose(t);
 	tenant_let_go_former(t);
 	t->next = NULL;

@@ -182,7 +182,7 @@ def test_check_says_what_reload_would(case):
     gateway.put(web(case, serial=3))
 
 
-def test_log_level_debug_is_louder(case):
+def test_log_level_takes_a_level(case):
     gateway = case.start()
     assert gateway.cli("log-level", "debug").stdout == "log level is now debug\n"
     assert gateway.cli("log-level", "err").returncode == 0

@@ -318,11 +318,23 @@ def test_drain_backend_leaves_the_others(case):
 
 
 def test_log_level_changes_what_is_logged(case):
-    gateway = case.start()
-    gateway.ask("log-level", "debug")
+    gateway = case.start(web(case))  # no backend listens
+    told = ["acme: serial 2 is in force", f"backend [{case.lab.acme.address()}]:22: connect: "]
     with pytest.raises(Refused):
         gateway.ask("log-level", "loud")
-    gateway.ask("log-level", "info")
+    case.ends(2222)
+    gateway.wait_log(1)
+    gateway.ask("log-level", "debug")
+    assert not [text for text in told if text in gateway.log()]
+    gateway.put(web(case, serial=2))
+    case.ends(2222)
+    peers.wait_for(lambda: all(text in gateway.log() for text in told), message="both lines")
+    gateway.ask("log-level", "err")
+    before = len(gateway.log())
+    gateway.reload()
+    gateway.put(web(case, tcp(2223, 22), serial=3))
+    peers.wait_for(lambda: refuses(case, POOL[1], 2222), message="the new object")
+    assert len(gateway.log()) == before
 
 
 def test_reader_that_never_reads_does_not_stop_control(case):
