@@ -16,9 +16,10 @@
 #define BATCH_GROW 4    /* full batches in a row that make the next ones larger */
 #define PAUSE_MS   1000 /* after descriptors or memory ran out */
 
+/* A process that ends leaves the queue to its successor, which has the same sockets. */
 static bool accept_is_paused(const struct worker *w)
 {
-	return w->full || timer_armed(&w->accept_timer);
+	return w->loop.stop || w->full || timer_armed(&w->accept_timer);
 }
 
 /* The socket has clients waiting that must wait longer: it is not asked again before the end. */

@@ -154,15 +154,9 @@ static void sessions_leave(struct worker *w, const struct listener *l)
 
 static void listener_end(struct listener *l)
 {
-	struct worker *w = l->worker;
-	struct listen_socket *sock;
-	bool empty;
-
-	TAILQ_FOREACH(sock, &l->sockets, entry) {
-		(void)accept_batch(sock, QUEUED_MAX, &empty); /* as far as the budget goes */
-	}
 	close_sockets(l, false);
-	sessions_leave(w, l);
+	close_sockets(l, true);
+	sessions_leave(l->worker, l);
 	listener_drop(l);
 }
 

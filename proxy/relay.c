@@ -149,7 +149,7 @@ static void flow_note_source(struct flow *f, uint32_t events)
 	if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
 		f->readable = true;
 	}
-	if (events & EPOLLRDHUP) {
+	if ((events & EPOLLRDHUP) && !(events & EPOLLERR)) { /* a reset looks like a FIN as well */
 		f->fin_seen = true;
 	}
 	if (events & EPOLLPRI) { /* reads stop at the mark, and splice would for ever */

@@ -18,21 +18,29 @@
 #define SOURCES_STEP 4096   /* forgotten with each tick */
 #define DRAIN_STEP   256    /* sessions closed in one go at the end */
 
+/* Takes a session off the list of those that have work left; NULL when there is none. */
+static struct session *ready_take(struct session **list)
+{
+	struct session *s = *list;
+
+	if (s) {
+		*list = s->next_ready;
+		s->ready = false;
+	}
+	return s;
+}
+
 static void worker_batch_end(struct loop *loop)
 {
 	struct worker *w = (struct worker *)(void *)((char *)loop - offsetof(struct worker, loop));
-	struct session *s = w->ready;
+	struct session *ready = w->ready, *s;
 
 	w->ready = NULL;
-	while (s) {
-		struct session *next = s->next_ready;
-
-		s->ready = false;
+	while ((s = ready_take(&ready))) {
 		if (s->state == SESSION_RELAYING) {
 			relay_run(s);
 			session_check(s);
 		}
-		s = next;
 	}
 }
 
@@ -261,8 +269,12 @@ void worker_fini(struct worker *w)
 {
 	struct session *s;
 
+	w->loop.stop = true;
 	dump_end_all(w);
 	listener_remove_all(w);
+	while (ready_take(&w->ready)) {
+		/* none will have its turn */
+	}
 	for (size_t i = 0; (s = session_at(&w->pool, i)); i++) {
 		if (session_is_open(s)) {
 			session_close(s, CLOSE_WORKER_EXIT);

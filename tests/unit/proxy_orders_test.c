@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -11,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -255,6 +257,144 @@ static void test_removed_listener_keeps_its_sessions(void **state)
 	bench_exchange(client, backend, "here");
 	end_session(client, backend);
 	expect_closed_with(&b, "done");
+	bench_stop(&b);
+}
+
+/* A socket of a sibling's, lent to listener 1; the test is the sibling. */
+static int lend(struct bench *b, uint16_t *ret_port)
+{
+	int fd = rig_listen("127.0.0.1", ret_port);
+
+	assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+	rig_do(&b->rig, MSG_LEND, 1, NULL, fd);
+	return fd;
+}
+
+static void test_removed_listener_takes_nothing_more_from_lent_sockets(void **state)
+{
+	struct pollfd untouched = {.events = POLLIN};
+	struct bench b;
+	int client, backend, late;
+	uint16_t port;
+
+	(void)state;
+	bench_start(&b, PROTOCOL_TCP, NULL);
+	untouched.fd = lend(&b, &port);
+	client = rig_connect("127.0.0.1", port);
+	backend = rig_accept(b.backend_fd);
+	bench_exchange(client, backend, "by the lent one");
+	rig_do(&b.rig, MSG_LISTENER_REMOVE, 1, NULL, -1);
+	late = rig_connect("127.0.0.1", port);
+	rig_do(&b.rig, MSG_STATS, 0, NULL, -1);
+	assert_int_equal(poll(&untouched, 1, 100), 1); /* still in the queue */
+	close(late);
+	end_session(client, backend);
+	close(untouched.fd);
+	bench_stop(&b);
+}
+
+static void test_drain_ends_with_its_sessions_though_sockets_are_lent(void **state)
+{
+	struct bench b;
+	int lent, client, backend, late;
+	uint16_t port;
+
+	(void)state;
+	bench_start(&b, PROTOCOL_TCP, NULL);
+	lent = lend(&b, &port);
+	bench_open(&b, &client, &backend);
+	channel_fini(&b.rig.channel);
+	b.rig.channel.fd = -1;
+	(void)poll(NULL, 0, 50);
+	late = rig_connect("127.0.0.1", port);
+	(void)poll(NULL, 0, 50);
+	end_session(client, backend);
+	assert_int_equal(rig_wait_exit(&b.rig), 0);
+	rig_expect_count(&b.rig, RIG_SLOT_LISTENER, COUNTER_ACCEPTED, 1);
+	close(late);
+	close(lent);
+	bench_stop(&b);
+}
+
+static void test_quit_leaves_the_queue_to_the_successor(void **state)
+{
+	struct pollfd lent = {.events = POLLIN};
+	struct bench b;
+	uint16_t port;
+	int client;
+
+	(void)state;
+	bench_start(&b, PROTOCOL_TCP, NULL);
+	lent.fd = lend(&b, &port);
+	assert_int_equal(kill(b.rig.pid, SIGSTOP), 0);
+	rig_send(&b.rig, MSG_QUIT, 0, NULL, -1);
+	(void)poll(NULL, 0, 50);
+	client = rig_connect("127.0.0.1", port);
+	assert_int_equal(kill(b.rig.pid, SIGCONT), 0);
+	assert_int_equal(rig_wait_exit(&b.rig), 0);
+	assert_int_equal(poll(&lent, 1, 0), 1);
+	close(client);
+	close(lent.fd);
+	bench_stop(&b);
+}
+
+/* Sends for ever, in a process of its own. */
+static pid_t flood(int fd)
+{
+	static const char block[65536];
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	while (pid == 0 && send(fd, block, sizeof(block), MSG_NOSIGNAL) > 0) {
+	}
+	if (pid == 0) {
+		_exit(0);
+	}
+	return pid;
+}
+
+static pid_t swallow(int fd)
+{
+	static char block[65536];
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	while (pid == 0 && recv(fd, block, sizeof(block), 0) > 0) {
+	}
+	if (pid == 0) {
+		_exit(0);
+	}
+	return pid;
+}
+
+static void test_quit_amid_bulk_ends_cleanly(void **state)
+{
+	enum {
+		PAIRS = 4
+	};
+
+	int client[PAIRS], backend[PAIRS];
+	pid_t pids[2 * PAIRS];
+	struct bench b;
+
+	(void)state;
+	bench_start(&b, PROTOCOL_TCP, NULL);
+	for (int i = 0; i < PAIRS; i++) {
+		bench_open(&b, &client[i], &backend[i]);
+		pids[2 * i] = flood(backend[i]);
+		pids[2 * i + 1] = swallow(client[i]);
+	}
+	(void)poll(NULL, 0, 200);
+	rig_send(&b.rig, MSG_QUIT, 0, NULL, -1);
+	assert_int_equal(rig_wait_exit(&b.rig), 0);
+	for (int i = 0; i < PAIRS; i++) {
+		close(client[i]);
+		close(backend[i]);
+	}
+	for (int i = 0; i < 2 * PAIRS; i++) {
+		(void)kill(pids[i], SIGKILL);
+		assert_int_equal(waitpid(pids[i], NULL, 0), pids[i]);
+	}
 	bench_stop(&b);
 }
 
@@ -529,6 +669,10 @@ int main(void)
 		cmocka_unit_test(test_end_of_the_channel_drains),
 		cmocka_unit_test(test_drain_with_a_deadline_ends_what_is_left),
 		cmocka_unit_test(test_removed_listener_keeps_its_sessions),
+		cmocka_unit_test(test_removed_listener_takes_nothing_more_from_lent_sockets),
+		cmocka_unit_test(test_drain_ends_with_its_sessions_though_sockets_are_lent),
+		cmocka_unit_test(test_quit_leaves_the_queue_to_the_successor),
+		cmocka_unit_test(test_quit_amid_bulk_ends_cleanly),
 		cmocka_unit_test(test_kill_ends_one_session),
 		cmocka_unit_test(test_drained_service_and_backend_take_no_sessions),
 		cmocka_unit_test(test_sessions_are_listed_to_the_callers_stream),

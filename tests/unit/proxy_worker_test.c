@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -316,6 +317,36 @@ static void test_reset_is_carried_both_ways(void **state)
 	bench_stop(&b);
 }
 
+/* Bytes and the reset behind them meet the worker in one go. */
+static void test_reset_right_behind_bytes_is_no_end(void **state)
+{
+	struct bench b;
+	int client, backend;
+	char seen[8];
+
+	(void)state;
+	bench_start(&b, PROTOCOL_TCP, NULL);
+	for (int backend_ended = 0; backend_ended < 2; backend_ended++) {
+		bench_open(&b, &client, &backend);
+		bench_exchange(client, backend, "x");
+		if (backend_ended) {
+			assert_int_equal(shutdown(backend, SHUT_WR), 0);
+			rig_expect_eof(client);
+		}
+		assert_int_equal(kill(b.rig.pid, SIGSTOP), 0);
+		rig_write(client, "half a", 6);
+		rig_reset(client);
+		assert_int_equal(kill(b.rig.pid, SIGCONT), 0);
+		while (recv(backend, seen, sizeof(seen), 0) > 0) {
+		}
+		assert_int_equal(errno, ECONNRESET);
+		close(backend);
+		rig_expect_count(&b.rig, RIG_SLOT_LISTENER, COUNTER_ACTIVE, 0);
+	}
+	assert_int_equal(b.rig.counters->worker[WORKER_REASON + CLOSE_CLIENT_RESET], 2);
+	bench_stop(&b);
+}
+
 /* Writes len bytes that depend on their place; in a process of its own, so that both ends run. */
 static pid_t write_pattern(int fd, size_t len, int then_close)
 {
@@ -617,6 +648,7 @@ int main(void)
 		cmocka_unit_test(test_half_closed_session_ends_by_its_own_time_out),
 		cmocka_unit_test(test_idle_session_ends_and_a_busy_one_does_not),
 		cmocka_unit_test(test_reset_is_carried_both_ways),
+		cmocka_unit_test(test_reset_right_behind_bytes_is_no_end),
 		cmocka_unit_test(test_bulk_both_ways_at_once_is_whole),
 		cmocka_unit_test(test_fin_behind_bulk_loses_nothing_with_a_slow_reader),
 		cmocka_unit_test(test_reset_with_a_full_pipe_leaves_nothing),
