@@ -19,8 +19,9 @@
  * status:   version, node, farm, pid, uptime_ms, state,
  *           problems: [{level: "error" | "warning", what, text}], worst first, the first hundred,
  *           n_problems, workers: [{worker, pid, state, restarts, active, fds_budget,
- *           accept_pauses, log_dropped, sources}], tenants: {active, suspended, refused},
- *           listeners: [{address, protocol}], kernel: {applied, and packets dropped by kind},
+ *           accept_pauses, log_dropped, sources}], former: [{worker, pid, state}] (workers of
+ * before an upgrade, whose sessions are counted nowhere any more), tenants: {active, suspended,
+ * refused}, listeners: [{address, protocol}], kernel: {applied, and packets dropped by kind},
  *           access_log: {on, running, lines, dropped},
  *           and node-wide: active, accepted, refused, closed, bytes_in, bytes_out
  * services: tenant, service, backends: [{address, active, accepted, connect_failed}], active,

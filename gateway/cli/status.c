@@ -80,6 +80,7 @@ static void print_head(const struct cli *cli, const json_t *status)
 static void print_workers(const struct cli *cli, const json_t *status)
 {
 	const json_t *workers = json_object_get(status, "workers");
+	size_t n_former = json_array_size(json_object_get(status, "former"));
 	uint64_t restarts = 0, budget = 0;
 	size_t running = 0, i;
 	json_t *worker;
@@ -95,6 +96,11 @@ static void print_workers(const struct cli *cli, const json_t *status)
 		"workers    %zu of %zu running, %llu restart%s, descriptors for %llu sessions\n",
 		running, json_array_size(workers), (unsigned long long)restarts,
 		restarts == 1 ? "" : "s", (unsigned long long)budget);
+	if (n_former > 0) {
+		fprintf(cli->out,
+			"           %zu of before an upgrade, ending with their sessions\n",
+			n_former);
+	}
 }
 
 static void print_listeners(const struct cli *cli, const json_t *status)

@@ -83,7 +83,7 @@ static void control_notify_status(struct control *c)
 /* When the last worker has ended, the log child writes what is left, and that is all. */
 static void control_end(struct control *c)
 {
-	if (workers_count(&c->workers, WORKER_DOWN) < c->workers.n) {
+	if (workers_count(&c->workers, WORKER_DOWN) < c->workers.n || c->former.n > 0) {
 		return;
 	}
 	if (!logchild_running(&c->logchild)) {
@@ -113,6 +113,8 @@ static void on_workers_changed(void *ctx)
 			 workers_count(&c->workers, WORKER_READY), c->listeners.n_open,
 			 tenants_count(&c->tenants, TENANT_ACTIVE));
 		notify_send(&c->notify, "READY=1");
+		former_release(&c->former);
+		upgrade_ready(&c->upgrade);
 	}
 	if (c->phase == CONTROL_DRAINING) {
 		control_end(c);
@@ -172,6 +174,7 @@ static void on_scanned(void *ctx, size_t n_files)
 	if (!c->workers.released) {
 		workers_release(&c->workers);
 	}
+	handover_close(&c->handover);
 	control_notify_status(c);
 }
 
@@ -227,6 +230,8 @@ static void control_signal(struct io *io, uint32_t events)
 	while (read(io->fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
 		if (info.ssi_signo == SIGHUP) {
 			control_sighup(c);
+		} else if (info.ssi_signo == SIGUSR2) {
+			upgrade_start(&c->upgrade);
 		} else {
 			control_stop(c);
 		}
@@ -237,9 +242,9 @@ static void control_deadline(struct timer *timer)
 {
 	struct control *c = container_of(timer, struct control, deadline);
 
-	log_warn(MOD, "%s did not end in time",
-		 workers_count(&c->workers, WORKER_DOWN) < c->workers.n ? "workers"
-									: "the log child");
+	bool workers = workers_count(&c->workers, WORKER_DOWN) < c->workers.n || c->former.n > 0;
+
+	log_warn(MOD, "%s did not end in time", workers ? "workers" : "the log child");
 	c->loop.stop = true;
 }
 
@@ -248,6 +253,7 @@ void control_stop(struct control *c)
 	if (c->phase == CONTROL_DRAINING) {
 		log_info(MOD, "stopping at once");
 		workers_quit(&c->workers);
+		former_kill(&c->former);
 		wheel_arm(&c->loop.wheel, &c->deadline, c->loop.now_ms + 2000);
 		return;
 	}
@@ -256,6 +262,8 @@ void control_stop(struct control *c)
 	notify_send(&c->notify, "STOPPING=1");
 	workers_drain(&c->workers, DRAIN_MS);
 	listeners_close_all(&c->listeners);
+	handover_fini(&c->handover);
+	former_release(&c->former);
 	wheel_arm(&c->loop.wheel, &c->deadline, c->loop.now_ms + DRAIN_MS + 2000);
 	on_workers_changed(c);
 }
@@ -269,6 +277,7 @@ int control_open_signals(struct control *c, struct err *err)
 	sigaddset(&set, SIGHUP);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGUSR2);
 	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0) {
 		return err_set_errno(err, -errno, "sigprocmask");
 	}
@@ -278,6 +287,18 @@ int control_open_signals(struct control *c, struct err *err)
 	}
 	rc = loop_add(&c->loop, &c->signals, EPOLLIN);
 	return rc < 0 ? err_set_errno(err, rc, "signalfd") : 0;
+}
+
+/* What was no error before an upgrade does not end us after it. */
+static int control_open_notify(struct control *c, struct err *err)
+{
+	int rc = notify_init(&c->notify, &c->loop, err);
+
+	if (rc < 0 && getenv(HANDOVER_VARIABLE)) {
+		log_warn(MOD, "%s, going on without", err->msg);
+		rc = 0;
+	}
+	return rc;
 }
 
 int control_new(const struct control_setup *setup, struct control **ret_control, struct err *err)
@@ -294,18 +315,20 @@ int control_new(const struct control_setup *setup, struct control **ret_control,
 	c->run_dir = setup->run_dir;
 	c->identity = setup->identity;
 	c->signals = (struct io){.fd = -1, .ready = control_signal};
-	c->server.io.fd = -1;
+	c->server.io.fd = c->notify.fd = -1;
 	rc = loop_init(&c->loop, err);
 	c->started_ms = c->loop.now_ms;
 	c->listeners.loop = c->logchild.loop = c->notify.loop = c->workers.loop = &c->loop;
+	c->former = (struct former){.loop = &c->loop, .changed = on_workers_changed, .ctx = c};
 	timer_init(&c->deadline, control_deadline);
+	upgrade_init(&c->upgrade, c, setup->argv);
 	problems_init(&c->problems);
 	logchild_init(&c->logchild);
 	if (rc == 0 && tenants_init(&c->tenants) < 0) {
 		rc = err_set(err, -ENOMEM, "out of memory");
 	}
 	if (rc == 0) {
-		rc = notify_init(&c->notify, &c->loop, err);
+		rc = control_open_notify(c, err);
 	}
 	if (rc == 0) {
 		rc = control_start(c, err);
@@ -336,6 +359,9 @@ void control_free(struct control *c)
 	workers_fini(&c->workers);
 	logchild_fini(&c->logchild);
 	listeners_fini(&c->listeners);
+	upgrade_fini(&c->upgrade);
+	former_fini(&c->former);
+	handover_fini(&c->handover);
 	tenants_fini(&c->tenants);
 	objects_fini(&c->objects);
 	kernel_free(c->kernel);

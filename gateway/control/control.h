@@ -8,6 +8,8 @@
 
 #include "base/loop.h"
 #include "conf/model/node.h"
+#include "gateway/control/former.h"
+#include "gateway/control/handover.h"
 #include "gateway/control/identity.h"
 #include "gateway/control/listeners.h"
 #include "gateway/control/logchild.h"
@@ -17,6 +19,7 @@
 #include "gateway/control/server.h"
 #include "gateway/control/slots.h"
 #include "gateway/control/tenants.h"
+#include "gateway/control/upgrade.h"
 #include "gateway/control/workers.h"
 
 #define DRAIN_MS 30000 /* sessions' time to end after SIGTERM */
@@ -38,6 +41,9 @@ struct control {
 	struct io signals;
 	struct timer deadline; /* of the drain */
 	struct notify notify;
+	struct handover handover;
+	struct former former;
+	struct upgrade upgrade;
 
 	struct node_conf *conf; /* owned: in force */
 	struct object node;     /* conf on its way to the workers */
@@ -57,6 +63,7 @@ struct control {
 
 struct control_setup {
 	const char *conf_path, *run_dir;
+	char *const *argv;      /* of main */
 	struct node_conf *conf; /* is taken over, also on failure */
 	struct identity identity;
 };

@@ -15,13 +15,18 @@
 #include "base/container.h"
 #include "base/log.h"
 #include "conf/model/message.h"
+#include "gateway/control/handover.h"
 #include "gateway/control/internal.h"
 #include "gateway/control/listeners.h"
 #include "gateway/control/problems.h"
 #include "gateway/control/slots.h"
 #include "gateway/control/socket.h"
 
-#define MOD "listeners"
+#define MOD        "listeners"
+#define STORE_WHAT "restart"
+#define STORE_TEXT                                                                              \
+	"more listening sockets than the service manager keeps: those beyond are closed while " \
+	"sixgated restarts"
 
 static void listener_pack(struct object *object, unsigned int slot, struct buf *out,
 			  struct channel_msg *msg);
@@ -81,7 +86,20 @@ const char *listener_what(const struct listener *listener, char dst[LISTENER_WHA
 	return dst;
 }
 
-int listener_open(struct listener *listener, struct err *err)
+/* For good: the service manager's copies go, too. */
+static void listener_close_sockets(struct listener *listener)
+{
+	struct listeners *ls = listener->listeners;
+
+	if (listener->stored) {
+		handover_forget(ls->handover, &listener->local, ls->selector.n);
+		listener->stored = false;
+	}
+	sockets_close(listener->fds, ls->selector.n);
+}
+
+/* New sockets, or those that outlived the sixgated before us. */
+static int listener_open_sockets(struct listener *listener, struct err *err)
 {
 	struct listeners *ls = listener->listeners;
 	struct socket_group group = {
@@ -92,10 +110,43 @@ int listener_open(struct listener *listener, struct err *err)
 	};
 	int rc;
 
+	if (!ls->handover ||
+	    !handover_take(ls->handover, &listener->local, ls->selector.n, listener->fds)) {
+		return sockets_open(&group, listener->fds, err);
+	}
+	listener->stored = true;
+	rc = sockets_adopt(&group, listener->fds, err);
+	if (rc < 0) {
+		listener_close_sockets(listener);
+	}
+	return rc;
+}
+
+/* The next sixgated is to have them. */
+static void listener_store(struct listener *listener)
+{
+	struct listeners *ls = listener->listeners;
+
+	if (!ls->handover || listener->stored) {
+		return;
+	}
+	listener->stored =
+		handover_store(ls->handover, &listener->local, listener->fds, ls->selector.n);
+	if (!listener->stored && !problem_has(ls->problems, STORE_WHAT)) {
+		log_warn(MOD, STORE_WHAT ": " STORE_TEXT);
+		problem_set(ls->problems, LOG_LEVEL_WARN, STORE_WHAT, STORE_TEXT);
+	}
+}
+
+int listener_open(struct listener *listener, struct err *err)
+{
+	struct listeners *ls = listener->listeners;
+	int rc;
+
 	if (ls->n_open >= LISTENERS_MAX) {
 		return err_set(err, -EMFILE, "more than %d listeners", LISTENERS_MAX);
 	}
-	rc = sockets_open(&group, listener->fds, err);
+	rc = listener_open_sockets(listener, err);
 	if (rc < 0) {
 		return rc;
 	}
@@ -108,6 +159,7 @@ int listener_open(struct listener *listener, struct err *err)
 	ls->n_open++;
 	rc = objects_add(ls->objects, &listener->object);
 	if (rc == 0) {
+		listener_store(listener);
 		return 0;
 	}
 	err_set(err, rc, "out of memory");
@@ -116,7 +168,7 @@ int listener_open(struct listener *listener, struct err *err)
 	ls->n_open--;
 	slots_put(ls->slots, listener->slot);
 out:
-	sockets_close(listener->fds, ls->selector.n);
+	listener_close_sockets(listener);
 	return rc;
 }
 
@@ -154,7 +206,7 @@ void listener_close(struct listener *listener)
 	case LISTENER_OPEN:
 		listener->state = LISTENER_LEAVING;
 		ls->n_open--;
-		sockets_close(listener->fds, ls->selector.n);
+		listener_close_sockets(listener);
 		objects_remove(ls->objects, &listener->object);
 		break;
 	case LISTENER_LEAVING:

@@ -36,6 +36,7 @@ int listeners_init(struct listeners *ls, const struct listeners_setup *setup)
 		.objects = setup->objects,
 		.slots = setup->slots,
 		.problems = setup->problems,
+		.handover = setup->handover,
 		.uid = setup->uid,
 		.totals = {.slots = setup->slots},
 		.selector = {.n = setup->n_workers, .live = (UINT64_C(1) << setup->n_workers) - 1},

@@ -16,6 +16,7 @@
 #include "gateway/control/selector.h"
 #include "gateway/control/totals.h"
 
+struct handover;
 struct problems;
 struct slots;
 struct tenant_conf;
@@ -46,13 +47,15 @@ struct listener {
 	enum protocol exposed;            /* by the newest of them */
 	uint32_t slot;                    /* counters */
 	int *fds;                         /* owned: one for each worker slot */
+	bool stored;                      /* the service manager keeps them, too */
 };
 
 struct listeners {
-	struct loop *loop; /* borrowed, as the next three */
+	struct loop *loop; /* borrowed, as the next four */
 	struct objects *objects;
 	struct slots *slots;
 	struct problems *problems;
+	struct handover *handover; /* NULL: sockets begin and end with us */
 	struct hash_key key;
 	struct table by_local; /* owned */
 	struct selector selector;
@@ -70,6 +73,7 @@ struct listeners_setup {
 	struct objects *objects;
 	struct slots *slots;
 	struct problems *problems;
+	struct handover *handover;
 	unsigned int n_workers;
 	uid_t uid;
 };
@@ -93,7 +97,7 @@ void listeners_unexpose(struct listeners *ls, const struct tenant_conf *tenant);
 
 /* These workers take connections from now on. */
 void listeners_set_live(struct listeners *ls, uint64_t live);
-/* Closes all sockets: new connections are refused. */
+/* Closes all sockets: new connections are refused, or wait if the service manager keeps them. */
 void listeners_close_all(struct listeners *ls);
 /* What all listeners ever counted, by all workers. */
 uint64_t listeners_total(struct listeners *ls, enum counter which);

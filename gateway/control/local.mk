@@ -4,6 +4,9 @@ libcontrol_a_SOURCES = \
 	%D%/control.c %D%/control.h \
 	%D%/cover.c \
 	%D%/dirty.c %D%/dirty.h \
+	%D%/fdstore.c %D%/fdstore.h \
+	%D%/former.c %D%/former.h \
+	%D%/handover.c %D%/handover.h %D%/handover_list.c \
 	%D%/holder.c \
 	%D%/identity.c %D%/identity.h \
 	%D%/internal.h \
@@ -25,6 +28,7 @@ libcontrol_a_SOURCES = \
 	%D%/tenants.c %D%/tenants.h \
 	%D%/totals.c %D%/totals.h \
 	%D%/verbs.c \
+	%D%/upgrade.c %D%/upgrade.h \
 	%D%/worker_talk.c \
 	%D%/workers.c %D%/workers.h
 

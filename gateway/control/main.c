@@ -19,6 +19,7 @@
 struct arguments {
 	const char *conf_path, *run_dir;
 	bool self_test, down;
+	char *const *argv;
 };
 
 static void usage(FILE *out)
@@ -30,6 +31,7 @@ static void usage(FILE *out)
 	      "  --down          take away what an ended sixgated left in the kernel\n"
 	      "  --help, --version\n"
 	      "Runs in the foreground and logs to standard error. SIGHUP reads the config again,\n"
+	      "SIGUSR2 puts the program that is installed now in our place,\n"
 	      "SIGTERM lets sessions end and stops, a second SIGTERM stops at once.\n",
 	      out);
 }
@@ -49,6 +51,7 @@ static int arguments_read(int argc, char **argv, struct arguments *args)
 	int c;
 
 	*args = (struct arguments){
+		.argv = argv,
 		.conf_path = SIXGATE_SYSCONFDIR "/sixgate.yaml",
 		.run_dir = SIXGATE_RUNDIR,
 	};
@@ -125,6 +128,7 @@ static int run(const struct arguments *args, struct node_conf *conf, struct err 
 	struct control_setup setup = {
 		.conf_path = args->conf_path,
 		.run_dir = args->run_dir,
+		.argv = args->argv,
 		.conf = conf,
 	};
 	struct control *control = NULL;

@@ -6,6 +6,7 @@
 #include "gateway/control/socket.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/fsuid.h>
@@ -65,9 +66,7 @@ static int set_inherited_options(int fd, bool defer_accept, struct err *err)
 		{IPPROTO_TCP, TCP_NODELAY, 1, "TCP_NODELAY"},
 	};
 
-	if (defer_accept) {
-		socket_defer_accept(fd, true);
-	}
+	socket_defer_accept(fd, defer_accept);
 	return set_options(fd, options, sizeof(options) / sizeof(options[0]), err);
 }
 
@@ -166,6 +165,27 @@ int sockets_open(const struct socket_group *group, int *ret_fds, struct err *err
 		return err_set(err, rc, "%s: address is in use%s", text, holder);
 	}
 	(void)err_prefix(err, "%s: ", text); /* returns rc */
+	return rc;
+}
+
+int sockets_adopt(const struct socket_group *group, const int *fds, struct err *err)
+{
+	char text[ENDPOINT_TEXT_MAX];
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < group->selector->n; i++) {
+		if (fcntl(fds[i], F_SETFL, O_NONBLOCK) < 0) {
+			rc = err_set_errno(err, -errno, "O_NONBLOCK");
+		} else {
+			rc = set_inherited_options(fds[i], group->defer_accept, err);
+		}
+	}
+	if (rc == 0 && group->selector->n > 1) {
+		rc = selector_attach(group->selector, addr_is_v4(&group->local.addr), fds[0], err);
+	}
+	if (rc < 0) {
+		(void)err_prefix(err, "%s: ", endpoint_format(&group->local, text)); /* is rc */
+	}
 	return rc;
 }
 

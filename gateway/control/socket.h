@@ -24,6 +24,11 @@ struct socket_group {
  * errno. On failure none is open.
  */
 int sockets_open(const struct socket_group *group, int *ret_fds, struct err *err) CHECKED;
+/*
+ * Makes sockets that are open already, one for each worker slot, as sockets_open() would have: sets
+ * the options and attaches the selector. They stay the caller's.
+ */
+int sockets_adopt(const struct socket_group *group, const int *fds, struct err *err) CHECKED;
 /* Whether connections are held back until the client has spoken. fd may be -1. */
 void socket_defer_accept(int fd, bool on);
 void sockets_close(int *fds, size_t n);

@@ -26,6 +26,8 @@ int program_path(const char *name, char *dst, size_t size, struct err *err) CHEC
  */
 int child_spawn(char *const argv[], struct child *ret_child, struct err *err) CHECKED;
 
+#define CHILD_ENDED_WELL "exit status 0"
+
 /* Reaps an ended child and closes pidfd. Writes "exit status 1" or "signal 9" to dst. */
 void child_reap(struct child *child, char *dst, size_t size);
 /* Sends a signal; a child that has just ended is no failure. */

@@ -49,6 +49,7 @@ static int init_parts(struct control *c, unsigned int n_workers, struct err *err
 		.objects = &c->objects,
 		.slots = &c->slots,
 		.problems = &c->problems,
+		.handover = &c->handover,
 		.n_workers = n_workers,
 		.uid = c->identity.proxy_uid,
 	};
@@ -232,6 +233,7 @@ static int start_registry(struct control *c, struct err *err)
 	tenants_set_node(&c->tenants, c->conf, true);
 	if (!c->conf->registry.dir) {
 		workers_release(&c->workers);
+		handover_close(&c->handover);
 		return 0;
 	}
 	rc = dir_new(&c->loop, c->conf->registry.dir, &control_dir_ops, c, &c->dir, err);
@@ -239,21 +241,48 @@ static int start_registry(struct control *c, struct err *err)
 	return rc;
 }
 
+/* What the sixgated before us has left to us. The sockets of an upgrade fix the number of workers.
+ */
+static int take_over(struct control *c, unsigned int *n_workers, struct err *err)
+{
+	int rc = handover_read(&c->handover, &c->notify, &c->former, err);
+	unsigned int n;
+	char text[96];
+
+	if (rc < 0) {
+		return rc;
+	}
+	n = handover_slots(&c->handover);
+	if (n > 0 && n != *n_workers) {
+		(void)snprintf(text, sizeof(text), "%u as before the upgrade, %u after a restart",
+			       n, *n_workers); /* fits */
+		log_warn(MOD, "workers: %s", text);
+		problem_set(&c->problems, LOG_LEVEL_WARN, "workers", text);
+		*n_workers = n;
+	}
+	return 0;
+}
+
 int control_start(struct control *c, struct err *err)
 {
+	unsigned int n_workers = count_workers(c->conf);
 	int rc = make_dirs(c, err);
 
 	if (rc == 0) {
 		rc = control_open_signals(c, err);
 	}
 	if (rc == 0) {
-		rc = init_parts(c, count_workers(c->conf), err);
+		rc = take_over(c, &n_workers, err);
+	}
+	if (rc == 0) {
+		rc = init_parts(c, n_workers, err);
 	}
 	if (rc == 0) {
 		/* first of all: it finds another sixgated before anything is touched */
 		rc = start_server(c, err);
 	}
 	if (rc == 0) {
+		handover_match(&c->handover, n_workers, c->identity.proxy_uid);
 		rc = workers_start(&c->workers, err);
 	}
 	if (rc < 0) {

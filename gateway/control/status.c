@@ -164,6 +164,7 @@ void control_write_status(struct control *c, struct buf *out)
 	problems_write(&c->problems, &j, "problems");
 	json_u64(&j, "n_problems", problems_count(&c->problems));
 	write_workers(c, &j);
+	former_write(&c->former, &j, "former");
 	write_tenants(c, &j);
 	write_listeners(c, &j);
 	write_kernel(c, &j);

@@ -51,8 +51,11 @@ class Case:
         globex = by_name.get("globex") or tenant_object(self.lab.globex, 1, [])
         globex["services"] = [*globex["services"], canary]
         by_name["globex"] = globex
-        self.gateway = Gateway(self.lab, settings, by_name.values(), **more).start()
+        self.gateway = Gateway(self.lab, settings, by_name.values(), **more)
+        if self.gateway.keeper:
+            self.services.callback(self.gateway.keeper.close)
         self.services.callback(self.gateway.stop)
+        self.gateway.start()
         self.baseline = rest.at_start(self.gateway)
         return self.gateway
 

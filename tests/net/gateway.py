@@ -12,6 +12,7 @@ import subprocess
 import tempfile
 
 import lab as places
+from keeper import Keeper
 from netns import run
 from peers import read_to_end, wait_for
 
@@ -49,9 +50,12 @@ class Gateway:
 
     settings: keys of the node config that differ from base_config(); None takes one away.
     user: the id that sixgated runs as; wrapper: a command that runs it with less than root has.
+    kept: a service manager keeps its listening sockets, see keeper.py.
+    program: another sixgated than that of the build.
     """
 
-    def __init__(self, lab, settings=None, objects=(), environment=None, user=0, wrapper=()):
+    def __init__(self, lab, settings=None, objects=(), environment=None, user=0, wrapper=(),
+                 kept=False, program=None):
         self.lab = lab
         self.wrapper = wrapper
         if user:
@@ -73,6 +77,8 @@ class Gateway:
             self.put(tenant)
         if user:
             run("chown", "-R", f"{user}:{user}", self.folder)
+        self.program = program or os.path.join(BUILD, "sixgated")
+        self.keeper = Keeper(os.path.join(self.folder, "keeper")) if kept else None
         self.process = None
         self.lines_before = 0  # access log lines of an earlier start
 
@@ -128,6 +134,8 @@ class Gateway:
     def start(self, ready_within=20.0):
         """Starts sixgated and waits until it says READY=1."""
         self.lines_before = len(self.access_log())
+        if self.keeper:
+            return self._start_kept(ready_within)
         notify = os.path.join(self.folder, "notify")
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready:
             ready.bind(notify)
@@ -136,8 +144,7 @@ class Gateway:
             environment = {**os.environ, **self.environment, "NOTIFY_SOCKET": notify}
             with open(self.log_path, "ab") as log:
                 self.process = self.lab.gateway.popen(
-                    *self.wrapper, os.path.join(BUILD, "sixgated"), "--config", self.config_path,
-                    "--run-dir", self.run_folder, stdout=log, stderr=log, env=environment)
+                    *self._argv(), stdout=log, stderr=log, env=environment)
             try:
                 while b"READY=1" not in ready.recv(4096):
                     pass
@@ -146,6 +153,18 @@ class Gateway:
                 raise AssertionError(f"sixgated did not become ready:\n{self.log()}") from None
             finally:
                 os.unlink(notify)
+        return self
+
+    def _argv(self):
+        return [*self.wrapper, self.program, "--config", self.config_path,
+                "--run-dir", self.run_folder]
+
+    def _start_kept(self, ready_within):
+        before = self.keeper.n_ready
+        with open(self.log_path, "ab") as log:
+            self.process = self.keeper.popen(self.lab.gateway, *self._argv(), stdout=log,
+                                             stderr=log, environment=self.environment)
+        self.keeper.wait_ready(before + 1, ready_within)
         return self
 
     def stop(self, within=20.0):

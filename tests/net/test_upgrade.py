@@ -1,0 +1,413 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Restart and upgrade under load: no connection is refused, reset, or left without an answer."""
+
+import os
+import shutil
+import signal
+import socket
+import threading
+
+import pytest
+
+import peers
+import rest
+from gateway import BUILD, tcp
+from lab import POOL
+from test_control import opens, problem_with, web, works
+
+CHUNK = os.urandom(1 << 16)
+
+
+class Load:
+    """Clients that connect, are answered and leave, one after the other, until stop()."""
+
+    def __init__(self, case, n_clients=4):
+        self.case = case
+        self.served = 0
+        self.errors = []
+        self.ending = threading.Event()
+        self.lock = threading.Lock()
+        self.threads = [threading.Thread(target=self._run, args=(number,))
+                        for number in range(n_clients)]
+        for thread in self.threads:
+            thread.start()
+
+    def _run(self, number):
+        turn = 0
+        while not self.ending.is_set():
+            # many sources: the selector spreads them over all workers
+            source = f"198.51.100.{10 + (number * 50 + turn) % 200}"
+            turn += 1
+            try:
+                with self.case.lab.client.connect(POOL[1], 2222, source, timeout=40) as sock:
+                    assert works(sock, b"hello")
+                    sock.shutdown(socket.SHUT_WR)
+                    assert sock.recv(1) == b""
+                with self.lock:
+                    self.served += 1
+            except (OSError, EOFError, AssertionError) as error:
+                with self.lock:
+                    self.errors.append(f"{source}: {error!r}")
+
+    def more(self, count=100):
+        """Waits until so many more were served."""
+        goal = self.served + count
+        peers.wait_for(lambda: self.served >= goal or self.errors, 40, f"{count} more sessions")
+        assert not self.errors, self.errors[:5]
+
+    def stop(self):
+        self.ending.set()
+        for thread in self.threads:
+            thread.join()
+        assert not self.errors, (len(self.errors), self.errors[:5])
+        return self.served
+
+
+class Transfer:
+    """One session that sends and checks its echo all the time, until stop()."""
+
+    def __init__(self, case):
+        self.sock = case.connect(2222, timeout=40)
+        self.rounds = 0
+        self.error = None
+        self.ending = threading.Event()
+        self.thread = threading.Thread(target=self._run)
+        self.thread.start()
+
+    def _run(self):
+        try:
+            while not self.ending.is_set():
+                self.sock.sendall(CHUNK)
+                assert peers.read_exactly(self.sock, len(CHUNK)) == CHUNK
+                self.rounds += 1
+        except (OSError, EOFError, AssertionError) as error:
+            self.error = error
+
+    def more(self, count=50):
+        goal = self.rounds + count
+        peers.wait_for(lambda: self.rounds >= goal or self.error, 40, "the transfer to go on")
+        assert not self.error, self.error
+
+    def stop(self):
+        self.ending.set()
+        self.thread.join()
+        self.sock.close()
+        assert not self.error, self.error
+
+
+@pytest.fixture
+def program(tmp_path):
+    """Programs of our own that a test may replace; their sixgated."""
+    folder = tmp_path / "programs"
+    folder.mkdir()
+    for folder_up in [folder, *folder.parents]:
+        if folder_up.stat().st_uid == 0 and folder_up != folder_up.parent:
+            folder_up.chmod(folder_up.stat().st_mode | 0o055)
+    for name in ("sixgate-proxy", "sixgate-agent"):
+        os.symlink(os.path.join(BUILD, name), folder / name)
+    return install(str(folder / "sixgated"))
+
+
+def install(path, script=None):
+    """Puts a program in place as a package does, by rename."""
+    fresh = path + ".new"
+    if script:
+        with open(fresh, "w", encoding="ascii") as out:
+            out.write(script)
+    else:
+        shutil.copy(os.path.join(BUILD, "sixgated"), fresh)
+    os.chmod(fresh, 0o755)
+    os.rename(fresh, path)
+    return path
+
+
+def start(case, **options):
+    case.backend(case.lab.acme, 22)
+    case.lines_lost = True  # sessions are counted from zero again: lines_are() looks instead
+    return case.start(web(case), **options)
+
+
+def lines_are(gateway, count):
+    """One access log line for each session on the port of the load."""
+    def lines():
+        return [line for line in gateway.access_log() if line["tenant"] == "acme"]
+
+    peers.wait_for(lambda: len(lines()) >= count, 20, f"{count} lines of acme")
+    assert len(lines()) == count
+    assert {line["reason"] for line in lines()} == {"done"}
+
+
+def upgrade(gateway):
+    """SIGUSR2, until the new workers are ready."""
+    before, ready = gateway.workers(), gateway.keeper.n_ready
+    gateway.signal(signal.SIGUSR2)
+    gateway.keeper.wait_ready(ready + 1)
+    after = gateway.workers()
+    assert not set(before) & set(after), "new workers"
+    return before
+
+
+def former(gateway):
+    return [process["pid"] for process in gateway.status()["former"]]
+
+
+def wait_former_gone(gateway):
+    peers.wait_for(lambda: not former(gateway), 20, "the former workers to end")
+
+
+# Restart: the service manager keeps the sockets
+
+def test_restart_under_load_refuses_and_resets_nobody(case):
+    gateway = start(case, kept=True)
+    load, transfer = Load(case), Transfer(case)
+    load.more()
+    transfer.more()
+    gateway.signal(signal.SIGTERM)
+    peers.wait_for(lambda: gateway.status()["state"] == "draining", message="the drain")
+    transfer.more()  # a running session has its time to end
+    transfer.stop()
+    assert gateway.process.wait(20) == 0, gateway.log()
+    gateway.start()
+    load.more()
+    lines_are(gateway, load.stop() + 1)
+
+
+def test_killed_sixgated_comes_back_on_the_same_sockets(case):
+    gateway = start(case, kept=True)
+    load, transfer = Load(case), Transfer(case)
+    load.more()
+    gateway.signal(signal.SIGKILL)
+    gateway.process.wait(20)
+    transfer.more()  # its worker drains
+    gateway.start()
+    load.more()
+    transfer.more()
+    transfer.stop()
+    load.stop()
+
+
+def test_client_that_came_while_nothing_ran_is_served(case):
+    gateway = start(case, kept=True)
+    assert gateway.stop() == 0
+    with case.lab.client.connect(POOL[1], 2222) as early:
+        early.sendall(b"early")
+        gateway.start()
+        assert peers.read_exactly(early, 5) == b"early"
+
+
+def test_port_given_up_while_nothing_ran_closes(case):
+    gateway = start(case, kept=True)
+    names = [name for name in gateway.keeper.names() if ",2222," in name]
+    assert len(names) == 2, "one for each worker"
+    assert gateway.stop() == 0
+    gateway.remove("acme")
+    gateway.start()
+    peers.wait_for(lambda: not [name for name in gateway.keeper.names() if ",2222," in name],
+                   message="the manager to let go")
+    with pytest.raises(ConnectionRefusedError):
+        case.lab.client.connect(POOL[1], 2222)
+
+
+def test_port_given_up_while_running_closes_at_the_manager(case):
+    gateway = start(case, kept=True)
+    gateway.put(web(case, tcp(2223, 22), serial=2))
+    peers.wait_for(lambda: opens(case, 2223), message="the new port")
+    peers.wait_for(lambda: not [name for name in gateway.keeper.names() if ",2222," in name],
+                   message="the manager to let go")
+    with pytest.raises(ConnectionRefusedError):
+        case.lab.client.connect(POOL[1], 2222)
+
+
+def test_restart_with_other_workers_opens_sockets_anew(case):
+    gateway = start(case, kept=True)
+    assert gateway.stop() == 0
+    gateway.write_config({"workers": 3})
+    gateway.start()
+    assert {name.rsplit(",", 1)[1] for name in gateway.keeper.names()} == {"3"}
+    assert opens(case) and len(gateway.workers()) == 3
+
+
+def test_wrong_descriptors_are_let_go_of_and_the_rest_serves(case):
+    gateway = start(case, kept=True)
+    assert gateway.stop() == 0
+    host = case.lab.gateway
+    udp = host.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    silent, elsewhere = host.socket(socket.AF_INET), host.listen("127.0.0.1", 2299)
+    wrong = [(f"{POOL[0]},2290,0,2", udp), (f"{POOL[0]},2291,0,2", silent),
+             (f"{POOL[0]},2292,0,2", elsewhere), ("stored", elsewhere), (f"{POOL[0]},0,9,2", udp),
+             ("worker,0,1", udp)]
+    for name, sock in wrong:
+        gateway.keeper.stored.append((name, os.dup(sock.fileno())))
+    # half a group: its port cannot be served by it
+    half = next(entry for entry in gateway.keeper.stored if entry[0] == f"{POOL[1]},2222,1,2")
+    gateway.keeper.stored.remove(half)
+    os.close(half[1])
+    for sock in (udp, silent, elsewhere):
+        sock.close()
+    gateway.start()
+    assert opens(case)
+    peers.wait_for(lambda: not set(gateway.keeper.names()) & {name for name, _ in wrong},
+                   message="the manager to let go")
+    assert gateway.log().count("is not a socket of ours") == len(wrong)
+    assert [name for name in gateway.keeper.names() if ",2222," in name] == [
+        f"{POOL[1]},2222,0,2", f"{POOL[1]},2222,1,2"]
+
+
+# Upgrade
+
+def test_upgrades_in_a_row_under_load_cost_no_session(case):
+    gateway = start(case, kept=True)
+    pid = gateway.process.pid
+    load, transfer = Load(case), Transfer(case)
+    first = gateway.workers()
+    for _ in range(5):
+        load.more(50)
+        upgrade(gateway)
+    load.more(50)
+    transfer.more()
+    assert gateway.status()["pid"] == pid, "the service manager sees no other process"
+    # only the worker of the transfer is left of those before
+    peers.wait_for(lambda: len(former(gateway)) == 1, 20, "all but one to end")
+    assert former(gateway)[0] in first
+    transfer.stop()
+    wait_former_gone(gateway)
+    lines_are(gateway, load.stop() + 1)
+
+
+def test_upgrades_asked_for_faster_than_they_are_done(case):
+    gateway = start(case, kept=True)
+    load = Load(case)
+    load.more(20)
+    before, ready = gateway.workers(), gateway.keeper.n_ready
+    for _ in range(20):
+        gateway.signal(signal.SIGUSR2)
+    gateway.keeper.wait_ready(ready + 1)
+    load.more(20)
+    peers.wait_for(lambda: not former(gateway), 20, "the former workers to end")
+    assert not set(before) & set(gateway.workers())
+    load.stop()
+
+
+def test_upgrade_to_a_replaced_program(case, program):
+    gateway = start(case, kept=True, program=program)
+    install(program)
+    upgrade(gateway)
+    assert os.readlink(f"/proc/{gateway.process.pid}/exe") == program, "not a deleted one"
+    assert opens(case)
+    wait_former_gone(gateway)
+
+
+def test_upgrade_leaks_no_descriptor(case):
+    def descriptors():
+        return sorted(os.readlink(f"/proc/{gateway.process.pid}/fd/{fd}").split(":")[0]
+                      for fd in os.listdir(f"/proc/{gateway.process.pid}/fd"))
+
+    gateway = start(case, kept=True)
+    peers.wait_for(lambda: gateway.status()["access_log"]["running"], message="the log child")
+    before = descriptors()
+    for _ in range(3):
+        upgrade(gateway)
+        wait_former_gone(gateway)
+    peers.wait_for(lambda: descriptors() == before, 10, "the descriptors of before")
+
+
+@pytest.mark.parametrize("script, why", [
+    ("#!/bin/sh\nexit 3\n", "exit status 3"),
+    ("#!/bin/sh\nkill -SEGV $$\n", "signal 11"),
+    ("#!/nowhere\n", "No such file"),
+    # passes its test, and then is not there
+    ('#!/bin/sh\nrm "$0"\n', "No such file"),
+], ids=["fails", "crashes", "no-program", "exec-fails"])
+def test_upgrade_to_a_bad_program_changes_nothing(case, program, script, why):
+    gateway = start(case, kept=True, program=program)
+    before, transfer = gateway.workers(), Transfer(case)
+    install(program, script)
+    gateway.signal(signal.SIGUSR2)
+    assert why in problem_with(gateway, "upgrade")
+    assert gateway.workers() == before and opens(case)
+    gateway.reload()
+    transfer.more()
+    # and a good one is taken all the same, later
+    install(program)
+    upgrade(gateway)
+    assert not [text for text in gateway.problems() if "upgrade" in text]
+    transfer.more()
+    transfer.stop()
+    wait_former_gone(gateway)
+
+
+def test_worker_started_after_a_failed_upgrade_has_its_own_descriptors_only(case, program):
+    gateway = start(case, kept=True, program=program)
+    n_listeners = len(gateway.status()["listeners"])
+    before = rest.Usage(gateway.workers()[0], n_listeners).kinds
+    install(program, '#!/bin/sh\nrm "$0"\n')
+    gateway.signal(signal.SIGUSR2)
+    problem_with(gateway, "upgrade")
+    killed = gateway.workers()[0]
+    os.kill(killed, signal.SIGKILL)
+    peers.wait_for(lambda: killed not in gateway.workers() and
+                   [worker["state"] for worker in gateway.status()["workers"]] == ["running"] * 2,
+                   message="its successor")
+    peers.wait_for(lambda: rest.Usage(gateway.workers()[0], n_listeners).kinds == before,
+                   message="the descriptors of its predecessor")
+
+
+def test_upgrade_with_a_broken_config_changes_nothing(case):
+    gateway = start(case, kept=True)
+    before, transfer = gateway.workers(), Transfer(case)
+    gateway.write_config_text("node: {name: [}\n")
+    gateway.signal(signal.SIGUSR2)
+    problem_with(gateway, "self-test")
+    assert gateway.workers() == before and opens(case)
+    transfer.more()
+    transfer.stop()
+
+
+def test_upgrade_takes_the_new_config(case):
+    gateway = start(case, kept=True)
+    gateway.write_config({"listeners": [{"address": "any", "port": 8443, "protocol": "tls"}]})
+    upgrade(gateway)
+    assert {entry["address"].rsplit(":", 1)[1] for entry in gateway.status()["listeners"]} == {
+        "8443", "2222", "7"}
+    peers.wait_for(lambda: not [name for name in gateway.keeper.names() if ",443," in name],
+                   message="the manager to let go")
+    wait_former_gone(gateway)
+    with pytest.raises(ConnectionRefusedError):
+        case.lab.client.connect(POOL[1], 443)
+
+
+def test_upgrade_keeps_the_number_of_workers_and_says_so(case):
+    gateway = start(case, kept=True)
+    load = Load(case)
+    gateway.write_config({"workers": 3})
+    upgrade(gateway)
+    assert "3 after a restart" in problem_with(gateway, "workers")
+    assert len(gateway.workers()) == 2
+    load.more(50)
+    wait_former_gone(gateway)
+    load.stop()
+
+
+def test_stop_during_a_drain_waits_for_the_former_sessions(case):
+    gateway = start(case, kept=True)
+    transfer = Transfer(case)
+    upgrade(gateway)
+    gateway.signal(signal.SIGTERM)
+    peers.wait_for(lambda: gateway.status()["state"] == "draining", message="the drain")
+    transfer.more()
+    transfer.stop()
+    assert gateway.process.wait(20) == 0, gateway.log()
+    lines_are(gateway, 1)
+    gateway.start()
+
+
+def test_upgrade_without_a_service_manager(case):
+    gateway = start(case)
+    before, transfer = gateway.workers(), Transfer(case)
+    gateway.signal(signal.SIGUSR2)
+    peers.wait_for(lambda: gateway.log().count("control: ready") == 2, 20, "the upgrade")
+    peers.wait_for(lambda: len(former(gateway)) == 1, 20, "all but one to end")
+    assert not set(before) & set(gateway.workers()) and opens(case)
+    transfer.more()
+    transfer.stop()
+    wait_former_gone(gateway)
