@@ -171,10 +171,8 @@ static struct str pick_protocol(const struct expose_conf *expose, struct str alp
 
 	while (sni_alpn_next(&alpn, &protocol)) {
 		first = first.p ? first : protocol;
-		for (size_t i = 0; expose && i < expose->n_alpn; i++) {
-			if (str_eq(protocol, str_from(expose->alpn[i]))) {
-				return protocol;
-			}
+		if (expose && expose_has_alpn(expose, protocol)) {
+			return protocol;
 		}
 	}
 	return first;
@@ -206,10 +204,6 @@ static enum rule_result find_by_hello(const struct session *s, const struct sni_
 		.alpn = sni_hello_alpn(hello),
 	};
 
-	*ret_rule = NULL;
-	if (hello->name_len == 0) {
-		return RULE_NAME_UNKNOWN;
-	}
 	return rules_find_name(&s->worker->tenants.rules, &query, ret_rule);
 }
 

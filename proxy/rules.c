@@ -21,6 +21,7 @@ enum key_kind {
 	KEY_TCP,
 	KEY_TLS,
 	KEY_TLS_WILDCARD,
+	KEY_TLS_ALPN, /* of exposures without names; in the name's place the protocol */
 	KEY_HTTP,
 	KEY_HTTP_WILDCARD,
 };
@@ -102,6 +103,10 @@ static bool expose_key(const struct expose_conf *expose, size_t i, struct rule_k
 	if (expose->protocol == PROTOCOL_TCP) {
 		key_make(ret_key, endpoint_name(&expose->ipv4), expose->port, KEY_TCP);
 		return i == 0;
+	}
+	if (expose->protocol == PROTOCOL_TLS && expose->n_names == 0 && i < expose->n_alpn) {
+		key_make(ret_key, str_from(expose->alpn[i]), expose->port, KEY_TLS_ALPN);
+		return true;
 	}
 	if ((expose->protocol != PROTOCOL_TLS && expose->protocol != PROTOCOL_HTTP) ||
 	    i >= expose->n_names) {
@@ -208,16 +213,6 @@ static int entry_append(struct rule_entry *entry, const struct rule *rule)
 	return 0;
 }
 
-static bool expose_has_alpn(const struct expose_conf *expose, struct str protocol)
-{
-	for (size_t i = 0; i < expose->n_alpn; i++) {
-		if (str_eq(str_from(expose->alpn[i]), protocol)) {
-			return true;
-		}
-	}
-	return false;
-}
-
 /* True when some client could be meant by both. */
 static bool expose_clash(const struct expose_conf *a, const struct expose_conf *b)
 {
@@ -265,6 +260,10 @@ static int add_error(const struct expose_conf *expose, size_t i, int rc, struct 
 	}
 	if (expose->protocol == PROTOCOL_TCP) {
 		return err_set(err, rc, "%s has a rule already", endpoint_format(&local, text));
+	}
+	if (expose->n_names == 0) {
+		return err_set(err, rc, "an ALPN without a name on port %u has a rule already",
+			       expose->port);
 	}
 	return err_set(err, rc, "%s%s port %u has a rule already",
 		       expose->names[i].wildcard ? "*." : "", expose->names[i].text, expose->port);
@@ -406,6 +405,26 @@ static struct rule_entry *find_wildcard(const struct rules *rules, struct rule_k
 	return NULL;
 }
 
+/* For a name that no rule has, or none: the first of the client's protocols that has one. */
+static enum rule_result find_by_alpn(const struct rules *rules, const struct rule_query *query,
+				     const struct rule **ret_rule)
+{
+	struct str alpn = query->alpn, protocol;
+
+	while (query->protocol == PROTOCOL_TLS && sni_alpn_next(&alpn, &protocol)) {
+		struct rule_entry *entry;
+		struct rule_key key;
+
+		key_make(&key, protocol, query->port, KEY_TLS_ALPN);
+		entry = entry_find(rules, (struct key_ref){key.bytes, key.len});
+		if (entry) {
+			*ret_rule = &entry->first; /* the only one: others would clash */
+			return RULE_FOUND;
+		}
+	}
+	return RULE_NAME_UNKNOWN;
+}
+
 enum rule_result rules_find_name(const struct rules *rules, const struct rule_query *query,
 				 const struct rule **ret_rule)
 {
@@ -420,7 +439,7 @@ enum rule_result rules_find_name(const struct rules *rules, const struct rule_qu
 		entry = find_wildcard(rules, &key);
 	}
 	if (!entry) {
-		return RULE_NAME_UNKNOWN;
+		return find_by_alpn(rules, query, ret_rule);
 	}
 	return entry_pick(entry, query->alpn, ret_rule);
 }

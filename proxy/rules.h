@@ -46,7 +46,7 @@ void rules_init(struct rules *rules);
 void rules_fini(struct rules *rules);
 
 /*
- * Adds the rule for all names (tls, http) or the address and port (tcp) of rule->expose. A
+ * Adds the rule for all names (tls, http), for all of alpn if there are no names (tls), or the address and port (tcp) of rule->expose. A
  * protocol other than these is -EINVAL. -EEXIST when one of them is taken, with err naming it;
  * -ENOMEM. On failure nothing has changed.
  */
@@ -67,14 +67,15 @@ int rules_replace(struct rules *rules, const struct tenant_conf *old, const stru
 struct rule_query {
 	enum protocol protocol; /* tls or http */
 	uint16_t port;          /* public port */
-	struct str name;        /* normalised by name_normalize() */
+	struct str name;        /* normalised by name_normalize(); may be empty */
 	struct str alpn;        /* as in sni_hello.alpn; empty: the client offers none */
 };
 
 /*
  * On RULE_FOUND ret_rule is valid until the set changes. Within a name a rule with an alpn list
  * that holds one of the client's protocols comes first, in the client's order of preference, then
- * the rule without.
+ * the rule without. A name without any rule, or no name, is looked up by the client's protocols
+ * among the rules that have no names.
  */
 enum rule_result rules_find_name(const struct rules *rules, const struct rule_query *query,
 				 const struct rule **ret_rule) CHECKED;

@@ -102,12 +102,17 @@ static bool expose_serves(const struct expose_conf *expose, const struct session
 {
 	const struct expose_conf *old = s->expose;
 	const struct str name = {.p = s->name, .len = s->name_len};
+	const struct str protocol = {.p = s->name ? s->name + s->name_len : NULL,
+				     .len = s->protocol_len};
 
 	if (expose->protocol != old->protocol || expose->port != old->port) {
 		return false;
 	}
 	if (expose->protocol == PROTOCOL_TCP) {
 		return addr_eq(&expose->ipv4, &old->ipv4);
+	}
+	if (expose->n_names == 0 && old->n_names == 0 && !s->by_default) {
+		return expose_has_alpn(expose, protocol);
 	}
 	for (size_t i = 0; i < expose->n_names; i++) {
 		if (pattern_holds(&expose->names[i], name)) {

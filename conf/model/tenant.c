@@ -41,3 +41,13 @@ bool tenant_conf_owns(const struct tenant_conf *tenant, const struct addr *a)
 	}
 	return false;
 }
+
+bool expose_has_alpn(const struct expose_conf *expose, struct str protocol)
+{
+	for (size_t i = 0; i < expose->n_alpn; i++) {
+		if (str_eq(str_from(expose->alpn[i]), protocol)) {
+			return true;
+		}
+	}
+	return false;
+}

@@ -174,6 +174,8 @@ void tenant_conf_unref(struct tenant_conf *tenant);
 bool tenant_may_have(const struct prefix *p);
 /* True when a lies in one of the tenant's own prefixes. */
 bool tenant_conf_owns(const struct tenant_conf *tenant, const struct addr *a);
+/* True when the exposure's alpn list names the protocol. */
+bool expose_has_alpn(const struct expose_conf *expose, struct str protocol);
 
 /* Wire form of message TENANT: what a worker needs; keys and tunnels are left out. */
 void tenant_conf_pack(const struct tenant_conf *tenant, struct buf *out);

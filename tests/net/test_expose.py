@@ -185,6 +185,30 @@ def test_alpn_without_a_rule_is_refused(case):
     assert gateway.last_reason() == "alpn-unknown"
 
 
+def test_alpn_without_names_is_for_clients_without_a_known_name(case):
+    hosts = [case.lab.acme.address(host) for host in (0x10, 0x11)]
+    backends = [case.backend(case.lab.acme, 443, address=host) for host in hosts]
+    chat = service("chat", [hosts[0]], tls([], alpn=["xmpp-client"]))
+    del chat["expose"][0]["names"]
+    web = service("web", [hosts[1]], tls(["shop.example"]))
+    gateway = case.start(case.tenant(case.lab.acme, chat, web))
+    for name in (None, "nowhere.example"):
+        assert routed_to(case, clients.hello(name, ["x", "xmpp-client"]), backends) == [0], name
+    assert routed_to(case, clients.hello("shop.example", ["xmpp-client"]), backends) == [1]
+    kept = case.connect(443, address=POOL[0])
+    hello = clients.hello(None, ["xmpp-client"])
+    kept.sendall(hello)
+    assert peers.read_exactly(kept, len(hello)) == hello
+    web["expose"].append(tcp(2222, 443))
+    gateway.put(case.tenant(case.lab.acme, web, chat, serial=2))
+    peers.wait_for(lambda: {"address": f"{POOL[1]}:2222", "protocol": "tcp"} in gateway.status()["listeners"], message="the new object")
+    assert peers.works(case.connect(2222))
+    assert peers.works(kept), "the new object has the same exposure"
+    nobody = case.connect(443, address=POOL[0])
+    nobody.sendall(clients.hello(None, ["imap"]))
+    assert peers.read_to_end(nobody)[5:] == b"\x02\x70"
+
+
 def test_tls_exposure_opens_its_port_by_itself(case):
     backend = case.backend(case.lab.acme, 8448)
     case.start(acme_tls(case, tls(["matrix.example"], port=8448, to=8448)))

@@ -303,6 +303,49 @@ static void expect_endpoint(struct rules *rules, const char *address, uint16_t p
 	assert_ptr_equal(rule ? rule->expose : NULL, expose);
 }
 
+static void test_alpn_without_names_is_for_names_that_have_no_rule(void **state)
+{
+	static const struct {
+		const char *name, *alpn;
+		int picked;
+	} cases[] = {
+		{"", "xmpp-client", 1},
+		{"", "x,imap", 2},
+		{"", "imap,xmpp-client", 2},
+		{"nowhere.example", "xmpp-client", 1},
+		{"shop.example", "xmpp-client", 0},
+		{"strict.example", "xmpp-client", ALPN_UNKNOWN},
+		{"", "", UNKNOWN},
+		{"", "xmpp", UNKNOWN},
+		{"xmpp-client", "", UNKNOWN}, /* a protocol is not a name */
+	};
+	struct rules rules;
+	struct tenant t, other;
+	struct err err = {0};
+
+	(void)state;
+	tenant_init(&t);
+	tenant_expose_tls(&t, "shop.example", NULL);
+	tenant_expose_tls(&t, "", "xmpp-client,stun.turn");
+	tenant_expose_tls(&t, "", "imap");
+	tenant_expose_tls(&t, "strict.example", "h2");
+	rules_init(&rules);
+	put(&rules, &t);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		if (pick(&rules, &t, cases[i].name, cases[i].alpn) != cases[i].picked) {
+			fail_msg("'%s' '%s'", cases[i].name, cases[i].alpn);
+		}
+	}
+	tenant_init(&other);
+	tenant_expose_tls(&other, "", "smtp,imap");
+	assert_int_equal(replace(&rules, NULL, &other, &err), -EEXIST);
+	assert_non_null(strstr(err.msg, "ALPN"));
+	assert_int_equal(pick(&rules, &t, "", "smtp"), UNKNOWN);
+	rules_remove(&rules, &t.exposes[1]);
+	assert_int_equal(pick(&rules, &t, "", "stun.turn"), UNKNOWN);
+	rules_fini(&rules);
+}
+
 static void test_tcp_by_address_and_port(void **state)
 {
 	struct rules rules;
@@ -536,6 +579,7 @@ int main(void)
 		cmocka_unit_test(test_wildcard_and_name_in_one_exposure),
 		cmocka_unit_test(test_port_and_protocol_are_part_of_the_name),
 		cmocka_unit_test(test_alpn_in_the_clients_order_then_the_rule_without),
+		cmocka_unit_test(test_alpn_without_names_is_for_names_that_have_no_rule),
 		cmocka_unit_test(test_tcp_by_address_and_port),
 		cmocka_unit_test(test_taken_names_are_refused_and_nothing_changes),
 		cmocka_unit_test(test_taken_endpoint_is_refused),
