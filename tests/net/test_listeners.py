@@ -69,8 +69,10 @@ def test_access_log_as_text_has_each_field(case):
     gateway = case.start(
         case.tenant(case.lab.acme, service("web", [backend.address], tls(["shop.example"]))))
     path = gateway.access_log_path.replace("access.log", "access.txt")
+    gateway.stop()
     gateway.write_config({"access_log": {"file": path, "format": "text"}})
-    gateway.reload()
+    gateway.start()
+    case.baseline = {}
     hello = clients.hello("shop.example")
     with case.connect(443, address=POOL[0]) as sock:
         port = sock.getsockname()[1]
