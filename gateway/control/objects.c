@@ -202,6 +202,7 @@ static bool feed_pack(struct objects *objects, unsigned int slot, struct object 
 		feed_refuse(objects, slot, object, str_from("does not fit into a message"));
 		return false;
 	}
+	feed->n_sent++;
 	feed->flight[(feed->first + feed->n_flight++) % FEED_FLIGHT_MAX] =
 		(struct flight){.id = object->id, .serial = object->serial};
 	return true;

@@ -65,6 +65,7 @@ struct feed {
 		uint64_t serial;
 	} flight[FEED_FLIGHT_MAX]; /* ring: oldest at first */
 	unsigned int first, n_flight;
+	uint64_t n_sent; /* objects */
 };
 
 struct objects {

@@ -78,6 +78,7 @@ void worker_ping(struct worker *w)
 
 	if (worker_send(w, &msg) == 0) {
 		w->ping = msg.serial;
+		w->ping_sent = w->workers->objects->feeds[w->slot].n_sent;
 	}
 }
 
@@ -142,10 +143,15 @@ static int worker_hello(struct worker *w)
 
 static int worker_stats(struct worker *w, uint64_t serial)
 {
+	const struct feed *feed = &w->workers->objects->feeds[w->slot];
+
 	if (serial == 0 || serial > w->workers->serial) {
 		return -EPROTO;
 	}
 	if (serial == w->ping) {
+		if (feed->n_flight > feed->n_sent - w->ping_sent) {
+			return -EPROTO; /* no answer to an object: its change would wait for ever */
+		}
 		w->ping = 0;
 	}
 	if (serial == w->loaded_ping) {

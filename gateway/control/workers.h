@@ -42,6 +42,7 @@ struct worker {
 	struct timer timer; /* the state's time limit, or the next proof of life */
 	uint64_t started_ms, heard_ms;
 	uint64_t ping;        /* serial of the STATS without an answer; 0: none */
+	uint64_t ping_sent;   /* objects that were sent before it */
 	uint64_t loaded_ping; /* its answer says that the first full set is in force */
 	bool died;            /* at least once: its sockets may need somebody */
 	bool draining;

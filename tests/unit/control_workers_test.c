@@ -416,6 +416,11 @@ static void test_worker_without_hello_is_killed(void **state)
 	expect_killed(*state, "mute");
 }
 
+static void test_worker_that_answers_for_no_object_is_killed(void **state)
+{
+	expect_killed(*state, "alive");
+}
+
 static void test_worker_that_does_not_answer_is_killed(void **state)
 {
 	expect_killed(*state, "silent");
@@ -515,6 +520,7 @@ int main(void)
 		TEST(test_with_all_dead_no_slot_is_left_out),
 		TEST(test_worker_that_keeps_dying_is_started_ever_later),
 		TEST(test_worker_without_hello_is_killed),
+		TEST(test_worker_that_answers_for_no_object_is_killed),
 		TEST(test_worker_that_does_not_answer_is_killed),
 		TEST(test_worker_that_says_what_it_may_not_is_killed),
 		TEST(test_worker_that_says_hello_twice_is_killed),

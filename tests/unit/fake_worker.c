@@ -73,6 +73,9 @@ static void handle(struct fake *f, struct channel_msg *msg)
 	for (size_t i = 0; i < msg->n_fds; i++) {
 		close(msg->fds[i]);
 	}
+	if (strcmp(f->mode, "alive") == 0 && msg->type != MSG_STATS) {
+		return;
+	}
 	if (strcmp(f->mode, "silent") != 0) {
 		answer(f, msg, strcmp(f->mode, "refuse") == 0 && msg->type == MSG_TENANT);
 	}
