@@ -98,8 +98,9 @@ void control_log_ended(void *ctx)
 {
 	struct control *c = ctx;
 
+	/* or by a reload just before: workers may still have sessions then */
 	if (c->phase == CONTROL_DRAINING) {
-		c->loop.stop = true;
+		control_end(c);
 	}
 }
 
@@ -205,7 +206,7 @@ static void control_batch_end(struct loop *loop)
 {
 	struct control *c = control_of(loop);
 	uint64_t until_ms = clock_ms() + STEP_MS;
-	bool more = c->dir && dir_work(c->dir, until_ms);
+	bool more = c->dir && c->phase != CONTROL_DRAINING && dir_work(c->dir, until_ms);
 
 	more |= workers_pump(&c->workers, until_ms);
 	loop->busy |= more;

@@ -148,8 +148,14 @@ static int reload(struct control *c, struct buf *text)
 {
 	struct node_conf *conf = NULL;
 	struct err err;
-	int rc = control_load_conf(c->conf_path, &conf, text);
+	int rc;
 
+	if (c->phase == CONTROL_DRAINING) {
+		/* the listeners are closed: none can be changed or opened again */
+		buf_printf(text, "sixgated is stopping");
+		return -EBUSY;
+	}
+	rc = control_load_conf(c->conf_path, &conf, text);
 	if (rc < 0) {
 		return rc;
 	}
@@ -163,9 +169,12 @@ static int reload(struct control *c, struct buf *text)
 
 int control_reload(struct control *c, struct buf *text)
 {
+	bool running = c->phase == CONTROL_RUNNING;
 	int rc;
 
-	notify_reloading(&c->notify);
+	if (running) {
+		notify_reloading(&c->notify);
+	}
 	rc = reload(c, text);
 	if (rc < 0) {
 		buf_u8(text, '\0');
@@ -179,6 +188,8 @@ int control_reload(struct control *c, struct buf *text)
 		log_info(MOD, "%s is in force", c->conf_path);
 		problem_clear(&c->problems, WHAT);
 	}
-	notify_send(&c->notify, "READY=1");
+	if (running) {
+		notify_send(&c->notify, "READY=1");
+	}
 	return rc;
 }

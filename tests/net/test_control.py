@@ -533,6 +533,55 @@ def test_sigterm_lets_running_sessions_end(case):
     case.gateway = None
 
 
+def test_changes_after_sigterm_end_no_session(case):
+    """The listeners are closed by then: a change that sends one again must not count."""
+    case.backend(case.lab.acme, 22)
+    gateway = case.start(web(case, drain="10s"))
+    sock = case.connect(2222)
+    assert works(sock)
+    gateway.signal(signal.SIGTERM)
+    peers.wait_for(lambda: refuses(case, POOL[1], 2222), message="the port to close")
+    gateway.signal(signal.SIGHUP)
+    peers.wait_for(lambda: "refused" in gateway.log(), message="the reload's refusal")
+    gateway.put(web(case, tcp(2222, 22), tcp(2223, 22), serial=2))
+    time.sleep(0.5)
+    assert works(sock), "a session that was there before"
+    assert not opens(case, 2223)
+    sock.close()
+    assert gateway.process.wait(10) == 0
+    case.gateway = None
+
+
+def log_child(gateway):
+    with open(f"/proc/{gateway.process.pid}/task/{gateway.process.pid}/children",
+              encoding="ascii") as children:
+        for pid in children.read().split():
+            with open(f"/proc/{pid}/cmdline", "rb") as cmdline:
+                if b"--log" in cmdline.read().split(b"\0"):
+                    return int(pid)
+    raise AssertionError("there is no log child")
+
+
+def test_log_child_that_ends_late_does_not_end_the_drain(case):
+    case.backend(case.lab.acme, 22)
+    gateway = case.start(web(case, drain="10s"))
+    sock = case.connect(2222)
+    assert works(sock)
+    child = log_child(gateway)
+    os.kill(child, signal.SIGSTOP)
+    gateway.write_config({"access_log": "off"})
+    gateway.reload()
+    gateway.signal(signal.SIGTERM)
+    peers.wait_for(lambda: refuses(case, POOL[1], 2222), message="the port to close")
+    os.kill(child, signal.SIGCONT)
+    peers.wait_for(lambda: not os.path.exists(f"/proc/{child}"), message="the child's end")
+    time.sleep(0.5)
+    assert works(sock), "a session that was there before"
+    sock.close()
+    assert gateway.process.wait(10) == 0
+    case.gateway = None
+
+
 def test_sigterm_during_a_reload_ends_cleanly(case):
     gateway = case.start(web(case))
     for _ in range(20):
