@@ -380,6 +380,12 @@ static enum rule_result entry_pick(struct rule_entry *entry, struct str alpn,
 	return RULE_ALPN_UNKNOWN;
 }
 
+/* Whether there is any "*.x" with so many labels in x, on whatever port. */
+static bool has_wildcards(const struct rules *rules, size_t labels)
+{
+	return labels < RULES_LABELS_MAX && rules->n_wildcards[labels] > 0;
+}
+
 /* The longest "*.x" that holds the name of key, which is changed. */
 static struct rule_entry *find_wildcard(const struct rules *rules, struct rule_key *key)
 {
@@ -393,8 +399,7 @@ static struct rule_entry *find_wildcard(const struct rules *rules, struct rule_k
 		if (key->bytes[i] != '.') {
 			continue;
 		}
-		labels--;
-		if (labels >= RULES_LABELS_MAX || rules->n_wildcards[labels] == 0) {
+		if (!has_wildcards(rules, --labels)) {
 			continue;
 		}
 		entry = entry_find(rules, (struct key_ref){key->bytes + i + 1, key->len - i - 1});
@@ -454,4 +459,62 @@ enum rule_result rules_find_endpoint(const struct rules *rules, const struct end
 	entry = entry_find(rules, (struct key_ref){key.bytes, key.len});
 	*ret_rule = entry ? &entry->first : NULL;
 	return entry ? RULE_FOUND : RULE_NAME_UNKNOWN;
+}
+
+static bool same_alpn(const struct expose_conf *a, const struct expose_conf *b)
+{
+	if (a->n_alpn != b->n_alpn) {
+		return false;
+	}
+	for (size_t i = 0; i < a->n_alpn; i++) {
+		if (strcmp(a->alpn[i], b->alpn[i]) != 0) {
+			return false;
+		}
+	}
+	return true;
+}
+
+/* The rule of that key that is the service's and has the ALPN list of like (NULL: any). */
+static const struct rule *find_like(const struct rules *rules, struct key_ref key,
+				    const struct service_conf *service,
+				    const struct expose_conf *like)
+{
+	struct rule_entry *entry = entry_find(rules, key);
+
+	for (uint32_t i = 0; entry && i < entry->n_rules; i++) {
+		const struct rule *rule = entry_rule(entry, i);
+
+		if (rule->service == service && (!like || same_alpn(rule->expose, like))) {
+			return rule;
+		}
+	}
+	return NULL;
+}
+
+const struct rule *rules_find_like(const struct rules *rules, const struct service_conf *service,
+				   const struct expose_conf *like, struct str name,
+				   struct str protocol)
+{
+	bool by_name = like->protocol != PROTOCOL_TCP;
+	const struct rule *rule;
+	struct rule_key key;
+	size_t labels;
+
+	if (like->protocol == PROTOCOL_TLS && like->n_names == 0) {
+		key_make(&key, protocol, like->port, KEY_TLS_ALPN);
+		return find_like(rules, (struct key_ref){key.bytes, key.len}, service, NULL);
+	}
+	key_make(&key, by_name ? name : endpoint_name(&like->ipv4), like->port,
+		 by_name ? (like->protocol == PROTOCOL_TLS ? KEY_TLS : KEY_HTTP) : KEY_TCP);
+	rule = find_like(rules, (struct key_ref){key.bytes, key.len}, service, like);
+	labels = by_name ? count_labels(key.bytes, name.len) : 0;
+	key.bytes[key.len - 1]++; /* the kind's wildcard twin */
+	for (size_t i = 0; !rule && by_name && i < name.len; i++) {
+		if (key.bytes[i] == '.' && has_wildcards(rules, --labels)) {
+			rule = find_like(rules,
+					 (struct key_ref){key.bytes + i + 1, key.len - i - 1},
+					 service, like);
+		}
+	}
+	return rule;
 }

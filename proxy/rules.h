@@ -80,6 +80,15 @@ struct rule_query {
 enum rule_result rules_find_name(const struct rules *rules, const struct rule_query *query,
 				 const struct rule **ret_rule) CHECKED;
 
+/*
+ * The rule a session that came by the exposure "like", of an older object, and that name would
+ * have in the service's present object: the same port, address and ALPN list, or where like has
+ * no names one with that protocol. NULL when none.
+ */
+const struct rule *rules_find_like(const struct rules *rules, const struct service_conf *service,
+				   const struct expose_conf *like, struct str name,
+				   struct str protocol);
+
 /* By the local end of a raw TCP session. RULE_FOUND or RULE_NAME_UNKNOWN. */
 enum rule_result rules_find_endpoint(const struct rules *rules, const struct endpoint *local,
 				     const struct rule **ret_rule) CHECKED;

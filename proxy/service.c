@@ -68,67 +68,25 @@ static void service_start_drain(struct service *service, uint32_t drain_ms)
 	}
 }
 
-/* "shop.example" and below, by "*.shop.example", or the name itself. */
-static bool pattern_holds(const struct name_pattern *pattern, struct str name)
-{
-	struct str text = str_from(pattern->text);
-
-	if (!pattern->wildcard) {
-		return str_eq(text, name);
-	}
-	if (name.len <= text.len || name.p[name.len - text.len - 1] != '.') {
-		return false;
-	}
-	name.p += name.len - text.len;
-	name.len = text.len;
-	return str_eq(text, name);
-}
-
-static bool same_alpn(const struct expose_conf *a, const struct expose_conf *b)
-{
-	if (a->n_alpn != b->n_alpn) {
-		return false;
-	}
-	for (size_t i = 0; i < a->n_alpn; i++) {
-		if (strcmp(a->alpn[i], b->alpn[i]) != 0) {
-			return false;
-		}
-	}
-	return true;
-}
-
-/* Whether expose, of a newer object, still stands for what the session came by. */
-static bool expose_serves(const struct expose_conf *expose, const struct session *s)
-{
-	const struct expose_conf *old = s->expose;
-	const struct str name = {.p = s->name, .len = s->name_len};
-	const struct str protocol = {.p = s->name ? s->name + s->name_len : NULL,
-				     .len = s->protocol_len};
-
-	if (expose->protocol != old->protocol || expose->port != old->port) {
-		return false;
-	}
-	if (expose->protocol == PROTOCOL_TCP) {
-		return addr_eq(&expose->ipv4, &old->ipv4);
-	}
-	if (expose->n_names == 0 && old->n_names == 0 && !s->by_default) {
-		return expose_has_alpn(expose, protocol);
-	}
-	for (size_t i = 0; i < expose->n_names; i++) {
-		if (pattern_holds(&expose->names[i], name)) {
-			return same_alpn(expose, old);
-		}
-	}
-	/* by the listener's default a session comes with a name that is nowhere, or none */
-	return s->by_default;
-}
-
+/* The exposure, of a newer object, that still stands for what the session came by, or NULL. */
 static const struct expose_conf *find_expose(const struct service_conf *conf,
 					     const struct session *s)
 {
-	for (size_t i = 0; i < conf->n_exposes; i++) {
-		if (expose_serves(&conf->exposes[i], s)) {
-			return &conf->exposes[i];
+	const struct str name = {.p = s->name, .len = s->name_len};
+	const struct str protocol = {.p = s->name ? s->name + s->name_len : NULL,
+				     .len = s->protocol_len};
+	const struct rule *rule =
+		rules_find_like(&s->worker->tenants.rules, conf, s->expose, name, protocol);
+
+	if (rule) {
+		return rule->expose;
+	}
+	/* by the listener's default a session comes with a name that is nowhere, or none */
+	for (size_t i = 0; s->by_default && i < conf->n_exposes; i++) {
+		const struct expose_conf *expose = &conf->exposes[i];
+
+		if (expose->protocol == s->expose->protocol && expose->port == s->expose->port) {
+			return expose;
 		}
 	}
 	return NULL;

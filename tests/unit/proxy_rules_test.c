@@ -572,6 +572,54 @@ static void test_f_many_tenants_come_and_go(void **state)
 	rules_fini(&rules);
 }
 
+static const struct expose_conf *like(const struct rules *rules, const struct tenant *t,
+				      const struct tenant *old, size_t number, const char *name)
+{
+	const struct rule *rule = rules_find_like(rules, &t->service, &old->exposes[number],
+						  str_from(name), str_from("mqtt"));
+
+	return rule ? rule->expose : NULL;
+}
+
+static void test_what_a_session_came_by_is_found_in_the_next_version(void **state)
+{
+	struct tenant old, new, other;
+	struct rules rules;
+
+	(void)state;
+	tenant_init(&old);
+	tenant_expose_tls(&old, "a.example,*.w.example", NULL);
+	tenant_expose_tls(&old, "a.example", "h2");
+	tenant_expose_tcp(&old, "192.0.2.1", 22);
+	tenant_expose_tls(&old, "", "mqtt");
+	tenant_init(&new);
+	tenant_expose_tcp(&new, "192.0.2.1", 22);
+	tenant_expose_tls(&new, "a.example", "h2");
+	tenant_expose_tls(&new, "*.w.example,x.y.w.example", NULL);
+	tenant_expose_tls(&new, "x.w.example", "h2");
+	tenant_expose_tls(&new, "", "mqtt,smtp");
+	tenant_init(&other);
+	tenant_expose_tls(&other, "b.example", NULL);
+	rules_init(&rules);
+	assert_int_equal(replace(&rules, NULL, &old, NULL), 0);
+	assert_int_equal(replace(&rules, NULL, &other, NULL), 0);
+	assert_int_equal(replace(&rules, &old, &new, NULL), 0);
+	assert_null(like(&rules, &new, &old, 0, "a.example"));
+	assert_null(like(&rules, &new, &old, 0, "b.example"));
+	assert_null(like(&rules, &new, &old, 0, ""));
+	assert_ptr_equal(like(&rules, &new, &old, 0, "x.w.example"), &new.exposes[2]);
+	assert_ptr_equal(like(&rules, &new, &old, 0, "x.y.w.example"), &new.exposes[2]);
+	assert_null(like(&rules, &new, &old, 1, "x.y.w.example"));
+	assert_ptr_equal(like(&rules, &new, &old, 1, "a.example"), &new.exposes[1]);
+	assert_ptr_equal(like(&rules, &new, &old, 2, ""), &new.exposes[0]);
+	assert_ptr_equal(like(&rules, &new, &old, 3, "x.w.example"), &new.exposes[4]);
+	new.exposes[0].port = 23;
+	assert_null(like(&rules, &new, &new, 0, ""));
+	new.exposes[0].port = 22;
+	assert_int_equal(replace(&rules, &new, &old, NULL), 0);
+	rules_fini(&rules);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -586,6 +634,7 @@ int main(void)
 		cmocka_unit_test(test_other_protocols_have_no_rule),
 		cmocka_unit_test(test_new_version_of_a_tenant_takes_over_its_own_names),
 		cmocka_unit_test(test_refused_version_leaves_the_former_in_force),
+		cmocka_unit_test(test_what_a_session_came_by_is_found_in_the_next_version),
 		cmocka_unit_test(test_longest_names_are_matched),
 		cmocka_unit_test(test_f_many_tenants_come_and_go),
 	};
