@@ -236,6 +236,7 @@ static int notify_wait(struct notify *n, const char *text, int fd)
 static void notify_vsend(struct notify *n, int fd, const char *fmt, va_list ap)
 {
 	char text[512];
+	unsigned int suppressed;
 	int len, rc;
 
 	if (n->fd < 0) {
@@ -247,9 +248,8 @@ static void notify_vsend(struct notify *n, int fd, const char *fmt, va_list ap)
 	}
 	/* a manager that is too busy to listen must not hold us up */
 	rc = notify_wait(n, text, fd);
-	if (rc < 0) {
-		log_err_errno(rc, MOD, "the service manager does not listen, leaving out '%.20s'",
-			      text);
+	if (rc < 0 && log_limit_pass(&n->warning, n->loop->now_ms, &suppressed)) {
+		log_err_errno(rc, MOD, "the service manager does not listen, leaving out messages");
 	}
 }
 

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/log.h"
 #include "base/loop.h"
 
 #define NOTIFY_QUEUE_MAX 8192 /* messages that wait */
@@ -27,6 +28,7 @@ struct notify {
 	struct timer retry;
 	struct notify_msg *first, *last; /* owned: what waits */
 	size_t n_waiting;
+	struct log_limit warning;
 	char *environment[NOTIFY_VARIABLES]; /* owned: "NAME=value", for who comes after us */
 };
 

@@ -29,3 +29,6 @@ tests_unit_control_listeners_test_SOURCES = tests/unit/control_listeners_test.c
 tests_unit_control_listeners_test_LDADD = $(CONTROL_TEST_LDADD)
 tests_unit_control_workers_test_SOURCES = tests/unit/control_workers_test.c
 tests_unit_control_workers_test_LDADD = $(CONTROL_TEST_LDADD)
+check_PROGRAMS += tests/unit/control_handover_test
+tests_unit_control_handover_test_SOURCES = tests/unit/control_handover_test.c
+tests_unit_control_handover_test_LDADD = $(CONTROL_TEST_LDADD)
