@@ -253,8 +253,7 @@ static size_t put_header(struct session *s)
 				     .len = s->protocol_len};
 	uint8_t *out = s->worker->buffer;
 
-	/* a certificate authority's probe: the tenant's responder knows no PROXY (RFC 8737) */
-	if (str_eq(protocol, str_from("acme-tls/1"))) {
+	if (s->acme) { /* the tenant's responder knows no PROXY */
 		return 0;
 	}
 	switch (s->expose->client_address) {

@@ -178,6 +178,12 @@ static struct str pick_protocol(const struct expose_conf *expose, struct str alp
 	return first;
 }
 
+/* RFC 8737 3: alone. Beside others it would be a way around the PROXY header. */
+static bool is_acme_probe(const struct sni_hello *hello)
+{
+	return str_eq(sni_hello_alpn(hello), str_from("\012acme-tls/1"));
+}
+
 /* Keeps what log and PROXY header need of the hello. */
 static int keep_hello(struct session *s, const struct sni_hello *hello, struct str protocol)
 {
@@ -187,6 +193,7 @@ static int keep_hello(struct session *s, const struct sni_hello *hello, struct s
 	}
 	s->name_len = (uint8_t)hello->name_len;  /* at most NAME_TEXT_MAX */
 	s->protocol_len = (uint8_t)protocol.len; /* at most 255 */
+	s->acme = is_acme_probe(hello);
 	memcpy(s->name, hello->name, hello->name_len);
 	if (protocol.len > 0) {
 		memcpy(s->name + hello->name_len, protocol.p, protocol.len);

@@ -68,6 +68,7 @@ struct session {
 	bool connected;        /* a backend has answered */
 	bool client_added;     /* the loop knows the client's leg */
 	bool client_out;       /* and is asked for EPOLLOUT of it */
+	bool acme;             /* a certificate authority's probe */
 	bool by_default;       /* by the listener's default, not by a rule */
 	bool keepalive;        /* SO_KEEPALIVE and what belongs to it, too */
 	bool draining;         /* ends when its service's drain time is over */

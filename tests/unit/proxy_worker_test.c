@@ -617,6 +617,28 @@ static void test_acme_probe_reaches_the_backend_without_header(void **state)
 	bench_stop(&b);
 }
 
+static void test_acme_among_other_protocols_is_no_way_around_the_header(void **state)
+{
+	struct bench b;
+	struct buf hello = usual_hello("shop.example", "acme-tls/1,h2");
+	uint8_t seen[16];
+	int client, backend;
+
+	(void)state;
+	bench_start(&b, PROTOCOL_TLS, NULL);
+	b.tenant.expose.client_address = CLIENT_ADDRESS_PROXY_V2;
+	bench_update(&b);
+	client = rig_connect("127.0.0.1", b.port);
+	rig_write(client, hello.data, hello.len);
+	backend = rig_accept(b.backend_fd);
+	rig_read(backend, seen, sizeof(seen));
+	assert_memory_equal(seen, "\r\n\r\n\0\r\nQUIT\n", 12);
+	close(client);
+	close(backend);
+	buf_fini(&hello);
+	bench_stop(&b);
+}
+
 static void test_source_that_cannot_be_bound_ends_the_session(void **state)
 {
 	struct bench b;
@@ -658,6 +680,7 @@ int main(void)
 		cmocka_unit_test(test_proxy_v1_header_comes_first_and_alone_if_need_be),
 		cmocka_unit_test(test_proxy_v2_and_hello_leave_in_one_write),
 		cmocka_unit_test(test_acme_probe_reaches_the_backend_without_header),
+		cmocka_unit_test(test_acme_among_other_protocols_is_no_way_around_the_header),
 		cmocka_unit_test(test_source_that_cannot_be_bound_ends_the_session),
 	};
 
