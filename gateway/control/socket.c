@@ -10,8 +10,11 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/fsuid.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "base/channel.h"
 
 #define BACKLOG          65535 /* the kernel cuts it to net.core.somaxconn */
 #define KEEPALIVE_IDLE_S 120
@@ -19,6 +22,7 @@
 #define KEEPALIVE_PROBES 4
 #define USER_TIMEOUT_MS  120000 /* unacknowledged data: the peer is gone */
 #define DEFER_ACCEPT_S   5
+#define DESCRIPTORS_KEPT (CHANNEL_FDS_MAX + 32)
 
 struct option {
 	int level, name, value;
@@ -103,18 +107,39 @@ static int socket_bound(const struct socket_group *group, bool shared, struct er
 }
 
 /*
+ * Whether n more descriptors after fd, the lowest that was free, leave those that starting a worker
+ * and sending it descriptors takes. Without them it is control that ends its workers.
+ */
+static int check_descriptors(int fd, size_t n, struct err *err)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0) {
+		return err_set_errno(err, -errno, "RLIMIT_NOFILE");
+	}
+	if ((rlim_t)fd + n + DESCRIPTORS_KEPT > limit.rlim_cur) {
+		return err_set(err, -EMFILE,
+			       "the limit of %llu open files is too low for another listener",
+			       (unsigned long long)limit.rlim_cur);
+	}
+	return 0;
+}
+
+/*
  * Finds a holder of the address that shares its port as we do: with it in the group, connections
  * would go astray without a word.
  */
 static int socket_probe(const struct socket_group *group, struct err *err)
 {
 	int fd = socket_bound(group, false, err);
+	int rc;
 
 	if (fd < 0) {
 		return fd;
 	}
+	rc = check_descriptors(fd, group->selector->n, err);
 	close(fd);
-	return 0;
+	return rc;
 }
 
 static int socket_listen(const struct socket_group *group, bool first, struct err *err)

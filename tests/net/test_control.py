@@ -5,6 +5,7 @@ import contextlib
 import grp
 import os
 import random
+import resource
 import signal
 import socket
 import stat
@@ -560,6 +561,35 @@ def log_child(gateway):
                 if b"--log" in cmdline.read().split(b"\0"):
                     return int(pid)
     raise AssertionError("there is no log child")
+
+
+@pytest.mark.parametrize("free", [2, 98])
+def test_listeners_beyond_the_descriptors_cost_no_session(case, free):
+    case.backend(case.lab.acme, 22)
+    gateway = case.start(web(case))
+    sock = case.connect(2222)
+    assert works(sock)
+    pids = gateway.workers()
+    limits = resource.prlimit(gateway.process.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(gateway.process.pid, resource.RLIMIT_NOFILE,
+                     (descriptors_with_free(gateway.process.pid, free), limits[1]))
+    gateway.put(web(case, *(tcp(port, 22) for port in range(2222, 2232)), serial=2))
+    peers.wait_for(lambda: "open files" in gateway.log(), message="the refusal")
+    time.sleep(0.5)
+    assert works(sock), "a session that was there before"
+    resource.prlimit(gateway.process.pid, resource.RLIMIT_NOFILE, limits)
+    peers.wait_for(lambda: opens(case, 2231), message="the last listener")
+    assert gateway.workers() == pids
+
+
+def descriptors_with_free(pid, free):
+    """The limit under which a process can open so many more."""
+    used = {int(name) for name in os.listdir(f"/proc/{pid}/fd")}
+    limit = 0
+    while free > 0 or limit <= max(used):
+        free -= limit not in used
+        limit += 1
+    return limit
 
 
 def test_log_child_that_ends_late_does_not_end_the_drain(case):
