@@ -317,6 +317,9 @@ void tenants_changed(struct tenants *ts, const char *file)
 		if (err.code != -ENOENT) { /* gone again: the folder says so next */
 			file_refuse(ts, file, err.msg);
 		}
+		if (err.code == -EMFILE || err.code == -ENFILE || err.code == -ENOMEM) {
+			dir_retry(ts->dir, file);
+		}
 		return;
 	}
 	digest[0] = hash_bytes(&ts->keys[0], text, len);

@@ -57,6 +57,7 @@ struct registry_dir {
 	uint32_t scan;
 	bool announce;   /* scanned() is due when pending is empty */
 	bool unreadable; /* said so */
+	bool again;      /* something could not be looked at: scan when the timer comes */
 };
 
 size_t dir_tenant_len(const char *file)
@@ -133,12 +134,14 @@ static void dir_scan(struct registry_dir *dir)
 	}
 	dir->scanning = fd >= 0 ? fdopendir(fd) : NULL;
 	if (!dir->scanning) {
+		dir->again = true;
 		dir_say_unreadable(dir, strerror(errno));
 		if (fd >= 0) {
 			close(fd);
 		}
 		return;
 	}
+	dir_say_unreadable(dir, NULL);
 	dir->scan++;
 	dir->loop->busy = true;
 }
@@ -186,7 +189,6 @@ static void dir_watch(struct registry_dir *dir)
 		dir_unwatch(dir);
 		return;
 	}
-	dir_say_unreadable(dir, NULL);
 	dir_scan(dir);
 }
 
@@ -202,8 +204,21 @@ static void dir_check(struct timer *timer)
 	}
 	if (dir->fd < 0) {
 		dir_watch(dir);
+	} else if (dir->again) {
+		dir->again = false;
+		dir_scan(dir);
 	}
 	wheel_arm(&dir->loop->wheel, timer, dir->loop->now_ms + CHECK_MS);
+}
+
+void dir_retry(struct registry_dir *dir, const char *name)
+{
+	struct file *file = dir_file(dir, name);
+
+	if (file) {
+		file->force = true;
+		dir->again = true;
+	}
 }
 
 void dir_touch(struct registry_dir *dir, const char *name)

@@ -46,6 +46,8 @@ bool dir_work(struct registry_dir *dir, uint64_t until_ms);
 
 /* Hands a file out again, even if it looks the same. */
 void dir_touch(struct registry_dir *dir, const char *name);
+/* The same, in a moment: for one that could not be read for want of descriptors or memory. */
+void dir_retry(struct registry_dir *dir, const char *name);
 /* Hands all files out again, also those that look the same. */
 void dir_rescan(struct registry_dir *dir);
 

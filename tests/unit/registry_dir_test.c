@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/fsuid.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -432,6 +433,44 @@ static void test_rescan_and_touch_hand_out_what_looks_the_same(void **state)
 	expect(f, "scan 2");
 }
 
+static void test_retry_hands_out_that_file_alone_in_a_moment(void **state)
+{
+	struct fixture *f = *state;
+
+	put(f, "a.yaml", "1");
+	put(f, "b.yaml", "1");
+	begin(f);
+	run_until(f, 3);
+	f->n = 0;
+	dir_retry(f->dir, "b.yaml");
+	run_until(f, 2);
+	expect(f, "+b.yaml");
+	expect(f, "scan 2");
+	run_quiet(f);
+}
+
+static void test_scan_without_a_descriptor_is_made_up_for(void **state)
+{
+	struct fixture *f = *state;
+	struct rlimit former, none;
+
+	put(f, "a.yaml", "1");
+	begin(f);
+	run_until(f, 2);
+	f->n = 0;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &former), 0);
+	none = former;
+	none.rlim_cur = 0;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	dir_rescan(f->dir);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &former), 0);
+	run_until(f, 4);
+	expect(f, "bad");
+	expect(f, "good");
+	expect(f, "+a.yaml");
+	expect(f, "scan 1");
+}
+
 static void expect_unreadable(struct fixture *f, const char *name, const char *part)
 {
 	char *text = NULL;
@@ -498,6 +537,8 @@ int main(void)
 		TEST(test_file_that_cannot_be_looked_at_is_not_gone),
 		TEST(test_folder_that_is_not_there_is_waited_for),
 		TEST(test_rescan_and_touch_hand_out_what_looks_the_same),
+		TEST(test_retry_hands_out_that_file_alone_in_a_moment),
+		TEST(test_scan_without_a_descriptor_is_made_up_for),
 		TEST(test_reads_only_plain_files_of_the_owner),
 	};
 
