@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Accepting clients, and not accepting them while descriptors or memory are short; listener.h. */
 #include <errno.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/container.h"
 #include "base/log.h"
 #include "proxy/listener.h"
 #include "proxy/session.h"
@@ -73,8 +73,7 @@ void accept_pause(struct worker *w, int rc)
 
 static void accept_timer_fired(struct timer *timer)
 {
-	struct worker *w =
-		(struct worker *)(void *)((char *)timer - offsetof(struct worker, accept_timer));
+	struct worker *w = container_of(timer, struct worker, accept_timer);
 
 	if (!w->full) {
 		accept_resume(w);
@@ -162,8 +161,7 @@ unsigned int accept_batch(struct listen_socket *sock, unsigned int max, bool *re
  */
 static void socket_ready(struct io *io, uint32_t events)
 {
-	struct listen_socket *sock =
-		(struct listen_socket *)(void *)((char *)io - offsetof(struct listen_socket, io));
+	struct listen_socket *sock = container_of(io, struct listen_socket, io);
 	unsigned int n;
 	bool empty;
 
@@ -182,9 +180,7 @@ static void socket_ready(struct io *io, uint32_t events)
 
 static void socket_free(struct deferred *deferred)
 {
-	struct listen_socket *sock =
-		(struct listen_socket *)(void *)((char *)deferred -
-						 offsetof(struct listen_socket, deferred));
+	struct listen_socket *sock = container_of(deferred, struct listen_socket, deferred);
 
 	listener_unref(sock->listener);
 	free(sock);

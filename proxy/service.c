@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/container.h"
 #include "proxy/listener.h"
 #include "proxy/worker.h"
 
@@ -13,8 +14,7 @@
 
 static void service_drain_over(struct timer *timer)
 {
-	struct service *service =
-		(struct service *)(void *)((char *)timer - offsetof(struct service, drain));
+	struct service *service = container_of(timer, struct service, drain);
 	struct worker *w = service->worker;
 	struct session *s, *next;
 	unsigned int n = 0;

@@ -7,23 +7,21 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "base/container.h"
 #include "proxy/connect.h"
 #include "proxy/hello.h"
 #include "proxy/listener.h"
 #include "proxy/route.h"
 #include "proxy/worker.h"
 
-#define CONTAINER(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
-
 static void session_free(struct deferred *deferred)
 {
-	struct session *s = CONTAINER(deferred, struct session, deferred);
+	struct session *s = container_of(deferred, struct session, deferred);
 
 	assert(!s->ready);
 	session_pool_give(&s->worker->pool, s);
@@ -59,7 +57,7 @@ void session_check(const struct session *s)
 
 static void session_client_ready(struct io *io, uint32_t events)
 {
-	struct session *s = CONTAINER(io, struct session, client);
+	struct session *s = container_of(io, struct session, client);
 
 	switch ((enum session_state)s->state) {
 	case SESSION_HELLO:
@@ -82,7 +80,7 @@ static void session_client_ready(struct io *io, uint32_t events)
 
 static void session_backend_ready(struct io *io, uint32_t events)
 {
-	struct session *s = CONTAINER(io, struct session, backend);
+	struct session *s = container_of(io, struct session, backend);
 
 	if (s->state == SESSION_CONNECTING) {
 		connect_ready(s, events);
@@ -116,7 +114,7 @@ static void session_timed_out(struct session *s)
 
 static void session_timer_fired(struct timer *timer)
 {
-	struct session *s = CONTAINER(timer, struct session, timer);
+	struct session *s = container_of(timer, struct session, timer);
 
 	switch ((enum session_state)s->state) {
 	case SESSION_HELLO:

@@ -3,13 +3,13 @@
 #include "proxy/sessions_dump.h"
 
 #include <errno.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/container.h"
 #include "base/json.h"
 #include "proxy/listener.h"
 #include "proxy/orders.h"
@@ -34,9 +34,7 @@ struct sessions_dump {
 
 static void dump_free(struct deferred *deferred)
 {
-	struct sessions_dump *dump =
-		(struct sessions_dump *)(void *)((char *)deferred -
-						 offsetof(struct sessions_dump, deferred));
+	struct sessions_dump *dump = container_of(deferred, struct sessions_dump, deferred);
 
 	buf_fini(&dump->out);
 	free(dump);
@@ -167,8 +165,7 @@ static bool dump_send(struct sessions_dump *dump)
 /* Level-triggered: one step each time the stream takes more. */
 static void dump_ready(struct io *io, uint32_t events)
 {
-	struct sessions_dump *dump =
-		(struct sessions_dump *)(void *)((char *)io - offsetof(struct sessions_dump, io));
+	struct sessions_dump *dump = container_of(io, struct sessions_dump, io);
 	bool more;
 
 	(void)events;
@@ -182,9 +179,7 @@ static void dump_ready(struct io *io, uint32_t events)
 
 static void dump_late(struct timer *timer)
 {
-	dump_answer((struct sessions_dump *)(void *)((char *)timer -
-						     offsetof(struct sessions_dump, timer)),
-		    "the reader takes too long");
+	dump_answer(container_of(timer, struct sessions_dump, timer), "the reader takes too long");
 }
 
 int dump_start(struct worker *w, uint32_t id, uint64_t serial, struct str tenant, int fd)

@@ -4,23 +4,21 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/container.h"
 #include "proxy/route.h"
 #include "proxy/worker.h"
 
 static struct tenant *tenant_by_id(struct table_node *node)
 {
-	return node ? (struct tenant *)(void *)((char *)node - offsetof(struct tenant, by_id))
-		    : NULL;
+	return node ? container_of(node, struct tenant, by_id) : NULL;
 }
 
 static struct tenant *tenant_by_name(struct table_node *node)
 {
-	return node ? (struct tenant *)(void *)((char *)node - offsetof(struct tenant, by_name))
-		    : NULL;
+	return node ? container_of(node, struct tenant, by_name) : NULL;
 }
 
 static bool id_eq(const struct table_node *node, const void *key)
@@ -30,8 +28,7 @@ static bool id_eq(const struct table_node *node, const void *key)
 
 static bool name_eq(const struct table_node *node, const void *key)
 {
-	const struct tenant *tenant =
-		(const void *)((const char *)node - offsetof(struct tenant, by_name));
+	const struct tenant *tenant = container_of(node, const struct tenant, by_name);
 
 	return str_eq(str_from(tenant->conf->name), *(const struct str *)key);
 }

@@ -3,11 +3,11 @@
 #include "proxy/worker.h"
 
 #include <errno.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/container.h"
 #include "base/log.h"
 #include "proxy/listener.h"
 #include "proxy/orders.h"
@@ -32,7 +32,7 @@ static struct session *ready_take(struct session **list)
 
 static void worker_batch_end(struct loop *loop)
 {
-	struct worker *w = (struct worker *)(void *)((char *)loop - offsetof(struct worker, loop));
+	struct worker *w = container_of(loop, struct worker, loop);
 	struct session *ready = w->ready, *s;
 
 	w->ready = NULL;
@@ -46,7 +46,7 @@ static void worker_batch_end(struct loop *loop)
 
 static void worker_tick(struct timer *timer)
 {
-	struct worker *w = (struct worker *)(void *)((char *)timer - offsetof(struct worker, tick));
+	struct worker *w = container_of(timer, struct worker, tick);
 	bool idle = source_expire(&w->sources, w->loop.now_ms, SOURCES_STEP);
 
 	worker_count_sources(w);
@@ -73,8 +73,7 @@ void worker_arm_tick(struct worker *w)
 
 static void worker_drain_over(struct timer *timer)
 {
-	struct worker *w =
-		(struct worker *)(void *)((char *)timer - offsetof(struct worker, drain_end));
+	struct worker *w = container_of(timer, struct worker, drain_end);
 	unsigned int n = 0;
 	struct session *s;
 
@@ -193,8 +192,7 @@ static void channel_watch(struct worker *w)
 
 static void channel_ready(struct io *io, uint32_t events)
 {
-	struct worker *w =
-		(struct worker *)(void *)((char *)io - offsetof(struct worker, channel_io));
+	struct worker *w = container_of(io, struct worker, channel_io);
 	struct channel_msg msg;
 	struct err err = {0};
 	int rc = 0;
