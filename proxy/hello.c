@@ -10,6 +10,9 @@
 #include "proxy/sni.h"
 #include "proxy/worker.h"
 
+/* Less than all may read ahead: a flood of hellos takes nothing from sessions that run. */
+#define HELLOS_STASHED_MAX (RELAY_STASHED_MAX + RELAY_STASHED_MAX / 2)
+
 enum hello_step {
 	HELLO_WAIT,
 	HELLO_READ, /* more may be there */
@@ -27,7 +30,8 @@ static enum hello_step hello_scan(struct session *s, const uint8_t *data, size_t
 {
 	struct sni_hello hello;
 
-	if (flow_stash(s->worker, &s->up, data, n) < 0) {
+	if (s->worker->stashed + n > HELLOS_STASHED_MAX ||
+	    flow_stash(s->worker, &s->up, data, n) < 0) {
 		session_close(s, CLOSE_NO_MEMORY);
 		return HELLO_END;
 	}

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -127,6 +128,18 @@ static struct buf usual_hello(const char *name, const char *alpn)
 	return hello;
 }
 
+static void raise_fd_limit(rlim_t n)
+{
+	struct rlimit limit;
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	if (limit.rlim_max < n) {
+		skip();
+	}
+	limit.rlim_cur = limit.rlim_max;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
 static void test_hello_byte_by_byte_and_bytes_behind_it_arrive(void **state)
 {
 	struct bench b;
@@ -153,6 +166,54 @@ static void test_hello_byte_by_byte_and_bytes_behind_it_arrive(void **state)
 	close(backend);
 	free(seen);
 	buf_fini(&hello);
+	bench_stop(&b);
+}
+
+/* Clients that each send the start of a large hello, until nothing more of them is kept. */
+static void test_hellos_read_ahead_leave_room_for_sessions_that_run(void **state)
+{
+	enum {
+		HELLOS = 3300,
+		LARGE = 2300,
+		BYTES = 60000
+	};
+
+	static uint8_t part[BYTES] = {22, 3, 1, 0x40, 0, 1, 0, 0xff, 0};
+	static int hellos[HELLOS];
+	struct buf usual = usual_hello("shop.example", NULL);
+	const int small = 4096;
+	struct bench b;
+	int client, backend;
+	char chunk[8000] = {0};
+
+	(void)state;
+	raise_fd_limit(HELLOS + 100);
+	for (size_t at = 5 + 16384; at + 5 < BYTES; at += 5 + 16384) {
+		memcpy(part + at, part, 5);
+	}
+	bench_start(&b, PROTOCOL_TLS, NULL);
+	client = rig_connect("127.0.0.1", b.port);
+	assert_int_equal(setsockopt(client, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small)), 0);
+	rig_write(client, usual.data, usual.len);
+	backend = rig_accept(b.backend_fd);
+	for (int i = 0; i < HELLOS; i++) {
+		hellos[i] = rig_connect("127.0.0.1", b.port);
+		/* or it is refused by now; the small ones take the last bytes there are */
+		(void)send(hellos[i], part, i < LARGE ? BYTES : 64, MSG_NOSIGNAL);
+	}
+	/* small reads, so that what the client does not take is read ahead and not in a pipe */
+	while (send(backend, chunk, sizeof(chunk), MSG_NOSIGNAL | MSG_DONTWAIT) > 0) {
+		(void)poll(NULL, 0, 1);
+	}
+	assert_int_equal(b.rig.counters->worker[WORKER_REASON + CLOSE_HELLO_TIMEOUT], 0);
+	assert_true(b.rig.counters->worker[WORKER_REASON + CLOSE_NO_MEMORY] > 0);
+	assert_int_equal(rig_count(&b.rig, RIG_SLOT_BACKEND, COUNTER_ACTIVE), 1);
+	for (int i = 0; i < HELLOS; i++) {
+		close(hellos[i]);
+	}
+	close(client);
+	close(backend);
+	buf_fini(&usual);
 	bench_stop(&b);
 }
 
@@ -663,6 +724,7 @@ int main(void)
 		cmocka_unit_test(test_tls_goes_by_name_unchanged),
 		cmocka_unit_test(test_unknown_name_gets_alert_112),
 		cmocka_unit_test(test_hello_byte_by_byte_and_bytes_behind_it_arrive),
+		cmocka_unit_test(test_hellos_read_ahead_leave_room_for_sessions_that_run),
 		cmocka_unit_test(test_hello_has_one_deadline_in_all),
 		cmocka_unit_test(test_what_is_not_tls_gets_an_alert),
 		cmocka_unit_test(test_client_that_goes_in_its_hello_leaves_nothing),
