@@ -18,6 +18,8 @@ def listening(gateway):
     found = {}
     for line in shown.splitlines():
         words = line.split()
+        if words[0] != "LISTEN":
+            continue  # what ss says of the machine it is on
         [inode] = [word[4:] for word in words if word.startswith("ino:")]
         found.setdefault(words[3], set()).add(inode)
     return found

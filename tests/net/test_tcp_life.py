@@ -272,9 +272,10 @@ def test_reset_by_the_client_reaches_the_backend(case, state):
 
 @pytest.mark.parametrize("state", ["idle", "after-data", "pipe-full"])
 def test_reset_by_the_backend_reaches_the_client(case, state):
-    filled = threading.Event()
+    connected, filled = threading.Event(), threading.Event()
 
     def fill_and_reset(conn, _server):
+        connected.wait(10)  # a reset that comes sooner meets connect() itself
         if state == "after-data":
             conn.sendall(b"x" * 1000)
             conn.recv(1)
@@ -289,6 +290,7 @@ def test_reset_by_the_backend_reaches_the_client(case, state):
     case.backend(case.lab.acme, 22, fill_and_reset)
     gateway = start(case)
     sock = case.connect(2222)
+    connected.set()
     if state == "after-data":
         assert peers.read_exactly(sock, 1000) == b"x" * 1000
         sock.sendall(b"y")
