@@ -12,7 +12,8 @@
 /*
  * The link between control and a worker: a SOCK_SEQPACKET socketpair, the worker's end is
  * descriptor 3. A message is cut into parts of 64 KiB, the last one of what is left; its
- * descriptors travel with the first one. Part header, network order: version u8, flags u8, type u16, id u32, serial u64.
+ * descriptors travel with the first one. Part header, network order: version u8, flags u8, type
+ * u16, id u32, serial u64.
  */
 #define CHANNEL_FD        3
 #define CHANNEL_PART_MAX  65536       /* bytes, header included */

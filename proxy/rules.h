@@ -46,9 +46,9 @@ void rules_init(struct rules *rules);
 void rules_fini(struct rules *rules);
 
 /*
- * Adds the rule for all names (tls, http), for all of alpn if there are no names (tls), or the address and port (tcp) of rule->expose. A
- * protocol other than these is -EINVAL. -EEXIST when one of them is taken, with err naming it;
- * -ENOMEM. On failure nothing has changed.
+ * Adds the rule for all names (tls, http), for all of alpn if there are no names (tls), or the
+ * address and port (tcp) of rule->expose. A protocol other than these is -EINVAL. -EEXIST when one
+ * of them is taken, with err naming it; -ENOMEM. On failure nothing has changed.
  */
 int rules_add(struct rules *rules, const struct rule *rule, struct err *err) CHECKED;
 

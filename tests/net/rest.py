@@ -55,6 +55,13 @@ def pipe_bytes(path):
         os.close(fd)
 
 
+def cpu_seconds(pid):
+    """What a process has used so far, of itself and in the kernel."""
+    with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
+        fields = stat.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def at_start(gateway):
     """To be taken when the gateway is ready, before the first connection."""
     listeners = len(gateway.status()["listeners"])

@@ -13,6 +13,7 @@ import clients
 import peers
 from gateway import BUILD, service, tcp
 from lab import CLIENT, POOL, embedded
+from rest import cpu_seconds
 
 COUNT = 3
 HERE = os.path.dirname(__file__)
@@ -52,12 +53,6 @@ def send(sock, data):
         sock.sendall(data)
     except OSError:
         pass  # the reader sees it
-
-
-def cpu_seconds(pid):
-    with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
-        fields = stat.read().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 FAULTS = {

@@ -15,6 +15,7 @@ import peers
 from gateway import service, tcp, tls
 from lab import CLIENT, POOL, embedded
 from netns import run
+from rest import cpu_seconds
 
 MIB = 1 << 20
 
@@ -530,12 +531,6 @@ def test_reset_in_the_accept_queue(case, port, address):
 
 
 # E7: nothing left to open
-
-def cpu_seconds(pid):
-    with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
-        fields = stat.read().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
 
 def limit_descriptors(pid, soft):
     """As the worker's own user: root without CAP_SYS_RESOURCE may not."""
