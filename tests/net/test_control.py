@@ -17,7 +17,7 @@ import pytest
 import clients
 import peers
 import rest
-from gateway import Refused, service, tcp, tls
+from gateway import Gateway, Refused, service, tcp, tls
 from lab import CLIENT, POOL, embedded
 from peers import works
 
@@ -532,6 +532,25 @@ def test_sigterm_lets_running_sessions_end(case):
     assert gateway.process.wait(10) == 0
     assert gateway.access_log()[-1]["reason"] == "done"
     case.gateway = None
+
+
+def hang_up_when_listening(gateway):
+    path = os.path.join(gateway.run_folder, "control.sock")
+    peers.wait_for(lambda: os.path.exists(path), message="the control socket")
+    gateway.signal(signal.SIGHUP)
+
+
+def test_reload_while_starting_does_not_say_ready(case):
+    """The registry takes some turns of the loop, and the signal is there before the first."""
+    gateway = Gateway(case.lab, None, [web(case)])
+    case.services.callback(gateway.stop)
+    for number in range(3000):
+        gateway.put_text(f"broken{number}", "nothing")
+    thread = threading.Thread(target=hang_up_when_listening, args=(gateway,))
+    thread.start()
+    gateway.start()
+    thread.join()
+    assert "control: ready: " in gateway.log()
 
 
 def test_changes_after_sigterm_end_no_session(case):

@@ -398,6 +398,28 @@ static void test_file_that_cannot_be_looked_at_is_not_gone(void **state)
 	assert_int_equal(chmod(f->path, 0755), 0);
 }
 
+static void test_folder_that_cannot_be_listed_is_tried_again(void **state)
+{
+	struct fixture *f = *state;
+	uid_t former;
+
+	put(f, "a.yaml", "1");
+	begin(f);
+	run_until(f, 2);
+	f->n = 0;
+	assert_int_equal(chmod(f->path, 0), 0);
+	former = (uid_t)setfsuid(NOBODY); /* root without its capabilities over files */
+	dir_rescan(f->dir);
+	(void)setfsuid(former);
+	assert_int_equal(f->n, 1);
+	expect(f, "bad");
+	assert_int_equal(chmod(f->path, 0755), 0);
+	run_until(f, 3);
+	expect(f, "good");
+	expect(f, "+a.yaml");
+	expect(f, "scan 1");
+}
+
 static void test_folder_that_is_not_there_is_waited_for(void **state)
 {
 	struct fixture *f = *state;
@@ -535,6 +557,7 @@ int main(void)
 		TEST(test_folder_that_vanishes_takes_no_file_with_it),
 		TEST(test_folder_that_comes_back_unchanged_is_quiet),
 		TEST(test_file_that_cannot_be_looked_at_is_not_gone),
+		TEST(test_folder_that_cannot_be_listed_is_tried_again),
 		TEST(test_folder_that_is_not_there_is_waited_for),
 		TEST(test_rescan_and_touch_hand_out_what_looks_the_same),
 		TEST(test_retry_hands_out_that_file_alone_in_a_moment),
