@@ -276,6 +276,23 @@ static void check_services(const struct tenant_conf *tenant, const struct node_c
 	}
 }
 
+static void check_names_total(const struct tenant_conf *tenant, struct issues *issues)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < tenant->n_services; i++) {
+		const struct service_conf *service = &tenant->services[i];
+
+		for (size_t k = 0; k < service->n_exposes; k++) {
+			n += service->exposes[k].n_names;
+		}
+	}
+	if (n > TENANT_NAMES_TOTAL) {
+		issues_add(issues, "/services", "%zu names in all, more than the %d of a tenant", n,
+			   TENANT_NAMES_TOTAL);
+	}
+}
+
 static void check_inbound(const struct tenant_conf *tenant, struct issues *issues)
 {
 	for (size_t i = 0; i < tenant->n_inbound; i++) {
@@ -302,6 +319,7 @@ void tenant_conf_check(const struct tenant_conf *tenant, const struct node_conf 
 		check_tunnel(&p, i);
 	}
 	check_services(tenant, node, issues);
+	check_names_total(tenant, issues);
 	check_inbound(tenant, issues);
 	check_rules(tenant, issues);
 }

@@ -25,6 +25,7 @@
 #define SERVICE_BACKENDS_MAX  64
 #define SERVICE_EXPOSES_MAX   1024
 #define EXPOSE_NAMES_MAX      16384
+#define TENANT_NAMES_TOTAL    16384 /* of all exposures: a change is one step in a worker */
 #define EXPOSE_ALPN_MAX       16
 #define EXPOSE_ALPN_BYTES_MAX 255  /* RFC 7301 3.1 */
 #define EXPOSE_ACL_MAX        1024 /* allow, deny: each */

@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
@@ -82,6 +83,38 @@ static void exposures_stay_out_of_the_translators_ports(void **state)
 	      "20000 meets 16384-49151 of nat64.ports");
 }
 
+/* What one change may cost every worker in one step. */
+static void names_of_all_exposures_are_limited_together(void **state)
+{
+	static struct name_pattern names[TENANT_NAMES_TOTAL + 1];
+	static char text[TENANT_NAMES_TOTAL + 1][24];
+	struct expose_conf exposes[2] = {
+		{.protocol = PROTOCOL_TLS, .port = 443, .to = 443, .names = names},
+		{.protocol = PROTOCOL_TLS, .port = 8443, .to = 443, .n_names = 10, .names = names},
+	};
+	struct service_conf service = {.name = "web", .exposes = exposes, .n_exposes = 2};
+	struct tenant_conf conf = {.name = "acme", .services = &service, .n_services = 1};
+	struct issues issues;
+
+	(void)state;
+	for (size_t i = 0; i <= TENANT_NAMES_TOTAL; i++) {
+		(void)snprintf(text[i], sizeof(text[i]), "n%zu.example", i);
+		names[i].text = text[i];
+	}
+	for (size_t over = 0; over < 2; over++) {
+		exposes[0].n_names = TENANT_NAMES_TOTAL - 10 + over;
+		issues_init(&issues);
+		tenant_conf_check(&conf, NULL, &issues);
+		assert_int_equal(issues_count(&issues), over);
+		if (over) {
+			assert_string_equal(issues.list[0].path, "/services");
+			assert_string_equal(issues.list[0].msg,
+					    "16385 names in all, more than the 16384 of a tenant");
+		}
+		issues_fini(&issues);
+	}
+}
+
 static void pool_addresses_are_counted(void **state)
 {
 	struct pool_range ranges[] = {
@@ -115,6 +148,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(exposures_stay_out_of_the_translators_ports),
+		cmocka_unit_test(names_of_all_exposures_are_limited_together),
 		cmocka_unit_test(pool_addresses_are_counted),
 		cmocka_unit_test(sockets_do_not_overflow),
 	};
