@@ -42,21 +42,29 @@ void listener_unref(struct listener *listener)
 	}
 }
 
-/* Accepts what is queued, as far as the budget goes, and closes the listener's own or lent sockets.
- */
+/* Closes the listener's own or lent sockets. */
 static void close_sockets(struct listener *listener, bool lent)
 {
 	struct listen_socket *sock, *next;
-	bool empty;
 
 	for (sock = TAILQ_FIRST(&listener->sockets); sock; sock = next) {
 		next = TAILQ_NEXT(sock, entry);
 		if (sock->lent == lent) {
-			(void)accept_batch(sock, QUEUED_MAX, &empty); /* then the socket goes */
 			listen_socket_close(sock);
 		}
 	}
 	worker_set_budget(listener->worker);
+}
+
+/* For sockets that no one accepts on any more: as far as the budget goes. */
+static void accept_queued(struct listener *listener)
+{
+	struct listen_socket *sock;
+	bool empty;
+
+	TAILQ_FOREACH(sock, &listener->sockets, entry) {
+		(void)accept_batch(sock, QUEUED_MAX, &empty); /* then the socket goes */
+	}
 }
 
 static char *text_of(struct str s)
@@ -123,6 +131,7 @@ int listener_put(struct worker *w, uint32_t id, const struct listener_msg *msg, 
 	}
 	rc = l ? listener_set(l, msg) : -ENOMEM;
 	if (rc == 0 && fd >= 0) {
+		accept_queued(l);
 		close_sockets(l, false);
 		rc = listen_socket_add(l, fd, false);
 		fd = -1;
@@ -154,6 +163,7 @@ static void sessions_leave(struct worker *w, const struct listener *l)
 
 static void listener_end(struct listener *l)
 {
+	accept_queued(l);
 	close_sockets(l, false);
 	close_sockets(l, true);
 	sessions_leave(l->worker, l);
@@ -204,6 +214,6 @@ void listener_lend_end(struct worker *w, uint32_t id)
 	struct listener *l = listener_find(w, id);
 
 	if (l) {
-		close_sockets(l, true);
+		close_sockets(l, true); /* their queues are the owner's, who is back */
 	}
 }

@@ -316,6 +316,27 @@ static void test_drain_ends_with_its_sessions_though_sockets_are_lent(void **sta
 	bench_stop(&b);
 }
 
+static void test_socket_that_goes_back_keeps_its_queue(void **state)
+{
+	struct pollfd lent = {.events = POLLIN};
+	struct bench b;
+	uint16_t port;
+	int client;
+
+	(void)state;
+	bench_start(&b, PROTOCOL_TCP, NULL);
+	lent.fd = lend(&b, &port);
+	assert_int_equal(kill(b.rig.pid, SIGSTOP), 0);
+	rig_send(&b.rig, MSG_LEND_END, 1, NULL, -1);
+	client = rig_connect("127.0.0.1", port);
+	assert_int_equal(kill(b.rig.pid, SIGCONT), 0);
+	assert_int_equal(rig_answer(&b.rig), MSG_ACK);
+	assert_int_equal(poll(&lent, 1, 100), 1);
+	close(client);
+	close(lent.fd);
+	bench_stop(&b);
+}
+
 static void test_quit_leaves_the_queue_to_the_successor(void **state)
 {
 	struct pollfd lent = {.events = POLLIN};
@@ -671,6 +692,7 @@ int main(void)
 		cmocka_unit_test(test_removed_listener_keeps_its_sessions),
 		cmocka_unit_test(test_removed_listener_takes_nothing_more_from_lent_sockets),
 		cmocka_unit_test(test_drain_ends_with_its_sessions_though_sockets_are_lent),
+		cmocka_unit_test(test_socket_that_goes_back_keeps_its_queue),
 		cmocka_unit_test(test_quit_leaves_the_queue_to_the_successor),
 		cmocka_unit_test(test_quit_amid_bulk_ends_cleanly),
 		cmocka_unit_test(test_kill_ends_one_session),
