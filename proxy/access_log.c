@@ -289,7 +289,7 @@ void access_log_add(struct access_log *log, const struct access_record *record)
 {
 	size_t waited;
 
-	if (log->fd < 0) {
+	if (!access_log_is_on(log)) {
 		return;
 	}
 	if (ACCESS_BUFFER - log->end < ACCESS_LINE_MAX) {

@@ -40,7 +40,8 @@ struct access_record {
 };
 
 struct access_log {
-	int fd; /* owned; -1: off */
+	int fd;   /* owned; -1: none yet */
+	bool off; /* by the node config: nobody reads the pipe */
 	enum log_format format;
 	char *buffer;              /* owned; ACCESS_BUFFER */
 	size_t start, end;         /* of buffer: not yet written */
@@ -57,6 +58,10 @@ void access_log_set(struct access_log *log, int fd, enum log_format format);
 void access_log_add(struct access_log *log, const struct access_record *record);
 /* Writes what waits, as far as the pipe takes it. */
 void access_log_flush(struct access_log *log);
+static inline bool access_log_is_on(const struct access_log *log)
+{
+	return log->fd >= 0 && !log->off;
+}
 static inline bool access_log_waits(const struct access_log *log)
 {
 	return log->end > log->start;

@@ -167,6 +167,7 @@ static int on_node(struct worker *w, struct channel_msg *msg, struct err *err)
 	node_conf_free(w->node);
 	w->node = node;
 	w->log.format = node->access_log.format;
+	w->log.off = !node->access_log.on;
 	return 0;
 }
 

@@ -232,7 +232,7 @@ static void session_log(const struct session *s)
 	struct worker *w = s->worker;
 	struct access_record record;
 
-	if (w->log.fd < 0) {
+	if (!access_log_is_on(&w->log)) {
 		return;
 	}
 	record = (struct access_record){

@@ -59,7 +59,8 @@ def test_listener_that_takes_an_exposures_port_shows_as_a_problem(case):
     gateway.write_config({"listeners": former})
     gateway.reload()
     peers.wait_for(lambda: gateway.problems() == [], message="no problem")
-    assert works(case.connect(2222))
+    # the workers follow a moment later: until then it is tls there
+    peers.wait_for(lambda: works(case.connect(2222)), message="raw TCP")
 
 
 def test_config_that_cannot_be_had_whole_changes_nothing(case):
@@ -100,3 +101,48 @@ def test_what_the_kernel_refused_at_the_start_is_tried_again(case):
     assert backend.peers[-1][0] == embedded(CLIENT)
     host.run("nft", "delete", "table", "inet", "sixgate")  # is watched from now on
     peers.wait_for(lambda: "put back" in gateway.log(), message="the table")
+
+
+@pytest.mark.parametrize("key, value", [("workers", 3), ("registry", {"dir": "/tmp"})])
+def test_what_only_a_restart_can_change_is_refused_by_name(case, key, value):
+    case.backend(case.lab.acme, 22)
+    gateway = case.start(case.tenant(case.lab.acme, service(
+        "web", [case.lab.acme.address()], tcp(2222, 22))))
+    former = gateway.config[key]
+    gateway.write_config({key: value, "listeners": [
+        {"address": "any", "port": 8443, "protocol": "tls"}]})
+    with pytest.raises(Refused, match=f"{key}.*restart sixgated"):
+        gateway.reload()
+    assert f"{POOL[0]}:8443" not in listening(gateway), "nothing of it was taken"
+    assert works(case.connect(2222))
+    gateway.write_config({key: former, "listeners": [
+        {"address": "any", "port": 443, "protocol": "tls"}]})
+    gateway.reload()
+    assert gateway.problems() == []
+
+
+def test_access_log_goes_off_and_on_again(case):
+    case.lines_lost = True  # those of the time between
+    case.backend(case.lab.acme, 22)
+    gateway = case.start(case.tenant(case.lab.acme, service(
+        "web", [case.lab.acme.address()], tcp(2222, 22))))
+    on = gateway.config["access_log"]
+
+    def one_session():
+        with case.connect(2222) as sock:
+            assert works(sock)
+        gateway.wait_sessions(0)
+
+    one_session()
+    gateway.wait_log(1)
+    gateway.write_config({"access_log": "off"})
+    gateway.reload()
+    peers.wait_for(lambda: not gateway.status()["access_log"]["running"], message="no log child")
+    for _ in range(3):
+        one_session()
+    assert gateway.status()["access_log"]["dropped"] == 0
+    gateway.write_config({"access_log": on})
+    gateway.reload()
+    peers.wait_for(lambda: gateway.status()["access_log"]["running"], message="the log child")
+    one_session()
+    peers.wait_for(lambda: len(gateway.access_log()) == 2, message="the second line alone")
