@@ -11,6 +11,7 @@
 #include <grp.h>
 #include <linux/capability.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <pwd.h>
 #include <seccomp.h>
 #include <stdint.h>
@@ -147,12 +148,12 @@ struct bounded_call {
 			arg        \
 		}                  \
 	}
-#define ALLOW_IF_BOTH(name, arg, more) \
-	{                              \
-		SCMP_SYS(name), 2,     \
-		{                      \
-			arg, more      \
-		}                      \
+#define ALLOW_OPTION(level, name)                                               \
+	{                                                                       \
+		SCMP_SYS(setsockopt), 2,                                        \
+		{                                                               \
+			SCMP_A1(SCMP_CMP_EQ, level), SCMP_A2(SCMP_CMP_EQ, name) \
+		}                                                               \
 	}
 #define NO_EXEC SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)
 
@@ -194,14 +195,17 @@ static int allow_bounded_proxy(scmp_filter_ctx ctx)
 		ALLOW_IF(socket, SCMP_A0(SCMP_CMP_EQ, AF_INET)),
 		ALLOW_IF(socket, SCMP_A0(SCMP_CMP_EQ, AF_INET6)),
 		ALLOW_IF(fcntl, SCMP_A1(SCMP_CMP_EQ, F_SETPIPE_SZ)),
-		/* no filter and no selector: a listener's would stay when this worker has ended */
-		ALLOW_IF_BOTH(setsockopt, SCMP_A1(SCMP_CMP_EQ, SOL_SOCKET),
-			      SCMP_A2(SCMP_CMP_EQ, SO_KEEPALIVE)),
-		ALLOW_IF_BOTH(setsockopt, SCMP_A1(SCMP_CMP_EQ, SOL_SOCKET),
-			      SCMP_A2(SCMP_CMP_EQ, SO_LINGER)),
-		ALLOW_IF(setsockopt, SCMP_A1(SCMP_CMP_EQ, IPPROTO_IP)),
-		ALLOW_IF(setsockopt, SCMP_A1(SCMP_CMP_EQ, IPPROTO_IPV6)),
-		ALLOW_IF(setsockopt, SCMP_A1(SCMP_CMP_EQ, IPPROTO_TCP)),
+		/* by name: what is set on a listening socket stays when this worker has ended */
+		ALLOW_OPTION(SOL_SOCKET, SO_KEEPALIVE),
+		ALLOW_OPTION(SOL_SOCKET, SO_LINGER),
+		ALLOW_OPTION(IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT),
+		ALLOW_OPTION(IPPROTO_IPV6, IPV6_FREEBIND),
+		ALLOW_OPTION(IPPROTO_TCP, TCP_NODELAY),
+		ALLOW_OPTION(IPPROTO_TCP, TCP_QUICKACK),
+		ALLOW_OPTION(IPPROTO_TCP, TCP_KEEPIDLE),
+		ALLOW_OPTION(IPPROTO_TCP, TCP_KEEPINTVL),
+		ALLOW_OPTION(IPPROTO_TCP, TCP_KEEPCNT),
+		ALLOW_OPTION(IPPROTO_TCP, TCP_USER_TIMEOUT),
 	};
 
 	return allow_bounded(ctx, calls, N_ELEMENTS(calls));

@@ -249,6 +249,15 @@ static int do_steer_the_group(int dir_fd)
 	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, sizeof(program));
 }
 
+/* An option of a listening socket stays when the worker has ended. */
+static int do_cut_replies_short(int dir_fd)
+{
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	(void)dir_fd;
+	return setsockopt(fd, IPPROTO_IP, IP_TTL, &(int){1}, sizeof(int));
+}
+
 static int do_abort(int dir_fd)
 {
 	(void)dir_fd;
@@ -355,6 +364,7 @@ static void a_forbidden_call_kills_the_proxy(void **state)
 		{"tgkill of another process", do_kill_a_sibling},
 		{"F_SETOWN", do_own_by_a_sibling},
 		{"SO_ATTACH_REUSEPORT_CBPF", do_steer_the_group},
+		{"IP_TTL", do_cut_replies_short},
 		{"mmap PROT_EXEC", do_executable_memory},
 		{"mprotect PROT_EXEC", do_protect_executable},
 		{"setuid", do_setuid},
