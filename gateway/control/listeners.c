@@ -420,6 +420,16 @@ uint64_t listeners_total(struct listeners *ls, enum counter which)
 	return sum;
 }
 
+void listeners_revive(struct listeners *ls, unsigned int slot)
+{
+	struct table_iter it = {0};
+	struct listener *listener;
+
+	while ((listener = listeners_next(ls, &it))) {
+		socket_listen_again(listener->fds[slot]);
+	}
+}
+
 void listeners_set_live(struct listeners *ls, uint64_t live)
 {
 	struct table_iter it = {0};

@@ -95,6 +95,8 @@ void listeners_expose(struct listeners *ls, const struct tenant_conf *tenant);
 /* It no longer is. Call it after listeners_expose() of its successor, so that sockets stay. */
 void listeners_unexpose(struct listeners *ls, const struct tenant_conf *tenant);
 
+/* Undoes what an ended worker did to the sockets of slot, which others have too. */
+void listeners_revive(struct listeners *ls, unsigned int slot);
 /* These workers take connections from now on. */
 void listeners_set_live(struct listeners *ls, uint64_t live);
 /* Closes all sockets: new connections are refused, or wait if the service manager keeps them. */

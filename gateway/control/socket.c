@@ -214,6 +214,11 @@ int sockets_adopt(const struct socket_group *group, const int *fds, struct err *
 	return rc;
 }
 
+void socket_listen_again(int fd)
+{
+	(void)listen(fd, BACKLOG); /* fails when it was closed meanwhile */
+}
+
 void sockets_close(int *fds, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {

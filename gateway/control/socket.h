@@ -31,6 +31,8 @@ int sockets_open(const struct socket_group *group, int *ret_fds, struct err *err
 int sockets_adopt(const struct socket_group *group, const int *fds, struct err *err) CHECKED;
 /* Whether connections are held back until the client has spoken. fd may be -1. */
 void socket_defer_accept(int fd, bool on);
+/* Undoes what shutdown(2) in another process that has the socket did to it. */
+void socket_listen_again(int fd);
 void sockets_close(int *fds, size_t n);
 
 /* Writes who listens on local, " (pid 612, nginx)" or " (uid 33)", or nothing, to dst. */

@@ -18,6 +18,7 @@
 #include "base/container.h"
 #include "base/log.h"
 #include "conf/model/message.h"
+#include "gateway/control/listeners.h"
 #include "gateway/control/objects.h"
 #include "gateway/control/problems.h"
 #include "gateway/control/slots.h"
@@ -199,6 +200,18 @@ static void worker_restart_later(struct worker *w, const char *how)
 	worker_arm(w, ms);
 }
 
+/* It may have been taken over, and shut the sockets it had. */
+static void worker_leave_sockets(const struct worker *w)
+{
+	struct workers *ws = w->workers;
+
+	for (unsigned int i = 0; !ws->stopping && i < ws->n; i++) {
+		if (i == w->slot || ws->worker[i].covered_by == (int)w->slot) {
+			listeners_revive(ws->listeners, i);
+		}
+	}
+}
+
 static void worker_exited(struct io *io, uint32_t events)
 {
 	struct worker *w = container_of(io, struct worker, exited);
@@ -210,6 +223,7 @@ static void worker_exited(struct io *io, uint32_t events)
 	child_reap(&w->child, how, sizeof(how));
 	worker_close_channel(w);
 	w->state = WORKER_DOWN;
+	worker_leave_sockets(w);
 	counters_settle(w->counters, ws->slots->fresh);
 	wheel_disarm(&ws->loop->wheel, &w->timer);
 	if (ws->stopping) {

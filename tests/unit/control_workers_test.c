@@ -329,6 +329,26 @@ static void test_dead_worker_is_replaced_at_once_with_the_same_sockets(void **st
 	assert_int_equal(problems_count(&f->problems), 0);
 }
 
+/* The socket is the same in all processes: what a worker does to it outlives the worker. */
+static void test_sockets_that_a_worker_shut_listen_again_after_its_end(void **state)
+{
+	struct fixture *f = *state;
+	struct table_iter it = {0};
+	struct listener *listener;
+	int listens = -1;
+	socklen_t len = sizeof(listens);
+
+	start_good(f);
+	listener = listeners_next(&f->listeners, &it);
+	assert_non_null(listener);
+	assert_int_equal(shutdown(listener->fds[1], SHUT_RDWR), 0);
+	kill_worker(f, 1);
+	RUN_UNTIL(f, n_ready(f) == WORKERS);
+	assert_int_equal(getsockopt(listener->fds[1], SOL_SOCKET, SO_ACCEPTCONN, &listens, &len),
+			 0);
+	assert_int_equal(listens, 1);
+}
+
 static void test_sibling_serves_the_sockets_of_a_dead_worker_until_it_is_back(void **state)
 {
 	struct fixture *f = *state;
@@ -515,6 +535,7 @@ int main(void)
 		TEST(test_ready_after_the_full_set_and_its_listeners),
 		TEST(test_nothing_is_sent_before_the_set_is_complete),
 		TEST(test_dead_worker_is_replaced_at_once_with_the_same_sockets),
+		TEST(test_sockets_that_a_worker_shut_listen_again_after_its_end),
 		TEST(test_sibling_serves_the_sockets_of_a_dead_worker_until_it_is_back),
 		TEST(test_loans_move_when_the_sibling_dies_too),
 		TEST(test_with_all_dead_no_slot_is_left_out),
