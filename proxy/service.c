@@ -17,18 +17,22 @@ static void service_drain_over(struct timer *timer)
 	struct service *service = container_of(timer, struct service, drain);
 	struct worker *w = service->worker;
 	struct session *s, *next;
+	uint64_t first = 0;
 	unsigned int n = 0;
 
 	service->refs++; /* it may lose its last session here */
 	for (s = TAILQ_FIRST(&service->sessions); s && n < DRAIN_STEP; s = next) {
 		next = TAILQ_NEXT(s, entry);
-		if (s->draining) {
+		if (s->drain_ms > w->loop.now_ms) {
+			first = first == 0 || s->drain_ms < first ? s->drain_ms : first;
+		} else if (s->drain_ms > 0) {
 			session_close(s, CLOSE_DRAINED);
 			n++;
 		}
 	}
-	if (n == DRAIN_STEP) {
-		wheel_arm(&w->loop.wheel, &service->drain, w->loop.now_ms);
+	if (n == DRAIN_STEP || first > 0) {
+		wheel_arm(&w->loop.wheel, &service->drain,
+			  n == DRAIN_STEP ? w->loop.now_ms : first);
 	}
 	service_unref(service);
 }
@@ -57,14 +61,18 @@ void service_unref(struct service *service)
 	}
 }
 
-/* An earlier end that is under way stays. */
-static void service_start_drain(struct service *service, uint32_t drain_ms)
+/* Ends the session after drain_ms; an earlier end that is under way stays. */
+static void session_drain(struct session *s, uint32_t drain_ms)
 {
-	struct worker *w = service->worker;
-	uint64_t end = w->loop.now_ms + drain_ms;
+	struct timer *timer = &s->service->drain;
+	struct wheel *wheel = &s->worker->loop.wheel;
+	uint64_t end = s->worker->loop.now_ms + drain_ms;
 
-	if (!timer_armed(&service->drain) || end < service->drain.deadline_ms) {
-		wheel_arm(&w->loop.wheel, &service->drain, end);
+	if (s->drain_ms == 0 || end < s->drain_ms) {
+		s->drain_ms = end;
+	}
+	if (!timer_armed(timer) || s->drain_ms < timer->deadline_ms) {
+		wheel_arm(wheel, timer, s->drain_ms);
 	}
 }
 
@@ -129,7 +137,7 @@ static void session_rebase(struct session *s, struct tenant_conf *tenant,
 		session_leave_slot(s, COUNT_BACKEND, conf->backends[backend].slot);
 	}
 	if (!expose || tenant->state != TENANT_ACTIVE) {
-		s->draining = true;
+		session_drain(s, conf->drain_ms);
 	}
 	if (!expose || backend < 0) {
 		return;
@@ -147,16 +155,11 @@ void service_update(struct service *service, struct tenant_conf *tenant,
 		    const struct service_conf *conf)
 {
 	struct session *s;
-	bool draining = false;
 
 	service->drained = false;
 	service->drained_backends = 0;
 	TAILQ_FOREACH(s, &service->sessions, entry) {
 		session_rebase(s, tenant, conf);
-		draining |= s->draining;
-	}
-	if (draining) {
-		service_start_drain(service, conf->drain_ms);
 	}
 }
 
@@ -174,10 +177,7 @@ void service_remove(struct service *service, bool tenant_gone)
 		session_uncount(s, COUNT_SERVICE, s->connected);
 		session_uncount(s, COUNT_BACKEND, s->connected);
 		s->tried = UINT64_MAX;
-		s->draining = true;
-	}
-	if (!TAILQ_EMPTY(&service->sessions)) {
-		service_start_drain(service, drain_ms);
+		session_drain(s, drain_ms);
 	}
 	service_unref(service);
 }
@@ -193,8 +193,7 @@ void service_drain(struct service *service, const struct service_conf *conf, int
 	}
 	TAILQ_FOREACH(s, &service->sessions, entry) {
 		if (backend < 0 || (s->tries > 0 && s->backend_index == backend)) {
-			s->draining = true;
+			session_drain(s, conf->drain_ms);
 		}
 	}
-	service_start_drain(service, conf->drain_ms);
 }

@@ -20,7 +20,7 @@ struct service {
 	struct tenant *tenant; /* borrowed; NULL once the service was removed */
 	struct session_list sessions;
 	struct rate rate;
-	struct timer drain;        /* over: sessions marked draining end */
+	struct timer drain;        /* armed: the first of its sessions that are drained ends */
 	uint64_t drained_backends; /* bits of the present object: no new sessions */
 	uint32_t next_backend;     /* round robin */
 	bool drained;              /* no new sessions until the object changes */

@@ -50,6 +50,7 @@ struct session {
 	uint64_t number;     /* of this worker, from 1 */
 	uint64_t started_ms; /* monotonic, as all here */
 	uint64_t active_ms;  /* last byte */
+	uint64_t drain_ms;   /* when it is drained: ends then; 0: it is not */
 	uint32_t hello_ms;   /* from the start to the end of the hello */
 	uint32_t connect_ms; /* from there to the backend's answer */
 	struct addr client_addr;
@@ -71,7 +72,6 @@ struct session {
 	bool acme;             /* a certificate authority's probe */
 	bool by_default;       /* by the listener's default, not by a rule */
 	bool keepalive;        /* SO_KEEPALIVE and what belongs to it, too */
-	bool draining;         /* ends when its service's drain time is over */
 	bool ready;            /* in worker.ready */
 };
 

@@ -260,6 +260,39 @@ static void test_removed_listener_keeps_its_sessions(void **state)
 	bench_stop(&b);
 }
 
+static void test_each_backend_that_is_drained_has_its_whole_time(void **state)
+{
+	struct bench b;
+	struct buf data;
+	int client[2], backend[2];
+
+	(void)state;
+	bench_start(&b, PROTOCOL_TCP, NULL);
+	b.tenant.service.drain_ms = 600;
+	bench_update(&b);
+	bench_open(&b, &client[0], &backend[0]);
+	for (int i = 0; i < 2; i++) {
+		buf_init(&data, 256);
+		buf_str(&data, str_from("acme"));
+		buf_str(&data, str_from("::1"));
+		rig_do(&b.rig, MSG_DRAIN_SERVICE, 0, &data, -1);
+		buf_fini(&data);
+		if (i == 0) {
+			(void)poll(NULL, 0, 400);
+			bench_update(&b); /* takes sessions again */
+			bench_open(&b, &client[1], &backend[1]);
+		}
+	}
+	rig_expect_reset(client[0]);
+	bench_exchange(client[1], backend[1], "400 ms are left");
+	rig_expect_reset(client[1]);
+	for (int i = 0; i < 2; i++) {
+		close(client[i]);
+		close(backend[i]);
+	}
+	bench_stop(&b);
+}
+
 /* A socket of a sibling's, lent to listener 1; the test is the sibling. */
 static int lend(struct bench *b, uint16_t *ret_port)
 {
@@ -690,6 +723,7 @@ int main(void)
 		cmocka_unit_test(test_end_of_the_channel_drains),
 		cmocka_unit_test(test_drain_with_a_deadline_ends_what_is_left),
 		cmocka_unit_test(test_removed_listener_keeps_its_sessions),
+		cmocka_unit_test(test_each_backend_that_is_drained_has_its_whole_time),
 		cmocka_unit_test(test_removed_listener_takes_nothing_more_from_lent_sockets),
 		cmocka_unit_test(test_drain_ends_with_its_sessions_though_sockets_are_lent),
 		cmocka_unit_test(test_socket_that_goes_back_keeps_its_queue),
