@@ -148,12 +148,12 @@ struct bounded_call {
 			arg        \
 		}                  \
 	}
-#define ALLOW_OPTION(level, name)                                               \
-	{                                                                       \
-		SCMP_SYS(setsockopt), 2,                                        \
-		{                                                               \
-			SCMP_A1(SCMP_CMP_EQ, level), SCMP_A2(SCMP_CMP_EQ, name) \
-		}                                                               \
+#define ALLOW_OPTION(level, name)                                                     \
+	{                                                                             \
+		SCMP_SYS(setsockopt), 2,                                              \
+		{                                                                     \
+			SCMP_A1(SCMP_CMP_EQ, level, 0), SCMP_A2(SCMP_CMP_EQ, name, 0) \
+		}                                                                     \
 	}
 #define NO_EXEC SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)
 
@@ -175,15 +175,15 @@ static int allow_bounded_all(scmp_filter_ctx ctx)
 	const struct bounded_call calls[] = {
 		ALLOW_IF(mmap, NO_EXEC),
 		ALLOW_IF(mprotect, NO_EXEC),
-		ALLOW_IF(ioctl, SCMP_A1(SCMP_CMP_EQ, TCGETS)), /* isatty(3) of the log */
+		ALLOW_IF(ioctl, SCMP_A1(SCMP_CMP_EQ, TCGETS, 0)), /* isatty(3) of the log */
 		/* abort(3); another process of this user is a sibling */
-		ALLOW_IF(tgkill, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid())),
+		ALLOW_IF(tgkill, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid(), 0)),
 		/* not F_SETOWN and F_SETSIG, which are kill(2) by another name */
-		ALLOW_IF(fcntl, SCMP_A1(SCMP_CMP_EQ, F_GETFD)),
-		ALLOW_IF(fcntl, SCMP_A1(SCMP_CMP_EQ, F_SETFD)),
-		ALLOW_IF(fcntl, SCMP_A1(SCMP_CMP_EQ, F_GETFL)),
-		ALLOW_IF(fcntl, SCMP_A1(SCMP_CMP_EQ, F_SETFL)),
-		ALLOW_IF(fcntl, SCMP_A1(SCMP_CMP_EQ, F_DUPFD_CLOEXEC)),
+		ALLOW_IF(fcntl, SCMP_A1(SCMP_CMP_EQ, F_GETFD, 0)),
+		ALLOW_IF(fcntl, SCMP_A1(SCMP_CMP_EQ, F_SETFD, 0)),
+		ALLOW_IF(fcntl, SCMP_A1(SCMP_CMP_EQ, F_GETFL, 0)),
+		ALLOW_IF(fcntl, SCMP_A1(SCMP_CMP_EQ, F_SETFL, 0)),
+		ALLOW_IF(fcntl, SCMP_A1(SCMP_CMP_EQ, F_DUPFD_CLOEXEC, 0)),
 	};
 
 	return allow_bounded(ctx, calls, N_ELEMENTS(calls));
@@ -192,9 +192,9 @@ static int allow_bounded_all(scmp_filter_ctx ctx)
 static int allow_bounded_proxy(scmp_filter_ctx ctx)
 {
 	const struct bounded_call calls[] = {
-		ALLOW_IF(socket, SCMP_A0(SCMP_CMP_EQ, AF_INET)),
-		ALLOW_IF(socket, SCMP_A0(SCMP_CMP_EQ, AF_INET6)),
-		ALLOW_IF(fcntl, SCMP_A1(SCMP_CMP_EQ, F_SETPIPE_SZ)),
+		ALLOW_IF(socket, SCMP_A0(SCMP_CMP_EQ, AF_INET, 0)),
+		ALLOW_IF(socket, SCMP_A0(SCMP_CMP_EQ, AF_INET6, 0)),
+		ALLOW_IF(fcntl, SCMP_A1(SCMP_CMP_EQ, F_SETPIPE_SZ, 0)),
 		/* by name: what is set on a listening socket stays when this worker has ended */
 		ALLOW_OPTION(SOL_SOCKET, SO_KEEPALIVE),
 		ALLOW_OPTION(SOL_SOCKET, SO_LINGER),
