@@ -233,7 +233,7 @@ static int notify_wait(struct notify *n, const char *text, int fd)
 	return 0;
 }
 
-static void notify_vsend(struct notify *n, int fd, const char *fmt, va_list ap)
+static void PRINTF_LIKE(3, 0) notify_vsend(struct notify *n, int fd, const char *fmt, va_list ap)
 {
 	char text[512];
 	unsigned int suppressed;
