@@ -242,7 +242,6 @@ static void control_signal(struct io *io, uint32_t events)
 static void control_deadline(struct timer *timer)
 {
 	struct control *c = container_of(timer, struct control, deadline);
-
 	bool workers = workers_count(&c->workers, WORKER_DOWN) < c->workers.n || c->former.n > 0;
 
 	log_warn(MOD, "%s did not end in time", workers ? "workers" : "the log child");

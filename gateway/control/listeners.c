@@ -17,6 +17,7 @@
 #include "base/container.h"
 #include "base/log.h"
 #include "conf/model/tenant.h"
+#include "gateway/control/handover.h"
 #include "gateway/control/internal.h"
 #include "gateway/control/problems.h"
 #include "gateway/control/slots.h"
@@ -153,6 +154,12 @@ static struct local_iter port_locals(const struct node_conf *node, uint16_t port
 	return (struct local_iter){.node = node, .any = true, .local.port = port};
 }
 
+/* After an upgrade somebody else's socket on one port is no reason to end all sessions. */
+static bool listeners_bear_failure(const struct listeners *ls)
+{
+	return !ls->node && ls->handover && ls->handover->upgrade;
+}
+
 /* Opens what conf names and is not there. */
 static int listeners_open_conf(struct listeners *ls, const struct node_conf *node,
 			       const struct listener_conf *conf, struct err *err)
@@ -172,7 +179,9 @@ static int listeners_open_conf(struct listeners *ls, const struct node_conf *nod
 			}
 		}
 		listener->generation = ls->generation;
-		if (listener->state == LISTENER_WAITING) {
+		if (listener->state == LISTENER_WAITING && listeners_bear_failure(ls)) {
+			listener_try_open(listener);
+		} else if (listener->state == LISTENER_WAITING) {
 			rc = listener_open(listener, err);
 			if (rc < 0) {
 				return rc;

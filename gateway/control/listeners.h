@@ -85,7 +85,8 @@ void listeners_fini(struct listeners *ls);
 /*
  * Opens what node names and the config in force does not, then closes what only the latter named;
  * what both name keeps its sockets. node is borrowed until the next call that returns 0. On
- * failure nothing has changed.
+ * failure nothing has changed. In the first call after an upgrade what cannot be opened is a
+ * problem and tried again.
  */
 int listeners_configure(struct listeners *ls, const struct node_conf *node,
 			struct err *err) CHECKED;

@@ -241,8 +241,7 @@ static int start_registry(struct control *c, struct err *err)
 	return rc;
 }
 
-/* What the sixgated before us has left to us. The sockets of an upgrade fix the number of workers.
- */
+/* What the sixgated before us has left. The sockets of an upgrade fix the number of workers. */
 static int take_over(struct control *c, unsigned int *n_workers, struct err *err)
 {
 	int rc = handover_read(&c->handover, &c->notify, &c->former, err);

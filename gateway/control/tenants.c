@@ -367,6 +367,20 @@ size_t tenants_count(const struct tenants *ts, enum tenant_state state)
 	return n;
 }
 
+size_t tenants_held(const struct tenants *ts)
+{
+	struct table_iter it = {0};
+	struct table_node *node;
+	size_t n = 0;
+
+	while ((node = table_next(&ts->by_name, &it))) {
+		const struct tenant *t = container_of(node, struct tenant, node);
+
+		n += t->current && t->file && problem_has(ts->problems, t->file);
+	}
+	return n;
+}
+
 const struct tenant_conf *tenants_find(const struct tenants *ts, struct str name)
 {
 	const struct tenant *t = tenant_lookup(ts, name);

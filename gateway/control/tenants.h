@@ -71,6 +71,8 @@ void tenants_gone(struct tenants *ts, const char *file);
 void tenants_set_node(struct tenants *ts, const struct node_conf *conf, bool reread);
 /* How many are in force in that state. */
 size_t tenants_count(const struct tenants *ts, enum tenant_state state);
+/* How many are in force by an object that their file no longer holds, as its newest is refused. */
+size_t tenants_held(const struct tenants *ts);
 /*
  * The first tenant in force at or after object id *at, which is moved past it; NULL at the end.
  * For walks that pause.

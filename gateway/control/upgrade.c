@@ -115,11 +115,36 @@ static int test_start(struct upgrade *u, struct err *err)
 	return 0;
 }
 
+/* What would be lost by starting anew. Returns 0 or a negative errno. */
+static int upgrade_possible(const struct upgrade *u, struct err *err)
+{
+	const struct control *c = u->control;
+	size_t n_held = tenants_held(&c->tenants);
+
+	if (u->path[0] == '\0') {
+		return err_set(err, -ENOENT, "the path of our own program is not known");
+	}
+	if (c->former.n > FORMER_MAX - 2 * WORKERS_MAX) {
+		return err_set(err, -EBUSY, "%zu processes of before earlier upgrades still run",
+			       c->former.n);
+	}
+	if (n_held > 0) {
+		return err_set(err, -EBUSY,
+			       "the newest objects of %zu tenants are refused, the former ones "
+			       "would not be found again",
+			       n_held);
+	}
+	if (problem_has(&c->problems, "registry")) {
+		return err_set(err, -EBUSY, "the registry cannot be read");
+	}
+	return 0;
+}
+
 void upgrade_start(struct upgrade *u)
 {
 	struct control *c = u->control;
 	struct err err;
-	int rc = 0;
+	int rc;
 
 	if (c->phase == CONTROL_DRAINING) {
 		log_info(MOD, "stopping already");
@@ -134,14 +159,10 @@ void upgrade_start(struct upgrade *u)
 		log_info(MOD, "is under way already");
 		return;
 	}
-	log_info(MOD, "self-test of %s", u->path);
-	notify_send(&c->notify, "STATUS=upgrade: self-test of the new program");
-	if (u->path[0] == '\0') {
-		rc = err_set(&err, -ENOENT, "the path of our own program is not known");
-	} else if (c->former.n > FORMER_MAX - 2 * WORKERS_MAX) {
-		rc = err_set(&err, -EBUSY, "%zu processes of before earlier upgrades still run",
-			     c->former.n);
-	} else {
+	rc = upgrade_possible(u, &err);
+	if (rc == 0) {
+		log_info(MOD, "self-test of %s", u->path);
+		notify_send(&c->notify, "STATUS=upgrade: self-test of the new program");
 		rc = test_start(u, &err);
 	}
 	if (rc < 0) {
