@@ -3,6 +3,7 @@
  * sixgated: options, what has to be right before anything starts, and the exit code.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <linux/close_range.h>
 #include <signal.h>
@@ -153,13 +154,32 @@ static int run(const struct arguments *args, struct node_conf *conf, struct err 
 	return rc < 0 ? err_set_errno(err, rc, "event loop") : 0;
 }
 
+/* What is closed of the first three would be taken by a socket, and the log go there. */
+static int fill_standard_descriptors(void)
+{
+	int fd;
+
+	do {
+		fd = open("/dev/null", O_RDWR);
+	} while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd < 0) {
+		return -errno;
+	}
+	close(fd);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	struct node_conf *conf = NULL;
 	struct arguments args;
 	struct err err;
-	int code = arguments_read(argc, argv, &args);
+	int code;
 
+	if (fill_standard_descriptors() < 0) {
+		return 1; /* nobody could read why */
+	}
+	code = arguments_read(argc, argv, &args);
 	if (code >= 0) {
 		return code;
 	}

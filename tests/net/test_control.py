@@ -17,7 +17,7 @@ import pytest
 import clients
 import peers
 import rest
-from gateway import Gateway, Refused, service, tcp, tls
+from gateway import BUILD, Gateway, Refused, service, tcp, tls
 from lab import CLIENT, POOL, embedded
 from peers import works
 
@@ -532,6 +532,21 @@ def test_sigterm_lets_running_sessions_end(case):
     assert gateway.process.wait(10) == 0
     assert gateway.access_log()[-1]["reason"] == "done"
     case.gateway = None
+
+
+def test_closed_standard_descriptors_are_not_taken_by_others(case):
+    """Else the log would be written into a socket or the counters."""
+    gateway = Gateway(case.lab, None, [web(case)])
+    case.services.callback(gateway.stop)
+    gateway.process = case.lab.gateway.popen(
+        "sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", os.path.join(BUILD, "sixgated"),
+        "--config", gateway.config_path, "--run-dir", gateway.run_folder)
+    path = os.path.join(gateway.run_folder, "control.sock")
+    peers.wait_for(lambda: os.path.exists(path), message="the control socket")
+    peers.wait_for(lambda: len(gateway.workers()) == 2, message="the workers")
+    for pid in [gateway.process.pid, *gateway.workers()]:
+        for number in range(3):
+            assert os.readlink(f"/proc/{pid}/fd/{number}") == "/dev/null"
 
 
 def hang_up_when_listening(gateway):
