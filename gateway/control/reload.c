@@ -106,6 +106,14 @@ static int reload_kernel(struct control *c, const struct node_conf *conf, struct
 	return rc < 0 ? err_prefix(err, "kernel: ") : 0;
 }
 
+/* Sessions that run have addresses of the prefix: without its route they would hang. */
+static bool client_prefix_leaves(const struct node_conf *former, const struct node_conf *conf)
+{
+	return former->has_client_prefix &&
+	       (!conf->has_client_prefix || conf->client_prefix.len != former->client_prefix.len ||
+		!addr_eq(&conf->client_prefix.addr, &former->client_prefix.addr));
+}
+
 /* Puts conf in force; it is taken over on success only. */
 static int reload_apply(struct control *c, struct node_conf *conf, struct err *err)
 {
@@ -117,6 +125,11 @@ static int reload_apply(struct control *c, struct node_conf *conf, struct err *e
 	    !text_same(conf->registry.dir, former->registry.dir)) {
 		return err_set(err, -EBUSY,
 			       "workers and registry cannot change while running: "
+			       "restart sixgated");
+	}
+	if (client_prefix_leaves(former, conf)) {
+		return err_set(err, -EBUSY,
+			       "client_prefix cannot change while running, as sessions use it: "
 			       "restart sixgated");
 	}
 	rc = reload_kernel(c, conf, err);

@@ -194,6 +194,18 @@ def test_reload_with_a_syntax_error_changes_nothing_and_says_where(case):
     assert works(sock) and opens(case)
 
 
+def test_reload_does_not_take_the_prefix_away_from_running_sessions(case):
+    case.backend(case.lab.acme, 22)
+    gateway = case.start(web(case, tcp(2222, 22, client_address="embed")))
+    sock = case.connect(2222)
+    assert works(sock)
+    for other in ("2001:db8:a000:fe::/96", None):
+        gateway.write_config({"client_prefix": other})
+        with pytest.raises(Refused, match="client_prefix cannot change while running"):
+            gateway.reload()
+        assert works(sock) and opens(case)
+
+
 def test_reload_that_removes_a_listener_keeps_its_sessions(case):
     case.backend(case.lab.acme, 443)
     gateway = case.start(
