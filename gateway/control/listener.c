@@ -240,7 +240,9 @@ static void listener_pack(struct object *object, unsigned int slot, struct buf *
 	}
 	listener_msg_pack(&body, out);
 	msg->type = MSG_LISTENER;
-	msg->fds[msg->n_fds++] = listener->fds[slot];
+	if (listener->fds[slot] >= 0) { /* else all are closed, because we are stopping */
+		msg->fds[msg->n_fds++] = listener->fds[slot];
+	}
 }
 
 /* All workers have it, or have closed it. */

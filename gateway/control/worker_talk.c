@@ -264,6 +264,7 @@ static bool worker_pump(struct worker *w, uint64_t until_ms)
 	struct workers *ws = w->workers;
 	struct feed *feed = &ws->objects->feeds[w->slot];
 	struct channel_msg msg;
+	int rc;
 
 	while (w->readable.fd >= 0 && !channel_busy(&w->channel)) {
 		if (!feed_next(ws->objects, w->slot, &msg)) {
@@ -275,7 +276,11 @@ static bool worker_pump(struct worker *w, uint64_t until_ms)
 			}
 			return false;
 		}
-		if (worker_send(w, &msg) < 0) {
+		rc = worker_send(w, &msg);
+		if (rc == -EPIPE) {
+			return false; /* it ends; worker_talk() sees to that */
+		}
+		if (rc < 0) {
 			worker_kill(w, "cannot be told what has changed");
 			return false;
 		}

@@ -2,6 +2,7 @@
 """What a reload keeps, what it tries again, and what it makes tenants' objects be read anew for."""
 
 import os
+import signal
 
 import pytest
 
@@ -146,3 +147,24 @@ def test_access_log_goes_off_and_on_again(case):
     peers.wait_for(lambda: gateway.status()["access_log"]["running"], message="the log child")
     one_session()
     peers.wait_for(lambda: len(gateway.access_log()) == 2, message="the second line alone")
+
+
+def test_e10_sigterm_behind_a_reload_leaves_sessions_their_time(case):
+    """Both are handled at once: the workers are told of listeners whose sockets are closed."""
+    case.backend(case.lab.acme, 22)
+    gateway = case.start(case.tenant(case.lab.acme, service(
+        "web", [case.lab.acme.address()], tcp(2222, 22))))
+    sock = case.connect(2222)
+    assert works(sock)
+    gateway.signal(signal.SIGSTOP)
+    gateway.signal(signal.SIGHUP)
+    gateway.signal(signal.SIGTERM)
+    gateway.signal(signal.SIGCONT)
+    # a worker without a session ends at once
+    peers.wait_for(lambda: sorted(worker["state"] for worker in gateway.status()["workers"]) ==
+                   ["down", "draining"], message="the drain")
+    assert works(sock)
+    sock.close()
+    assert gateway.process.wait(20) == 0
+    assert "is in force" in gateway.log() and "killing" not in gateway.log()
+    case.gateway = None  # there is nothing left to look at
