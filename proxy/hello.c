@@ -89,6 +89,17 @@ static enum hello_step hello_read_all(struct session *s)
 	return step;
 }
 
+/* From the end of the handshake: a client without a byte has waited in the kernel already. */
+static uint64_t hello_deadline(const struct session *s)
+{
+	uint32_t ms = session_timeouts(s).hello_ms;
+
+	if (!s->up.stash) {
+		ms -= ms > LISTENER_DEFER_S * 1000 ? LISTENER_DEFER_S * 1000 : ms;
+	}
+	return s->started_ms + ms;
+}
+
 void hello_start(struct session *s)
 {
 	struct worker *w = s->worker;
@@ -105,7 +116,7 @@ void hello_start(struct session *s)
 		return;
 	}
 	s->client_added = true;
-	wheel_arm(&w->loop.wheel, &s->timer, s->started_ms + session_timeouts(s).hello_ms);
+	wheel_arm(&w->loop.wheel, &s->timer, hello_deadline(s));
 }
 
 void hello_ready(struct session *s, uint32_t events)

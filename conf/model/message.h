@@ -64,6 +64,12 @@ enum message {
 	MSG_LOG_STATS = 66,  /* child: lines written u64, lines dropped u64 */
 };
 
+/*
+ * How long the kernel keeps a client of a tls listener that says nothing from being accepted
+ * (TCP_DEFER_ACCEPT, in seconds): part of its hello time-out.
+ */
+#define LISTENER_DEFER_S 1
+
 /* A listener as workers see it: one bound socket for each address. */
 struct listener_msg {
 	struct endpoint local;

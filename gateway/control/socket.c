@@ -14,6 +14,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "conf/model/message.h"
+
 #include "base/channel.h"
 
 #define BACKLOG          65535 /* the kernel cuts it to net.core.somaxconn */
@@ -21,7 +23,6 @@
 #define KEEPALIVE_GAP_S  30
 #define KEEPALIVE_PROBES 4
 #define USER_TIMEOUT_MS  120000 /* unacknowledged data: the peer is gone */
-#define DEFER_ACCEPT_S   5
 #define DESCRIPTORS_KEPT (CHANNEL_FDS_MAX + 32)
 
 struct option {
@@ -53,7 +54,7 @@ static int set_family_options(int fd, bool v4, struct err *err)
 
 void socket_defer_accept(int fd, bool on)
 {
-	int seconds = on ? DEFER_ACCEPT_S : 0;
+	int seconds = on ? LISTENER_DEFER_S : 0;
 
 	/* without it the worker waits for the first byte itself */
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &seconds, sizeof(seconds));
