@@ -172,9 +172,7 @@ static void on_scanned(void *ctx, size_t n_files)
 
 	log_info(MOD, "registry %s: %zu files, %zu tenants, %zu refused", c->conf->registry.dir,
 		 n_files, tenants_count(&c->tenants, TENANT_ACTIVE), c->tenants.n_refused);
-	if (!c->workers.released) {
-		workers_release(&c->workers);
-	}
+	control_release(c);
 	handover_close(&c->handover);
 	control_notify_status(c);
 }
@@ -189,9 +187,7 @@ static void on_registry_unreadable(void *ctx, const char *why)
 	}
 	log_err(MOD, "registry %s: %s, keeping what is in force", c->conf->registry.dir, why);
 	problem_set(&c->problems, LOG_LEVEL_ERR, "registry", why);
-	if (!c->workers.released) {
-		workers_release(&c->workers); /* the node's own listeners need no registry */
-	}
+	control_release(c); /* the node's own listeners need no registry */
 }
 
 const struct dir_ops control_dir_ops = {

@@ -69,8 +69,8 @@ struct control_setup {
 };
 
 /*
- * Starts everything, in the order of DESIGN.md: workers, kernel, listeners, registry, control
- * socket. On 0 ret_control is the caller's: control_run(), then control_free().
+ * Starts everything: control socket, workers, listeners, registry; the kernel when that was read.
+ * On 0 ret_control is the caller's: control_run(), then control_free().
  */
 int control_new(const struct control_setup *setup, struct control **ret_control,
 		struct err *err) CHECKED;

@@ -38,6 +38,11 @@ int control_open_signals(struct control *c, struct err *err) CHECKED;
 
 /* start.c, for control.c: what control_new() has set up comes to life */
 int control_start(struct control *c, struct err *err) CHECKED;
+/*
+ * The full set is complete: workers may have it, and the kernel. Not before, because the former
+ * run's table knows the tenants that workers of before us still serve.
+ */
+void control_release(struct control *c);
 
 /* start.c, for reload.c: notices when somebody else takes our nftables rules away */
 int control_watch_kernel(struct control *c, struct err *err) CHECKED;

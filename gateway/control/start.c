@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The start of sixgated, in the order of DESIGN.md: workers, kernel, listeners, registry. What
- * fails here ends it, but for what it can do without, which is said in `status`.
+ * The start of sixgated: workers, listeners, registry; when that was read, the kernel. What fails
+ * here ends it, but for what it can do without, which is said in `status`.
  */
 #include <errno.h>
 #include <grp.h>
@@ -132,11 +132,15 @@ int control_watch_kernel(struct control *c, struct err *err)
 	return 0;
 }
 
+static void kernel_missing(struct control *c, const struct err *err)
+{
+	log_warn(MOD, "kernel: %s", err->msg);
+	problem_set(&c->problems, LOG_LEVEL_WARN, PROBLEM_KERNEL, err->msg);
+}
+
 /* Without the right to it the rest goes on, and `status` says what is missing. */
 static void start_kernel(struct control *c)
 {
-	const struct kernel_uids uids = {.proxy = c->identity.proxy_uid,
-					 .agent = c->identity.agent_uid};
 	struct err err;
 	int rc;
 
@@ -147,17 +151,36 @@ static void start_kernel(struct control *c)
 			"chain; `hide` and PROXY headers work");
 	} else {
 		rc = kernel_new(NULL, &c->kernel, &err);
-		if (rc == 0) {
-			rc = kernel_apply_node(c->kernel, c->conf, &uids, &err);
-		}
-		if (rc == 0) {
-			rc = control_watch_kernel(c, &err);
-		}
 	}
 	if (rc < 0) {
-		log_warn(MOD, "kernel: %s", err.msg);
-		problem_set(&c->problems, LOG_LEVEL_WARN, PROBLEM_KERNEL, err.msg);
+		kernel_missing(c, &err);
 	}
+}
+
+static void apply_kernel(struct control *c)
+{
+	const struct kernel_uids uids = {.proxy = c->identity.proxy_uid,
+					 .agent = c->identity.agent_uid};
+	struct err err;
+	int rc = kernel_apply_node(c->kernel, c->conf, &uids, &err);
+
+	if (rc == 0) {
+		rc = control_watch_kernel(c, &err);
+	}
+	if (rc < 0) {
+		kernel_missing(c, &err);
+	}
+}
+
+void control_release(struct control *c)
+{
+	if (c->workers.released) {
+		return;
+	}
+	if (c->kernel) {
+		apply_kernel(c);
+	}
+	workers_release(&c->workers);
 }
 
 static bool sysctl_write(const char *path, const char *value)
@@ -232,7 +255,7 @@ static int start_registry(struct control *c, struct err *err)
 	c->tenants.folder = c->conf->registry.dir;
 	tenants_set_node(&c->tenants, c->conf, true);
 	if (!c->conf->registry.dir) {
-		workers_release(&c->workers);
+		control_release(c);
 		handover_close(&c->handover);
 		return 0;
 	}

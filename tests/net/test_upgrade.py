@@ -275,6 +275,23 @@ def test_upgrades_in_a_row_under_load_cost_no_session(case):
     lines_are(gateway, load.stop() + 1)
 
 
+def test_upgrade_with_many_tenants_keeps_the_kernel_open_for_former_workers(case):
+    # while the new control reads them all, the packet filter must know those of before
+    many = [{"tenant": f"t{number}", "serial": 1, "services": [],
+             "prefixes": [f"2001:db8:a000:{0x2000 + number:x}::/64"]} for number in range(500)]
+    case.backend(case.lab.acme, 22)
+    case.lines_lost = True
+    gateway = case.start(web(case), *many, kept=True)
+    load = Load(case)
+    for _ in range(2):
+        load.more(20)
+        upgrade(gateway)
+        assert gateway.status()["kernel"]["proxy_denied"] == 0
+    load.more(20)
+    wait_former_gone(gateway)
+    lines_are(gateway, load.stop())
+
+
 def test_upgrades_asked_for_faster_than_they_are_done(case):
     gateway = start(case, kept=True)
     load = Load(case)
