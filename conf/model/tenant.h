@@ -39,7 +39,14 @@ enum tunnel_kind {
 struct tunnel_conf {
 	const char *name;
 	enum tunnel_kind kind;
-	const char *public_key; /* wireguard */
+	const char *public_key;         /* wireguard; base64 of 32 bytes */
+	const char *preshared_key_file; /* wireguard; NULL: none */
+	bool own_device;                /* wireguard: a device and port for this tunnel alone */
+	uint16_t listen_port;           /* wireguard with own_device */
+	uint16_t keepalive_s;           /* wireguard; 0: off */
+	bool has_endpoint;              /* wireguard: where the peer is; else it comes to us */
+	struct endpoint endpoint;
+	uint32_t mtu; /* 0: the kind's default */
 	bool has_remote;
 	struct addr remote;          /* 6in4 */
 	const char *update_key_hash; /* 6in4 */

@@ -3,6 +3,7 @@ noinst_LIBRARIES += libkernel.a
 libkernel_a_SOURCES = \
 	%D%/batch.c %D%/batch.h \
 	%D%/chains.c %D%/chains.h \
+	%D%/driver.h \
 	%D%/elements.c %D%/elements.h \
 	%D%/internal.h \
 	%D%/kernel.c %D%/kernel.h \

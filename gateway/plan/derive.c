@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Names and marks of a tenant's objects. Pure arithmetic on its prefixes.
+ */
+#include "gateway/plan/derive.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+uint32_t derive_index(const struct node_conf *node, const struct prefix *p)
+{
+	unsigned int bits = 64u - node->ipv6_prefix.len; /* of the number */
+	uint64_t number = 0;
+
+	assert(node->has_ipv6_prefix && bits <= 28);
+	for (int i = 0; i < 8; i++) {
+		number = number << 8 | p->addr.b[i];
+	}
+	return (uint32_t)(bits == 0 ? 0 : number & ((UINT64_C(1) << bits) - 1));
+}
+
+uint32_t derive_mark(const struct node_conf *node, const struct tenant_conf *tenant)
+{
+	assert(tenant->n_prefixes > 0);
+	return DERIVE_MARK | derive_index(node, &tenant->prefixes[0]);
+}
+
+char *derive_link(const struct node_conf *node, const struct tunnel_conf *tunnel,
+		  char dst[IFNAMSIZ])
+{
+	if (tunnel->kind == TUNNEL_ROUTE) {
+		(void)snprintf(dst, IFNAMSIZ, "%s", tunnel->interface); /* checked */
+	} else if (tunnel->kind == TUNNEL_WIREGUARD && !tunnel->own_device) {
+		(void)snprintf(dst, IFNAMSIZ, "%s", DERIVE_WG_LINK); /* fits */
+	} else {
+		(void)snprintf(dst, IFNAMSIZ, "sg-%04x",
+			       derive_index(node, &tunnel->prefixes[0])); /* fits */
+	}
+	return dst;
+}
+
+char *derive_alias(const struct tenant_conf *tenant, const struct tunnel_conf *tunnel,
+		   char dst[OBJECT_ALIAS_MAX])
+{
+	(void)snprintf(dst, OBJECT_ALIAS_MAX, OBJECT_ALIAS_PREFIX "%s/%s", tenant->name,
+		       tunnel->name); /* two names of 63 at most */
+	return dst;
+}

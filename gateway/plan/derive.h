@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef SIXGATE_GATEWAY_DERIVE_H
+#define SIXGATE_GATEWAY_DERIVE_H
+
+#include <net/if.h>
+#include <stdint.h>
+
+#include "conf/model/node.h"
+#include "conf/model/tenant.h"
+#include "gateway/plan/object.h"
+
+/*
+ * Names and marks of a tenant's objects, from its prefixes alone, so that two machines with the
+ * same object and the same farm prefix derive the same.
+ */
+
+#define DERIVE_MARK      0x10000000u /* a tenant's mark: this and the number of its first /64 */
+#define DERIVE_MARK_MASK 0xf0000000u
+#define DERIVE_WG_LINK   "sg-wg" /* the WireGuard device that tenants share */
+
+/* The number of the first /64 of p inside the farm's prefix; the check of the tenant made sure. */
+uint32_t derive_index(const struct node_conf *node, const struct prefix *p);
+/* The tenant has at least one prefix. */
+uint32_t derive_mark(const struct node_conf *node, const struct tenant_conf *tenant);
+/* The device of a tunnel: the shared one, "sg-1001" for one of its own, or of a route tunnel its
+ * interface. Returns dst. */
+char *derive_link(const struct node_conf *node, const struct tunnel_conf *tunnel,
+		  char dst[IFNAMSIZ]);
+/* "sixgate:acme/home". Returns dst. */
+char *derive_alias(const struct tenant_conf *tenant, const struct tunnel_conf *tunnel,
+		   char dst[OBJECT_ALIAS_MAX]);
+
+#endif

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef SIXGATE_GATEWAY_DESIRED_H
+#define SIXGATE_GATEWAY_DESIRED_H
+
+#include "conf/model/node.h"
+#include "conf/model/tenant.h"
+#include "gateway/plan/object_set.h"
+
+/*
+ * What node config and tenant objects ask of the kernel, as objects. Pure: no I/O; secrets and
+ * uids come in struct desired_facts. One file an area: desired_link.c (links, addresses, routes,
+ * rules, sysctls), desired_wireguard.c, desired_nat64.c, desired_firewall.c. Each adds to a set;
+ * out of memory is sticky there.
+ */
+struct firewall;
+
+/* What is needed and is not in the config. */
+struct desired_facts {
+	uint32_t proxy_uid, agent_uid, dns64_uid;
+	uint8_t wg_private_key[WG_KEY_BYTES];  /* read from wireguard.private_key_file */
+	bool has_wireguard, has_sit, has_jool; /* the kernel can; else their objects are left out */
+};
+
+/* The node's own objects. firewall is filled and borrowed by the ruleset's object. */
+void desired_node(const struct node_conf *node, const struct desired_facts *facts,
+		  struct firewall *firewall, struct object_set *set);
+/* One tenant's objects; none for a suspended tenant. */
+void desired_tenant(const struct node_conf *node, const struct desired_facts *facts,
+		    const struct tenant_conf *tenant, struct object_set *set);
+
+/* The areas, for desired.c alone. */
+void desired_link_node(const struct node_conf *node, const struct desired_facts *facts,
+		       struct object_set *set);
+void desired_link_tenant(const struct node_conf *node, const struct desired_facts *facts,
+			 const struct tenant_conf *tenant, struct object_set *set);
+void desired_wireguard_node(const struct node_conf *node, const struct desired_facts *facts,
+			    struct object_set *set);
+void desired_wireguard_tenant(const struct node_conf *node, const struct desired_facts *facts,
+			      const struct tenant_conf *tenant, struct object_set *set);
+void desired_nat64_node(const struct node_conf *node, const struct desired_facts *facts,
+			struct object_set *set);
+void desired_nat64_tenant(const struct node_conf *node, const struct desired_facts *facts,
+			  const struct tenant_conf *tenant, struct object_set *set);
+void desired_firewall_node(const struct node_conf *node, const struct desired_facts *facts,
+			   struct firewall *firewall, struct object_set *set);
+void desired_firewall_tenant(const struct node_conf *node, const struct desired_facts *facts,
+			     const struct tenant_conf *tenant, struct object_set *set);
+
+#endif
