@@ -12,7 +12,8 @@
 /* The seam between reconciler and kernel: one driver for some kinds of objects. */
 struct driver {
 	const char *name;
-	uint32_t kinds; /* bits 1 << enum object_kind */
+	uint32_t kinds;    /* bits 1 << enum object_kind */
+	enum object_ns ns; /* of its objects: observe sets it, apply gets no other */
 	void *ctx;
 	/*
 	 * Adds our objects of the given kinds (a subset of the driver's) to set, unsorted. Never a

@@ -82,6 +82,7 @@ struct object_link {
 	char alias[OBJECT_ALIAS_MAX];
 	uint32_t mtu;
 	struct addr local, remote;     /* LINK_SIT; IPv4 */
+	char peer[IFNAMSIZ];           /* LINK_VETH: the other end, in NS_SIIT */
 	char underlay_netns[IFNAMSIZ]; /* where its public socket lives; empty: here */
 };
 
@@ -173,9 +174,16 @@ struct object_eam {
 	struct prefix inside;  /* IPv6 */
 };
 
+/* The network namespace an object is in: ours, or the one of the stateless translator. */
+enum object_ns {
+	NS_MAIN,
+	NS_SIIT,
+};
+
 struct object {
-	enum object_kind kind;
-	const char *owner; /* tenant; NULL: the node, or not known; borrowed; not compared */
+	enum object_kind kind; /* key */
+	enum object_ns ns;     /* key */
+	const char *owner;     /* tenant; NULL: the node, or not known; borrowed; not compared */
 	union {
 		struct object_ruleset ruleset;
 		struct object_element element;
@@ -197,7 +205,7 @@ struct object {
 	};
 };
 
-/* Orders by kind, then by key. 0: the same thing. */
+/* Orders by kind, then namespace, then key. 0: the same thing. */
 int object_cmp(const struct object *a, const struct object *b);
 /* Two objects with the same key have the same value, as far as desired asks for one. */
 bool object_same(const struct object *desired, const struct object *observed);
