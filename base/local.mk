@@ -4,6 +4,7 @@ libbase_a_CPPFLAGS = $(AM_CPPFLAGS) $(SECCOMP_CFLAGS) $(CAPNG_CFLAGS)
 libbase_a_SOURCES = \
 	base/addr.c base/addr.h \
 	base/arena.c base/arena.h \
+	base/base64.c base/base64.h \
 	base/caps.c base/caps.h \
 	base/channel.c base/channel.h \
 	base/container.h \

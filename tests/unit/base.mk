@@ -3,6 +3,7 @@
 check_PROGRAMS += \
 	tests/unit/base_addr_test \
 	tests/unit/base_arena_test \
+	tests/unit/base_base64_test \
 	tests/unit/base_caps_test \
 	tests/unit/base_channel_test \
 	tests/unit/base_counters_test \
