@@ -5,6 +5,7 @@ libkernel_a_SOURCES = \
 	%D%/chains.c %D%/chains.h \
 	%D%/driver.h \
 	%D%/elements.c %D%/elements.h \
+	%D%/generic.c %D%/generic.h \
 	%D%/internal.h \
 	%D%/kernel.c %D%/kernel.h \
 	%D%/netlink.c %D%/ops.h \

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The kernel's side of struct kernel_ops: two netlink sockets. The kernel works on a request
+ * The kernel's side of struct kernel_ops: a netlink socket a bus. The kernel works on a request
  * inside sendmsg(2) and queues all answers, so a request is sent, then read until nothing is
- * left, and never waits.
+ * left, and never waits: one that gets no answer (Jool answers by messages of its own, not by
+ * acknowledgements) ends with -EPROTO at once.
  */
 #include "gateway/kernel/ops.h"
 
@@ -20,7 +21,7 @@
 #define RECEIVE_BUFFER (1 << 20) /* bytes; refusals of a batch's messages that may queue up */
 
 struct netlink {
-	int fd[2];       /* by enum kernel_bus; opened at first use, -1 before */
+	int fd[N_BUSES]; /* opened at first use, -1 before */
 	int watch_fd;    /* notifications of nftables; -1 before netlink_watch() */
 	uint32_t port;   /* of fd[BUS_NETFILTER]: what it did is told to us, too */
 	uint8_t *answer; /* owned, RECEIVE_MAX bytes */
@@ -31,8 +32,9 @@ int netlink_new(struct netlink **ret_netlink, struct err *err)
 	struct netlink *nl = calloc(1, sizeof(*nl));
 
 	if (nl) {
-		nl->fd[BUS_NETFILTER] = -1;
-		nl->fd[BUS_ROUTE] = -1;
+		for (int i = 0; i < N_BUSES; i++) {
+			nl->fd[i] = -1;
+		}
 		nl->watch_fd = -1;
 		nl->answer = malloc(RECEIVE_MAX);
 	}
@@ -49,7 +51,7 @@ void netlink_free(struct netlink *nl)
 	if (!nl) {
 		return;
 	}
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < N_BUSES; i++) {
 		if (nl->fd[i] >= 0) {
 			close(nl->fd[i]);
 		}
@@ -63,8 +65,10 @@ void netlink_free(struct netlink *nl)
 
 static int netlink_open(enum kernel_bus bus)
 {
-	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK,
-			bus == BUS_ROUTE ? NETLINK_ROUTE : NETLINK_NETFILTER);
+	static const int protocols[N_BUSES] = {[BUS_NETFILTER] = NETLINK_NETFILTER,
+					       [BUS_ROUTE] = NETLINK_ROUTE,
+					       [BUS_GENERIC] = NETLINK_GENERIC};
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, protocols[bus]);
 	const struct sockaddr_nl self = {.nl_family = AF_NETLINK};
 	int on = 1, size = RECEIVE_BUFFER;
 
@@ -160,6 +164,11 @@ static void answer_message(struct answers *a, const struct nlmsghdr *nlh)
 		}
 		rc = e->error;
 	} else if (nlh->nlmsg_type == NLMSG_DONE) {
+		/* A dump that failed half way says so here. */
+		if (mnl_nlmsg_get_payload_len(nlh) >= sizeof(int) && rc == 0) {
+			memcpy(&rc, mnl_nlmsg_get_payload(nlh), sizeof(rc));
+			rc = rc < 0 ? rc : 0;
+		}
 		a->acked = true;
 	} else if (rc == 0 && a->req->reply) {
 		a->acked = true;

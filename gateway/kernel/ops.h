@@ -14,6 +14,8 @@
 enum kernel_bus {
 	BUS_NETFILTER,
 	BUS_ROUTE,
+	BUS_GENERIC,
+	N_BUSES,
 };
 
 /* Where and why the kernel refused. */

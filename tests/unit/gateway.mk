@@ -15,3 +15,6 @@ tests_unit_agent_sink_test_LDADD = $(AGENT_TEST_LDADD)
 check_PROGRAMS += tests/unit/gateway_cli_test
 tests_unit_gateway_cli_test_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 tests_unit_gateway_cli_test_LDADD = $(sixgate_LDADD) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/unit/kernel_generic_test
+tests_unit_kernel_generic_test_LDADD = libkernel.a libconf-model.a $(BASE_LIBS) $(NFTNL_LIBS) \
+	$(CMOCKA_LIBS)
