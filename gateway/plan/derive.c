@@ -26,6 +26,17 @@ uint32_t derive_mark(const struct node_conf *node, const struct tenant_conf *ten
 	return DERIVE_MARK | derive_index(node, &tenant->prefixes[0]);
 }
 
+struct addr derive_ipv4(const struct node_conf *node, const struct tunnel_conf *tunnel)
+{
+	uint32_t v4 = DERIVE_IPV4 | (derive_index(node, &tunnel->prefixes[0]) & 0x3fffffu);
+	struct addr a = {.b = {[10] = 0xff, [11] = 0xff}};
+
+	for (int i = 0; i < 4; i++) {
+		a.b[12 + i] = (uint8_t)(v4 >> (24 - 8 * i));
+	}
+	return a;
+}
+
 char *derive_link(const struct node_conf *node, const struct tunnel_conf *tunnel,
 		  char dst[IFNAMSIZ])
 {

@@ -16,12 +16,15 @@
 
 #define DERIVE_MARK      0x10000000u /* a tenant's mark: this and the number of its first /64 */
 #define DERIVE_MARK_MASK 0xf0000000u
-#define DERIVE_WG_LINK   "sg-wg" /* the WireGuard device that tenants share */
+#define DERIVE_IPV4      0x64400000u /* 100.64.0.0/10; the numbers of reserved /64s are ours */
+#define DERIVE_WG_LINK   "sg-wg"     /* the WireGuard device that tenants share */
 
 /* The number of the first /64 of p inside the farm's prefix; the check of the tenant made sure. */
 uint32_t derive_index(const struct node_conf *node, const struct prefix *p);
 /* The tenant has at least one prefix. */
 uint32_t derive_mark(const struct node_conf *node, const struct tenant_conf *tenant);
+/* The address inside a WireGuard tunnel with ipv4: of 100.64.0.0/10, by its first /64's number. */
+struct addr derive_ipv4(const struct node_conf *node, const struct tunnel_conf *tunnel);
 /* The device of a tunnel: the shared one, "sg-1001" for one of its own, or of a route tunnel its
  * interface. Returns dst. */
 char *derive_link(const struct node_conf *node, const struct tunnel_conf *tunnel,

@@ -19,6 +19,13 @@ struct desired_facts {
 	uint32_t proxy_uid, agent_uid, dns64_uid;
 	uint8_t wg_private_key[WG_KEY_BYTES];  /* read from wireguard.private_key_file */
 	bool has_wireguard, has_sit, has_jool; /* the kernel can; else their objects are left out */
+	/*
+	 * The preshared key in a tunnel's preshared_key_file, read before. False when it could not
+	 * be read: the peer is left out, because one without its key would be weaker than asked
+	 * for. NULL: no tunnel has one.
+	 */
+	bool (*preshared_key)(void *ctx, const char *file, uint8_t ret_key[WG_KEY_BYTES]);
+	void *preshared_ctx;
 };
 
 /* The node's own objects. firewall is filled and borrowed by the ruleset's object. */
