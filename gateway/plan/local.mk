@@ -2,7 +2,12 @@
 noinst_LIBRARIES += libplan.a
 libplan_a_SOURCES = \
 	%D%/derive.c %D%/derive.h \
-	%D%/desired.h \
-	%D%/object.h \
-	%D%/object_set.h \
-	%D%/plan.h
+	%D%/desired.c %D%/desired.h \
+	%D%/desired_firewall.c \
+	%D%/desired_link.c \
+	%D%/desired_nat64.c \
+	%D%/desired_wireguard.c \
+	%D%/object.c %D%/object.h \
+	%D%/object_format.c \
+	%D%/object_set.c %D%/object_set.h \
+	%D%/plan.c %D%/plan.h

@@ -160,7 +160,8 @@ struct object_pool4 {
 	struct addr address; /* key */
 	uint8_t protocol;    /* key; IPPROTO_TCP, _UDP, _ICMP */
 	uint32_t mark;       /* key */
-	uint16_t first, last;
+	uint16_t first,
+		last; /* key: a tenant may have several rows, and one moves by add, remove */
 };
 
 struct object_bib {
@@ -209,6 +210,9 @@ struct object {
 int object_cmp(const struct object *a, const struct object *b);
 /* Two objects with the same key have the same value, as far as desired asks for one. */
 bool object_same(const struct object *desired, const struct object *observed);
+/* Its kind and key, and then (with a space before, if there is any) its value: object_format(). */
+void object_format_key(const struct object *o, struct buf *out);
+void object_format_value(const struct object *o, struct buf *out);
 /* "link sg-1001 sit local 203.0.113.10 remote 198.51.100.9 mtu 1480"; never a secret key. */
 void object_format(const struct object *o, struct buf *out);
 const char *object_kind_name(enum object_kind kind);

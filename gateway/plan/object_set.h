@@ -23,6 +23,8 @@ void object_set_fini(struct object_set *set);
 struct object *object_set_add(struct object_set *set, const struct object *o);
 /* Adds all of from. */
 void object_set_add_all(struct object_set *set, const struct object_set *from);
+/* The objects from the first-th on that have no owner get this one. */
+void object_set_own(struct object_set *set, size_t first, const char *owner);
 /* Returns 0; -ENOMEM; -EEXIST, err naming the object, when two have the same key. */
 int object_set_sort(struct object_set *set, struct err *err) CHECKED;
 /* The object with the key of o, or NULL. The set is sorted. */

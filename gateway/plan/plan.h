@@ -31,9 +31,11 @@ void plan_fini(struct plan *plan);
 /*
  * The steps that make observed into desired, both sorted, in the order in which nothing is open
  * or lost on the way: first what would stand in the way of something new is removed (links, peers,
- * routes, in reverse order of kinds), then additions and changes in order of kinds, then the rest
- * is removed (BIB before pool4, elements before rules). The steps borrow from both sets. Pure: no
- * I/O, no log. Returns 0, or -ENOMEM with plan empty.
+ * routes, BIB entries, in reverse order of kinds), then additions and changes in order of kinds,
+ * then the rest is removed (elements before rules). What cannot change while it is there is removed
+ * and added: a link of another kind with what hangs on it, and what gets a value another one still
+ * has, as two tunnels that swap their remote ends. The steps borrow from both sets. Pure: no I/O,
+ * no log. Returns 0, or -ENOMEM with plan empty.
  */
 int plan_diff(const struct object_set *observed, const struct object_set *desired,
 	      struct plan *plan, struct err *err) CHECKED;
@@ -42,5 +44,7 @@ int plan_undo(const struct plan *plan, size_t n_done, struct plan *ret_undo,
 	      struct err *err) CHECKED;
 /* One line a step: "+ route ...", "~ link ... was ...", "- bib ...", with the tenant behind. */
 void plan_format(const struct plan *plan, struct buf *out);
+/* One such line, without its end. */
+void step_format(const struct step *step, struct buf *out);
 
 #endif

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Objects as one line of text, for plans, drift reports and golden tests. No secret is written.
+ */
+#include "gateway/plan/object.h"
+
+#include <netinet/in.h>
+
+#include "base/base64.h"
+
+const char *object_kind_name(enum object_kind kind)
+{
+	static const char *const names[N_OBJECT_KINDS] = {
+		[OBJECT_RULESET] = "ruleset",
+		[OBJECT_ELEMENT] = "element",
+		[OBJECT_SYSCTL] = "sysctl",
+		[OBJECT_LINK_DOWN] = "link-down",
+		[OBJECT_OFFLOAD] = "offload",
+		[OBJECT_LINK] = "link",
+		[OBJECT_WG_DEVICE] = "wg-device",
+		[OBJECT_WG_PEER] = "wg-peer",
+		[OBJECT_ADDRESS] = "address",
+		[OBJECT_RULE] = "rule",
+		[OBJECT_ROUTE] = "route",
+		[OBJECT_PROXY_NEIGHBOUR] = "proxy-neighbour",
+		[OBJECT_INSTANCE] = "instance",
+		[OBJECT_GLOBAL] = "global",
+		[OBJECT_POOL4] = "pool4",
+		[OBJECT_BIB] = "bib",
+		[OBJECT_EAM] = "eam",
+	};
+
+	return names[kind];
+}
+
+static const char *protocol_name(uint8_t protocol)
+{
+	return protocol == IPPROTO_TCP    ? "tcp"
+	       : protocol == IPPROTO_UDP  ? "udp"
+	       : protocol == IPPROTO_ICMP ? "icmp"
+					  : "?";
+}
+
+static const char *translator_name(enum translator translator)
+{
+	return translator == TRANSLATOR_NAT64 ? "nat64" : "siit";
+}
+
+static void put_hex(struct buf *out, const uint8_t *bytes, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		buf_printf(out, "%02x", bytes[i]);
+	}
+}
+
+static void put_rule_key(struct buf *out, const struct object_rule *rule)
+{
+	char text[ADDR_TEXT_MAX];
+
+	buf_printf(out, " %u", rule->priority);
+	if (rule->from.len != 0) {
+		buf_printf(out, " from %s", prefix_format(&rule->from, text));
+	}
+	if (rule->iif[0] != '\0') {
+		buf_printf(out, " iif %s", rule->iif);
+	}
+}
+
+static void put_route_key(struct buf *out, const struct object_route *route)
+{
+	char text[ADDR_TEXT_MAX];
+
+	buf_printf(out, " %s table %u", prefix_format(&route->to, text), route->table);
+	if (route->metric != 0) {
+		buf_printf(out, " metric %u", route->metric);
+	}
+}
+
+void object_format_key(const struct object *o, struct buf *out)
+{
+	char text[ENDPOINT_TEXT_MAX], key[BASE64_KEY_LEN + 1];
+
+	buf_printf(out, "%s%s", object_kind_name(o->kind), o->ns == NS_SIIT ? " @siit" : "");
+	switch (o->kind) {
+	case OBJECT_ELEMENT:
+		buf_printf(out, " %u ", o->element.set);
+		put_hex(out, o->element.key, o->element.key_len);
+		break;
+	case OBJECT_SYSCTL:
+		buf_printf(out, " %s", o->sysctl.path);
+		break;
+	case OBJECT_LINK_DOWN:
+		buf_printf(out, " %s", o->link_down);
+		break;
+	case OBJECT_OFFLOAD:
+		buf_printf(out, " %s %s", o->offload.link, o->offload.feature);
+		break;
+	case OBJECT_LINK:
+		buf_printf(out, " %s", o->link.name);
+		break;
+	case OBJECT_WG_DEVICE:
+		buf_printf(out, " %s", o->wg_device.link);
+		break;
+	case OBJECT_WG_PEER:
+		buf_printf(out, " %s %s", o->wg_peer.link,
+			   base64_encode(o->wg_peer.public_key, WG_KEY_BYTES, key));
+		break;
+	case OBJECT_ADDRESS:
+		buf_printf(out, " %s dev %s", prefix_format(&o->address.address, text),
+			   o->address.link);
+		break;
+	case OBJECT_RULE:
+		put_rule_key(out, &o->rule);
+		break;
+	case OBJECT_ROUTE:
+		put_route_key(out, &o->route);
+		break;
+	case OBJECT_PROXY_NEIGHBOUR:
+		buf_printf(out, " %s dev %s", addr_format(&o->proxy_neighbour.address, text),
+			   o->proxy_neighbour.link);
+		break;
+	case OBJECT_INSTANCE:
+		buf_printf(out, " %s", translator_name(o->instance.translator));
+		break;
+	case OBJECT_GLOBAL:
+		buf_printf(out, " %s %u", translator_name(o->global.translator), o->global.id);
+		break;
+	case OBJECT_POOL4:
+		buf_printf(out, " %s %s %u-%u mark 0x%x", protocol_name(o->pool4.protocol),
+			   addr_format(&o->pool4.address, text), o->pool4.first, o->pool4.last,
+			   o->pool4.mark);
+		break;
+	case OBJECT_BIB:
+		buf_printf(out, " %s %s", protocol_name(o->bib.protocol),
+			   endpoint_format(&o->bib.inside, text));
+		break;
+	case OBJECT_EAM:
+		buf_printf(out, " %s", prefix_format(&o->eam.outside, text));
+		break;
+	case OBJECT_RULESET:
+	case N_OBJECT_KINDS:
+		break;
+	}
+}
+
+static void put_link(struct buf *out, const struct object_link *link)
+{
+	static const char *const kinds[] = {
+		[LINK_WIREGUARD] = "wireguard",
+		[LINK_SIT] = "sit",
+		[LINK_VETH] = "veth",
+	};
+	char text[ADDR_TEXT_MAX];
+
+	buf_printf(out, " %s", kinds[link->kind]);
+	if (link->kind == LINK_SIT) {
+		buf_printf(out, " local %s", addr_format(&link->local, text));
+		buf_printf(out, " remote %s", addr_format(&link->remote, text));
+	}
+	if (link->kind == LINK_VETH) {
+		buf_printf(out, " peer %s", link->peer);
+	}
+	if (link->mtu != 0) {
+		buf_printf(out, " mtu %u", link->mtu);
+	}
+	if (link->underlay_netns[0] != '\0') {
+		buf_printf(out, " underlay %s", link->underlay_netns);
+	}
+	buf_printf(out, " alias %s", link->alias);
+}
+
+static void put_peer(struct buf *out, const struct object_wg_peer *peer)
+{
+	char text[ENDPOINT_TEXT_MAX];
+
+	for (size_t i = 0; i < peer->n_allowed; i++) {
+		buf_printf(out, "%s%s", i == 0 ? " allowed " : ",",
+			   prefix_format(&peer->allowed[i], text));
+	}
+	if (peer->keepalive_s != 0) {
+		buf_printf(out, " keepalive %u", peer->keepalive_s);
+	}
+	if (peer->endpoint.port != 0) {
+		buf_printf(out, " endpoint %s", endpoint_format(&peer->endpoint, text));
+	}
+}
+
+static void put_route(struct buf *out, const struct object_route *route)
+{
+	static const char *const types[] = {
+		[ROUTE_UNICAST] = "unicast",
+		[ROUTE_LOCAL] = "local",
+		[ROUTE_BLACKHOLE] = "blackhole",
+		[ROUTE_UNREACHABLE] = "unreachable",
+	};
+	char text[ADDR_TEXT_MAX];
+
+	buf_printf(out, " %s", types[route->type]);
+	if (route->has_via) {
+		buf_printf(out, " via %s", addr_format(&route->via, text));
+	}
+	if (route->link[0] != '\0') {
+		buf_printf(out, " dev %s", route->link);
+	}
+	if (!addr_is_any(&route->source)) {
+		buf_printf(out, " src %s", addr_format(&route->source, text));
+	}
+	if (route->mtu != 0) {
+		buf_printf(out, " mtu %u", route->mtu);
+	}
+}
+
+void object_format_value(const struct object *o, struct buf *out)
+{
+	char text[ENDPOINT_TEXT_MAX];
+
+	switch (o->kind) {
+	case OBJECT_RULESET:
+		buf_printf(out, " %016llx", (unsigned long long)o->ruleset.digest);
+		break;
+	case OBJECT_ELEMENT:
+		if (o->element.data_len > 0) {
+			buf_printf(out, " : ");
+			put_hex(out, o->element.data, o->element.data_len);
+		}
+		break;
+	case OBJECT_SYSCTL:
+		buf_printf(out, " = %s", o->sysctl.value);
+		break;
+	case OBJECT_LINK:
+		put_link(out, &o->link);
+		break;
+	case OBJECT_WG_DEVICE:
+		buf_printf(out, " port %u", o->wg_device.port);
+		break;
+	case OBJECT_WG_PEER:
+		put_peer(out, &o->wg_peer);
+		break;
+	case OBJECT_RULE:
+		buf_printf(out, " table %u", o->rule.table);
+		break;
+	case OBJECT_ROUTE:
+		put_route(out, &o->route);
+		break;
+	case OBJECT_INSTANCE:
+		buf_printf(out, " pool6 %s", prefix_format(&o->instance.pool6, text));
+		break;
+	case OBJECT_GLOBAL:
+		buf_printf(out, " = %u", o->global.value);
+		break;
+	case OBJECT_BIB:
+		buf_printf(out, " at %s", endpoint_format(&o->bib.outside, text));
+		break;
+	case OBJECT_EAM:
+		buf_printf(out, " is %s", prefix_format(&o->eam.inside, text));
+		break;
+	case OBJECT_LINK_DOWN:
+	case OBJECT_OFFLOAD:
+	case OBJECT_ADDRESS:
+	case OBJECT_PROXY_NEIGHBOUR:
+	case OBJECT_POOL4:
+	case N_OBJECT_KINDS:
+		break;
+	}
+}
+
+void object_format(const struct object *o, struct buf *out)
+{
+	object_format_key(o, out);
+	object_format_value(o, out);
+}
