@@ -31,40 +31,6 @@ static struct control *control_of(struct loop *loop)
 	return container_of(loop, struct control, loop);
 }
 
-/* The node config as the object every worker gets first. */
-static void node_pack(struct object *object, unsigned int slot, struct buf *out,
-		      struct channel_msg *msg)
-{
-	(void)slot;
-	msg->type = MSG_NODE;
-	node_conf_pack(container_of(object, struct control, node)->conf, out);
-}
-
-static void node_settled(struct object *object)
-{
-	struct control *c = container_of(object, struct control, node);
-
-	problem_clear(&c->problems, "node config");
-}
-
-static void node_refused(struct object *object, unsigned int slot, struct str why)
-{
-	struct control *c = container_of(object, struct control, node);
-	char text[ERR_MSG_MAX + 64], safe[ERR_MSG_MAX];
-
-	(void)snprintf(text, sizeof(text), "worker %u keeps its former one: %s", slot,
-		       str_escape(safe, sizeof(safe), why)); /* fits */
-	log_err(MOD, "node config: %s", text);
-	problem_set(&c->problems, LOG_LEVEL_ERR, "node config", text);
-}
-
-const struct object_ops control_node_ops = {
-	.stage = STAGE_SET,
-	.pack = node_pack,
-	.settled = node_settled,
-	.refused = node_refused,
-};
-
 /* Ready when each worker is, or has been and is being started again. */
 static bool control_is_up(const struct control *c)
 {
@@ -205,17 +171,14 @@ static void control_batch_end(struct loop *loop)
 	bool more = c->dir && c->phase != CONTROL_DRAINING && dir_work(c->dir, until_ms);
 
 	more |= workers_pump(&c->workers, until_ms);
+	more |= control_reload_step(c);
 	loop->busy |= more;
 }
 
 static void control_sighup(struct control *c)
 {
-	struct buf text;
-
-	buf_init(&text, PROBLEM_TEXT_MAX);
 	logchild_reopen(&c->logchild);
-	(void)control_reload(c, &text); /* logged and in status */
-	buf_fini(&text);
+	(void)control_reload(c); /* nobody waits for it: its end is logged, and in status */
 }
 
 static void control_signal(struct io *io, uint32_t events)
@@ -317,6 +280,7 @@ int control_new(const struct control_setup *setup, struct control **ret_control,
 	c->listeners.loop = c->logchild.loop = c->notify.loop = c->workers.loop = &c->loop;
 	c->former = (struct former){.loop = &c->loop, .changed = on_workers_changed, .ctx = c};
 	timer_init(&c->deadline, control_deadline);
+	control_reload_init(c);
 	upgrade_init(&c->upgrade, c, setup->argv);
 	problems_init(&c->problems);
 	logchild_init(&c->logchild);
@@ -365,6 +329,7 @@ void control_free(struct control *c)
 	notify_fini(&c->notify);
 	loop_close(&c->loop, &c->signals);
 	loop_fini(&c->loop);
+	node_conf_free(c->reload.conf);
 	node_conf_free(c->conf);
 	free(c);
 }

@@ -30,6 +30,24 @@ enum control_phase {
 	CONTROL_DRAINING, /* after SIGTERM: until the last worker has ended */
 };
 
+/* A new node config on its way, see reload.c. */
+enum reload_phase {
+	RELOAD_IDLE,
+	RELOAD_SENT,    /* conf is with the workers */
+	RELOAD_TAKEN,   /* by all of them */
+	RELOAD_REFUSED, /* by one of them: why */
+};
+
+struct reload {
+	enum reload_phase phase;
+	bool wanted;            /* begins when the one under way has ended */
+	bool notified;          /* the service manager was told of it */
+	uint64_t serial;        /* of the one under way, or the last */
+	struct node_conf *conf; /* owned; NULL: none under way */
+	struct timer late;
+	char why[ERR_MSG_MAX + 64];
+};
+
 /* The one of each that sixgated has. */
 struct control {
 	struct loop loop;
@@ -46,7 +64,8 @@ struct control {
 	struct upgrade upgrade;
 
 	struct node_conf *conf; /* owned: in force */
-	struct object node;     /* conf on its way to the workers */
+	struct object node;     /* conf, or that of reload, on its way to the workers */
+	struct reload reload;
 	struct objects objects;
 	struct slots slots;
 	struct problems problems;
@@ -80,14 +99,14 @@ int control_run(struct control *c) CHECKED;
 void control_free(struct control *c);
 
 /*
- * Reads the node config again and puts it in force. On failure nothing has changed and text, which
- * may have several lines, says why; out is the caller's.
+ * Reads the node config again, soon, and puts it in force if every worker takes it. Returns the
+ * serial that control_reloaded() is called with then.
  */
-int control_reload(struct control *c, struct buf *text);
+uint64_t control_reload(struct control *c);
 /* Ends within DRAIN_MS; called again, at once. */
 void control_stop(struct control *c);
 
-/* What main.c and control_reload() know of the config: reads it, and says what is wrong in text. */
+/* What main.c and reload.c know of the config: reads it, and says what is wrong in text. */
 int control_load_conf(const char *path, struct node_conf **ret_conf, struct buf *text) CHECKED;
 
 /* verbs.c: the control socket's requests. */
@@ -95,5 +114,7 @@ extern const struct server_ops control_server_ops;
 void control_answered(struct control *c, unsigned int slot, uint16_t type, uint64_t serial,
 		      const struct str *refused);
 void control_worker_gone(struct control *c, unsigned int slot);
+/* A reload has ended: in force, or why not. Called twice when who waits was told early. */
+void control_reloaded(struct control *c, uint64_t serial, const char *why);
 
 #endif

@@ -28,13 +28,18 @@ struct dir_ops;
 struct object_ops;
 struct workers_ops;
 
-extern const struct object_ops control_node_ops;
 extern const struct workers_ops control_workers_ops;
 extern const struct dir_ops control_dir_ops;
 
 /* The log child has ended, as it was asked to. */
 void control_log_ended(void *ctx);
 int control_open_signals(struct control *c, struct err *err) CHECKED;
+
+/* reload.c, for control.c and start.c */
+extern const struct object_ops control_node_ops;
+void control_reload_init(struct control *c);
+/* The next step of a reload, if there is one: true when it was done. */
+bool control_reload_step(struct control *c);
 
 /* start.c, for control.c: what control_new() has set up comes to life */
 int control_start(struct control *c, struct err *err) CHECKED;

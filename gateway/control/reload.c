@@ -1,20 +1,32 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Reading the node config, at start and again at SIGHUP or `reload`. What cannot change while we
- * run is named, not ignored; what fails leaves everything as it was.
+ * DOC: reading the node config again, at SIGHUP or `reload`
+ *
+ * file -> checks -> every worker -> kernel, listeners, log child, tenants. Workers are asked first:
+ * they answer for themselves only, and until all have taken the new config nothing else has moved.
+ * One refusal, or a failure of what comes after, and the workers get the former one back. What
+ * cannot change while we run is named, not ignored. A reload that is asked for meanwhile begins
+ * when this one has ended, so that it reads the file anew.
+ *
+ * The steps run at the end of a batch of events, never inside an answer of a worker or a client.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "base/container.h"
 #include "base/log.h"
+#include "conf/model/message.h"
 #include "conf/text/conf.h"
 #include "gateway/control/control.h"
 #include "gateway/control/internal.h"
 #include "gateway/kernel/kernel.h"
 #include "gateway/registry/dir.h"
 
-#define MOD  "reload"
-#define WHAT "reload"
+#define MOD       "reload"
+#define WHAT      "reload"
+#define WHAT_NODE "node config"
+#define LATE_MS   8000 /* who asked is told that workers take their time; the command waits 10 s */
 
 int control_load_conf(const char *path, struct node_conf **ret_conf, struct buf *text)
 {
@@ -114,25 +126,30 @@ static bool client_prefix_leaves(const struct node_conf *former, const struct no
 		!addr_eq(&conf->client_prefix.addr, &former->client_prefix.addr));
 }
 
-/* Puts conf in force; it is taken over on success only. */
-static int reload_apply(struct control *c, struct node_conf *conf, struct err *err)
+/* What needs no worker to be found out. */
+static int reload_check(const struct control *c, const struct node_conf *conf, struct err *err)
 {
-	struct node_conf *former = c->conf;
-	struct err undo;
-	int rc;
-
-	if (conf->workers != former->workers ||
-	    !text_same(conf->registry.dir, former->registry.dir)) {
+	if (conf->workers != c->conf->workers ||
+	    !text_same(conf->registry.dir, c->conf->registry.dir)) {
 		return err_set(err, -EBUSY,
 			       "workers and registry cannot change while running: "
 			       "restart sixgated");
 	}
-	if (client_prefix_leaves(former, conf)) {
+	if (client_prefix_leaves(c->conf, conf)) {
 		return err_set(err, -EBUSY,
 			       "client_prefix cannot change while running, as sessions use it: "
 			       "restart sixgated");
 	}
-	rc = reload_kernel(c, conf, err);
+	return 0;
+}
+
+/* Puts what every worker has in force; it is taken over on success only. */
+static int reload_apply(struct control *c, struct node_conf *conf, struct err *err)
+{
+	struct node_conf *former = c->conf;
+	struct err undo;
+	int rc = reload_kernel(c, conf, err);
+
 	if (rc < 0) {
 		return rc;
 	}
@@ -149,7 +166,6 @@ static int reload_apply(struct control *c, struct node_conf *conf, struct err *e
 	c->conf = conf;
 	c->tenants.folder = conf->registry.dir;
 	tenants_set_node(&c->tenants, conf, tenants_depend(conf, former));
-	objects_change(&c->objects, &c->node);
 	if (c->dir) {
 		dir_rescan(c->dir);
 	}
@@ -157,9 +173,28 @@ static int reload_apply(struct control *c, struct node_conf *conf, struct err *e
 	return 0;
 }
 
-static int reload(struct control *c, struct buf *text)
+/* Tells who waits. why: NULL when the config is in force. */
+static void reload_end(struct control *c, const char *why)
 {
-	struct node_conf *conf = NULL;
+	if (why) {
+		log_err(MOD, "%s: refused, the former config stays in force: %.*s", c->conf_path,
+			(int)strcspn(why, "\n"), why);
+		problem_set(&c->problems, LOG_LEVEL_ERR, WHAT, why);
+	} else {
+		log_info(MOD, "%s is in force", c->conf_path);
+		problem_clear(&c->problems, WHAT);
+	}
+	wheel_disarm(&c->loop.wheel, &c->reload.late);
+	c->reload.phase = RELOAD_IDLE;
+	if (c->reload.notified) {
+		notify_send(&c->notify, "READY=1");
+	}
+	control_reloaded(c, c->reload.serial, why);
+}
+
+/* Reads the file and sends it to the workers. */
+static int reload_begin(struct control *c, struct buf *text)
+{
 	struct err err;
 	int rc;
 
@@ -168,41 +203,150 @@ static int reload(struct control *c, struct buf *text)
 		buf_printf(text, "sixgated is stopping");
 		return -EBUSY;
 	}
-	rc = control_load_conf(c->conf_path, &conf, text);
+	rc = control_load_conf(c->conf_path, &c->reload.conf, text);
 	if (rc < 0) {
+		c->reload.conf = NULL;
 		return rc;
 	}
-	rc = reload_apply(c, conf, &err);
+	rc = reload_check(c, c->reload.conf, &err);
 	if (rc < 0) {
 		buf_printf(text, "%s", err.msg);
-		node_conf_free(conf);
+		node_conf_free(c->reload.conf);
+		c->reload.conf = NULL;
+		return rc;
 	}
-	return rc;
+	c->reload.phase = RELOAD_SENT;
+	wheel_arm(&c->loop.wheel, &c->reload.late, c->loop.now_ms + LATE_MS);
+	objects_change(&c->objects, &c->node);
+	return 0;
 }
 
-int control_reload(struct control *c, struct buf *text)
+static void reload_start(struct control *c)
 {
-	bool running = c->phase == CONTROL_RUNNING;
-	int rc;
+	struct buf text;
 
-	if (running) {
+	c->reload.wanted = false;
+	c->reload.serial++;
+	c->reload.notified = c->phase == CONTROL_RUNNING;
+	if (c->reload.notified) {
 		notify_reloading(&c->notify);
 	}
-	rc = reload(c, text);
-	if (rc < 0) {
-		buf_u8(text, '\0');
-		text->len -= !text->bad;
-		log_err(MOD, "%s: refused, the former config stays in force: %.*s", c->conf_path,
-			text->bad ? 0 : (int)strcspn((const char *)text->data, "\n"),
-			text->bad ? "" : (const char *)text->data);
-		problem_set(&c->problems, LOG_LEVEL_ERR, WHAT,
-			    text->bad ? "many errors" : (const char *)text->data);
-	} else {
-		log_info(MOD, "%s is in force", c->conf_path);
-		problem_clear(&c->problems, WHAT);
+	buf_init(&text, PROBLEM_TEXT_MAX);
+	if (reload_begin(c, &text) < 0) {
+		buf_u8(&text, '\0');
+		reload_end(c, text.bad ? "many errors" : (const char *)text.data);
 	}
-	if (running) {
-		notify_send(&c->notify, "READY=1");
-	}
-	return rc;
+	buf_fini(&text);
 }
+
+/* Workers and all else have what they had. */
+static void reload_go_back(struct control *c, const char *why)
+{
+	node_conf_free(c->reload.conf);
+	c->reload.conf = NULL;
+	reload_end(c, why);
+	objects_change(&c->objects, &c->node);
+}
+
+static void reload_commit(struct control *c)
+{
+	struct err err;
+
+	if (c->phase == CONTROL_DRAINING) {
+		reload_go_back(c, "sixgated is stopping");
+	} else if (reload_apply(c, c->reload.conf, &err) < 0) {
+		reload_go_back(c, err.msg);
+	} else {
+		c->reload.conf = NULL;
+		reload_end(c, NULL);
+	}
+}
+
+bool control_reload_step(struct control *c)
+{
+	switch (c->reload.phase) {
+	case RELOAD_IDLE:
+		/* the kernel's turn at the start is when the registry was read */
+		if (!c->reload.wanted || (!c->workers.released && c->phase != CONTROL_DRAINING)) {
+			return false;
+		}
+		reload_start(c);
+		return true;
+	case RELOAD_SENT:
+		return false;
+	case RELOAD_TAKEN:
+		reload_commit(c);
+		return true;
+	case RELOAD_REFUSED:
+		reload_go_back(c, c->reload.why);
+		return true;
+	}
+	return false;
+}
+
+uint64_t control_reload(struct control *c)
+{
+	c->reload.wanted = true;
+	c->loop.busy = true;
+	return c->reload.serial + 1;
+}
+
+static void reload_late(struct timer *timer)
+{
+	struct control *c = container_of(timer, struct control, reload.late);
+
+	control_reloaded(c, c->reload.serial,
+			 "not every worker has answered yet, the former config is in force until "
+			 "they have: 'sixgate status' shows how it ends");
+}
+
+void control_reload_init(struct control *c)
+{
+	timer_init(&c->reload.late, reload_late);
+}
+
+/* The node config as the object every worker gets first. */
+static void node_pack(struct object *object, unsigned int slot, struct buf *out,
+		      struct channel_msg *msg)
+{
+	const struct control *c = container_of(object, struct control, node);
+
+	(void)slot;
+	msg->type = MSG_NODE;
+	node_conf_pack(c->reload.conf ? c->reload.conf : c->conf, out);
+}
+
+static void node_settled(struct object *object)
+{
+	struct control *c = container_of(object, struct control, node);
+
+	problem_clear(&c->problems, WHAT_NODE);
+	if (c->reload.phase == RELOAD_SENT) {
+		c->reload.phase = RELOAD_TAKEN;
+		c->loop.busy = true;
+	}
+}
+
+static void node_refused(struct object *object, unsigned int slot, struct str why)
+{
+	struct control *c = container_of(object, struct control, node);
+	char safe[ERR_MSG_MAX];
+
+	(void)snprintf(c->reload.why, sizeof(c->reload.why), "worker %u refuses it: %s", slot,
+		       str_escape(safe, sizeof(safe), why)); /* fits */
+	if (c->reload.phase == RELOAD_SENT) {
+		c->reload.phase = RELOAD_REFUSED;
+		c->loop.busy = true;
+	} else if (c->reload.phase == RELOAD_IDLE) {
+		/* what all others have: there is nothing to go back to */
+		log_err(MOD, WHAT_NODE ": %s", c->reload.why);
+		problem_set(&c->problems, LOG_LEVEL_ERR, WHAT_NODE, c->reload.why);
+	}
+}
+
+const struct object_ops control_node_ops = {
+	.stage = STAGE_SET,
+	.pack = node_pack,
+	.settled = node_settled,
+	.refused = node_refused,
+};

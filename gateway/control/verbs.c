@@ -89,18 +89,36 @@ static void verb_sessions(struct client *c, struct control *control, const struc
 	c->more = sessions_more;
 }
 
+/* Answered by control_reloaded(), in its own time. */
 static void verb_reload(struct client *c, struct control *control)
 {
-	struct buf text;
-
-	buf_init(&text, PROBLEM_TEXT_MAX);
-	if (control_reload(control, &text) < 0) {
-		client_fail(c, "%s", text.bad ? "many errors" : (const char *)text.data);
-	} else {
-		client_ok(c);
-		client_end(c);
+	if (!control->workers.released) {
+		client_fail(c, "sixgated is starting: the registry is not read yet");
+		return;
 	}
-	buf_fini(&text);
+	c->call_type = MSG_NODE;
+	c->call_serial = control_reload(control);
+	client_wait(c, CALL_MS * 2); /* an earlier reload may be under way */
+}
+
+void control_reloaded(struct control *c, uint64_t serial, const char *why)
+{
+	struct client *client = c->server.clients, *next;
+
+	for (; client; client = next) {
+		next = client->next;
+		if (client->call_type != MSG_NODE || client->call_serial != serial) {
+			continue;
+		}
+		client->call_type = 0;
+		if (why) {
+			client_fail(client, "%s", why);
+		} else {
+			client_ok(client);
+			client_end(client);
+		}
+		client_flush(client);
+	}
 }
 
 /* Cuts "left<separator>right". False when one of them is missing. */

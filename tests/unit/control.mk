@@ -32,3 +32,7 @@ tests_unit_control_workers_test_LDADD = $(CONTROL_TEST_LDADD)
 check_PROGRAMS += tests/unit/control_handover_test
 tests_unit_control_handover_test_SOURCES = tests/unit/control_handover_test.c
 tests_unit_control_handover_test_LDADD = $(CONTROL_TEST_LDADD)
+CONTROL_RIG = tests/unit/control_rig.c tests/unit/control_rig.h
+check_PROGRAMS += tests/unit/control_reload_test
+tests_unit_control_reload_test_SOURCES = tests/unit/control_reload_test.c $(CONTROL_RIG)
+tests_unit_control_reload_test_LDADD = $(CONTROL_TEST_LDADD)
