@@ -11,6 +11,7 @@ void desired_node(const struct node_conf *node, const struct desired_facts *fact
 	desired_link_node(node, facts, set);
 	desired_wireguard_node(node, facts, set);
 	desired_nat64_node(node, facts, set);
+	desired_siit_node(node, facts, set);
 }
 
 void desired_tenant(const struct node_conf *node, const struct desired_facts *facts,
@@ -25,5 +26,6 @@ void desired_tenant(const struct node_conf *node, const struct desired_facts *fa
 	desired_link_tenant(node, facts, tenant, set);
 	desired_wireguard_tenant(node, facts, tenant, set);
 	desired_nat64_tenant(node, facts, tenant, set);
+	desired_siit_tenant(node, facts, tenant, set);
 	object_set_own(set, first, tenant->name);
 }

@@ -9,7 +9,8 @@
 /*
  * What node config and tenant objects ask of the kernel, as objects. Pure: no I/O; secrets and
  * uids come in struct desired_facts. One file an area: desired_link.c (links, addresses, routes,
- * rules, sysctls), desired_wireguard.c, desired_nat64.c, desired_firewall.c. Each adds to a set;
+ * rules, sysctls), desired_wireguard.c, desired_nat64.c, desired_siit.c,
+ * desired_firewall.c. Each adds to a set;
  * out of memory is sticky there.
  */
 struct firewall;
@@ -18,6 +19,7 @@ struct firewall;
 struct desired_facts {
 	uint32_t proxy_uid, agent_uid, dns64_uid;
 	uint8_t wg_private_key[WG_KEY_BYTES];  /* read from wireguard.private_key_file */
+	bool has_siit;                         /* a namespace and jool_siit */
 	bool has_wireguard, has_sit, has_jool; /* the kernel can; else their objects are left out */
 	/*
 	 * The preshared key in a tunnel's preshared_key_file, read before. False when it could not
@@ -48,6 +50,10 @@ void desired_nat64_node(const struct node_conf *node, const struct desired_facts
 			struct object_set *set);
 void desired_nat64_tenant(const struct node_conf *node, const struct desired_facts *facts,
 			  const struct tenant_conf *tenant, struct object_set *set);
+void desired_siit_node(const struct node_conf *node, const struct desired_facts *facts,
+		       struct object_set *set);
+void desired_siit_tenant(const struct node_conf *node, const struct desired_facts *facts,
+			 const struct tenant_conf *tenant, struct object_set *set);
 void desired_firewall_node(const struct node_conf *node, const struct desired_facts *facts,
 			   struct firewall *firewall, struct object_set *set);
 void desired_firewall_tenant(const struct node_conf *node, const struct desired_facts *facts,

@@ -6,6 +6,7 @@ libplan_a_SOURCES = \
 	%D%/desired_firewall.c \
 	%D%/desired_link.c \
 	%D%/desired_nat64.c \
+	%D%/desired_siit.c \
 	%D%/desired_wireguard.c \
 	%D%/object.c %D%/object.h \
 	%D%/object_format.c \

@@ -18,3 +18,6 @@ tests_unit_gateway_cli_test_LDADD = $(sixgate_LDADD) $(CMOCKA_LIBS)
 check_PROGRAMS += tests/unit/kernel_generic_test
 tests_unit_kernel_generic_test_LDADD = libkernel.a libconf-model.a $(BASE_LIBS) $(NFTNL_LIBS) \
 	$(CMOCKA_LIBS)
+check_PROGRAMS += tests/unit/plan_siit_test
+tests_unit_plan_siit_test_SOURCES = tests/unit/plan_siit_test.c
+tests_unit_plan_siit_test_LDADD = libplan.a libconf-model.a $(BASE_LIBS) $(CMOCKA_LIBS)
