@@ -21,3 +21,11 @@ tests_unit_kernel_generic_test_LDADD = libkernel.a libconf-model.a $(BASE_LIBS) 
 check_PROGRAMS += tests/unit/plan_siit_test
 tests_unit_plan_siit_test_SOURCES = tests/unit/plan_siit_test.c
 tests_unit_plan_siit_test_LDADD = libplan.a libconf-model.a $(BASE_LIBS) $(CMOCKA_LIBS)
+PLAN_TEST_LDADD = libplan.a libconf-model.a $(BASE_LIBS) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/unit/plan_golden_test tests/unit/plan_diff_test
+tests_unit_plan_golden_test_SOURCES = tests/unit/plan_golden_test.c \
+	tests/unit/plan_text.c tests/unit/plan_text.h
+tests_unit_plan_golden_test_LDADD = $(PLAN_TEST_LDADD)
+tests_unit_plan_diff_test_SOURCES = tests/unit/plan_diff_test.c \
+	tests/unit/plan_text.c tests/unit/plan_text.h
+tests_unit_plan_diff_test_LDADD = $(PLAN_TEST_LDADD)
