@@ -9,6 +9,7 @@ libkernel_a_SOURCES = \
 	%D%/internal.h \
 	%D%/kernel.c %D%/kernel.h \
 	%D%/netlink.c %D%/ops.h \
+	%D%/netns.c %D%/netns.h \
 	%D%/route.c %D%/route.h \
 	%D%/rule.c %D%/rule.h \
 	%D%/sets.c %D%/sets.h \

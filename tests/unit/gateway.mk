@@ -29,3 +29,7 @@ tests_unit_plan_golden_test_LDADD = $(PLAN_TEST_LDADD)
 tests_unit_plan_diff_test_SOURCES = tests/unit/plan_diff_test.c \
 	tests/unit/plan_text.c tests/unit/plan_text.h
 tests_unit_plan_diff_test_LDADD = $(PLAN_TEST_LDADD)
+check_PROGRAMS += tests/unit/kernel_netns_test
+tests_unit_kernel_netns_test_SOURCES = tests/unit/kernel_netns_test.c
+tests_unit_kernel_netns_test_LDADD = libkernel.a libplan.a libconf-model.a $(BASE_LIBS) \
+	$(NFTNL_LIBS) $(CMOCKA_LIBS)

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef SIXGATE_GATEWAY_NETNS_H
+#define SIXGATE_GATEWAY_NETNS_H
+
+#include "base/err.h"
+#include "gateway/kernel/driver.h"
+
+/*
+ * A named network namespace, kept as iproute2 keeps them (/run/netns/NAME), so that it outlives
+ * sixgated and `ip netns exec` finds it. Needs CAP_SYS_ADMIN. Control has one thread, which enters
+ * for the length of a call and comes back: a socket made inside goes on working there, but Jool
+ * asks for the namespace of the caller at each request.
+ */
+#define NETNS_SIIT "sixgate-siit"
+
+struct netns {
+	const char *name; /* borrowed */
+	int fd;           /* owned; -1: not opened, or not there */
+	int home_fd;      /* owned; where we come from */
+};
+
+/* Opens the namespace if it is there. Returns 0 or a negative errno. */
+int netns_init(struct netns *ns, const char *name, struct err *err) CHECKED;
+/* The namespace stays. */
+void netns_fini(struct netns *ns);
+/* Makes it, unless it is there. */
+int netns_make(struct netns *ns, struct err *err) CHECKED;
+/* Takes it away with all that is in it; not there is success. */
+int netns_remove(struct netns *ns, struct err *err) CHECKED;
+/* To be followed by netns_leave() in the same function. -ENOENT: it is not there. */
+int netns_enter(struct netns *ns, struct err *err) CHECKED;
+void netns_leave(struct netns *ns);
+
+/*
+ * Makes a driver of one of ours that works inside: what it observes is marked so, and what it is
+ * given to apply makes the namespace first. Nothing there is nothing observed.
+ */
+struct netns_driver {
+	struct netns *netns; /* borrowed */
+	struct driver inner; /* borrowed parts */
+};
+struct driver netns_driver(struct netns_driver *nd, struct netns *netns, struct driver inner);
+
+#endif

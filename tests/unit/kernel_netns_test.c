@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* A namespace is made, worked in, left, found again and taken away; needs root. */
+#include "gateway/kernel/netns.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static ino_t here(void)
+{
+	struct stat st;
+
+	assert_int_equal(stat("/proc/thread-self/ns/net", &st), 0);
+	return st.st_ino;
+}
+
+/* A driver that tells in which namespace it was called. */
+struct witness {
+	ino_t observed, applied;
+	int rc;
+};
+
+static int witness_observe(void *ctx, uint32_t kinds, struct object_set *set, struct err *err)
+{
+	struct witness *w = ctx;
+	const struct object o = {.kind = OBJECT_LINK_DOWN, .link_down = "sit0"};
+
+	(void)kinds;
+	(void)err;
+	w->observed = here();
+	(void)object_set_add(set, &o);
+	return w->rc;
+}
+
+static int witness_apply(void *ctx, const struct step *steps, size_t n_steps, size_t *ret_done,
+			 struct err *err)
+{
+	struct witness *w = ctx;
+
+	(void)steps;
+	w->applied = here();
+	*ret_done = w->rc < 0 ? 0 : n_steps;
+	return w->rc < 0 ? err_set(err, w->rc, "refused") : 0;
+}
+
+struct rig {
+	char name[32];
+	struct netns ns;
+	struct witness witness;
+	struct netns_driver nd;
+	struct driver driver;
+	ino_t home;
+};
+
+static int rig_setup(void **state)
+{
+	static struct rig r;
+
+	memset(&r, 0, sizeof(r));
+	(void)snprintf(r.name, sizeof(r.name), "sixgate-test-%d", (int)getpid());
+	assert_int_equal(netns_init(&r.ns, r.name, NULL), 0);
+	r.home = here();
+	r.driver = netns_driver(&r.nd, &r.ns,
+				(struct driver){.name = "witness",
+						.kinds = DRIVER_KIND(OBJECT_LINK_DOWN),
+						.ctx = &r.witness,
+						.observe = witness_observe,
+						.apply = witness_apply});
+	*state = &r;
+	return 0;
+}
+
+static int rig_teardown(void **state)
+{
+	struct rig *r = *state;
+	int rc = netns_remove(&r->ns, NULL);
+
+	netns_fini(&r->ns);
+	return rc;
+}
+
+static void nothing_is_observed_where_there_is_no_namespace(void **state)
+{
+	struct rig *r = *state;
+	struct object_set set;
+
+	object_set_init(&set);
+	assert_int_equal(r->driver.observe(r->driver.ctx, r->driver.kinds, &set, NULL), 0);
+	assert_int_equal(set.n, 0);
+	assert_int_equal(netns_enter(&r->ns, NULL), -ENOENT);
+	assert_int_equal(r->witness.observed, 0);
+	object_set_fini(&set);
+}
+
+static void steps_make_it_and_run_inside(void **state)
+{
+	struct rig *r = *state;
+	struct object_set set;
+	struct step step = {0};
+	struct netns again;
+	size_t done = 0;
+
+	if (geteuid() != 0) {
+		skip();
+	}
+	object_set_init(&set);
+	assert_int_equal(r->driver.apply(r->driver.ctx, &step, 1, &done, NULL), 0);
+	assert_int_equal(done, 1);
+	assert_int_equal(here(), r->home);
+	assert_int_not_equal(r->witness.applied, r->home);
+	assert_int_equal(r->driver.observe(r->driver.ctx, r->driver.kinds, &set, NULL), 0);
+	assert_int_equal(r->witness.observed, r->witness.applied);
+	assert_int_equal(here(), r->home);
+	assert_int_equal(set.items[0].ns, NS_SIIT);
+
+	/* another process finds the same one */
+	assert_int_equal(netns_init(&again, r->name, NULL), 0);
+	assert_int_equal(netns_enter(&again, NULL), 0);
+	assert_int_equal(here(), r->witness.applied);
+	netns_leave(&again);
+	netns_fini(&again);
+	object_set_fini(&set);
+}
+
+static void a_failure_inside_comes_back_home(void **state)
+{
+	struct rig *r = *state;
+	struct step step = {0};
+	struct err err;
+	size_t done = 1;
+
+	if (geteuid() != 0) {
+		skip();
+	}
+	r->witness.rc = -EPERM;
+	assert_int_equal(r->driver.apply(r->driver.ctx, &step, 1, &done, &err), -EPERM);
+	assert_string_equal(err.msg, "refused");
+	assert_int_equal(done, 0);
+	assert_int_equal(here(), r->home);
+}
+
+static void removed_it_is_gone_and_may_be_made_again(void **state)
+{
+	struct rig *r = *state;
+	struct netns again;
+
+	if (geteuid() != 0) {
+		skip();
+	}
+	assert_int_equal(netns_make(&r->ns, NULL), 0);
+	assert_int_equal(netns_make(&r->ns, NULL), 0);
+	assert_int_equal(netns_remove(&r->ns, NULL), 0);
+	assert_int_equal(netns_remove(&r->ns, NULL), 0);
+	assert_int_equal(netns_init(&again, r->name, NULL), 0);
+	assert_int_equal(again.fd, -1);
+	netns_fini(&again);
+	assert_int_equal(netns_make(&r->ns, NULL), 0);
+	assert_int_equal(here(), r->home);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(nothing_is_observed_where_there_is_no_namespace,
+						rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(steps_make_it_and_run_inside, rig_setup,
+						rig_teardown),
+		cmocka_unit_test_setup_teardown(a_failure_inside_comes_back_home, rig_setup,
+						rig_teardown),
+		cmocka_unit_test_setup_teardown(removed_it_is_gone_and_may_be_made_again, rig_setup,
+						rig_teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
