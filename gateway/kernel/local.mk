@@ -14,7 +14,9 @@ libkernel_a_SOURCES = \
 	%D%/rule.c %D%/rule.h \
 	%D%/sets.c %D%/sets.h \
 	%D%/table.c %D%/table.h \
-	%D%/tenant.c
+	%D%/tenant.c \
+	%D%/wireguard.c %D%/wireguard.h \
+	%D%/wireguard_internal.h %D%/wireguard_read.c
 libkernel_a_CPPFLAGS = $(AM_CPPFLAGS) $(NFTNL_CFLAGS)
 
 # Drives the library for tests/net; not installed.

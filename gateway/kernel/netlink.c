@@ -137,6 +137,7 @@ struct answers {
 	const struct kernel_request *req;
 	struct kernel_fault *fault;
 	uint32_t first_seq, last_seq;
+	size_t longest; /* bytes of the answer buffer that were written */
 	bool acked;
 	int rc;
 };
@@ -201,6 +202,7 @@ static int netlink_receive(int fd, uint8_t *answer, struct answers *a)
 			a->rc = a->rc < 0 ? a->rc : -ENOBUFS;
 			continue;
 		}
+		a->longest = a->longest > (size_t)got ? a->longest : (size_t)got;
 		for (; mnl_nlmsg_ok(nlh, left); nlh = mnl_nlmsg_next(nlh, &left)) {
 			answer_message(a, nlh);
 		}
@@ -258,7 +260,11 @@ static int netlink_transact(void *ctx, const struct kernel_request *req, struct 
 	if (rc < 0) {
 		return rc;
 	}
-	return netlink_receive(nl->fd[req->bus], nl->answer, &a);
+	rc = netlink_receive(nl->fd[req->bus], nl->answer, &a);
+	if (req->bus == BUS_GENERIC) {
+		explicit_bzero(nl->answer, a.longest); /* a WireGuard dump holds keys */
+	}
+	return rc;
 }
 
 static int netlink_watch(void *ctx)

@@ -9,4 +9,5 @@ include tests/unit/conf.mk
 include tests/unit/proxy.mk
 include tests/unit/gateway.mk
 include tests/unit/control.mk
+include tests/unit/nat64.mk
 endif
