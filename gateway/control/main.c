@@ -28,7 +28,7 @@ static void usage(FILE *out)
 	fputs("usage: sixgated [-c FILE] [--run-dir DIR] [--self-test | --down]\n"
 	      "  -c FILE         node config (" SIXGATE_SYSCONFDIR "/sixgate.yaml)\n"
 	      "  --run-dir DIR   control socket and the workers' empty root (" SIXGATE_RUNDIR ")\n"
-	      "  --self-test     read and check the config, start nothing\n"
+	      "  --self-test     check the config, and that all is there to start; start nothing\n"
 	      "  --down          take away what an ended sixgated left in the kernel\n"
 	      "  --help, --version\n"
 	      "Runs in the foreground and logs to standard error. SIGHUP reads the config again,\n"
@@ -99,6 +99,18 @@ static int load(const char *path, struct node_conf **ret_conf)
 	}
 	buf_fini(&text);
 	return rc;
+}
+
+/* What a start needs besides the config; without it an upgrade would end all there is. */
+static int self_test(struct err *err)
+{
+	struct identity identity;
+	int rc = identity_find(&identity, err);
+
+	if (rc == 0) {
+		rc = program_check("sixgate-proxy", err);
+	}
+	return rc < 0 ? rc : program_check("sixgate-agent", err);
 }
 
 /* Route and nftables table stay when sixgated ends; this is how they go. */
@@ -195,7 +207,11 @@ int main(int argc, char **argv)
 	}
 	if (args.self_test) {
 		node_conf_free(conf);
-		puts("configuration is right");
+		if (self_test(&err) < 0) {
+			log_err(MOD, "%s", err.msg);
+			return 1;
+		}
+		puts("configuration and programs are right");
 		return 0;
 	}
 	/* what our starter left open is not for the workers */

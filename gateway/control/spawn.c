@@ -105,6 +105,27 @@ static int spawn(char *const argv[], int channel, pid_t *ret_pid)
 	return -rc;
 }
 
+/* It is run, because a file that is there may be half a program, or miss a library. */
+int program_check(const char *name, struct err *err)
+{
+	char path[PATH_MAX], how[64];
+	char *argv[] = {path, "--version", NULL};
+	struct child child;
+	int rc = program_path(name, path, sizeof(path), err);
+
+	if (rc == 0) {
+		rc = child_spawn(argv, &child, err);
+	}
+	if (rc < 0) {
+		return rc;
+	}
+	child_reap(&child, how, sizeof(how));
+	close(child.channel);
+	return strcmp(how, CHILD_ENDED_WELL) == 0
+		       ? 0
+		       : err_set(err, -ENOEXEC, "%s --version: %s", path, how);
+}
+
 int child_spawn(char *const argv[], struct child *ret_child, struct err *err)
 {
 	int pair[2];

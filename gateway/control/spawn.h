@@ -20,6 +20,9 @@ struct child {
  */
 int program_path(const char *name, char *dst, size_t size, struct err *err) CHECKED;
 
+/* Whether one of our programs is there and can be run. Returns 0 or a negative errno. */
+int program_check(const char *name, struct err *err) CHECKED;
+
 /*
  * Starts argv[0] with the channel on descriptor 3, /dev/null on 0, our standard error on 1 and 2,
  * nothing else open and no signal blocked or ignored.

@@ -358,6 +358,23 @@ def test_upgrade_to_a_bad_program_changes_nothing(case, program, script, why):
     wait_former_gone(gateway)
 
 
+@pytest.mark.parametrize("name", ["sixgate-proxy", "sixgate-agent"])
+@pytest.mark.parametrize("script", [None, "#!/bin/sh\nexit 127\n"], ids=["missing", "broken"])
+def test_upgrade_without_a_workers_program_changes_nothing(case, program, name, script):
+    # as a package that is half installed leaves it: the new control could not start
+    gateway = start(case, kept=True, program=program)
+    before, transfer = gateway.workers(), Transfer(case)
+    path = os.path.join(os.path.dirname(program), name)
+    os.unlink(path)
+    if script:
+        install(path, script)
+    gateway.signal(signal.SIGUSR2)
+    problem_with(gateway, "self-test")
+    assert gateway.workers() == before and opens(case)
+    transfer.more()
+    transfer.stop()
+
+
 def test_worker_started_after_a_failed_upgrade_has_its_own_descriptors_only(case, program):
     gateway = start(case, kept=True, program=program)
     n_listeners = len(gateway.status()["listeners"])
