@@ -2,12 +2,12 @@
 # Checks of the tree itself, and what the tests with real programs need in a release.
 dist_check_SCRIPTS = tests/check-command tests/check-manual tests/check-includes tests/check-includes-test
 TESTS += $(dist_check_SCRIPTS)
-EXTRA_DIST += tests/tally tests/clang-tidy tests/net packaging/apt-build.txt packaging/apt-test.txt
+EXTRA_DIST += tests/tally tests/clang-tidy tests/net tests/lab packaging/apt-build.txt packaging/apt-test.txt
 
 noinst_PROGRAMS += tests/schema-list
 tests_schema_list_SOURCES = tests/schema-list.c
 tests_schema_list_LDADD = libconf-text.a libconf-model.a libbase.a $(FYAML_LIBS)
 
-# tests/net goes as a whole; what a run of the tests left in it does not.
+# tests/net and tests/lab go as a whole; what a run of the tests left in them does not.
 dist-hook:
-	rm -rf $(distdir)/tests/net/__pycache__
+	rm -rf $(distdir)/tests/net/__pycache__ $(distdir)/tests/lab/__pycache__

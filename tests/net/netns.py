@@ -20,8 +20,10 @@ libc = ctypes.CDLL(None, use_errno=True)
 
 def run(*argv, **kwargs):
     """Runs a command to its end and returns its output; a failure raises with what it said."""
-    done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, text=True, check=False, **kwargs)
+    if "input" not in kwargs:
+        kwargs["stdin"] = subprocess.DEVNULL
+    done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          check=False, **kwargs)
     if done.returncode != 0:
         raise RuntimeError(f"{' '.join(argv)}: exit {done.returncode}: {done.stdout}")
     return done.stdout
@@ -73,8 +75,15 @@ class Namespace:
         """ip(8) in this namespace: ns.ip("addr add 192.0.2.1/24 dev eth0")."""
         return run("ip", "-n", self.name, *words.split())
 
-    def sysctl(self, key, value):
-        self.run("sysctl", "-q", "-w", f"{key}={value}")
+    def ip_batch(self, *lines):
+        """Many of them in one program: an emulated machine starts few programs a second."""
+        return run("ip", "-n", self.name, "-batch", "-", input="\n".join(lines) + "\n")
+
+    def sysctl(self, key, value=None):
+        """Writes a key of net, or reads it."""
+        with self.inside(), open("/proc/sys/" + key.replace(".", "/"),
+                                 "r" if value is None else "w", encoding="ascii") as entry:
+            return entry.read().strip() if value is None else entry.write(str(value))
 
     def argv(self, *argv):
         return ["ip", "netns", "exec", self.name, *argv]

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Fixtures: `place`, the hosts with a gateway that knows nothing yet; `hand`, the gateway made by
+hand, without sixgate.
+
+These tests need the modules of a real kernel: ./dev lab runs them in a virtual machine.
+"""
+
+import os
+import signal
+import sys
+
+import pytest
+
+sys.path[:0] = [os.path.dirname(__file__), os.path.join(os.path.dirname(__file__), "..", "net")]
+
+import state  # noqa: E402
+from byhand import ByHand  # noqa: E402
+from topology import Topology  # noqa: E402
+
+# a test that hangs fails, with the place
+TEST_SECONDS_MAX = int(os.environ.get("SIXGATE_TEST_SECONDS", "120"))
+
+
+@pytest.fixture(scope="session")
+def topology():
+    hosts = Topology()
+    yield hosts
+    hosts.close()
+
+
+@pytest.fixture
+def place(topology):
+    topology.fresh()
+    return topology
+
+
+@pytest.fixture
+def hand(place):
+    return ByHand(place)
+
+
+def hangs(_number, _frame):
+    raise AssertionError(f"still running after {TEST_SECONDS_MAX} s")
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_protocol():
+    signal.signal(signal.SIGALRM, hangs)
+    signal.alarm(TEST_SECONDS_MAX)
+    yield
+    signal.alarm(0)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    outcome = yield
+    result = outcome.get_result()
+    place = item.funcargs.get("place") if hasattr(item, "funcargs") else None
+    if result.failed and place and place.gateway:
+        result.sections.append(("kernel of the gateway", state.report(place.gateway)))

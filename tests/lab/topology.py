@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The hosts of the lab and how they are connected.
+
+    in4     198.51.100.100, .101 (IPv4 only) --+              +-- wg0 -- acme, behind home's NAT44
+    in6     2001:db8:77::2       (IPv6 only) --+              |
+    home    198.51.100.77 (acme behind NAT44) -+-- isp --up0 gateway --- six0 -- globex
+    globex  198.51.100.9 -----------------------+        tc0 |   | lan0
+                                                     initech --+   +-- lan (the farmer's own)
+
+acme has 2001:db8:a000:1001::/64 by WireGuard, globex 2001:db8:a000:1002::/64 by 6in4, initech
+2001:db8:a000:1003::/64 on the wire. Here is only what exists without sixgate: cables, addresses,
+the Internet's routes. A tenant's side of a tunnel is made by hand, as a tenant would.
+"""
+
+import lab
+from netns import Namespace, link, remove_stale, run
+
+GATEWAY4 = "203.0.113.10"
+POOL4 = [GATEWAY4, "203.0.113.16"]   # on the uplink
+MAPPED4 = "203.0.113.17"             # on no device: for protocol: address
+GATEWAY6 = "2001:db8:0:1::2"
+FARM = "2001:db8:a000::/48"
+HOME4 = "198.51.100.77"
+GLOBEX4 = "198.51.100.9"
+SERVER4 = ["198.51.100.100", "198.51.100.101"]
+SERVER6 = "2001:db8:77::2"
+LAN4 = "192.0.2.2"
+LAN6 = "2001:db8:1a::2"
+# Not the well-known prefix: the lab's IPv4 addresses are special-use and refused below that.
+PREF64 = "2001:db8:64::"
+WG_PORT = 51820
+
+
+def embedded(ipv4, prefix=PREF64):
+    """An IPv4 address in a /96, as the kernel writes it."""
+    a, b, c, d = (int(part) for part in ipv4.split("."))
+    return f"{prefix}{a << 8 | b:x}:{c << 8 | d:x}"
+
+
+class Host(Namespace):
+    def __init__(self, role, *addresses):
+        super().__init__(role)
+        self.addresses = addresses
+
+    def address(self):
+        return self.addresses[0]
+
+
+class WireGuard:
+    """A key pair and what a tenant types to use it."""
+
+    def __init__(self):
+        self.private = run("wg", "genkey").strip()
+        self.public = run("wg", "pubkey", input=self.private).strip()
+
+
+class Topology:
+    """All hosts. The gateway is made anew by fresh(), the others stay."""
+
+    def __init__(self):
+        remove_stale()
+        self.isp = Host("isp", "203.0.113.1")
+        self.in4 = Host("in4", *SERVER4)
+        self.in6 = Host("in6", SERVER6)
+        self.home = Host("home", HOME4)
+        self.lan = Host("lan", LAN4)
+        self.acme = lab.Tenant("acme", "1001")
+        self.globex = lab.Tenant("globex", "1002")
+        self.initech = lab.Tenant("initech", "1003")
+        self.tenants = [self.acme, self.globex, self.initech]
+        self.gateway = None
+        self._wire_internet()
+        self._wire_home()
+
+    def hosts(self):
+        return [self.isp, self.in4, self.in6, self.home, self.lan, *self.tenants,
+                *([self.gateway] if self.gateway else [])]
+
+    def close(self):
+        for host in self.hosts():
+            host.delete()
+
+    def fresh(self):
+        """A gateway that knows nothing but its uplink, and tenants without tunnels."""
+        if self.gateway:
+            self.gateway.delete()
+        for tenant, device in ((self.acme, "wg0"), (self.globex, "six0")):
+            if f" {device}" in tenant.ip("-br link").replace("\n", " "):
+                tenant.ip(f"link del {device}")
+        self.gateway = Host("gateway", GATEWAY4, GATEWAY6)
+        link(self.gateway, "up0", self.isp, "gw0")
+        link(self.gateway, "tc0", self.initech, "eth0")
+        link(self.gateway, "lan0", self.lan, "eth0")
+        self.gateway.ip_batch(
+            *(f"addr add {address}/24 dev up0" for address in POOL4),
+            f"addr add {GATEWAY6}/64 dev up0 nodad",
+            "addr add fe80::1/64 dev tc0 nodad",
+            "addr add 192.0.2.1/24 dev lan0",
+            "addr add 2001:db8:1a::1/64 dev lan0 nodad",
+            "route add default via 203.0.113.1",
+            "route add default via 2001:db8:0:1::1")
+        self.isp.ip_batch(
+            "addr add 203.0.113.1/24 dev gw0",
+            "addr add 2001:db8:0:1::1/64 dev gw0 nodad",
+            f"route add {FARM} via {GATEWAY6}")
+        self.lan.ip_batch(
+            f"addr add {LAN4}/24 dev eth0",
+            f"addr add {LAN6}/64 dev eth0 nodad",
+            "route add default via 192.0.2.1",
+            "route add default via 2001:db8:1a::1")
+        self.initech.ip_batch(
+            "addr add fe80::2/64 dev eth0 nodad",
+            f"addr add {self.initech.address()}/64 dev eth0 nodad",
+            "route add default via fe80::1 dev eth0")
+        return self.gateway
+
+    def _wire_internet(self):
+        self.isp.ip_batch("link add br0 type bridge", "addr add 198.51.100.1/24 dev br0",
+                          "link set br0 up")
+        for port, host, device in (("i4", self.in4, "eth0"), ("ihome", self.home, "wan0"),
+                                   ("iglobex", self.globex, "eth0")):
+            link(self.isp, port, host, device)
+            self.isp.ip(f"link set {port} master br0")
+        link(self.isp, "i6", self.in6, "eth0")
+        self.isp.ip("addr add 2001:db8:77::1/64 dev i6 nodad")
+        self.isp.sysctl("net.ipv4.ip_forward", 1)
+        self.isp.sysctl("net.ipv6.conf.all.forwarding", 1)
+        self.in4.ip_batch(*(f"addr add {address}/24 dev eth0" for address in SERVER4),
+                          "route add default via 198.51.100.1")
+        self.in4.sysctl("net.ipv6.conf.all.disable_ipv6", 1)
+        self.in6.ip_batch(f"addr add {SERVER6}/64 dev eth0 nodad",
+                          "route add default via 2001:db8:77::1")
+        self.globex.ip_batch(f"addr add {GLOBEX4}/24 dev eth0",
+                             "route add default via 198.51.100.1")
+
+    def _wire_home(self):
+        """A home router with NAT44, and the tenant's box behind it."""
+        link(self.home, "lan0", self.acme, "eth0")
+        self.home.ip_batch(f"addr add {HOME4}/24 dev wan0", "addr add 192.168.1.1/24 dev lan0",
+                           "route add default via 198.51.100.1")
+        self.home.sysctl("net.ipv4.ip_forward", 1)
+        self.home.run("nft", "-f", "-", input="""
+            table ip nat {
+                chain postrouting {
+                    type nat hook postrouting priority srcnat
+                    oifname wan0 masquerade
+                }
+            }""")
+        self.acme.ip_batch("addr add 192.168.1.2/24 dev eth0",
+                           "route add default via 192.168.1.1")
+
+    # What a tenant types
+
+    def acme_wireguard(self, keys, gateway_key, port=WG_PORT, psk_file=None, ipv4=None):
+        acme = self.acme
+        allowed = "::/0,0.0.0.0/0" if ipv4 else "::/0"
+        acme.ip("link add wg0 type wireguard")
+        acme.run("wg", "set", "wg0", "private-key", "/dev/stdin", "peer", gateway_key,
+                 "endpoint", f"{GATEWAY4}:{port}", "allowed-ips", allowed,
+                 "persistent-keepalive", "25",
+                 *(("preshared-key", psk_file) if psk_file else ()), input=keys.private)
+        acme.ip_batch(f"addr add {acme.address()}/64 dev wg0 nodad",
+                      "link set wg0 up mtu 1420",
+                      "route add ::/0 dev wg0",
+                      *([f"addr add {ipv4}/32 dev wg0"] if ipv4 else []))
+
+    def globex_6in4(self, mtu=1480):
+        self.globex.ip_batch(
+            f"link add six0 type sit local {GLOBEX4} remote {GATEWAY4} ttl 64",
+            f"link set six0 up mtu {mtu}",
+            f"addr add {self.globex.address()}/64 dev six0 nodad",
+            "route add ::/0 dev six0")
