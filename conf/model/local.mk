@@ -17,7 +17,7 @@ libconf_model_a_SOURCES = \
 	%D%/message.c %D%/message.h \
 	%D%/name.c %D%/name.h \
 	%D%/node.c %D%/node.h \
-	%D%/ports.h \
+	%D%/ports.c %D%/ports.h \
 	%D%/request.c %D%/request.h \
 	%D%/tenant.c %D%/tenant.h \
 	%D%/tenant_pack.c \

@@ -2,3 +2,6 @@
 KERNEL_TEST_LDADD = libkernel.a libplan.a libconf-model.a $(BASE_LIBS) $(NFTNL_LIBS) $(CMOCKA_LIBS)
 check_PROGRAMS += tests/unit/kernel_wireguard_test
 tests_unit_kernel_wireguard_test_LDADD = $(KERNEL_TEST_LDADD)
+check_PROGRAMS += tests/unit/conf_ports_test tests/unit/plan_tunnels_test
+tests_unit_conf_ports_test_LDADD = libconf-model.a $(BASE_LIBS) $(CMOCKA_LIBS)
+tests_unit_plan_tunnels_test_LDADD = libplan.a libconf-model.a $(BASE_LIBS) $(CMOCKA_LIBS)
