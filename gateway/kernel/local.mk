@@ -10,11 +10,15 @@ libkernel_a_SOURCES = \
 	%D%/kernel.c %D%/kernel.h \
 	%D%/netlink.c %D%/ops.h \
 	%D%/netns.c %D%/netns.h \
+	%D%/reconcile.c %D%/reconcile.h \
+	%D%/reconcile_check.c %D%/reconcile_internal.h \
 	%D%/route.c %D%/route.h \
 	%D%/rule.c %D%/rule.h \
 	%D%/sets.c %D%/sets.h \
+	%D%/steps.c %D%/steps.h \
 	%D%/table.c %D%/table.h \
 	%D%/tenant.c \
+	%D%/wants.c %D%/wants.h \
 	%D%/wireguard.c %D%/wireguard.h \
 	%D%/wireguard_internal.h %D%/wireguard_read.c
 libkernel_a_CPPFLAGS = $(AM_CPPFLAGS) $(NFTNL_CFLAGS)

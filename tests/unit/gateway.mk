@@ -33,3 +33,8 @@ check_PROGRAMS += tests/unit/kernel_netns_test
 tests_unit_kernel_netns_test_SOURCES = tests/unit/kernel_netns_test.c
 tests_unit_kernel_netns_test_LDADD = libkernel.a libplan.a libconf-model.a $(BASE_LIBS) \
 	$(NFTNL_LIBS) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/unit/reconcile_test
+tests_unit_reconcile_test_SOURCES = tests/unit/reconcile_test.c \
+	tests/unit/plan_text.c tests/unit/plan_text.h
+tests_unit_reconcile_test_LDADD = libkernel.a libplan.a libconf-model.a $(BASE_LIBS) \
+	$(NFTNL_LIBS) $(CMOCKA_LIBS)

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef SIXGATE_GATEWAY_RECONCILE_INTERNAL_H
+#define SIXGATE_GATEWAY_RECONCILE_INTERNAL_H
+
+#include "base/hash.h"
+#include "gateway/kernel/reconcile.h"
+#include "gateway/kernel/steps.h"
+#include "gateway/kernel/wants.h"
+
+/* What reconcile.c and reconcile_check.c share. */
+struct reconcile {
+	struct parts parts;
+	struct hash_key key;
+	struct table holdings; /* of struct holding, owned; two of one name during its change */
+	struct wants wants;
+	unsigned int round; /* numbers the walks over wants */
+	bool started;
+	bool unguarded; /* the ruleset could not be put in force: nothing that needs it is made */
+	bool former_wanted; /* a change has failed: what was wanted before it holds */
+	reconcile_failed_fn failed;
+	void *failed_ctx;
+};
+
+/* The ruleset, its elements, and the routes that may not be without it. */
+bool reconcile_needs_guard(const struct object *o);
+/* It can be made at present. */
+bool reconcile_can(const struct reconcile *r, const struct object *o);
+/*
+ * reconcile_check() without its look at whether the run has started: as much as works. Returns how
+ * many objects were not as wanted, or a negative errno.
+ */
+int reconcile_mend(struct reconcile *r, uint32_t kinds, const char *culprit, struct buf *drift,
+		   struct err *err) CHECKED;
+
+#endif

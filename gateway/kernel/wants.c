@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * A table from an object's key to all sets that have it. Pure bookkeeping.
+ */
+#include "gateway/kernel/wants.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/container.h"
+
+#define KEY_TEXT_MAX 1024
+
+int wants_init(struct wants *w)
+{
+	table_init(&w->table);
+	hash_key_init(&w->key);
+	buf_init(&w->scratch, KEY_TEXT_MAX);
+	buf_printf(&w->scratch, "%*s", KEY_TEXT_MAX / 2,
+		   ""); /* no key needs more: no failure later */
+	return w->scratch.bad ? -ENOMEM : 0;
+}
+
+static void want_free(struct want *want)
+{
+	free(want->holds);
+	free(want);
+}
+
+void wants_fini(struct wants *w)
+{
+	struct table_iter it = {0};
+	struct table_node *node;
+
+	while ((node = table_next(&w->table, &it))) {
+		table_remove(&w->table, node);
+		want_free(container_of(node, struct want, node));
+	}
+	table_fini(&w->table);
+	buf_fini(&w->scratch);
+}
+
+/* The key as text is the key, but for a sysctl's order; want_eq() is exact. */
+static uint64_t want_hash(struct wants *w, const struct object *o)
+{
+	w->scratch.len = 0;
+	object_format_key(o, &w->scratch);
+	assert(!w->scratch.bad);
+	return hash_bytes(&w->key, w->scratch.data, w->scratch.len);
+}
+
+static bool want_eq(const struct table_node *node, const void *key)
+{
+	const struct want *want = container_of(node, const struct want, node);
+
+	return object_cmp(want->holds[0].object, key) == 0;
+}
+
+struct want *wants_find(struct wants *w, const struct object *o)
+{
+	struct table_node *node = table_find(&w->table, want_hash(w, o), want_eq, o);
+
+	return node ? container_of(node, struct want, node) : NULL;
+}
+
+static int want_hold(struct want *want, const struct holding *h, const struct object *o)
+{
+	struct hold *holds = want->holds;
+
+	if (want->n == want->size) {
+		holds = reallocarray(holds, want->size + 2, sizeof(*holds));
+		if (!holds) {
+			return -ENOMEM;
+		}
+		want->holds = holds;
+		want->size += 2;
+	}
+	holds[want->n++] = (struct hold){.by = h, .object = o};
+	return 0;
+}
+
+static int wants_add_one(struct wants *w, const struct holding *h, const struct object *o)
+{
+	struct want *want = wants_find(w, o);
+
+	if (want) {
+		return want_hold(want, h, o);
+	}
+	want = calloc(1, sizeof(*want));
+	if (!want) {
+		return -ENOMEM;
+	}
+	if (want_hold(want, h, o) < 0 ||
+	    table_insert(&w->table, &want->node, want_hash(w, o)) < 0) {
+		want_free(want);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+static void wants_remove_one(struct wants *w, const struct holding *h, const struct object *o)
+{
+	struct want *want = wants_find(w, o);
+	size_t i = 0;
+
+	while (want->holds[i].by != h) {
+		i++;
+		assert(i < want->n);
+	}
+	if (want->n == 1) {
+		table_remove(&w->table, &want->node);
+		want_free(want);
+		return;
+	}
+	want->n--;
+	memmove(&want->holds[i], &want->holds[i + 1], (want->n - i) * sizeof(*want->holds));
+}
+
+int wants_add(struct wants *w, const struct holding *h)
+{
+	for (size_t i = 0; i < h->set.n; i++) {
+		if (wants_add_one(w, h, &h->set.items[i]) < 0) {
+			while (i-- > 0) {
+				wants_remove_one(w, h, &h->set.items[i]);
+			}
+			return -ENOMEM;
+		}
+	}
+	return 0;
+}
+
+void wants_remove(struct wants *w, const struct holding *h)
+{
+	for (size_t i = 0; i < h->set.n; i++) {
+		wants_remove_one(w, h, &h->set.items[i]);
+	}
+}
+
+const struct object *want_value(const struct want *want, bool after)
+{
+	for (size_t i = want->n; i-- > 0;) {
+		const struct hold *hold = &want->holds[i];
+
+		if (after ? !hold->by->leaving : !hold->by->coming) {
+			return hold->object;
+		}
+	}
+	return NULL;
+}
