@@ -13,7 +13,7 @@ the Internet's routes. A tenant's side of a tunnel is made by hand, as a tenant 
 """
 
 import lab
-from netns import Namespace, link, remove_stale, run
+from netns import Namespace, remove_stale, run
 
 GATEWAY4 = "203.0.113.10"
 POOL4 = [GATEWAY4, "203.0.113.16"]   # on the uplink
@@ -35,6 +35,17 @@ def embedded(ipv4, prefix=PREF64):
     """An IPv4 address in a /96, as the kernel writes it."""
     a, b, c, d = (int(part) for part in ipv4.split("."))
     return f"{prefix}{a << 8 | b:x}:{c << 8 | d:x}"
+
+
+def cables(*ends):
+    """(host, device, host, device), ...: all in one program."""
+    run("ip", "-batch", "-", input="".join(
+        f"link add {a_dev} netns {a.name} type veth peer name {b_dev} netns {b.name}\n"
+        for a, a_dev, b, b_dev in ends))
+
+
+def up(*devices):
+    return [f"link set {device} up" for device in devices]
 
 
 class Host(Namespace):
@@ -85,13 +96,13 @@ class Topology:
         if self.gateway:
             self.gateway.delete()
         for tenant, device in ((self.acme, "wg0"), (self.globex, "six0")):
-            if f" {device}" in tenant.ip("-br link").replace("\n", " "):
+            if tenant.has(device):
                 tenant.ip(f"link del {device}")
         self.gateway = Host("gateway", GATEWAY4, GATEWAY6)
-        link(self.gateway, "up0", self.isp, "gw0")
-        link(self.gateway, "tc0", self.initech, "eth0")
-        link(self.gateway, "lan0", self.lan, "eth0")
+        cables((self.gateway, "up0", self.isp, "gw0"), (self.gateway, "tc0", self.initech, "eth0"),
+               (self.gateway, "lan0", self.lan, "eth0"))
         self.gateway.ip_batch(
+            *up("up0", "tc0", "lan0"),
             *(f"addr add {address}/24 dev up0" for address in POOL4),
             f"addr add {GATEWAY6}/64 dev up0 nodad",
             "addr add fe80::1/64 dev tc0 nodad",
@@ -100,43 +111,47 @@ class Topology:
             "route add default via 203.0.113.1",
             "route add default via 2001:db8:0:1::1")
         self.isp.ip_batch(
+            *up("gw0"),
             "addr add 203.0.113.1/24 dev gw0",
             "addr add 2001:db8:0:1::1/64 dev gw0 nodad",
             f"route add {FARM} via {GATEWAY6}")
         self.lan.ip_batch(
+            *up("eth0"),
             f"addr add {LAN4}/24 dev eth0",
             f"addr add {LAN6}/64 dev eth0 nodad",
             "route add default via 192.0.2.1",
             "route add default via 2001:db8:1a::1")
         self.initech.ip_batch(
+            *up("eth0"),
             "addr add fe80::2/64 dev eth0 nodad",
             f"addr add {self.initech.address()}/64 dev eth0 nodad",
             "route add default via fe80::1 dev eth0")
         return self.gateway
 
     def _wire_internet(self):
-        self.isp.ip_batch("link add br0 type bridge", "addr add 198.51.100.1/24 dev br0",
-                          "link set br0 up")
-        for port, host, device in (("i4", self.in4, "eth0"), ("ihome", self.home, "wan0"),
-                                   ("iglobex", self.globex, "eth0")):
-            link(self.isp, port, host, device)
-            self.isp.ip(f"link set {port} master br0")
-        link(self.isp, "i6", self.in6, "eth0")
-        self.isp.ip("addr add 2001:db8:77::1/64 dev i6 nodad")
+        """The isp's switch for IPv4 hosts, and its other cables."""
+        cables((self.isp, "i4", self.in4, "eth0"), (self.isp, "ihome", self.home, "wan0"),
+               (self.isp, "iglobex", self.globex, "eth0"), (self.isp, "i6", self.in6, "eth0"),
+               (self.home, "lan0", self.acme, "eth0"))
+        ports = ("i4", "ihome", "iglobex")
+        self.isp.ip_batch(
+            "link add br0 type bridge", *(f"link set {port} master br0" for port in ports),
+            *up("br0", "i6", *ports), "addr add 198.51.100.1/24 dev br0",
+            "addr add 2001:db8:77::1/64 dev i6 nodad")
         self.isp.sysctl("net.ipv4.ip_forward", 1)
         self.isp.sysctl("net.ipv6.conf.all.forwarding", 1)
-        self.in4.ip_batch(*(f"addr add {address}/24 dev eth0" for address in SERVER4),
+        self.in4.ip_batch(*up("eth0"), *(f"addr add {address}/24 dev eth0" for address in SERVER4),
                           "route add default via 198.51.100.1")
         self.in4.sysctl("net.ipv6.conf.all.disable_ipv6", 1)
-        self.in6.ip_batch(f"addr add {SERVER6}/64 dev eth0 nodad",
+        self.in6.ip_batch(*up("eth0"), f"addr add {SERVER6}/64 dev eth0 nodad",
                           "route add default via 2001:db8:77::1")
-        self.globex.ip_batch(f"addr add {GLOBEX4}/24 dev eth0",
+        self.globex.ip_batch(*up("eth0"), f"addr add {GLOBEX4}/24 dev eth0",
                              "route add default via 198.51.100.1")
 
     def _wire_home(self):
         """A home router with NAT44, and the tenant's box behind it."""
-        link(self.home, "lan0", self.acme, "eth0")
-        self.home.ip_batch(f"addr add {HOME4}/24 dev wan0", "addr add 192.168.1.1/24 dev lan0",
+        self.home.ip_batch(*up("wan0", "lan0"), f"addr add {HOME4}/24 dev wan0",
+                           "addr add 192.168.1.1/24 dev lan0",
                            "route add default via 198.51.100.1")
         self.home.sysctl("net.ipv4.ip_forward", 1)
         self.home.run("nft", "-f", "-", input="""
@@ -146,7 +161,7 @@ class Topology:
                     oifname wan0 masquerade
                 }
             }""")
-        self.acme.ip_batch("addr add 192.168.1.2/24 dev eth0",
+        self.acme.ip_batch(*up("eth0"), "addr add 192.168.1.2/24 dev eth0",
                            "route add default via 192.168.1.1")
 
     # What a tenant types

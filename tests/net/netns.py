@@ -79,6 +79,10 @@ class Namespace:
         """Many of them in one program: an emulated machine starts few programs a second."""
         return run("ip", "-n", self.name, "-batch", "-", input="\n".join(lines) + "\n")
 
+    def has(self, device):
+        with self.inside():
+            return device in (name for _, name in socket.if_nameindex())
+
     def sysctl(self, key, value=None):
         """Writes a key of net, or reads it."""
         with self.inside(), open("/proc/sys/" + key.replace(".", "/"),
