@@ -176,7 +176,7 @@ static int on_tenant(struct worker *w, struct channel_msg *msg, struct err *err)
 	struct tenant_conf *conf;
 	int rc = tenant_conf_unpack(cursor_from(msg->data, msg->len), &conf, err);
 
-	return rc < 0 ? rc : tenants_put(w, msg->id, conf, err);
+	return rc < 0 ? rc : tenants_put(w, msg->id, conf, msg->type == MSG_TENANT_SWAP, err);
 }
 
 static int on_tenant_remove(struct worker *w, struct channel_msg *msg, struct err *err)
@@ -277,6 +277,7 @@ static const struct order *find_order(uint16_t type)
 		{MSG_END, 0, on_end},
 		{MSG_NODE, 0, on_node},
 		{MSG_TENANT, 0, on_tenant},
+		{MSG_TENANT_SWAP, 0, on_tenant},
 		{MSG_TENANT_REMOVE, 0, on_tenant_remove},
 		{MSG_LISTENER, ANY_FDS, on_listener},
 		{MSG_LISTENER_REMOVE, 0, on_listener_remove},

@@ -230,7 +230,7 @@ static int add_key(struct rules *rules, struct key_ref key, const struct rule *r
 	struct rule_entry *entry = entry_find(rules, key);
 	int rc;
 
-	for (uint32_t i = 0; entry && i < entry->n_rules; i++) {
+	for (uint32_t i = 0; entry && !rules->shared && i < entry->n_rules; i++) {
 		const struct rule *other = entry_rule(entry, i);
 
 		if (other->tenant != old && expose_clash(other->expose, rule->expose)) {
@@ -301,7 +301,9 @@ static void remove_key(struct rules *rules, struct key_ref key, const struct exp
 
 	for (uint32_t i = 0; entry && i < entry->n_rules; i++) {
 		if (entry_rule(entry, i)->expose == expose) {
-			*entry_rule(entry, i) = *entry_rule(entry, entry->n_rules - 1);
+			for (; i + 1 < entry->n_rules; i++) { /* the first one stays the first */
+				*entry_rule(entry, i) = *entry_rule(entry, i + 1);
+			}
 			entry->n_rules--;
 			break;
 		}

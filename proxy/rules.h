@@ -2,6 +2,7 @@
 #ifndef SIXGATE_PROXY_RULES_H
 #define SIXGATE_PROXY_RULES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -32,6 +33,8 @@ struct rules {
 	struct hash_key hash_key;
 	struct table table;                     /* struct rule_entry */
 	uint32_t n_wildcards[RULES_LABELS_MAX]; /* "*.x" by number of labels in x */
+	/* What is added may be another's, who will give it up: the first one counts until then. */
+	bool shared;
 };
 
 enum rule_result {

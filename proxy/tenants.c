@@ -270,7 +270,8 @@ static int find_or_make(struct worker *w, uint32_t id, const char *name, struct 
 	return *ret_tenant ? 0 : err_set(err, -ENOMEM, "out of memory");
 }
 
-int tenants_put(struct worker *w, uint32_t id, struct tenant_conf *conf, struct err *err)
+int tenants_put(struct worker *w, uint32_t id, struct tenant_conf *conf, bool swaps,
+		struct err *err)
 {
 	struct change c = {.w = w, .conf = conf};
 	int rc = find_or_make(w, id, conf->name, &c.tenant, err);
@@ -286,7 +287,9 @@ int tenants_put(struct worker *w, uint32_t id, struct tenant_conf *conf, struct 
 	if (rc < 0) {
 		(void)err_set(err, rc, "out of memory"); /* rc is the result */
 	} else {
+		w->tenants.rules.shared = swaps;
 		rc = rules_replace(&w->tenants.rules, c.tenant->conf, c.rules, c.n_rules, err);
+		w->tenants.rules.shared = false;
 	}
 	if (rc < 0) {
 		change_undo(&c);

@@ -44,11 +44,13 @@ void tenants_init(struct tenants *tenants);
 void tenants_fini(struct worker *w);
 
 /*
- * Puts conf in force for the tenant id, new or known. Takes conf, also on failure. On failure
+ * Puts conf in force for the tenant id, new or known. Takes conf, also on failure. With swaps it
+ * may have what another tenant still has and will give up. On failure
  * (-EEXIST: a name or address is another tenant's; -EBUSY: the tenant has another id; -ENOMEM)
  * the former object stays in force.
  */
-int tenants_put(struct worker *w, uint32_t id, struct tenant_conf *conf, struct err *err) CHECKED;
+int tenants_put(struct worker *w, uint32_t id, struct tenant_conf *conf, bool swaps,
+		struct err *err) CHECKED;
 /* Sessions end after their services' drain time. Unknown ids are passed over. */
 void tenants_remove(struct worker *w, uint32_t id);
 /* A full set: what is not put between the two is removed by the second. */

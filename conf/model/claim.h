@@ -12,7 +12,8 @@
 
 struct claimant {
 	struct table_node node; /* claims.claimants */
-	size_t n_claims;
+	size_t n_claims;        /* of those it owns, each as often as it is claimed */
+	bool swaps;             /* claims_swap(): those of others that do are not foreign */
 	char name[TENANT_NAME_MAX + 1];
 };
 
@@ -24,12 +25,23 @@ struct claim {
 
 static inline bool claim_is_foreign(const struct claim *claim, const struct claimant *by)
 {
-	return claim->owner && claim->owner != by;
+	return claim->owner && claim->owner != by && !(claim->owner->swaps && by->swaps);
+}
+
+static inline void claim_own(struct claim *claim, struct claimant *by)
+{
+	if (claim->owner != by) {
+		if (claim->owner) {
+			claim->owner->n_claims -= claim->count;
+		}
+		claim->owner = by;
+		by->n_claims += claim->count;
+	}
 }
 
 static inline void claim_take(struct claim *claim, struct claimant *by)
 {
-	claim->owner = by;
+	claim_own(claim, by);
 	claim->count++;
 	by->n_claims++;
 }

@@ -46,7 +46,7 @@ static struct claimant *claimant_get(struct claims *claims, const char *name)
 
 static void claimant_release(struct claims *claims, struct claimant *claimant)
 {
-	if (claimant && claimant->n_claims == 0) {
+	if (claimant && claimant->n_claims == 0 && !claimant->swaps) {
 		table_remove(&claims->claimants, &claimant->node);
 		free(claimant);
 	}
@@ -90,6 +90,70 @@ int claims_replace(struct claims *claims, const struct node_conf *node,
 
 	if (rc == 0) {
 		claims_remove(claims, before);
+	}
+	return rc;
+}
+
+const char *claims_refused_by(const struct claims *claims)
+{
+	return claims->refused_by;
+}
+
+/* Whether they could all be in force beside one another. */
+static int swap_check(const struct node_conf *node, const struct tenant_conf *const *wanted,
+		      size_t n, struct issues *issues)
+{
+	struct claims *alone = claims_new();
+	int rc = alone ? 0 : -ENOMEM;
+
+	for (size_t i = 0; rc == 0 && i < n; i++) {
+		rc = claims_add(alone, node, wanted[i], issues);
+	}
+	claims_free(alone);
+	return rc == -EEXIST ? -EBUSY : rc;
+}
+
+void claims_swap_end(struct claims *claims, const struct tenant_conf *const *keep, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		units_own(claims, keep[i], claimant_find(claims, keep[i]->name));
+	}
+	for (size_t i = 0; i < n; i++) {
+		struct claimant *claimant = claimant_find(claims, keep[i]->name);
+
+		claimant->swaps = false;
+		claimant_release(claims, claimant);
+	}
+}
+
+int claims_swap(struct claims *claims, const struct node_conf *node,
+		const struct tenant_conf *const *wanted, const struct tenant_conf *const *former,
+		size_t n, struct issues *issues)
+{
+	int rc = swap_check(node, wanted, n, issues);
+	size_t n_marked = 0, n_taken = 0;
+
+	for (; rc == 0 && n_marked < n; n_marked++) {
+		struct claimant *claimant = claimant_get(claims, former[n_marked]->name);
+
+		if (!claimant) {
+			rc = -ENOMEM;
+			break;
+		}
+		claimant->swaps = true;
+	}
+	for (; rc == 0 && n_taken < n; n_taken++) {
+		rc = units_take(claims, node, wanted[n_taken],
+				claimant_find(claims, wanted[n_taken]->name), issues);
+		if (rc < 0) {
+			break;
+		}
+	}
+	if (rc < 0) {
+		while (n_taken-- > 0) {
+			units_drop(claims, wanted[n_taken]);
+		}
+		claims_swap_end(claims, former, n_marked);
 	}
 	return rc;
 }

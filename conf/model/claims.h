@@ -41,6 +41,21 @@ int claims_replace(struct claims *claims, const struct node_conf *node,
 		   const struct tenant_conf *before, const struct tenant_conf *after,
 		   struct issues *issues) CHECKED;
 
+/* The tenant that the first issue of the last -EEXIST names. */
+const char *claims_refused_by(const struct claims *claims);
+
+/*
+ * Tenants that want what the others of them have: takes all that wanted claims beside what former
+ * has, n objects each, of the same tenants in the same order. On 0 both stand, and nobody else gets
+ * anything of either, until claims_swap_end(). Errors as in claims_add(), and -EBUSY when two of
+ * wanted stand against each other; nothing has changed then. One at a time.
+ */
+int claims_swap(struct claims *claims, const struct node_conf *node,
+		const struct tenant_conf *const *wanted, const struct tenant_conf *const *former,
+		size_t n, struct issues *issues) CHECKED;
+/* The n objects in keep, wanted or former, stay; what the others claim is to be removed next. */
+void claims_swap_end(struct claims *claims, const struct tenant_conf *const *keep, size_t n);
+
 /* Listening sockets a worker needs for the node's listeners and all exposures. */
 size_t claims_sockets(const struct claims *claims, const struct node_conf *node);
 

@@ -17,6 +17,7 @@ struct claims {
 	struct name_index names;
 	struct prefix_index prefixes;
 	struct key_index keys;
+	char refused_by[TENANT_NAME_MAX + 1];
 };
 
 /* A tls exposure of port takes it on each pool address: no listener is configured for it. */
@@ -30,5 +31,7 @@ int units_take(struct claims *claims, const struct node_conf *node,
 	       const struct tenant_conf *tenant, struct claimant *by,
 	       struct issues *issues) CHECKED;
 void units_drop(struct claims *claims, const struct tenant_conf *tenant);
+/* All of tenant's claims, which are in the indexes, are by's. */
+void units_own(struct claims *claims, const struct tenant_conf *tenant, struct claimant *by);
 
 #endif

@@ -73,6 +73,14 @@ int key_index_take(struct key_index *index, enum key_kind kind, const void *key,
 	return 0;
 }
 
+struct claim *key_index_claim(const struct key_index *index, enum key_kind kind, const void *key,
+			      size_t len, uint16_t port)
+{
+	struct key_claim wanted = key_make(kind, key, len, port);
+
+	return &key_find(index, &wanted)->claim;
+}
+
 void key_index_drop(struct key_index *index, enum key_kind kind, const void *key, size_t len,
 		    uint16_t port)
 {

@@ -213,6 +213,14 @@ int name_index_take(struct name_index *index, uint16_t port, struct str name, bo
 	return rc;
 }
 
+struct claim *name_index_claim(const struct name_index *index, uint16_t port, struct str name,
+			       bool wildcard)
+{
+	struct label *label = name_find(index, port, name);
+
+	return wildcard ? &label->wildcard : &label->exact;
+}
+
 void name_index_drop(struct name_index *index, uint16_t port, struct str name, bool wildcard)
 {
 	struct label *label = name_find(index, port, name);

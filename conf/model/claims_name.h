@@ -45,6 +45,9 @@ void name_index_fini(struct name_index *index);
  */
 int name_index_take(struct name_index *index, uint16_t port, struct str name, bool wildcard,
 		    struct claimant *by, struct name_conflict *ret_conflict) CHECKED;
+/* What was taken with these arguments. */
+struct claim *name_index_claim(const struct name_index *index, uint16_t port, struct str name,
+			       bool wildcard);
 /* Undoes one name_index_take(). */
 void name_index_drop(struct name_index *index, uint16_t port, struct str name, bool wildcard);
 /* Someone else's claim to any name on the port; false: none. */

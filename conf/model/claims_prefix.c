@@ -114,6 +114,11 @@ int prefix_index_take(struct prefix_index *index, const struct prefix *prefix, s
 	return 0;
 }
 
+struct claim *prefix_index_claim(const struct prefix_index *index, const struct prefix *prefix)
+{
+	return &find(index, prefix)->claim;
+}
+
 void prefix_index_drop(struct prefix_index *index, const struct prefix *prefix)
 {
 	struct prefix_claim *claim = find(index, prefix);

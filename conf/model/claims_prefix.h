@@ -23,6 +23,8 @@ void prefix_index_fini(struct prefix_index *index);
 /* Returns 0; -EEXIST with the other's claim, valid until the next change; -ENOMEM. */
 int prefix_index_take(struct prefix_index *index, const struct prefix *prefix, struct claimant *by,
 		      const struct prefix_claim **ret_other) CHECKED;
+/* What was taken with these arguments. */
+struct claim *prefix_index_claim(const struct prefix_index *index, const struct prefix *prefix);
 /* Undoes one prefix_index_take(). */
 void prefix_index_drop(struct prefix_index *index, const struct prefix *prefix);
 

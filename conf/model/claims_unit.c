@@ -117,6 +117,10 @@ static enum key_kind endpoint_kind(const struct expose_conf *e)
 static void refuse(struct pass *pass, struct issue_path path, const char *what, const char *owner)
 {
 	issues_add(pass->issues, path.text, "%s belongs to tenant %s", what, owner);
+	if (pass->rc == 0) {
+		(void)snprintf(pass->claims->refused_by, sizeof(pass->claims->refused_by), "%s",
+			       owner); /* fits: a tenant's name */
+	}
 	pass->rc = -EEXIST;
 }
 
@@ -373,4 +377,46 @@ void units_drop(struct claims *claims, const struct tenant_conf *tenant)
 	struct pass pass = {.claims = claims, .tenant = tenant};
 
 	each_unit(&pass, drop_unit);
+}
+
+static struct claim *find(struct claims *claims, const struct tenant_conf *tenant,
+			  const struct unit *unit)
+{
+	const struct expose_conf *e = unit->e;
+	char buf[ALPN_NAME_MAX];
+	const char *key;
+
+	switch (unit->kind) {
+	case UNIT_PREFIX:
+		return prefix_index_claim(&claims->prefixes, &tenant->prefixes[unit->index]);
+	case UNIT_PUBLIC_KEY:
+		key = tenant->tunnels[unit->index].public_key;
+		return key_index_claim(&claims->keys, KEY_KIND_PUBLIC, key, strlen(key), 0);
+	case UNIT_NAME:
+		return name_index_claim(&claims->names, e->port,
+					str_from(e->names[unit->index].text),
+					e->names[unit->index].wildcard);
+	case UNIT_ALPN:
+		return name_index_claim(&claims->names, e->port,
+					alpn_name(e->alpn[unit->index], buf), false);
+	case UNIT_ENDPOINT:
+		return key_index_claim(&claims->keys, endpoint_kind(e), e->ipv4.b,
+				       sizeof(e->ipv4.b), e->port);
+	case UNIT_ADDRESS:
+		return key_index_claim(&claims->keys, KEY_KIND_ADDRESS, e->ipv4.b,
+				       sizeof(e->ipv4.b), 0);
+	}
+	return NULL;
+}
+
+static void own_unit(struct pass *pass, const struct unit *unit)
+{
+	claim_own(find(pass->claims, pass->tenant, unit), pass->by);
+}
+
+void units_own(struct claims *claims, const struct tenant_conf *tenant, struct claimant *by)
+{
+	struct pass pass = {.claims = claims, .tenant = tenant, .by = by};
+
+	each_unit(&pass, own_unit);
 }

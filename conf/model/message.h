@@ -46,6 +46,8 @@ enum message {
 		29,         /* buf_str tenant, buf_str service or backend address: end its sessions
 			       within its drain time, take no new ones until the object changes */
 	MSG_LOG_LEVEL = 30, /* id = enum log_level */
+	MSG_TENANT_SWAP = 31, /* as TENANT; it may take what others still have, who will give it
+				 up: theirs is in force until then */
 
 	/* worker to control */
 	MSG_ACK = 48, /* id, serial of what it answers; data: type u16 */

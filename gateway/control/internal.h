@@ -9,6 +9,7 @@
 #include "base/addr.h"
 #include "base/err.h"
 #include "base/loop.h"
+#include "base/str.h"
 #include "conf/model/node.h"
 
 /* What files of this folder share among themselves. */
@@ -90,5 +91,30 @@ void tenant_init_object(struct tenant *t);
 void tenant_take(struct tenant *t, struct tenant_conf *conf);
 /* Takes the tenant away from all; it may be gone on return. */
 void tenant_drop(struct tenant *t);
+/* Rolls conf out, which it takes; it has its counter slots. The tenant may be gone on return. */
+void tenant_begin(struct tenant *t, struct tenant_conf *conf);
+/* Current is what good is, here and in the kernel; workers are not told yet. */
+void tenant_go_back(struct tenant *t);
+/* Every worker has current: lets go what it replaces. The tenant may be gone on return. */
+void tenant_finish(struct tenant *t);
+/* The file's newest content is in force, or on its way there. */
+void file_accept(struct tenants *ts, const char *file);
+/* NULL: there is none of that name. */
+struct tenant *tenants_lookup(const struct tenants *ts, struct str name);
+/* Hands the files in conflict out again: their claims may be free now. */
+void conflicts_retry(struct tenants *ts);
+
+/* swap.c, for rollout.c and tenants.c */
+/*
+ * conf, of that text, was refused for another tenant's claim. If that one wants to give it up for
+ * what this one has, both go their way together and true is returned.
+ */
+bool swap_try(struct tenant *t, struct tenant_conf *conf, const uint64_t digest[2]);
+/* It no longer waits for a swap. */
+void swap_forget(struct tenant *t);
+/* Every worker has its current version. It may be gone on return. */
+void swap_settled(struct tenant *t);
+/* A worker refused its version, which is in status: all of the swap go back. */
+void swap_go_back(struct tenant *t);
 
 #endif

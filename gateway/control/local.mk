@@ -25,6 +25,7 @@ libcontrol_a_SOURCES = \
 	%D%/spawn.c %D%/spawn.h \
 	%D%/start.c \
 	%D%/status.c %D%/status.h \
+	%D%/swap.c \
 	%D%/tenants.c %D%/tenants.h \
 	%D%/totals.c %D%/totals.h \
 	%D%/verbs.c \

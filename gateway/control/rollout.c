@@ -82,6 +82,16 @@ static void tenant_send(struct tenant *t)
 	}
 }
 
+void tenant_begin(struct tenant *t, struct tenant_conf *conf)
+{
+	tenant_conf_unref(t->current);
+	t->current = conf;
+	t->exposed = false;
+	tenant_tell_kernel(t);
+	tenant_send(t);
+	tenant_expose(t);
+}
+
 /* Takes conf; nothing of this tenant is on its way. The tenant may be gone on return. */
 static void tenant_roll_out(struct tenant *t, struct tenant_conf *conf)
 {
@@ -95,12 +105,7 @@ static void tenant_roll_out(struct tenant *t, struct tenant_conf *conf)
 		}
 		return;
 	}
-	tenant_conf_unref(t->current);
-	t->current = conf;
-	t->exposed = false;
-	tenant_tell_kernel(t);
-	tenant_send(t);
-	tenant_expose(t);
+	tenant_begin(t, conf);
 }
 
 void tenant_take(struct tenant *t, struct tenant_conf *conf)
@@ -126,7 +131,7 @@ void tenant_drop(struct tenant *t)
 	t->gone = true;
 	tenant_let_go(t, t->next);
 	t->next = NULL;
-	if (!object_waiting(&t->object)) {
+	if (!object_waiting(&t->object) && !t->swapping) {
 		tenant_remove(t);
 	}
 }
@@ -155,7 +160,6 @@ static void tenant_let_go_former(struct tenant *t)
 static void tenant_settled(struct object *object)
 {
 	struct tenant *t = container_of(object, struct tenant, object);
-	struct tenant_conf *next = t->next;
 
 	if (t->current) {
 		log_debug(MOD, "%s: serial %llu is in force", t->name,
@@ -164,7 +168,22 @@ static void tenant_settled(struct object *object)
 		log_debug(MOD, "%s: is gone", t->name);
 	}
 	tenant_expose(t);
+	if (t->swapping) {
+		swap_settled(t); /* the others of the swap are not as far, perhaps */
+	} else {
+		tenant_finish(t);
+	}
+}
+
+void tenant_finish(struct tenant *t)
+{
+	struct tenant_conf *next = t->next;
+	bool wants = t->wanted != NULL;
+
 	tenant_let_go_former(t);
+	if (wants) {
+		conflicts_retry(t->tenants); /* it could not swap while this was under way */
+	}
 	t->next = NULL;
 	if (next) {
 		tenant_roll_out(t, next);
@@ -173,6 +192,18 @@ static void tenant_settled(struct object *object)
 	} else if (t->gone) {
 		tenant_remove(t);
 	}
+}
+
+void tenant_go_back(struct tenant *t)
+{
+	memset(t->digest, 0, sizeof(t->digest)); /* the same text may be tried again */
+	if (t->exposed) {
+		listeners_unexpose(t->tenants->listeners, t->current);
+	}
+	t->refused = t->current;
+	t->current = t->good ? tenant_conf_ref(t->good) : NULL;
+	t->exposed = true;
+	tenant_tell_kernel(t);
 }
 
 static void tenant_refused(struct object *object, unsigned int slot, struct str why)
@@ -186,14 +217,11 @@ static void tenant_refused(struct object *object, unsigned int slot, struct str 
 	if (t->current == t->good) {
 		return; /* there is no other version to go back to */
 	}
-	memset(t->digest, 0, sizeof(t->digest)); /* the same text may be tried again */
-	if (t->exposed) {
-		listeners_unexpose(t->tenants->listeners, t->current);
+	if (t->swapping) {
+		swap_go_back(t);
+		return;
 	}
-	t->refused = t->current;
-	t->current = t->good ? tenant_conf_ref(t->good) : NULL;
-	t->exposed = true;
-	tenant_tell_kernel(t);
+	tenant_go_back(t);
 	if (t->current) {
 		objects_change(t->tenants->objects, &t->object);
 	} else {
@@ -204,9 +232,11 @@ static void tenant_refused(struct object *object, unsigned int slot, struct str 
 static void tenant_pack(struct object *object, unsigned int slot, struct buf *out,
 			struct channel_msg *msg)
 {
+	const struct tenant *t = container_of(object, struct tenant, object);
+
 	(void)slot;
-	msg->type = MSG_TENANT;
-	tenant_conf_pack(container_of(object, struct tenant, object)->current, out);
+	msg->type = t->swapping ? MSG_TENANT_SWAP : MSG_TENANT;
+	tenant_conf_pack(t->current, out);
 }
 
 const struct tenant_conf *tenants_next(const struct tenants *ts, uint32_t *at)

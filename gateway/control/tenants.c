@@ -52,7 +52,7 @@ static bool tenant_eq(const struct table_node *node, const void *key)
 	return str_eq(str_from(container_of(node, struct tenant, node)->name), *name);
 }
 
-static struct tenant *tenant_lookup(const struct tenants *ts, struct str name)
+struct tenant *tenants_lookup(const struct tenants *ts, struct str name)
 {
 	uint64_t hash = hash_bytes(&ts->keys[0], name.p, name.len);
 	struct table_node *node = table_find(&ts->by_name, hash, tenant_eq, &name);
@@ -88,12 +88,12 @@ void tenant_free(struct tenant *t)
 	tenant_conf_unref(t->current);
 	tenant_conf_unref(t->next);
 	tenant_conf_unref(t->refused);
+	tenant_conf_unref(t->wanted);
 	free(t->file);
 	free(t);
 }
 
-/* Hands the files in conflict out again: their claims may be free now. */
-static void conflicts_retry(struct tenants *ts)
+void conflicts_retry(struct tenants *ts)
 {
 	while (ts->conflicts) {
 		struct conflict *conflict = ts->conflicts;
@@ -134,6 +134,7 @@ void tenants_fini(struct tenants *ts)
 	}
 	table_fini(&ts->by_name);
 	claims_free(ts->claims);
+	free(ts->swap);
 	ts->dir = NULL;
 	conflicts_retry(ts); /* frees them */
 }
@@ -149,7 +150,7 @@ void file_refuse(struct tenants *ts, const char *file, const char *text)
 	problem_set(ts->problems, LOG_LEVEL_ERR, file, text);
 }
 
-static void file_accept(struct tenants *ts, const char *file)
+void file_accept(struct tenants *ts, const char *file)
 {
 	ts->n_refused -= problem_has(ts->problems, file);
 	problem_clear(ts->problems, file);
@@ -234,8 +235,14 @@ static int tenant_set_file(struct tenant *t, const char *file)
 	return 0;
 }
 
+enum claim_result {
+	CLAIM_TAKEN,
+	CLAIM_REFUSED,
+	CLAIM_SWAPPED, /* and conf is on its way */
+};
+
 /* What conf claims, other tenants must not; former versions keep their claims beside it. */
-static bool claim(struct tenant *t, struct tenant_conf *conf)
+static enum claim_result claim(struct tenant *t, struct tenant_conf *conf, const uint64_t digest[2])
 {
 	struct tenants *ts = t->tenants;
 	struct issues issues;
@@ -244,6 +251,10 @@ static bool claim(struct tenant *t, struct tenant_conf *conf)
 
 	issues_init(&issues);
 	rc = claims_add_version(ts->claims, ts->conf, conf, &issues);
+	if (rc == -EEXIST && swap_try(t, conf, digest)) {
+		issues_fini(&issues);
+		return CLAIM_SWAPPED;
+	}
 	if (rc < 0) {
 		(void)snprintf(path, sizeof(path), "%s/%s", ts->folder, t->file); /* for messages */
 		conf_locate(path, 0, &issues, 0);
@@ -252,7 +263,7 @@ static bool claim(struct tenant *t, struct tenant_conf *conf)
 		conflict_add(ts, t->file);
 	}
 	issues_fini(&issues);
-	return rc == 0;
+	return rc == 0 ? CLAIM_TAKEN : CLAIM_REFUSED;
 }
 
 void tenant_let_go(struct tenant *t, struct tenant_conf *conf)
@@ -268,7 +279,8 @@ void tenant_let_go(struct tenant *t, struct tenant_conf *conf)
 static void file_apply(struct tenants *ts, const char *file, struct str name,
 		       struct tenant_conf *conf, const uint64_t digest[2])
 {
-	struct tenant *t = tenant_lookup(ts, name);
+	struct tenant *t = tenants_lookup(ts, name);
+	enum claim_result result = CLAIM_REFUSED;
 
 	if (!t) {
 		t = tenant_new(ts, name, file);
@@ -278,10 +290,12 @@ static void file_apply(struct tenants *ts, const char *file, struct str name,
 		tenant_conf_unref(conf);
 		return;
 	}
-	if (!serial_fits(t, conf, memcmp(t->digest, digest, sizeof(t->digest)) == 0) ||
-	    !claim(t, conf)) {
+	if (serial_fits(t, conf, memcmp(t->digest, digest, sizeof(t->digest)) == 0)) {
+		result = claim(t, conf, digest);
+	}
+	if (result != CLAIM_TAKEN) {
 		tenant_conf_unref(conf);
-		if (!t->current && !object_waiting(&t->object)) {
+		if (result == CLAIM_REFUSED && !t->current && !object_waiting(&t->object)) {
 			tenant_free(t);
 		}
 		return;
@@ -296,7 +310,7 @@ static void file_apply(struct tenants *ts, const char *file, struct str name,
 void tenants_changed(struct tenants *ts, const char *file)
 {
 	struct str name = {.p = file, .len = dir_tenant_len(file)};
-	struct tenant *t = tenant_lookup(ts, name);
+	struct tenant *t = tenants_lookup(ts, name);
 	struct tenant_conf *conf;
 	uint64_t digest[2];
 	char *text = NULL;
@@ -312,6 +326,13 @@ void tenants_changed(struct tenants *ts, const char *file)
 		file_refuse(ts, file, "the tenant has another file already");
 		conflict_add(ts, file);
 		return;
+	}
+	if (t && t->swapping) {
+		conflict_add(ts, file); /* when that has ended */
+		return;
+	}
+	if (t) {
+		swap_forget(t);
 	}
 	if (dir_read(ts->dir, file, &text, &len, &err) < 0) {
 		if (err.code != -ENOENT) { /* gone again: the folder says so next */
@@ -339,10 +360,11 @@ void tenants_changed(struct tenants *ts, const char *file)
 void tenants_gone(struct tenants *ts, const char *file)
 {
 	struct str name = {.p = file, .len = dir_tenant_len(file)};
-	struct tenant *t = tenant_lookup(ts, name);
+	struct tenant *t = tenants_lookup(ts, name);
 
 	file_accept(ts, file);
 	if (t && strcmp(t->file, file) == 0) {
+		swap_forget(t);
 		tenant_drop(t);
 	}
 }
@@ -383,7 +405,7 @@ size_t tenants_held(const struct tenants *ts)
 
 const struct tenant_conf *tenants_find(const struct tenants *ts, struct str name)
 {
-	const struct tenant *t = tenant_lookup(ts, name);
+	const struct tenant *t = tenants_lookup(ts, name);
 
 	return t && !t->gone ? t->current : NULL;
 }

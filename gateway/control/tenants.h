@@ -18,6 +18,7 @@ struct listeners;
 struct problems;
 struct registry_dir;
 struct slots;
+struct swap;
 
 /*
  * A tenant and its versions. `good` is what every worker has, `current` what is being rolled out
@@ -33,11 +34,17 @@ struct tenant {
 	struct tenants *tenants;
 	struct tenant_conf *good, *current, *next; /* a reference each; NULL: none */
 	struct tenant_conf *refused; /* its counter slots go back when the rollback is through */
-	bool exposed;                /* current has its listeners */
-	bool gone;                   /* its file is */
-	uint64_t digest[2];          /* of the text of the newest version taken */
-	uint32_t generation;         /* of the node config it was read with */
-	char *file;                  /* owned: which file of the registry it comes from */
+	struct tenant_conf
+		*wanted; /* a reference: of the file, but another tenant has its claims */
+	uint64_t wanted_digest[2];
+	uint32_t wanted_generation;
+	uint64_t swap_digest[2]; /* what a worker refused in a swap: it is not tried again */
+	bool swapping;           /* part of tenants.swap */
+	bool exposed;            /* current has its listeners */
+	bool gone;               /* its file is */
+	uint64_t digest[2];      /* of the text of the newest version taken */
+	uint32_t generation;     /* of the node config it was read with */
+	char *file;              /* owned: which file of the registry it comes from */
 	char name[TENANT_NAME_MAX + 1];
 };
 
@@ -54,6 +61,7 @@ struct tenants {
 	struct hash_key keys[2];
 	struct claims *claims;      /* owned */
 	struct conflict *conflicts; /* owned: files refused for another tenant's claim */
+	struct swap *swap;          /* owned: tenants that exchange claims; NULL: none do */
 	struct table by_name;       /* owned */
 	size_t n_refused;           /* files whose newest content is not in force */
 };

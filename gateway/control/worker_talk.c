@@ -176,6 +176,7 @@ static int worker_answer(struct worker *w, const struct channel_msg *msg)
 	switch (type) {
 	case MSG_NODE:
 	case MSG_TENANT:
+	case MSG_TENANT_SWAP:
 	case MSG_TENANT_REMOVE:
 	case MSG_LISTENER:
 	case MSG_LISTENER_REMOVE:

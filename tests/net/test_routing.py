@@ -83,6 +83,39 @@ def test_second_claim_of_a_name_or_port_is_refused(case):
     assert two.peers == []
 
 
+def test_two_tenants_swap_name_and_port_in_one_step(case):
+    """Each new object is refused alone; both together go in, there and back again."""
+    backends = [(tenant, case.backend(tenant, 22), case.backend(tenant, 443))
+                for tenant in case.lab.tenants[:2]]
+    canary = service("canary", [case.lab.globex.address(0x1f)], tcp(7, 7, ipv4=POOL[2]))
+
+    def objects(serial, swapped):
+        for (tenant, _, tls_backend), other in zip(backends, (swapped, not swapped)):
+            yield case.tenant(tenant, service(
+                "web", [tls_backend.address], tcp(2223 if other else 2222, 22),
+                tls(["two.example" if other else "one.example"])),
+                *([canary] if tenant == case.lab.globex else []), serial=serial)
+
+    def reaches(backend, port, first_bytes):
+        before = len(backend.peers)
+        with contextlib.closing(case.lab.client.connect(POOL[1], port)) as sock:
+            with contextlib.suppress(ConnectionResetError):
+                sock.sendall(first_bytes)
+                sock.recv(1)
+        return len(backend.peers) == before + 1
+
+    gateway = case.start(*objects(1, False))
+    for serial in range(2, 6):
+        for changed in objects(serial, serial % 2 == 0):
+            gateway.put(changed)
+        first, second = backends if serial % 2 else reversed(backends)
+        peers.wait_for(lambda who=first: reaches(who[1], 2222, b"x"), message="the first port")
+        peers.wait_for(lambda who=second: reaches(who[1], 2223, b"x"), message="the other port")
+        assert reaches(first[2], 443, clients.hello("one.example"))
+        assert reaches(second[2], 443, clients.hello("two.example"))
+        assert gateway.problems() == []
+
+
 def test_name_is_handed_over_while_changes_are_under_way(case):
     """No worker meets the second owner's object before the first owner's last one."""
     owner, other = ((tenant, case.backend(tenant, 443)) for tenant in case.lab.tenants)

@@ -399,6 +399,75 @@ static void a_long_disorder_ends_where_it_began(void **state)
 	}
 }
 
+/* a has x, b has y; each wants the other's, a also more. Whether that works, and how it ends. */
+static void check_swap(const char *more, int result, bool keep_former)
+{
+	char wants[256];
+	struct tenant_conf *a = tenant("a", 1, TLS("x.example")), *a2;
+	struct tenant_conf *b = tenant("b", 2, TLS("y.example"));
+	struct tenant_conf *b2 = tenant("b", 1, TLS("x.example"));
+	struct tenant_conf *other = tenant("other", 3, TLS("z.example"));
+	struct tenant_conf *x = tenant("c", 4, TLS("a.x.example, x.example"));
+	struct tenant_conf *y = tenant("c", 4, TLS("a.y.example, y.example"));
+	const struct tenant_conf *former[2], *wanted[2];
+	struct claims *claims = claims_new();
+	struct issues issues;
+	char msg[ERR_MSG_MAX];
+	bool back;
+
+	(void)snprintf(wants, sizeof(wants), TLS("y.example, %s"), more);
+	a2 = tenant("a", 2, wants);
+	former[0] = a;
+	former[1] = b;
+	wanted[0] = a2;
+	wanted[1] = b2;
+	assert_int_equal(add(claims, a, NULL), 0);
+	assert_int_equal(add(claims, b, NULL), 0);
+	assert_int_equal(add(claims, other, NULL), 0);
+	issues_init(&issues);
+	assert_int_equal(claims_swap(claims, NULL, wanted, former, 2, &issues), result);
+	issues_fini(&issues);
+	back = result < 0 || keep_former;
+	if (result == 0) {
+		assert_int_equal(add(claims, x, msg), -EEXIST);
+		assert_int_equal(add(claims, y, msg), -EEXIST);
+		claims_swap_end(claims, back ? former : wanted, 2);
+		claims_remove(claims, back ? a2 : a);
+		claims_remove(claims, back ? b2 : b);
+	} else if (result == -EEXIST) {
+		assert_string_equal(claims_refused_by(claims), "other");
+	}
+	assert_int_equal(add(claims, x, msg), -EEXIST);
+	assert_non_null(strstr(msg, back ? "tenant a" : "tenant b"));
+	assert_int_equal(add(claims, y, msg), -EEXIST);
+	assert_non_null(strstr(msg, back ? "tenant b" : "tenant a"));
+	claims_remove(claims, back ? a : a2);
+	assert_int_equal(add(claims, back ? x : y, NULL), 0);
+	claims_remove(claims, back ? x : y);
+	claims_remove(claims, back ? b : b2);
+	assert_int_equal(add(claims, x, NULL), 0);
+	claims_remove(claims, x);
+	assert_int_equal(add(claims, y, NULL), 0);
+	claims_free(claims);
+	tenant_conf_unref(a);
+	tenant_conf_unref(a2);
+	tenant_conf_unref(b);
+	tenant_conf_unref(b2);
+	tenant_conf_unref(other);
+	tenant_conf_unref(x);
+	tenant_conf_unref(y);
+}
+
+static void a_swap_is_whole_or_not_at_all(void **state)
+{
+	(void)state;
+	check_swap("mine.example", 0, false);
+	check_swap("mine.example", 0, true);
+	check_swap("z.example", -EEXIST, true);
+	check_swap("\"*.z.example\", z.example", -EEXIST, true);
+	check_swap("x.example", -EBUSY, true);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -415,6 +484,7 @@ int main(void)
 		cmocka_unit_test(an_update_may_change_the_size_of_a_prefix),
 		cmocka_unit_test(sockets_are_counted),
 		cmocka_unit_test(a_long_disorder_ends_where_it_began),
+		cmocka_unit_test(a_swap_is_whole_or_not_at_all),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

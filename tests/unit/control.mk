@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 CONTROL_TEST_LDADD = $(CONTROL_LIBS) $(CMOCKA_LIBS)
+CONTROL_RIG = tests/unit/control_rig.c tests/unit/control_rig.h
+TENANTS_RIG = $(CONTROL_RIG) tests/unit/tenants_rig.c tests/unit/tenants_rig.h
 
 check_PROGRAMS += tests/unit/control_selector_test tests/unit/control_dirty_test \
 	tests/unit/control_slots_test tests/unit/control_objects_test \
@@ -22,7 +24,7 @@ noinst_PROGRAMS += tests/unit/fake_worker
 tests_unit_fake_worker_SOURCES = tests/unit/fake_worker.c
 tests_unit_fake_worker_LDADD = libconf-model.a $(BASE_LIBS)
 check_PROGRAMS += tests/unit/control_workers_test tests/unit/control_tenants_test
-tests_unit_control_tenants_test_SOURCES = tests/unit/control_tenants_test.c
+tests_unit_control_tenants_test_SOURCES = tests/unit/control_tenants_test.c $(TENANTS_RIG)
 tests_unit_control_tenants_test_LDADD = $(CONTROL_TEST_LDADD)
 check_PROGRAMS += tests/unit/control_listeners_test
 tests_unit_control_listeners_test_SOURCES = tests/unit/control_listeners_test.c
@@ -32,7 +34,9 @@ tests_unit_control_workers_test_LDADD = $(CONTROL_TEST_LDADD)
 check_PROGRAMS += tests/unit/control_handover_test
 tests_unit_control_handover_test_SOURCES = tests/unit/control_handover_test.c
 tests_unit_control_handover_test_LDADD = $(CONTROL_TEST_LDADD)
-CONTROL_RIG = tests/unit/control_rig.c tests/unit/control_rig.h
 check_PROGRAMS += tests/unit/control_reload_test
 tests_unit_control_reload_test_SOURCES = tests/unit/control_reload_test.c $(CONTROL_RIG)
 tests_unit_control_reload_test_LDADD = $(CONTROL_TEST_LDADD)
+check_PROGRAMS += tests/unit/control_swap_test
+tests_unit_control_swap_test_SOURCES = tests/unit/control_swap_test.c $(TENANTS_RIG)
+tests_unit_control_swap_test_LDADD = $(CONTROL_TEST_LDADD)

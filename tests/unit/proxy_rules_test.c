@@ -476,6 +476,39 @@ static void test_new_version_of_a_tenant_takes_over_its_own_names(void **state)
 	rules_fini(&rules);
 }
 
+static void test_shared_name_is_the_firsts_until_it_is_given_up(void **state)
+{
+	struct tenant a[2], b[2];
+	struct rules rules;
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		tenant_init(&a[i]);
+		tenant_expose_tls(&a[i], i == 0 ? "x.example" : "y.example", NULL);
+		tenant_expose_tcp(&a[i], "203.0.113.16", (uint16_t)(i == 0 ? 1 : 2));
+		tenant_init(&b[i]);
+		tenant_expose_tls(&b[i], i == 0 ? "y.example" : "x.example", NULL);
+		tenant_expose_tcp(&b[i], "203.0.113.16", (uint16_t)(i == 0 ? 2 : 1));
+	}
+	rules_init(&rules);
+	put(&rules, &a[0]);
+	put(&rules, &b[0]);
+	rules.shared = true;
+	assert_int_equal(replace(&rules, &a[0], &a[1], NULL), 0);
+	assert_int_equal(pick(&rules, &b[0], "y.example", ""), 0);
+	expect_endpoint(&rules, "203.0.113.16", 2, &b[0].exposes[1]);
+	assert_int_equal(replace(&rules, &b[0], &b[1], NULL), 0);
+	assert_int_equal(pick(&rules, &a[1], "y.example", ""), 0);
+	assert_int_equal(pick(&rules, &b[1], "x.example", ""), 0);
+	expect_endpoint(&rules, "203.0.113.16", 2, &a[1].exposes[1]);
+	expect_endpoint(&rules, "203.0.113.16", 1, &b[1].exposes[1]);
+	rules.shared = false;
+	assert_int_equal(rules_replace(&rules, &a[1].conf, NULL, 0, NULL), 0);
+	assert_int_equal(rules_replace(&rules, &b[1].conf, NULL, 0, NULL), 0);
+	assert_int_equal(rules.table.count, 0);
+	rules_fini(&rules);
+}
+
 static void test_refused_version_leaves_the_former_in_force(void **state)
 {
 	struct tenant other, first, second;
@@ -633,6 +666,7 @@ int main(void)
 		cmocka_unit_test(test_taken_endpoint_is_refused),
 		cmocka_unit_test(test_other_protocols_have_no_rule),
 		cmocka_unit_test(test_new_version_of_a_tenant_takes_over_its_own_names),
+		cmocka_unit_test(test_shared_name_is_the_firsts_until_it_is_given_up),
 		cmocka_unit_test(test_refused_version_leaves_the_former_in_force),
 		cmocka_unit_test(test_what_a_session_came_by_is_found_in_the_next_version),
 		cmocka_unit_test(test_longest_names_are_matched),
