@@ -23,6 +23,8 @@ struct diff {
 	const struct object_set *observed, *desired;
 	const struct object **remade; /* owned: links and instances that are made anew */
 	size_t n_remade;
+	const struct object **rows; /* owned: of pool4, removed before anything is added */
+	size_t n_rows;
 	struct plan *plan;
 };
 
@@ -207,20 +209,51 @@ static bool hangs_on_remade(const struct diff *d, const struct object *o)
 	return false;
 }
 
+/* A row that meets one of these ports would be cut by its removal. */
+static bool row_is_wanted(const struct diff *d, const struct object_pool4 *row)
+{
+	for (size_t i = 0; i < d->desired->n; i++) {
+		const struct object *o = &d->desired->items[i];
+
+		if (o->kind == OBJECT_POOL4 && o->pool4.protocol == row->protocol &&
+		    o->pool4.first <= row->last && row->first <= o->pool4.last &&
+		    addr_eq(&o->pool4.address, &row->address)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* What lies in a row goes with it, so it is taken away before and made anew. */
+static bool loses_row(const struct diff *d, const struct object *o)
+{
+	for (size_t i = 0; i < d->n_rows && o->kind == OBJECT_BIB; i++) {
+		const struct object_pool4 *row = &d->rows[i]->pool4;
+
+		if (row->protocol == o->bib.protocol && o->bib.outside.port >= row->first &&
+		    o->bib.outside.port <= row->last &&
+		    addr_eq(&row->address, &o->bib.outside.addr)) {
+			return true;
+		}
+	}
+	return false;
+}
+
 /* Taken away and made anew, though it is there and wanted. */
 static bool pair_is_split(const struct diff *d, const struct pair *p)
 {
 	if (!p->from || !p->to) {
 		return false;
 	}
-	return hangs_on_remade(d, p->to) || hangs_on_remade(d, p->from) ||
+	return hangs_on_remade(d, p->to) || hangs_on_remade(d, p->from) || loses_row(d, p->from) ||
 	       (!object_same(p->to, p->from) && value_is_wanted(d, p));
 }
 
 /* Goes before anything new comes. */
 static bool is_in_the_way(const struct diff *d, const struct pair *p)
 {
-	return (IN_THE_WAY >> p->from->kind & 1) != 0 || p->to || hangs_on_remade(d, p->from);
+	return (IN_THE_WAY >> p->from->kind & 1) != 0 || p->to || hangs_on_remade(d, p->from) ||
+	       (p->from->kind == OBJECT_POOL4 && row_is_wanted(d, &p->from->pool4));
 }
 
 static int find_remade(struct diff *d, struct err *err)
@@ -238,6 +271,26 @@ static int find_remade(struct diff *d, struct err *err)
 	for (p = (struct pair){0}; d->n_remade < n && pair_at(d, p.i_from, p.i_to, &p);) {
 		if (is_remade(d, &p)) {
 			d->remade[d->n_remade++] = p.to;
+		}
+	}
+	return 0;
+}
+
+static int find_rows(struct diff *d, struct err *err)
+{
+	struct pair p = {0};
+	size_t n = 0;
+
+	while (pair_at(d, p.i_from, p.i_to, &p)) {
+		n += p.from && !p.to && p.from->kind == OBJECT_POOL4;
+	}
+	d->rows = calloc(n + 1, sizeof(const struct object *)); /* never of size 0 */
+	if (!d->rows) {
+		return err_set(err, -ENOMEM, "out of memory");
+	}
+	for (p = (struct pair){0}; n > 0 && pair_at(d, p.i_from, p.i_to, &p);) {
+		if (p.from && !p.to && p.from->kind == OBJECT_POOL4 && is_in_the_way(d, &p)) {
+			d->rows[d->n_rows++] = p.from;
 		}
 	}
 	return 0;
@@ -282,6 +335,9 @@ int plan_diff(const struct object_set *observed, const struct object_set *desire
 		rc = find_remade(&d, err);
 	}
 	if (rc == 0) {
+		rc = find_rows(&d, err);
+	}
+	if (rc == 0) {
 		diff_removals(&d, true);
 		diff_changes(&d);
 		diff_removals(&d, false);
@@ -289,6 +345,7 @@ int plan_diff(const struct object_set *observed, const struct object_set *desire
 		plan_fini(plan);
 	}
 	free(d.remade);
+	free(d.rows);
 	return rc;
 }
 

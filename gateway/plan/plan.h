@@ -34,8 +34,9 @@ void plan_fini(struct plan *plan);
  * routes, BIB entries, in reverse order of kinds), then additions and changes in order of kinds,
  * then the rest is removed (elements before rules). What cannot change while it is there is removed
  * and added: a link of another kind with what hangs on it, and what gets a value another one still
- * has, as two tunnels that swap their remote ends. The steps borrow from both sets. Pure: no I/O,
- * no log. Returns 0, or -ENOMEM with plan empty.
+ * has, as two tunnels that swap their remote ends. A row of pool4 that meets a new one goes first,
+ * too, with the BIB entries in it, because removing it later would cut the new one. The steps
+ * borrow from both sets. Pure: no I/O, no log. Returns 0, or -ENOMEM with plan empty.
  */
 int plan_diff(const struct object_set *observed, const struct object_set *desired,
 	      struct plan *plan, struct err *err) CHECKED;
