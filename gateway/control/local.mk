@@ -35,6 +35,6 @@ libcontrol_a_SOURCES = \
 
 sbin_PROGRAMS += sixgated
 sixgated_SOURCES = %D%/main.c
-CONTROL_LIBS = libcontrol.a libregistry.a libkernel.a libconf-text.a libconf-model.a $(BASE_LIBS) \
+CONTROL_LIBS = libcontrol.a libregistry.a libkernel.a libplan.a libconf-text.a libconf-model.a $(BASE_LIBS) \
 	$(FYAML_LIBS) $(NFTNL_LIBS)
 sixgated_LDADD = $(CONTROL_LIBS)

@@ -88,9 +88,10 @@ static int generation_seen(const struct nlmsghdr *nlh, void *arg)
 	return 0;
 }
 
-static int generation_get(const struct kernel_ops *ops, uint32_t *ret_generation_be,
-			  struct kernel_fault *fault)
+int generation_get(const struct kernel_ops *ops, uint32_t *ret_generation_be,
+		   struct kernel_fault *fault)
 {
+	struct kernel_fault unused;
 	_Alignas(struct nlmsghdr) char data[64];
 	const struct nlmsghdr *nlh =
 		nftnl_nlmsg_build_hdr(data, NFT_MSG_GETGEN, NFPROTO_UNSPEC, NLM_F_ACK, SEQ_BEGIN);
@@ -101,7 +102,7 @@ static int generation_get(const struct kernel_ops *ops, uint32_t *ret_generation
 				     .arg = ret_generation_be};
 
 	*ret_generation_be = 0;
-	return ops->transact(ops->ctx, &req, fault);
+	return ops->transact(ops->ctx, &req, fault ? fault : &unused);
 }
 
 /* Says what is missing where the errno alone would be a riddle. */
@@ -150,10 +151,22 @@ static void batch_close(struct batch *b)
 	batch_add(b, end);
 }
 
+static int batch_send(const struct batch *b, const struct kernel_ops *ops, uint32_t generation_be,
+		      struct kernel_fault *fault)
+{
+	const struct kernel_request req = {.bus = BUS_NETFILTER,
+					   .data = b->buf.data,
+					   .len = b->buf.len};
+	struct nlattr *attr = mnl_nlmsg_get_payload_offset((struct nlmsghdr *)b->buf.data,
+							   sizeof(struct nfgenmsg));
+
+	memcpy(mnl_attr_get_payload(attr), &generation_be, sizeof(generation_be));
+	return ops->transact(ops->ctx, &req, fault);
+}
+
 int batch_commit(struct batch *b, const struct kernel_ops *ops, struct err *err)
 {
 	struct kernel_fault fault = {0};
-	struct kernel_request req = {.bus = BUS_NETFILTER};
 	int rc = -ERESTART;
 
 	if (b->seq == SEQ_BEGIN) {
@@ -163,20 +176,32 @@ int batch_commit(struct batch *b, const struct kernel_ops *ops, struct err *err)
 	if (b->buf.bad) {
 		return err_set(err, -ENOMEM, "nftables transaction: out of memory");
 	}
-	req.data = b->buf.data;
-	req.len = b->buf.len;
 	for (int tries = 0; tries < GENERATION_TRIES && rc == -ERESTART; tries++) {
-		struct nlattr *attr = mnl_nlmsg_get_payload_offset((struct nlmsghdr *)b->buf.data,
-								   sizeof(struct nfgenmsg));
 		uint32_t generation_be;
 
 		rc = generation_get(ops, &generation_be, &fault);
 		if (rc == 0) {
-			memcpy(mnl_attr_get_payload(attr), &generation_be, sizeof(generation_be));
-			rc = ops->transact(ops->ctx, &req, &fault);
+			rc = batch_send(b, ops, generation_be, &fault);
 		} else {
 			fault.seq = SEQ_BEGIN;
 		}
 	}
+	return rc < 0 ? batch_err(b, err, rc, &fault) : 0;
+}
+
+int batch_commit_at(struct batch *b, const struct kernel_ops *ops, uint32_t generation_be,
+		    struct err *err)
+{
+	struct kernel_fault fault = {0};
+	int rc;
+
+	if (b->seq == SEQ_BEGIN) {
+		return 0;
+	}
+	batch_close(b);
+	if (b->buf.bad) {
+		return err_set(err, -ENOMEM, "nftables transaction: out of memory");
+	}
+	rc = batch_send(b, ops, generation_be, &fault);
 	return rc < 0 ? batch_err(b, err, rc, &fault) : 0;
 }

@@ -10,6 +10,8 @@
 #include "base/err.h"
 #include "gateway/kernel/ops.h"
 
+struct outline;
+
 /* One nftables transaction on our table: all of it or nothing. */
 #define TABLE_NAME      "sixgate"
 #define BATCH_WHATS_MAX 64
@@ -23,7 +25,8 @@ struct batch {
 					      for */
 	uint32_t first_seq[BATCH_WHATS_MAX];
 	size_t n_whats;
-	unsigned int n_rules; /* put into it by rule_end() */
+	unsigned int n_rules;    /* put into it by rule_end() */
+	struct outline *outline; /* borrowed; is told what is put into the batch; NULL: nobody */
 };
 
 int batch_init(struct batch *b) CHECKED;
@@ -36,5 +39,11 @@ struct nlmsghdr *batch_message(struct batch *b, uint16_t type, uint16_t flags);
 void batch_add(struct batch *b, const struct nlmsghdr *nlh);
 /* An empty batch is success without a word to the kernel. */
 int batch_commit(struct batch *b, const struct kernel_ops *ops, struct err *err) CHECKED;
+/* For a batch that is right for one generation of the rules only: -ERESTART when that is past. */
+int batch_commit_at(struct batch *b, const struct kernel_ops *ops, uint32_t generation_be,
+		    struct err *err) CHECKED;
+/* The generation of the rules, as NFNL_BATCH_GENID takes it. fault may be NULL. */
+int generation_get(const struct kernel_ops *ops, uint32_t *ret_generation_be,
+		   struct kernel_fault *fault) CHECKED;
 
 #endif

@@ -12,8 +12,8 @@
 #include <linux/netfilter/nf_tables.h>
 #include <netinet/in.h>
 
+#include "gateway/kernel/outline.h"
 #include "gateway/kernel/rule.h"
-#include "gateway/kernel/sets.h"
 
 #define PRIORITY_CLIENT_PREFIX -148 /* after the tenants' chain, before translation */
 #define PRIORITY_OUTPUT        0
@@ -46,6 +46,9 @@ static int put_chain(struct batch *b, const char *name, int hook, int priority)
 	nlh = batch_message(b, NFT_MSG_NEWCHAIN, NLM_F_CREATE);
 	nftnl_chain_nlmsg_build_payload(nlh, c);
 	batch_add(b, nlh);
+	if (b->outline) {
+		outline_chain(b->outline, c);
+	}
 	rc = 0;
 out:
 	nftnl_chain_free(c);
@@ -103,7 +106,7 @@ static int put_client_prefix_in(struct batch *b, const struct prefix *p)
 	return rc;
 }
 
-static int put_client_prefix_out(struct batch *b, const struct guard *guard)
+static int put_client_prefix_out(struct batch *b, const struct firewall *fw)
 {
 	struct rule r;
 	int rc;
@@ -111,8 +114,8 @@ static int put_client_prefix_out(struct batch *b, const struct guard *guard)
 	batch_what(b, "chain cpout");
 	rc = put_chain(b, "cpout", NF_INET_LOCAL_OUT, PRIORITY_OUTPUT);
 	rule_begin(&r, "cpout");
-	rule_in_prefix(&r, RULE_SOURCE, &guard->client_prefix);
-	rule_uid(&r, false, guard->uids.proxy);
+	rule_in_prefix(&r, RULE_SOURCE, &fw->client_prefix);
+	rule_uid(&r, false, fw->proxy_uid);
 	rule_count(&r, COUNTER_FOREIGN);
 	rule_reject(&r);
 	return rc | rule_end(&r, b);
@@ -120,7 +123,7 @@ static int put_client_prefix_out(struct batch *b, const struct guard *guard)
 
 static int put_proxy_to_resolvers(struct batch *b, bool v4)
 {
-	enum set_id id = v4 ? SET_RESOLVERS_4 : SET_RESOLVERS_6;
+	enum firewall_set set = v4 ? FIREWALL_RESOLVERS_4 : FIREWALL_RESOLVERS_6;
 	const uint8_t protos[] = {IPPROTO_UDP, IPPROTO_TCP};
 	int rc = 0;
 
@@ -128,7 +131,7 @@ static int put_proxy_to_resolvers(struct batch *b, bool v4)
 		struct rule r;
 
 		rule_begin(&r, "proxy");
-		rule_destination_in_set(&r, v4, 128, set_name(id), id);
+		rule_destination_in_set(&r, v4, 128, set);
 		rule_l4proto(&r, protos[i]);
 		rule_destination_port(&r, PORT_DNS);
 		rule_verdict(&r, NF_ACCEPT, NULL);
@@ -160,18 +163,19 @@ static int put_replies(struct batch *b, const char *chain)
 
 static int put_worker_chains(struct batch *b)
 {
-	static const unsigned int bits[N_TENANT_SETS] = {[TENANTS_64] = 64, [TENANTS_56] = 56};
+	static const struct {
+		enum firewall_set set;
+		unsigned int bits;
+	} tenants[] = {{FIREWALL_TENANTS_64, 64}, {FIREWALL_TENANTS_56, 56}};
 	struct rule r;
 	int rc;
 
 	batch_what(b, "chains proxy and agent");
 	rc = put_chain(b, "proxy", -1, 0);
 	rc |= put_replies(b, "proxy");
-	for (int i = 0; i < N_TENANT_SETS; i++) {
+	for (size_t i = 0; i < sizeof(tenants) / sizeof(tenants[0]); i++) {
 		rule_begin(&r, "proxy");
-		rule_destination_in_set(&r, false, bits[i],
-					set_name((enum set_id)(SET_TENANTS_64 + i)),
-					SET_TENANTS_64 + (uint32_t)i);
+		rule_destination_in_set(&r, false, tenants[i].bits, tenants[i].set);
 		rule_l4proto(&r, IPPROTO_TCP);
 		rule_verdict(&r, NF_ACCEPT, NULL);
 		rc |= rule_end(&r, b);
@@ -186,7 +190,7 @@ static int put_worker_chains(struct batch *b)
 	return rc;
 }
 
-static int put_workers_hook(struct batch *b, const struct guard *guard)
+static int put_workers_hook(struct batch *b, const struct firewall *fw)
 {
 	struct rule r;
 	int rc;
@@ -194,24 +198,24 @@ static int put_workers_hook(struct batch *b, const struct guard *guard)
 	batch_what(b, "chain workers");
 	rc = put_chain(b, "workers", NF_INET_LOCAL_OUT, PRIORITY_WORKERS);
 	rule_begin(&r, "workers");
-	rule_uid(&r, true, guard->uids.proxy);
+	rule_uid(&r, true, fw->proxy_uid);
 	rule_verdict(&r, NFT_JUMP, "proxy");
 	rc |= rule_end(&r, b);
 	rule_begin(&r, "workers");
-	rule_uid(&r, true, guard->uids.agent);
+	rule_uid(&r, true, fw->agent_uid);
 	rule_verdict(&r, NFT_JUMP, "agent");
 	return rc | rule_end(&r, b);
 }
 
-int chains_put(struct batch *b, const struct guard *guard)
+int chains_put(struct batch *b, const struct firewall *fw)
 {
 	int rc = 0;
 
-	if (guard->has_prefix) {
-		rc = put_client_prefix_in(b, &guard->client_prefix);
-		rc |= put_client_prefix_out(b, guard);
+	if (fw->has_client_prefix) {
+		rc = put_client_prefix_in(b, &fw->client_prefix);
+		rc |= put_client_prefix_out(b, fw);
 	}
 	rc |= put_worker_chains(b);
-	rc |= put_workers_hook(b, guard);
+	rc |= put_workers_hook(b, fw);
 	return rc < 0 ? -ENOMEM : 0;
 }

@@ -8,6 +8,7 @@
 #include "base/addr.h"
 #include "gateway/kernel/batch.h"
 #include "gateway/kernel/kernel.h"
+#include "gateway/plan/firewall.h"
 
 /* The table's chains and rules: the guard of client_prefix, and where the workers may send. */
 
@@ -29,6 +30,6 @@ struct guard {
 };
 
 /* All chains with their rules; counters and sets come before. Returns 0 or -ENOMEM. */
-int chains_put(struct batch *b, const struct guard *guard) CHECKED;
+int chains_put(struct batch *b, const struct firewall *fw) CHECKED;
 
 #endif

@@ -4,6 +4,7 @@ libkernel_a_SOURCES = \
 	%D%/batch.c %D%/batch.h \
 	%D%/chains.c %D%/chains.h \
 	%D%/driver.h \
+	%D%/element_batch.c %D%/element_batch.h \
 	%D%/elements.c %D%/elements.h \
 	%D%/generic.c %D%/generic.h \
 	%D%/internal.h \
@@ -13,11 +14,14 @@ libkernel_a_SOURCES = \
 	%D%/reconcile.c %D%/reconcile.h \
 	%D%/reconcile_check.c %D%/reconcile_internal.h \
 	%D%/route.c %D%/route.h \
+	%D%/outline.c %D%/outline.h \
 	%D%/rule.c %D%/rule.h \
+	%D%/ruleset.c %D%/ruleset.h \
 	%D%/sets.c %D%/sets.h \
 	%D%/steps.c %D%/steps.h \
 	%D%/table.c %D%/table.h \
 	%D%/tenant.c \
+	%D%/view.c %D%/view.h \
 	%D%/wants.c %D%/wants.h \
 	%D%/wireguard.c %D%/wireguard.h \
 	%D%/wireguard_internal.h %D%/wireguard_read.c
@@ -26,4 +30,8 @@ libkernel_a_CPPFLAGS = $(AM_CPPFLAGS) $(NFTNL_CFLAGS)
 # Drives the library for tests/net; not installed.
 noinst_PROGRAMS += tests/tools/kernel-tool
 tests_tools_kernel_tool_SOURCES = tests/tools/kernel-tool.c
-tests_tools_kernel_tool_LDADD = libkernel.a libconf-model.a $(BASE_LIBS) $(NFTNL_LIBS)
+tests_tools_kernel_tool_LDADD = libkernel.a libplan.a libconf-model.a $(BASE_LIBS) $(NFTNL_LIBS)
+noinst_PROGRAMS += tests/tools/firewall-tool
+tests_tools_firewall_tool_SOURCES = tests/tools/firewall-tool.c
+tests_tools_firewall_tool_LDADD = libkernel.a libplan.a libconf-text.a libconf-model.a $(BASE_LIBS) \
+	$(FYAML_LIBS) $(NFTNL_LIBS)

@@ -19,6 +19,8 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "gateway/kernel/outline.h"
+
 #define IPV6_SOURCE_OFFSET      offsetof(struct ip6_hdr, ip6_src)
 #define IPV6_DESTINATION_OFFSET offsetof(struct ip6_hdr, ip6_dst)
 #define IPV4_DESTINATION_OFFSET 16
@@ -45,6 +47,9 @@ int rule_end(struct rule *r, struct batch *b)
 		nftnl_rule_nlmsg_build_payload(nlh, r->nftnl);
 		batch_add(b, nlh);
 		b->n_rules++;
+		if (b->outline) {
+			outline_rule(b->outline, r->nftnl);
+		}
 	}
 	if (r->nftnl) {
 		nftnl_rule_free(r->nftnl);
@@ -135,8 +140,7 @@ void rule_in_prefix(struct rule *r, enum rule_address which, const struct prefix
 	rule_compare(r, NFT_CMP_EQ, p->addr.b, p->len / 8);
 }
 
-void rule_destination_in_set(struct rule *r, bool v4, unsigned int len, const char *set,
-			     uint32_t id)
+void rule_destination_in_set(struct rule *r, bool v4, unsigned int len, enum firewall_set set)
 {
 	struct addr mask;
 	struct nftnl_expr *e;
@@ -152,8 +156,9 @@ void rule_destination_in_set(struct rule *r, bool v4, unsigned int len, const ch
 	e = rule_expr(r, "lookup");
 	if (e) {
 		nftnl_expr_set_u32(e, NFTNL_EXPR_LOOKUP_SREG, NFT_REG_1);
-		nftnl_expr_set_u32(e, NFTNL_EXPR_LOOKUP_SET_ID, id);
-		r->bad |= nftnl_expr_set_str(e, NFTNL_EXPR_LOOKUP_SET, set) < 0;
+		nftnl_expr_set_u32(e, NFTNL_EXPR_LOOKUP_FLAGS, 0); /* as the kernel shows it */
+		r->bad |= nftnl_expr_set_str(e, NFTNL_EXPR_LOOKUP_SET,
+					     firewall_set_type(set)->name) < 0;
 	}
 }
 

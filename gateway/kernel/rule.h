@@ -8,6 +8,7 @@
 
 #include "base/addr.h"
 #include "gateway/kernel/batch.h"
+#include "gateway/plan/firewall.h"
 
 /*
  * A rule, condition by condition. Out of memory is sticky in bad, rule_end() tells it.
@@ -27,8 +28,7 @@ enum rule_address {
 };
 void rule_in_prefix(struct rule *r, enum rule_address which, const struct prefix *p);
 /* Destination, masked to len bits for IPv6, is in a set. */
-void rule_destination_in_set(struct rule *r, bool v4, unsigned int len, const char *set,
-			     uint32_t id);
+void rule_destination_in_set(struct rule *r, bool v4, unsigned int len, enum firewall_set set);
 void rule_uid(struct rule *r, bool equal, uid_t uid);
 void rule_l4proto(struct rule *r, uint8_t proto);
 /* TCP with SYN and without ACK, or (equal false) TCP otherwise. */

@@ -4,6 +4,7 @@
  */
 #include "gateway/kernel/table.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <libnftnl/common.h>
 #include <libnftnl/object.h>
@@ -14,6 +15,7 @@
 #include <string.h>
 
 #include "base/container.h"
+#include "gateway/kernel/element_batch.h"
 #include "gateway/kernel/sets.h"
 
 #define DUMP_TRIES 5
@@ -39,6 +41,7 @@ static int put_table(struct batch *b, uint16_t type)
 		return -ENOMEM;
 	}
 	nftnl_table_set_u32(t, NFTNL_TABLE_FAMILY, NFPROTO_INET);
+	nftnl_table_set_u32(t, NFTNL_TABLE_FLAGS, 0); /* wakes one that was made dormant */
 	if (nftnl_table_set_str(t, NFTNL_TABLE_NAME, TABLE_NAME) < 0) {
 		nftnl_table_free(t);
 		return -ENOMEM;
@@ -106,6 +109,10 @@ static int put_sets(struct batch *b, const struct guard *guard, struct elements 
 int table_put(struct batch *b, const struct guard *guard, struct elements *es,
 	      const struct kernel_counters *start)
 {
+	const struct firewall fw = {.proxy_uid = guard->uids.proxy,
+				    .agent_uid = guard->uids.agent,
+				    .has_client_prefix = guard->has_prefix,
+				    .client_prefix = guard->client_prefix};
 	int rc;
 
 	/* Adding first makes the deletion right whether there is a table or not. */
@@ -117,8 +124,100 @@ int table_put(struct batch *b, const struct guard *guard, struct elements *es,
 	rc |= put_counters(b, start);
 	batch_what(b, "sets");
 	rc |= put_sets(b, guard, es);
-	rc |= chains_put(b, guard);
+	rc |= chains_put(b, &fw);
 	return rc < 0 ? -ENOMEM : 0;
+}
+
+static int define_counter(struct batch *b, const char *name)
+{
+	struct nftnl_obj *o = nftnl_obj_alloc();
+	struct nlmsghdr *nlh;
+
+	if (!o) {
+		return -ENOMEM;
+	}
+	nftnl_obj_set_str(o, NFTNL_OBJ_TABLE, TABLE_NAME);
+	nftnl_obj_set_str(o, NFTNL_OBJ_NAME, name);
+	nftnl_obj_set_u32(o, NFTNL_OBJ_TYPE, NFT_OBJECT_COUNTER);
+	nftnl_obj_set_u64(o, NFTNL_OBJ_CTR_PKTS, 0);
+	nftnl_obj_set_u64(o, NFTNL_OBJ_CTR_BYTES, 0);
+	nlh = batch_message(b, NFT_MSG_NEWOBJ,
+			    NLM_F_CREATE); /* one that is there keeps its count */
+	nftnl_obj_nlmsg_build_payload(nlh, o);
+	batch_add(b, nlh);
+	if (b->outline) {
+		outline_counter(b->outline, name);
+	}
+	nftnl_obj_free(o);
+	return 0;
+}
+
+int table_define(struct batch *b, const struct firewall *fw)
+{
+	int rc;
+
+	batch_what(b, "the table");
+	rc = put_table(b, NFT_MSG_NEWTABLE);
+	if (b->outline) {
+		outline_table(b->outline, 0);
+	}
+	batch_what(b, "counters");
+	for (size_t i = 0; i < N_COUNTER_NAMES; i++) {
+		rc |= define_counter(b, counter_names[i].name);
+	}
+	batch_what(b, "sets");
+	rc |= sets_define(b);
+	rc |= chains_put(b, fw);
+	return rc < 0 ? -ENOMEM : 0;
+}
+
+/* A request about a thing of the table by its name; all of them number their attributes so. */
+static void put_removal(struct batch *b, uint16_t type, const char *name)
+{
+	struct nlmsghdr *nlh = batch_message(b, type, 0);
+
+	mnl_attr_put_strz(nlh, NFTA_CHAIN_TABLE, TABLE_NAME);
+	if (name) {
+		mnl_attr_put_strz(nlh, type == NFT_MSG_DELCHAIN ? NFTA_CHAIN_NAME : NFTA_SET_NAME,
+				  name);
+	}
+	if (type == NFT_MSG_DELOBJ) {
+		mnl_attr_put_u32(nlh, NFTA_OBJ_TYPE, htonl(NFT_OBJECT_COUNTER));
+	}
+	batch_add(b, nlh);
+}
+
+static void put_removals(struct batch *b, const struct outline *now, const struct outline *next,
+			 enum outline_kind kind, uint16_t type)
+{
+	for (size_t i = 0; i < now->n; i++) {
+		if (now->items[i].kind == kind && !outline_has(next, &now->items[i])) {
+			put_removal(b, type, now->items[i].name);
+		}
+	}
+}
+
+int table_change(struct batch *b, const struct firewall *fw, const struct outline *now,
+		 const struct outline *next)
+{
+	if (now->n > 0) {
+		batch_what(b, "what of the table goes");
+		put_removal(b, NFT_MSG_DELRULE, NULL);
+		put_removals(b, now, next, OUTLINE_SET, NFT_MSG_DELSET);
+		put_removals(b, now, next, OUTLINE_CHAIN, NFT_MSG_DELCHAIN);
+		put_removals(b, now, next, OUTLINE_COUNTER, NFT_MSG_DELOBJ);
+	}
+	return table_define(b, fw);
+}
+
+int table_remove_put(struct batch *b)
+{
+	int rc;
+
+	/* Adding first makes the deletion right whether there is a table or not. */
+	batch_what(b, "the table");
+	rc = put_table(b, NFT_MSG_NEWTABLE);
+	return rc | put_table(b, NFT_MSG_DELTABLE);
 }
 
 int table_delete(const struct kernel_ops *ops, struct err *err)
@@ -127,9 +226,7 @@ int table_delete(const struct kernel_ops *ops, struct err *err)
 	int rc = batch_init(&b);
 
 	if (rc == 0) {
-		batch_what(&b, "the table");
-		rc = put_table(&b, NFT_MSG_NEWTABLE);
-		rc |= put_table(&b, NFT_MSG_DELTABLE);
+		rc = table_remove_put(&b);
 	}
 	rc = rc < 0 ? err_set(err, -ENOMEM, "nftables: out of memory") : batch_commit(&b, ops, err);
 	batch_fini(&b);

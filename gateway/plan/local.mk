@@ -8,6 +8,7 @@ libplan_a_SOURCES = \
 	%D%/desired_nat64.c \
 	%D%/desired_siit.c \
 	%D%/desired_wireguard.c \
+	%D%/firewall.c %D%/firewall.h \
 	%D%/object.c %D%/object.h \
 	%D%/object_format.c \
 	%D%/object_set.c %D%/object_set.h \

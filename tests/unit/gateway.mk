@@ -3,7 +3,7 @@
 check_PROGRAMS += tests/unit/kernel_apply_test
 tests_unit_kernel_apply_test_SOURCES = tests/unit/kernel_apply_test.c \
 	tests/unit/fake_kernel.c tests/unit/fake_kernel.h
-tests_unit_kernel_apply_test_LDADD = libkernel.a libconf-model.a $(BASE_LIBS) $(NFTNL_LIBS) \
+tests_unit_kernel_apply_test_LDADD = libkernel.a libplan.a libconf-model.a $(BASE_LIBS) $(NFTNL_LIBS) \
 	$(CMOCKA_LIBS)
 
 AGENT_TEST_LDADD = libagent.a libconf-model.a $(BASE_LIBS) $(CMOCKA_LIBS)
@@ -16,7 +16,7 @@ check_PROGRAMS += tests/unit/gateway_cli_test
 tests_unit_gateway_cli_test_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 tests_unit_gateway_cli_test_LDADD = $(sixgate_LDADD) $(CMOCKA_LIBS)
 check_PROGRAMS += tests/unit/kernel_generic_test
-tests_unit_kernel_generic_test_LDADD = libkernel.a libconf-model.a $(BASE_LIBS) $(NFTNL_LIBS) \
+tests_unit_kernel_generic_test_LDADD = libkernel.a libplan.a libconf-model.a $(BASE_LIBS) $(NFTNL_LIBS) \
 	$(CMOCKA_LIBS)
 check_PROGRAMS += tests/unit/plan_siit_test
 tests_unit_plan_siit_test_SOURCES = tests/unit/plan_siit_test.c

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Reads the table back: several dumps, which are one picture when the generation of the rules was
+ * the same before and after them.
+ */
+#include "gateway/kernel/view.h"
+
+#include <errno.h>
+#include <libnftnl/chain.h>
+#include <libnftnl/common.h>
+#include <libnftnl/object.h>
+#include <libnftnl/rule.h>
+#include <libnftnl/set.h>
+#include <libnftnl/table.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <string.h>
+
+#include "gateway/kernel/batch.h"
+
+#define VIEW_TRIES 10
+#define ASK_BYTES  256 /* of a request: header and a few short attributes */
+#define SEQ        1
+
+static bool is_ours(const char *table)
+{
+	return table && strcmp(table, TABLE_NAME) == 0;
+}
+
+int view_dump(const struct kernel_ops *ops, const struct nlmsghdr *nlh, kernel_reply_fn reply,
+	      void *arg)
+{
+	struct kernel_fault fault = {0};
+	struct kernel_request req = {.bus = BUS_NETFILTER,
+				     .data = nlh,
+				     .len = nlh->nlmsg_len,
+				     .reply = reply,
+				     .arg = arg};
+
+	return ops->transact(ops->ctx, &req, &fault);
+}
+
+static int table_seen(const struct nlmsghdr *nlh, void *arg)
+{
+	struct view *view = arg;
+	struct nftnl_table *t = nftnl_table_alloc();
+
+	if (!t) {
+		return -ENOMEM;
+	}
+	if (nftnl_table_nlmsg_parse(nlh, t) == 0 &&
+	    nftnl_table_get_u32(t, NFTNL_TABLE_FAMILY) == NFPROTO_INET &&
+	    is_ours(nftnl_table_get_str(t, NFTNL_TABLE_NAME))) {
+		view->has_table = true;
+		outline_table(&view->outline, nftnl_table_get_u32(t, NFTNL_TABLE_FLAGS));
+	}
+	nftnl_table_free(t);
+	return 0;
+}
+
+static int chain_seen(const struct nlmsghdr *nlh, void *arg)
+{
+	struct view *view = arg;
+	struct nftnl_chain *c = nftnl_chain_alloc();
+
+	if (!c) {
+		return -ENOMEM;
+	}
+	if (nftnl_chain_nlmsg_parse(nlh, c) == 0 &&
+	    is_ours(nftnl_chain_get_str(c, NFTNL_CHAIN_TABLE))) {
+		outline_chain(&view->outline, c);
+	}
+	nftnl_chain_free(c);
+	return 0;
+}
+
+static int rule_seen(const struct nlmsghdr *nlh, void *arg)
+{
+	struct view *view = arg;
+	struct nftnl_rule *r = nftnl_rule_alloc();
+
+	if (!r) {
+		return -ENOMEM;
+	}
+	if (nftnl_rule_nlmsg_parse(nlh, r) == 0 &&
+	    is_ours(nftnl_rule_get_str(r, NFTNL_RULE_TABLE))) {
+		outline_rule(&view->outline, r);
+	}
+	nftnl_rule_free(r);
+	return 0;
+}
+
+static int set_seen(const struct nlmsghdr *nlh, void *arg)
+{
+	struct view *view = arg;
+	struct nftnl_set *s = nftnl_set_alloc();
+
+	if (!s) {
+		return -ENOMEM;
+	}
+	/* A set that belongs to a rule goes with its rule. */
+	if (nftnl_set_nlmsg_parse(nlh, s) == 0 && is_ours(nftnl_set_get_str(s, NFTNL_SET_TABLE)) &&
+	    !(nftnl_set_get_u32(s, NFTNL_SET_FLAGS) & NFT_SET_ANONYMOUS)) {
+		outline_set(&view->outline, s);
+	}
+	nftnl_set_free(s);
+	return 0;
+}
+
+static int counter_seen(const struct nlmsghdr *nlh, void *arg)
+{
+	struct view *view = arg;
+	struct nftnl_obj *o = nftnl_obj_alloc();
+
+	if (!o) {
+		return -ENOMEM;
+	}
+	if (nftnl_obj_nlmsg_parse(nlh, o) == 0 && is_ours(nftnl_obj_get_str(o, NFTNL_OBJ_TABLE)) &&
+	    nftnl_obj_get_u32(o, NFTNL_OBJ_TYPE) == NFT_OBJECT_COUNTER) {
+		outline_counter(&view->outline, nftnl_obj_get_str(o, NFTNL_OBJ_NAME));
+	}
+	nftnl_obj_free(o);
+	return 0;
+}
+
+/* All of one kind. Without the table there is nothing of it. */
+static int view_kind(const struct kernel_ops *ops, uint16_t type, kernel_reply_fn reply,
+		     struct view *view)
+{
+	_Alignas(struct nlmsghdr) char data[ASK_BYTES];
+	struct nlmsghdr *nlh = nftnl_nlmsg_build_hdr(data, type, NFPROTO_INET, NLM_F_DUMP, SEQ);
+	int rc;
+
+	if (type != NFT_MSG_GETTABLE && !view->has_table) {
+		return 0;
+	}
+	if (type != NFT_MSG_GETTABLE && type != NFT_MSG_GETCHAIN) {
+		/* The number of the attribute is the same in all of them. */
+		mnl_attr_put_strz(nlh, NFTA_RULE_TABLE, TABLE_NAME);
+	}
+	rc = view_dump(ops, nlh, reply, view);
+	return rc == -ENOENT ? -EINTR : rc; /* it went meanwhile */
+}
+
+static int view_once(const struct kernel_ops *ops, struct view *view)
+{
+	uint32_t generation_be;
+	int rc;
+
+	*view = (struct view){0};
+	outline_init(&view->outline);
+	rc = generation_get(ops, &view->generation_be, NULL);
+	rc = rc < 0 ? rc : view_kind(ops, NFT_MSG_GETTABLE, table_seen, view);
+	rc = rc < 0 ? rc : view_kind(ops, NFT_MSG_GETCHAIN, chain_seen, view);
+	rc = rc < 0 ? rc : view_kind(ops, NFT_MSG_GETSET, set_seen, view);
+	rc = rc < 0 ? rc : view_kind(ops, NFT_MSG_GETOBJ, counter_seen, view);
+	rc = rc < 0 ? rc : view_kind(ops, NFT_MSG_GETRULE, rule_seen, view);
+	rc = rc < 0 ? rc : generation_get(ops, &generation_be, NULL);
+	if (rc == 0 && generation_be != view->generation_be) {
+		rc = -EINTR;
+	}
+	return rc == 0 && view->outline.bad ? -ENOMEM : rc;
+}
+
+int view_read(const struct kernel_ops *ops, struct view *view, struct err *err)
+{
+	int rc = -EINTR;
+
+	for (int tries = 0; tries < VIEW_TRIES && rc == -EINTR; tries++) {
+		rc = view_once(ops, view);
+		if (rc < 0) {
+			view_fini(view);
+		}
+	}
+	return rc < 0 ? err_set_errno(err, rc, "reading nftables table inet " TABLE_NAME) : 0;
+}
+
+void view_fini(struct view *view)
+{
+	outline_fini(&view->outline);
+}
+
+struct element_reader {
+	enum firewall_set set;
+	view_element_fn fn;
+	void *arg;
+};
+
+static int elements_seen(const struct nlmsghdr *nlh, void *arg)
+{
+	const struct element_reader *er = arg;
+	struct nftnl_set *s = nftnl_set_alloc();
+	struct nftnl_set_elems_iter *it;
+	struct nftnl_set_elem *e;
+	int rc = 0;
+
+	if (!s || nftnl_set_elems_nlmsg_parse(nlh, s) < 0) {
+		rc = s ? -EPROTO : -ENOMEM;
+		goto out;
+	}
+	it = nftnl_set_elems_iter_create(s);
+	while (it && rc == 0 && (e = nftnl_set_elems_iter_next(it))) {
+		uint32_t key_len = 0, data_len = 0;
+		const void *key = nftnl_set_elem_get(e, NFTNL_SET_ELEM_KEY, &key_len);
+		const void *data = nftnl_set_elem_get(e, NFTNL_SET_ELEM_DATA, &data_len);
+
+		rc = key ? er->fn(er->set, key, key_len, data, data ? data_len : 0, er->arg) : 0;
+	}
+	if (it) {
+		nftnl_set_elems_iter_destroy(it);
+	} else {
+		rc = -ENOMEM;
+	}
+out:
+	if (s) {
+		nftnl_set_free(s);
+	}
+	return rc;
+}
+
+int view_elements(const struct kernel_ops *ops, enum firewall_set set, view_element_fn fn,
+		  void *arg, struct err *err)
+{
+	_Alignas(struct nlmsghdr) char data[ASK_BYTES];
+	struct nlmsghdr *nlh =
+		nftnl_nlmsg_build_hdr(data, NFT_MSG_GETSETELEM, NFPROTO_INET, NLM_F_DUMP, SEQ);
+	const char *name = firewall_set_type(set)->name;
+	struct element_reader er = {.set = set, .fn = fn, .arg = arg};
+	int rc;
+
+	mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_TABLE, TABLE_NAME);
+	mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_SET, name);
+	rc = view_dump(ops, nlh, elements_seen, &er);
+	if (rc == -ENOENT) {
+		return 0;
+	}
+	return rc < 0 ? err_set_errno(err, rc, "reading nftables set %s", name) : 0;
+}
