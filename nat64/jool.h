@@ -53,11 +53,12 @@ struct jool {
 /* version.c: reads "4.1.9.0". -EOPNOTSUPP with the reason for a version that we do not know. */
 int jool_version_parse(struct str text, struct jool_version *ret_version, struct err *err) CHECKED;
 /*
- * The version of the loaded module, from below /sys. Where it is not loaded: -EOPNOTSUPP, err says
- * what to install or load for the kernel of that release, whose modules lie below modules_dir.
+ * The version of the translator's module, from below /sys. Where it is not loaded: -EOPNOTSUPP, err
+ * says what to install or load for the kernel of that release, whose modules lie below modules_dir.
  */
 int jool_version_read(const char *sys_dir, const char *modules_dir, const char *release,
-		      struct jool_version *ret_version, struct err *err) CHECKED;
+		      enum jool_translator translator, struct jool_version *ret_version,
+		      struct err *err) CHECKED;
 
 /* The instance; pool6 is immutable while it lives. -ESRCH from remove: there is none. */
 int jool_instance_exists(const struct jool *jool, bool *ret_exists, struct err *err) CHECKED;

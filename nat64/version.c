@@ -66,16 +66,16 @@ static size_t version_file(const char *sys_dir, const char *module, char dst[VER
 }
 
 /* Whether the module is there for the running kernel, wherever DKMS has put it. */
-static bool module_built(const char *modules_dir, const char *release)
+static bool module_built(const char *modules_dir, const char *release, const char *module)
 {
-	static const char *const places[] = {"updates/dkms/jool.ko", "updates/dkms/jool.ko.xz",
-					     "updates/jool.ko",      "extra/jool.ko",
-					     "extra/jool.ko.xz",     "kernel/net/jool/jool.ko"};
+	static const char *const places[] = {"updates/dkms", "updates", "extra", "kernel/net/jool"};
+	static const char *const ends[] = {"ko", "ko.xz", "ko.zst", "ko.gz"};
 	char path[512];
 
-	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
-		(void)snprintf(path, sizeof(path), "%s/%s/%s", modules_dir, release,
-			       places[i]); /* one that is cut is not there */
+	for (size_t i = 0; i < 16; i++) {
+		(void)snprintf(path, sizeof(path), "%s/%s/%s/%s.%s", modules_dir, release,
+			       places[i / 4], module,
+			       ends[i % 4]); /* one that is cut is not there */
 		if (access(path, F_OK) == 0) {
 			return true;
 		}
@@ -84,21 +84,24 @@ static bool module_built(const char *modules_dir, const char *release)
 }
 
 int jool_version_read(const char *sys_dir, const char *modules_dir, const char *release,
-		      struct jool_version *ret_version, struct err *err)
+		      enum jool_translator translator, struct jool_version *ret_version,
+		      struct err *err)
 {
+	const char *module = translator == JOOL_SIIT ? "jool_siit" : "jool";
 	char text[VERSION_MAX];
-	size_t len = version_file(sys_dir, "jool", text);
+	size_t len = version_file(sys_dir, module, text);
 
 	if (len > 0) {
 		return jool_version_parse((struct str){.p = text, .len = len}, ret_version, err);
 	}
-	if (module_built(modules_dir, release)) {
+	if (module_built(modules_dir, release, module)) {
 		return err_set(err, -EOPNOTSUPP,
-			       "the module jool is not loaded: run 'modprobe jool', and put 'jool' "
-			       "into /etc/modules-load.d/jool.conf");
+			       "the kernel's module %s is not loaded: run 'modprobe %s', and put "
+			       "'%s' into /etc/modules-load.d/jool.conf",
+			       module, module, module);
 	}
 	return err_set(err, -EOPNOTSUPP,
-		       "there is no module jool for kernel %s: run 'apt install jool-dkms "
-		       "linux-headers-amd64', then 'modprobe jool'",
-		       release);
+		       "there is no module %s for kernel %s: run 'apt install jool-dkms "
+		       "linux-headers-amd64', then 'modprobe %s'",
+		       module, release, module);
 }

@@ -8,6 +8,7 @@ libkernel_a_SOURCES = \
 	%D%/elements.c %D%/elements.h \
 	%D%/generic.c %D%/generic.h \
 	%D%/internal.h \
+	%D%/jool.c %D%/jool.h \
 	%D%/kernel.c %D%/kernel.h \
 	%D%/netlink.c %D%/ops.h \
 	%D%/netns.c %D%/netns.h \

@@ -5,3 +5,8 @@ tests_unit_kernel_wireguard_test_LDADD = $(KERNEL_TEST_LDADD)
 check_PROGRAMS += tests/unit/conf_ports_test tests/unit/plan_tunnels_test
 tests_unit_conf_ports_test_LDADD = libconf-model.a $(BASE_LIBS) $(CMOCKA_LIBS)
 tests_unit_plan_tunnels_test_LDADD = libplan.a libconf-model.a $(BASE_LIBS) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/unit/kernel_jool_test
+tests_unit_kernel_jool_test_SOURCES = tests/unit/kernel_jool_test.c tests/unit/fake_jool.c \
+	tests/unit/fake_jool.h tests/unit/plan_text.c tests/unit/plan_text.h
+tests_unit_kernel_jool_test_LDADD = libkernel.a libplan.a libnat64.a libconf-model.a $(BASE_LIBS) \
+	$(NFTNL_LIBS) $(CMOCKA_LIBS)
