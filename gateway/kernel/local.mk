@@ -36,3 +36,18 @@ noinst_PROGRAMS += tests/tools/firewall-tool
 tests_tools_firewall_tool_SOURCES = tests/tools/firewall-tool.c
 tests_tools_firewall_tool_LDADD = libkernel.a libplan.a libconf-text.a libconf-model.a $(BASE_LIBS) \
 	$(FYAML_LIBS) $(NFTNL_LIBS)
+
+# What rtnetlink holds.
+libkernel_a_SOURCES += \
+	%D%/rt.c %D%/rt.h %D%/rt_internal.h \
+	%D%/rt_address.c \
+	%D%/rt_link.c %D%/rt_link.h \
+	%D%/rt_link_read.c \
+	%D%/rt_neighbour.c \
+	%D%/rt_netns.c %D%/rt_netns.h \
+	%D%/rt_read.c \
+	%D%/rt_route.c \
+	%D%/rt_rule.c
+noinst_PROGRAMS += tests/tools/rt-tool
+tests_tools_rt_tool_SOURCES = tests/tools/rt-tool.c
+tests_tools_rt_tool_LDADD = libkernel.a libplan.a libconf-model.a $(BASE_LIBS) $(NFTNL_LIBS)

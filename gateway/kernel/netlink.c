@@ -159,11 +159,17 @@ static void answer_message(struct answers *a, const struct nlmsghdr *nlh)
 			return;
 		}
 		a->acked = true;
-		if (a->rc == 0 && e->error != 0) {
+		rc = e->error;
+		if (rc != 0 && a->req->refused) {
+			struct kernel_fault one = {.seq = nlh->nlmsg_seq};
+
+			fault_text(nlh, e, &one);
+			a->req->refused(one.seq, rc, one.text, a->req->arg);
+			rc = 0;
+		} else if (a->rc == 0 && rc != 0) {
 			a->fault->seq = nlh->nlmsg_seq;
 			fault_text(nlh, e, a->fault);
 		}
-		rc = e->error;
 	} else if (nlh->nlmsg_type == NLMSG_DONE) {
 		/* A dump that failed half way says so here. */
 		if (mnl_nlmsg_get_payload_len(nlh) >= sizeof(int) && rc == 0) {

@@ -26,12 +26,19 @@ struct kernel_fault {
 
 /* Called with each answer that is no acknowledgement. A negative return ends the request. */
 typedef int (*kernel_reply_fn)(const struct nlmsghdr *nlh, void *arg);
+/* Called with each message that was refused; text as in struct kernel_fault. */
+typedef void (*kernel_refused_fn)(uint32_t seq, int rc, const char *text, void *arg);
 
 struct kernel_request {
 	enum kernel_bus bus;
 	const void *data;      /* whole netlink messages */
 	size_t len;            /* bytes */
 	kernel_reply_fn reply; /* NULL: none expected */
+	/*
+	 * NULL: a refused message fails the request. Else the caller deals with refusals one by
+	 * one, and they do not fail it: on BUS_ROUTE the kernel goes on with the next message.
+	 */
+	kernel_refused_fn refused;
 	void *arg;
 };
 

@@ -84,6 +84,7 @@ struct object_link {
 	struct addr local, remote;     /* LINK_SIT; IPv4 */
 	char peer[IFNAMSIZ];           /* LINK_VETH: the other end, in NS_SIIT */
 	char underlay_netns[IFNAMSIZ]; /* where its public socket lives; empty: here */
+	bool down;                     /* observed; desired ones are up */
 };
 
 struct object_wg_device {

@@ -166,6 +166,9 @@ static void put_link(struct buf *out, const struct object_link *link)
 	if (link->underlay_netns[0] != '\0') {
 		buf_printf(out, " underlay %s", link->underlay_netns);
 	}
+	if (link->down) {
+		buf_printf(out, " down");
+	}
 	buf_printf(out, " alias %s", link->alias);
 }
 

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef SIXGATE_GATEWAY_KERNEL_RT_H
+#define SIXGATE_GATEWAY_KERNEL_RT_H
+
+#include "gateway/kernel/driver.h"
+#include "gateway/kernel/netns.h"
+#include "gateway/kernel/ops.h"
+
+/*
+ * Drivers for what rtnetlink holds. One struct rt a network namespace, which the caller keeps as
+ * long as the drivers; all of them may share it. ops are borrowed and talk to that namespace: for
+ * NS_SIIT, address and route driver go into netns_driver(), with ops used nowhere else.
+ *
+ * Many steps go in one message to the kernel; one that it refuses takes the later ones of that
+ * message back, so that ret_done steps are in force and no other. A thing of somebody else that
+ * stands where ours should is an error and stays.
+ */
+struct rt {
+	const struct kernel_ops *ops; /* borrowed */
+	enum object_ns ns;
+	struct netns *siit;  /* borrowed; where the far ends of veth links go; NULL: stay here */
+	char down[IFNAMSIZ]; /* the link that OBJECT_LINK_DOWN asks for; the drivers' own */
+};
+
+/*
+ * OBJECT_LINK: ours by alias; created with its alias and MTU, then set up, of a veth link both
+ * ends. Changed in place and never set down; another kind, peer or underlay_netns is -EOPNOTSUPP
+ * (the plan remakes it).
+ * OBJECT_LINK_DOWN: observed when it was prepared as desired, and is down or absent; removing it
+ * does nothing but end that.
+ */
+struct driver rt_link_driver(struct rt *rt);
+/* OBJECT_ADDRESS, by IFA_PROTO; IPv6 without duplicate address detection. */
+struct driver rt_address_driver(struct rt *rt);
+/* OBJECT_RULE, by FRA_PROTOCOL; the family is that of from. */
+struct driver rt_rule_driver(struct rt *rt);
+/* OBJECT_ROUTE, by rtm_protocol. Metric 0 is the family's default. ROUTE_LOCAL has link "lo". */
+struct driver rt_route_driver(struct rt *rt);
+/* OBJECT_PROXY_NEIGHBOUR, by NDA_PROTOCOL, both families. */
+struct driver rt_neighbour_driver(struct rt *rt);
+
+#endif
