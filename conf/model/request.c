@@ -39,7 +39,7 @@ static int body_unpack(struct cursor c, struct request *ret_req, struct err *err
 		return err_set(err, -EPROTO, "request version %u is not %d", version,
 			       REQUEST_VERSION);
 	}
-	if (verb < VERB_STATUS || verb > VERB_LOG_LEVEL) {
+	if (verb < VERB_STATUS || verb > VERB_LAST) {
 		return err_set(err, -EPROTO, "request verb %u is unknown", verb);
 	}
 	if (n_args > REQUEST_ARGS_MAX) {

@@ -41,6 +41,12 @@ enum verb {
 	VERB_DRAIN = 5,     /* "tenant/service" or a backend address */
 	VERB_KILL = 6,      /* session, as sessions shows it: "worker.number" */
 	VERB_LOG_LEVEL = 7, /* err, warn, info, debug */
+	VERB_APPLY = 8,     /* as reload; [seconds] to confirm it */
+	VERB_CONFIRM = 9,
+	VERB_ROLLBACK = 10,
+	VERB_PLAN = 11,  /* -> one object a step that apply would take: step */
+	VERB_DRIFT = 12, /* -> one object a thing found changed: at_s, text, mended */
+	VERB_LAST = VERB_DRIFT,
 };
 
 struct request {

@@ -2,6 +2,8 @@
 /* The verbs that change something: sixgated says yes or why not. */
 #include "gateway/cli/client.h"
 
+#include <stdio.h>
+
 #include "base/log.h"
 #include "base/str.h"
 #include "gateway/cli/text.h"
@@ -18,6 +20,9 @@ static enum cli_exit act(struct cli *cli, enum verb verb, const char *done)
 
 	if (cli->n_args > 0) {
 		req.args[0] = str_from(cli->args[0]);
+	} else if (cli->confirm) {
+		req.args[0] = str_from(cli->confirm);
+		req.n_args = 1;
 	}
 	code = client_open(&c, cli, &req);
 	while (code == CLI_OK && (result = client_next(&c, &object)) != CLIENT_END) {
@@ -38,6 +43,25 @@ static enum cli_exit act(struct cli *cli, enum verb verb, const char *done)
 enum cli_exit cli_reload(struct cli *cli)
 {
 	return act(cli, VERB_RELOAD, "reloaded");
+}
+
+enum cli_exit cli_apply(struct cli *cli)
+{
+	char done[128];
+
+	(void)snprintf(done, sizeof(done), "applied; say 'sixgate confirm' within %s s",
+		       cli->confirm ? cli->confirm : ""); /* five digits */
+	return act(cli, VERB_APPLY, cli->confirm ? done : "applied");
+}
+
+enum cli_exit cli_confirm(struct cli *cli)
+{
+	return act(cli, VERB_CONFIRM, "confirmed");
+}
+
+enum cli_exit cli_rollback(struct cli *cli)
+{
+	return act(cli, VERB_ROLLBACK, "rolled back");
 }
 
 enum cli_exit cli_drain(struct cli *cli)

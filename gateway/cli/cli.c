@@ -16,6 +16,7 @@
 #define BIT(option)   (1u << (option))
 #define TIMEOUT_S     10
 #define TIMEOUT_MAX_S 86400
+#define CONFIRM_MAX_S 86400
 
 struct parse {
 	struct cli *cli;
@@ -82,6 +83,13 @@ static int option_set(struct parse *parse, enum cli_option_id id, const char *va
 	switch (id) {
 	case CLI_OPTION_HELP:
 	case N_CLI_OPTIONS:
+		break;
+	case CLI_OPTION_CONFIRM:
+		if (str_to_u64(str_from(value), 1, CONFIRM_MAX_S, &seconds) < 0) {
+			cli_complain(cli, "--confirm takes 1..%d seconds", CONFIRM_MAX_S);
+			return -EINVAL;
+		}
+		cli->confirm = value;
 		break;
 	case CLI_OPTION_JSON:
 		cli->json = true;

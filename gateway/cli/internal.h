@@ -13,6 +13,7 @@
 #define CLI_SCHEMA "sixgate/1"
 
 enum cli_option_id {
+	CLI_OPTION_CONFIRM,
 	CLI_OPTION_HELP,
 	CLI_OPTION_JSON,
 	CLI_OPTION_SOCKET,
@@ -51,6 +52,7 @@ struct cli {
 	bool color; /* out is a terminal and NO_COLOR is not set */
 	const char *socket_path;
 	const char *tenant;     /* NULL: all */
+	const char *confirm;    /* seconds, checked; NULL: none */
 	unsigned int timeout_s; /* of silence */
 };
 
@@ -73,12 +75,18 @@ enum cli_exit cli_usage(const struct cli *cli);
 void cli_help_print(FILE *out, const struct cli_verb *verb);
 
 /* The verbs. */
+enum cli_exit cli_apply(struct cli *cli);
 enum cli_exit cli_check(struct cli *cli);
+enum cli_exit cli_confirm(struct cli *cli);
+enum cli_exit cli_down(struct cli *cli);
 enum cli_exit cli_drain(struct cli *cli);
 enum cli_exit cli_help(struct cli *cli);
 enum cli_exit cli_kill(struct cli *cli);
 enum cli_exit cli_log_level(struct cli *cli);
+enum cli_exit cli_drift(struct cli *cli);
+enum cli_exit cli_plan(struct cli *cli);
 enum cli_exit cli_reload(struct cli *cli);
+enum cli_exit cli_rollback(struct cli *cli);
 enum cli_exit cli_services(struct cli *cli);
 enum cli_exit cli_sessions(struct cli *cli);
 enum cli_exit cli_status(struct cli *cli);

@@ -6,8 +6,10 @@ libcli_a_SOURCES = \
 	%D%/cli.c %D%/cli.h \
 	%D%/client.c %D%/client.h \
 	%D%/columns.c %D%/columns.h \
+	%D%/down.c \
 	%D%/internal.h \
 	%D%/list.c %D%/list.h \
+	%D%/plan.c \
 	%D%/status.c \
 	%D%/text.c %D%/text.h \
 	%D%/verbs.c

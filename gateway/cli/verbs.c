@@ -20,6 +20,8 @@
 #define VERB_TYPO_MAX 2
 
 const struct cli_option cli_options[N_CLI_OPTIONS] = {
+	[CLI_OPTION_CONFIRM] = {"confirm", 0, "SECONDS",
+				"go back to the former config unless it is confirmed in time"},
 	[CLI_OPTION_HELP] = {"help", 'h', NULL, "show help and exit"},
 	[CLI_OPTION_JSON] = {"json", 'j', NULL,
 			     "print one JSON document, \"schema\":\"" CLI_SCHEMA "\""},
@@ -47,6 +49,27 @@ const struct cli_verb cli_verbs[] = {
 	 "Reads the node config and the registry again. What stays keeps its sessions; an error in\n"
 	 "the file changes nothing.\n",
 	 cli_reload},
+	{"plan", "", 0, 0, ASKS | READS, "show what apply would change in the kernel",
+	 "Reads the node config as it is on disk and compares what it and the tenants want with what\n"
+	 "is in the kernel. One line a step, in their order: + is added, ~ changed, - removed.\n",
+	 cli_plan},
+	{"apply", "", 0, 0, ASKS | BIT(CLI_OPTION_CONFIRM), "put the node config in force",
+	 "As reload. With --confirm the former config comes back by itself after SECONDS, unless\n"
+	 "`sixgate confirm` was said: a config that locks its operator out does not last.\n",
+	 cli_apply},
+	{"confirm", "", 0, 0, ASKS, "keep what apply --confirm has put in force",
+	 "Nothing comes back after that.\n", cli_confirm},
+	{"rollback", "", 0, 0, ASKS, "go back to the config before apply --confirm, now",
+	 "The file is not touched: mend it before the next reload.\n", cli_rollback},
+	{"drift", "", 0, 0, ASKS | READS, "show what others changed of sixgate's kernel state",
+	 "What was found changed and mended since the start, the last hundred, and what is not as\n"
+	 "wanted right now; with the program that did it, where the kernel tells.\n",
+	 cli_drift},
+	{"down", "", 0, 0, LOCAL | BIT(CLI_OPTION_SOCKET),
+	 "take away all that sixgated left in the kernel",
+	 "For when sixgated has ended for good: it leaves tunnels, routes, rules and sysctls in place, so\n"
+	 "that the next start finds them. Needs root, and that sixgated is stopped.\n",
+	 cli_down},
 	{"drain", "SERVICE|BACKEND", 1, 1, ASKS, "end a service's or backend's sessions gently",
 	 "Takes no new sessions for TENANT/SERVICE or the backend's address and ends the running ones\n"
 	 "within the service's drain time. Holds until the tenant's object changes.\n",

@@ -281,6 +281,7 @@ int control_new(const struct control_setup *setup, struct control **ret_control,
 	c->former = (struct former){.loop = &c->loop, .changed = on_workers_changed, .ctx = c};
 	timer_init(&c->deadline, control_deadline);
 	control_reload_init(c);
+	control_confirm_init(c);
 	upgrade_init(&c->upgrade, c, setup->argv);
 	problems_init(&c->problems);
 	logchild_init(&c->logchild);
@@ -330,6 +331,7 @@ void control_free(struct control *c)
 	loop_close(&c->loop, &c->signals);
 	loop_fini(&c->loop);
 	node_conf_free(c->reload.conf);
+	control_confirm_fini(c);
 	node_conf_free(c->conf);
 	free(c);
 }

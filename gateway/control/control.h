@@ -43,9 +43,17 @@ struct reload {
 	bool wanted;            /* begins when the one under way has ended */
 	bool notified;          /* the service manager was told of it */
 	uint64_t serial;        /* of the one under way, or the last */
+	uint32_t confirm_s;     /* its config is to be confirmed within; 0: is not */
 	struct node_conf *conf; /* owned; NULL: none under way */
 	struct timer late;
 	char why[ERR_MSG_MAX + 64];
+};
+
+/* A config in force on probation, see confirm.c. */
+struct confirm {
+	struct node_conf *former; /* owned: what comes back; NULL: nothing to confirm */
+	struct timer timer;
+	bool going_back; /* the reload under way brings former back */
 };
 
 /* The one of each that sixgated has. */
@@ -66,6 +74,7 @@ struct control {
 	struct node_conf *conf; /* owned: in force */
 	struct object node;     /* conf, or that of reload, on its way to the workers */
 	struct reload reload;
+	struct confirm confirm;
 	struct objects objects;
 	struct slots slots;
 	struct problems problems;
@@ -103,6 +112,11 @@ void control_free(struct control *c);
  * serial that control_reloaded() is called with then.
  */
 uint64_t control_reload(struct control *c);
+/* confirm.c. False: there is nothing to confirm. */
+bool control_confirm(struct control *c);
+/* Brings the former config back. Returns as control_reload(); 0: there is none, or it is too late.
+ */
+uint64_t control_rollback(struct control *c);
 /* Ends within DRAIN_MS; called again, at once. */
 void control_stop(struct control *c);
 

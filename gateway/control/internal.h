@@ -55,6 +55,21 @@ int control_watch_kernel(struct control *c, struct err *err) CHECKED;
 
 #define PROBLEM_KERNEL "kernel" /* its name among the problems */
 
+/* confirm.c, for control.c and reload.c */
+struct node_conf;
+
+#define PROBLEM_CONFIRM "apply"
+#define PROBLEM_RELOAD  "reload"
+
+void control_confirm_init(struct control *c);
+void control_confirm_fini(struct control *c);
+/* former comes back after seconds. Takes it. */
+void control_confirm_keep(struct control *c, struct node_conf *former, uint32_t seconds);
+/* Hands out what comes back. */
+struct node_conf *control_confirm_take(struct control *c);
+/* It is back, or why not. */
+void control_confirm_back(struct control *c, const char *why);
+
 /* listener.c, for listeners.c */
 struct listener;
 struct listeners;

@@ -24,7 +24,6 @@
 #include "gateway/registry/dir.h"
 
 #define MOD       "reload"
-#define WHAT      "reload"
 #define WHAT_NODE "node config"
 #define LATE_MS   8000 /* who asked is told that workers take their time; the command waits 10 s */
 
@@ -169,7 +168,11 @@ static int reload_apply(struct control *c, struct node_conf *conf, struct err *e
 	if (c->dir) {
 		dir_rescan(c->dir);
 	}
-	node_conf_free(former);
+	if (c->reload.confirm_s > 0) {
+		control_confirm_keep(c, former, c->reload.confirm_s);
+	} else {
+		node_conf_free(former);
+	}
 	return 0;
 }
 
@@ -179,11 +182,19 @@ static void reload_end(struct control *c, const char *why)
 	if (why) {
 		log_err(MOD, "%s: refused, the former config stays in force: %.*s", c->conf_path,
 			(int)strcspn(why, "\n"), why);
-		problem_set(&c->problems, LOG_LEVEL_ERR, WHAT, why);
+		problem_set(&c->problems, LOG_LEVEL_ERR, PROBLEM_RELOAD, why);
 	} else {
-		log_info(MOD, "%s is in force", c->conf_path);
-		problem_clear(&c->problems, WHAT);
+		log_info(MOD, "%s%s is in force", c->confirm.going_back ? "the config before " : "",
+			 c->conf_path);
+		problem_clear(&c->problems, PROBLEM_RELOAD);
+		if (c->reload.confirm_s == 0) {
+			problem_clear(&c->problems, PROBLEM_CONFIRM);
+		}
 	}
+	if (c->confirm.going_back) {
+		control_confirm_back(c, why);
+	}
+	c->reload.confirm_s = 0;
 	wheel_disarm(&c->loop.wheel, &c->reload.late);
 	c->reload.phase = RELOAD_IDLE;
 	if (c->reload.notified) {
@@ -203,10 +214,15 @@ static int reload_begin(struct control *c, struct buf *text)
 		buf_printf(text, "sixgated is stopping");
 		return -EBUSY;
 	}
-	rc = control_load_conf(c->conf_path, &c->reload.conf, text);
-	if (rc < 0) {
+	if (c->confirm.going_back) {
+		c->reload.conf = control_confirm_take(c);
+	} else if (c->confirm.former) {
+		buf_printf(text, "the config in force is not confirmed yet: 'sixgate confirm' or "
+				 "'sixgate rollback' first");
+		return -EBUSY;
+	} else if (control_load_conf(c->conf_path, &c->reload.conf, text) < 0) {
 		c->reload.conf = NULL;
-		return rc;
+		return -EINVAL;
 	}
 	rc = reload_check(c, c->reload.conf, &err);
 	if (rc < 0) {

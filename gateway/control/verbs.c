@@ -18,6 +18,8 @@
 #define CALL_MS   10000
 #define PIECE_MAX 65536 /* bytes of a list's piece */
 
+#define CONFIRM_MAX_S 86400
+
 static void status_more(struct client *c, void *ctx)
 {
 	control_write_status(ctx, &c->out);
@@ -99,6 +101,44 @@ static void verb_reload(struct client *c, struct control *control)
 	c->call_type = MSG_NODE;
 	c->call_serial = control_reload(control);
 	client_wait(c, CALL_MS * 2); /* an earlier reload may be under way */
+}
+
+/* A reload that may have to be confirmed. */
+static void verb_apply(struct client *c, struct control *control, const struct request *req)
+{
+	uint64_t seconds = 0;
+
+	if (req->n_args > 0 && str_to_u64(req->args[0], 1, CONFIRM_MAX_S, &seconds) < 0) {
+		client_fail(c, "apply takes 1..%d seconds to confirm", CONFIRM_MAX_S);
+	} else if (control->reload.phase != RELOAD_IDLE || control->reload.wanted) {
+		client_fail(c, "a reload is under way: try again");
+	} else {
+		control->reload.confirm_s = control->workers.released ? (uint32_t)seconds : 0;
+		verb_reload(c, control);
+	}
+}
+
+static void verb_confirm(struct client *c, struct control *control)
+{
+	if (control_confirm(control)) {
+		client_ok(c);
+		client_end(c);
+	} else {
+		client_fail(c, "there is nothing to confirm");
+	}
+}
+
+static void verb_rollback(struct client *c, struct control *control)
+{
+	uint64_t serial = control_rollback(control);
+
+	if (serial == 0) {
+		client_fail(c, "there is nothing to roll back");
+		return;
+	}
+	c->call_type = MSG_NODE;
+	c->call_serial = serial;
+	client_wait(c, CALL_MS * 2);
 }
 
 void control_reloaded(struct control *c, uint64_t serial, const char *why)
@@ -280,11 +320,16 @@ static bool verb_changes(enum verb verb)
 	case VERB_STATUS:
 	case VERB_SERVICES:
 	case VERB_SESSIONS:
+	case VERB_PLAN:
+	case VERB_DRIFT:
 		return false;
 	case VERB_RELOAD:
 	case VERB_DRAIN:
 	case VERB_KILL:
 	case VERB_LOG_LEVEL:
+	case VERB_APPLY:
+	case VERB_CONFIRM:
+	case VERB_ROLLBACK:
 		return true;
 	}
 	return true;
@@ -323,6 +368,19 @@ static void control_request(struct client *c, const struct request *req, void *c
 		break;
 	case VERB_LOG_LEVEL:
 		verb_log_level(c, control, req);
+		break;
+	case VERB_APPLY:
+		verb_apply(c, control, req);
+		break;
+	case VERB_CONFIRM:
+		verb_confirm(c, control);
+		break;
+	case VERB_ROLLBACK:
+		verb_rollback(c, control);
+		break;
+	case VERB_PLAN:
+	case VERB_DRIFT:
+		client_fail(c, "this build cannot do that yet");
 		break;
 	}
 }
