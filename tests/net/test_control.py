@@ -231,51 +231,6 @@ def refuses(case, address, port):
     return False
 
 
-def test_reload_in_a_loop_with_live_transfers(case):
-    case.backend(case.lab.acme, 22)
-    gateway = case.start(web(case))
-    data = clients.pattern(200_000)
-    stop, wrong, rounds = threading.Event(), [], []
-
-    def transfer():
-        while not stop.is_set():
-            try:
-                with case.lab.client.connect(POOL[1], 2222) as sock:
-                    sender = threading.Thread(target=sock.sendall, args=(data,))
-                    sender.start()
-                    if peers.read_exactly(sock, len(data)) != data:
-                        wrong.append("bytes")
-                    sender.join()
-                    rounds.append(1)
-            except (OSError, EOFError) as error:
-                wrong.append(repr(error))
-
-    threads = [threading.Thread(target=transfer) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for number in range(100):
-        gateway.write_config({"timeouts": {"idle": f"{60 + number}s"}})
-        gateway.reload()
-    stop.set()
-    for thread in threads:
-        thread.join()
-    assert not wrong, wrong
-    assert len(rounds) > 4
-
-
-def test_thousand_idle_sessions_survive_a_reload(case):
-    case.backend(case.lab.acme, 22, peers.hold)
-    gateway = case.start(web(case), settings={"source_limits": {"connections": 5000,
-                                                                "new_per_second": 100000}})
-    socks = [case.connect(2222) for _ in range(1000)]
-    gateway.wait_sessions(1000)
-    gateway.reload()
-    assert gateway.status()["active"] == 1000
-    assert len(gateway.sessions()) == 1000
-    for sock in socks:
-        sock.close()
-
-
 # Verbs
 
 def test_sessions_shows_who_is_there(case):

@@ -3,10 +3,12 @@
 
 import os
 import signal
+import threading
 
 import pytest
 
 import clients
+import crowd
 import peers
 from gateway import BUILD, Refused, service, tcp, tls
 from lab import CLIENT, CLIENT_PREFIX, POOL, embedded
@@ -168,3 +170,68 @@ def test_e10_sigterm_behind_a_reload_leaves_sessions_their_time(case):
     assert gateway.process.wait(20) == 0
     assert "killing" not in gateway.log()
     case.gateway = None  # there is nothing left to look at
+
+
+def test_e10_thousand_reloads_with_live_transfers(case):
+    """Each changes the config that all workers are sent, every tenth a listener as well."""
+    case.backend(case.lab.acme, 22)
+    gateway = case.start(case.tenant(case.lab.acme, service(
+        "web", [case.lab.acme.address()], tcp(2222, 22))))
+    data = clients.pattern(200_000)
+    stop, wrong, rounds = threading.Event(), [], []
+
+    def transfer():
+        while not stop.is_set():
+            try:
+                with case.lab.client.connect(POOL[1], 2222) as sock:
+                    sender = threading.Thread(target=sock.sendall, args=(data,))
+                    sender.start()
+                    if peers.read_exactly(sock, len(data)) != data:
+                        wrong.append("bytes")
+                    sender.join()
+                    rounds.append(1)
+            except (OSError, EOFError) as error:
+                wrong.append(repr(error))
+
+    threads = [threading.Thread(target=transfer) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    try:
+        for number in range(1000):
+            ports = (443, 8443) if number // 10 % 2 else (443,)
+            gateway.write_config({"timeouts": {"idle": f"{60 + number}s"}, "listeners": [
+                {"address": "any", "port": port, "protocol": "tls"} for port in ports]})
+            gateway.reload()
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert not wrong, wrong[:3]
+    assert len(rounds) > 40, len(rounds)
+    assert gateway.problems() == []
+
+
+def test_e10_hundred_thousand_idle_sessions_survive_reloads(case):
+    """As many workers as have descriptors for them, however uneven the share of the sources."""
+    count = 100_000
+    addresses = [case.lab.acme.address(0x10 + number) for number in range(8)]
+    with crowd.servers(case.lab.acme, addresses, 22):
+        gateway = case.start(
+            case.tenant(case.lab.acme, service("web", addresses, tcp(2222, 22))),
+            settings={"workers": 24, "source_limits": {"connections": 5000,
+                                                      "new_per_second": 1_000_000}})
+        many = crowd.Crowd(case.lab.client, POOL[1], 2222, count,
+                           [f"198.51.100.{host}" for host in range(1, 251)])
+        try:
+            many.wait_open()
+            gateway.wait_sessions(count, timeout=60)
+            for number in range(20):
+                gateway.write_config({"timeouts": {"idle": f"{60 + number}min"}})
+                gateway.reload()
+            assert gateway.status()["active"] == count
+            assert many.n_answering() == count
+            listed = gateway.ask("sessions", timeout=60)
+            assert len({session["id"] for session in listed}) == count
+        finally:
+            many.close()
+        gateway.wait_sessions(0, timeout=60)

@@ -15,9 +15,11 @@ import peers
 from gateway import service, tcp, tls
 from lab import CLIENT, POOL, embedded
 from netns import run
+from peers import works
 from rest import cpu_seconds
 
 MIB = 1 << 20
+TCP_REPAIR = 19  # option of the kernel; python has no name for it
 
 
 def start(case, *expose, settings=None, host=0x10, **more):
@@ -451,19 +453,65 @@ def test_reader_with_zero_window_ends_by_the_idle_timeout(case):
     sock.close()
 
 
-def test_pulled_cable_gives_everything_back(case):
-    """No FIN ever comes: the client's address goes away with data in flight."""
+# E9: peers that are gone, and paths that have forgotten the connection
+
+@pytest.mark.parametrize("gone", ["client", "backend"])
+def test_e9_pulled_cable_gives_everything_back(case, gone):
+    """No FIN ever comes: nothing passes to one side any more, with data in flight towards it."""
     backend = case.backend(case.lab.acme, 22)
     gateway = start(case, timeouts={"idle": "2s"})
     sock = case.connect(2222, source="198.51.100.44")
     sock.sendall(b"x")
     assert sock.recv(1) == b"x"
-    case.lab.gateway.ip("route add blackhole 198.51.100.44/32")
+    family, route = (("-4", "198.51.100.44/32") if gone == "client"
+                     else ("-6", f"{backend.address}/128"))
+    case.lab.gateway.ip(f"{family} route add blackhole {route}")
     try:
-        backend.connections[0].sendall(bytes(100_000))
+        (backend.connections[0] if gone == "client" else sock).sendall(bytes(100_000))
         assert gateway.last_reason() == "idle"
     finally:
-        case.lab.gateway.ip("route del blackhole 198.51.100.44/32")
+        case.lab.gateway.ip(f"{family} route del blackhole {route}")
+
+
+def forget(sock):
+    """The host has lost the connection: it is closed without a word to the other side."""
+    sock.setsockopt(socket.IPPROTO_TCP, TCP_REPAIR, 1)
+    sock.close()
+
+
+@pytest.mark.parametrize("lost", ["client", "backend"])
+def test_e9_peer_that_has_lost_the_connection_resets_the_session(case, lost):
+    """As after a reboot: the next packet is answered by a reset, which the other side gets, too."""
+    taken, ends = threading.Event(), []
+
+    def note_end(conn, _server):
+        conn.sendall(conn.recv(1))
+        taken.wait(10)
+        if lost == "backend":
+            forget(conn)
+            return
+        conn.sendall(bytes(1000))
+        try:
+            peers.read_to_end(conn)
+            ends.append("end")
+        except ConnectionResetError:
+            ends.append("reset")
+
+    backend = case.backend(case.lab.acme, 22, note_end)
+    gateway = start(case)
+    sock = case.connect(2222)
+    assert works(sock)
+    if lost == "client":
+        forget(sock)
+        taken.set()
+        peers.wait_for(lambda: ends, message="the backend's end")
+        assert ends == ["reset"]
+    else:
+        taken.set()
+        peers.wait_for(lambda: not backend.connections, message="the loss")
+        sock.sendall(b"y")
+        assert_reset(sock)
+    assert gateway.last_reason() == f"{lost}-reset"
 
 
 def test_both_legs_have_keepalive(case):
