@@ -139,6 +139,7 @@ static void on_scanned(void *ctx, size_t n_files)
 	log_info(MOD, "registry %s: %zu files, %zu tenants, %zu refused", c->conf->registry.dir,
 		 n_files, tenants_count(&c->tenants, TENANT_ACTIVE), c->tenants.n_refused);
 	control_release(c);
+	carry_end(&c->carry);
 	handover_close(&c->handover);
 	control_notify_status(c);
 }
@@ -278,7 +279,11 @@ int control_new(const struct control_setup *setup, struct control **ret_control,
 	rc = loop_init(&c->loop, err);
 	c->started_ms = c->loop.now_ms;
 	c->listeners.loop = c->logchild.loop = c->notify.loop = c->workers.loop = &c->loop;
-	c->former = (struct former){.loop = &c->loop, .changed = on_workers_changed, .ctx = c};
+	c->carry.control = c;
+	c->former = (struct former){.loop = &c->loop,
+				    .carry = &c->carry,
+				    .changed = on_workers_changed,
+				    .ctx = c};
 	timer_init(&c->deadline, control_deadline);
 	control_reload_init(c);
 	control_confirm_init(c);
@@ -322,6 +327,8 @@ void control_free(struct control *c)
 	listeners_fini(&c->listeners);
 	upgrade_fini(&c->upgrade);
 	former_fini(&c->former);
+	carry_fini(&c->carry);
+	slots_fini(&c->slots);
 	handover_fini(&c->handover);
 	tenants_fini(&c->tenants);
 	objects_fini(&c->objects);

@@ -8,6 +8,7 @@
 
 #include "base/loop.h"
 #include "conf/model/node.h"
+#include "gateway/control/carry.h"
 #include "gateway/control/former.h"
 #include "gateway/control/handover.h"
 #include "gateway/control/identity.h"
@@ -69,6 +70,7 @@ struct control {
 	struct notify notify;
 	struct handover handover;
 	struct former former;
+	struct carry carry;
 	struct upgrade upgrade;
 
 	struct node_conf *conf; /* owned: in force */

@@ -15,6 +15,7 @@
 #include "base/container.h"
 #include "base/counters.h"
 #include "base/log.h"
+#include "gateway/control/carry.h"
 #include "gateway/control/fdstore.h"
 #include "gateway/control/handover.h"
 #include "gateway/control/spawn.h"
@@ -27,8 +28,10 @@ struct former_process {
 	struct former *former;
 	struct io exited;
 	struct deferred gone;
-	struct child child; /* channel: -1 when released */
-	int slot;           /* LOG_SLOT: the log child */
+	struct child child;        /* channel: -1 when released */
+	int slot;                  /* LOG_SLOT: the log child */
+	int counters_fd;           /* owned; -1: none */
+	struct counters *counters; /* of carry; NULL: they do not count */
 };
 
 static void process_free(struct deferred *deferred)
@@ -41,6 +44,18 @@ static void process_close_channel(struct former_process *p)
 	if (p->child.channel >= 0) {
 		close(p->child.channel);
 		p->child.channel = -1;
+	}
+}
+
+static void process_close_counters(struct former_process *p)
+{
+	if (p->counters) {
+		carry_fold(p->former->carry, p->counters);
+		p->counters = NULL;
+	}
+	if (p->counters_fd >= 0) {
+		close(p->counters_fd);
+		p->counters_fd = -1;
 	}
 }
 
@@ -66,6 +81,7 @@ static void process_exited(struct io *io, uint32_t events)
 	loop_del(former->loop, io);
 	child_reap(&p->child, how, sizeof(how));
 	process_close_channel(p);
+	process_close_counters(p);
 	log_info(MOD, "former %s, pid %d, ended: %s", p->slot == LOG_SLOT ? "log child" : "worker",
 		 pid, how);
 	process_unlink(p);
@@ -98,6 +114,7 @@ static bool process_add(struct former *former, int slot, pid_t pid, int pidfd)
 		.gone.run = process_free,
 		.child = {.pid = pid, .pidfd = pidfd, .channel = -1},
 		.slot = slot,
+		.counters_fd = -1,
 	};
 	if (loop_add(former->loop, &p->exited, EPOLLIN) < 0) {
 		free(p);
@@ -135,6 +152,30 @@ static bool name_parse(struct str name, const char *word, int *ret_slot, pid_t *
 	return true;
 }
 
+/* A descriptor that carry knows. */
+static bool former_add_carried(struct former *former, struct str name, int fd)
+{
+	pid_t pid;
+	int slot;
+
+	if (!former->carry) {
+		return false;
+	}
+	if (str_eq(name, str_from("slots"))) {
+		carry_take_list(former->carry, fd);
+		return true;
+	}
+	if (str_eq(name, str_from("base"))) {
+		carry_take_base(former->carry, fd);
+		return true;
+	}
+	if (name_parse(name, "spent,", &slot, &pid) && former->n_spent < WORKERS_MAX) {
+		former->spent[former->n_spent++] = fd;
+		return true;
+	}
+	return false;
+}
+
 bool former_add(struct former *former, struct str name, int fd)
 {
 	struct former_process *p;
@@ -147,8 +188,16 @@ bool former_add(struct former *former, struct str name, int fd)
 	if (name_parse(name, "log,", &slot, &pid)) {
 		return process_add(former, LOG_SLOT, pid, fd);
 	}
+	if (name_parse(name, "counters,", &slot, &pid)) {
+		p = process_find(former, pid);
+		if (!p || p->counters_fd >= 0) {
+			return false;
+		}
+		p->counters_fd = fd;
+		return true;
+	}
 	if (!name_parse(name, "channel,", &slot, &pid)) {
-		return false;
+		return former_add_carried(former, name, fd);
 	}
 	p = process_find(former, pid);
 	if (!p || p->child.channel >= 0) {
@@ -156,6 +205,24 @@ bool former_add(struct former *former, struct str name, int fd)
 	}
 	p->child.channel = fd;
 	return true;
+}
+
+void former_start(struct former *former)
+{
+	for (struct former_process *p = former->processes; p; p = p->next) {
+		if (p->counters_fd >= 0) {
+			p->counters = carry_join(former->carry, p->counters_fd);
+		}
+	}
+	while (former->n_spent > 0) {
+		int fd = former->spent[--former->n_spent];
+		struct counters *counters = carry_join(former->carry, fd);
+
+		if (counters) {
+			carry_fold(former->carry, counters);
+		}
+		close(fd);
+	}
 }
 
 void former_release(struct former *former)
@@ -189,24 +256,38 @@ void former_fini(struct former *former)
 		child_signal(&p->child, SIGKILL);
 		child_reap(&p->child, how, sizeof(how));
 		process_close_channel(p);
+		process_close_counters(p);
 		process_unlink(p);
 		free(p);
 	}
 }
 
-int former_pass_process(struct handover_list *list, int slot, pid_t pid, int pidfd, int channel)
+static int pass_one(struct handover_list *list, const char *what, int slot, pid_t pid, int fd)
 {
 	char name[FDSTORE_NAME_MAX];
-	int rc;
 
-	(void)snprintf(name, sizeof(name), "%s,%d,%d", slot == LOG_SLOT ? "log" : "worker",
-		       slot == LOG_SLOT ? 0 : slot, (int)pid); /* fits */
-	rc = handover_list_add(list, name, pidfd);
-	if (rc == 0 && channel >= 0) {
-		(void)snprintf(name, sizeof(name), "channel,%d,%d", slot, (int)pid); /* fits */
-		rc = handover_list_add(list, name, channel);
+	if (fd < 0) {
+		return 0;
 	}
-	return rc;
+	(void)snprintf(name, sizeof(name), "%s,%d,%d", what, slot, (int)pid); /* fits */
+	return handover_list_add(list, name, fd);
+}
+
+int former_pass_process(struct handover_list *list, int slot, const struct child *child,
+			int counters_fd)
+{
+	bool log = slot == LOG_SLOT;
+	int rc = pass_one(list, log ? "log" : "worker", log ? 0 : slot, child->pid, child->pidfd);
+
+	if (rc == 0) {
+		rc = pass_one(list, "channel", slot, child->pid, child->channel);
+	}
+	return rc < 0 ? rc : pass_one(list, "counters", slot, child->pid, counters_fd);
+}
+
+int former_pass_spent(struct handover_list *list, int slot, int counters_fd)
+{
+	return pass_one(list, "spent", slot, 1, counters_fd);
 }
 
 int former_pass(const struct former *former, struct handover_list *list)
@@ -214,8 +295,7 @@ int former_pass(const struct former *former, struct handover_list *list)
 	int rc = 0;
 
 	for (struct former_process *p = former->processes; rc == 0 && p; p = p->next) {
-		rc = former_pass_process(list, p->slot, p->child.pid, p->child.pidfd,
-					 p->child.channel);
+		rc = former_pass_process(list, p->slot, &p->child, p->counters_fd);
 	}
 	return rc;
 }

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/counters.h"
 #include "base/json.h"
 #include "base/loop.h"
 #include "base/str.h"
@@ -16,6 +17,8 @@
  */
 #define FORMER_MAX 512
 
+struct carry;
+struct child;
 struct former_process;
 struct handover_list;
 
@@ -23,13 +26,18 @@ struct former {
 	struct loop *loop;                /* borrowed */
 	struct former_process *processes; /* owned */
 	size_t n;
+	struct carry *carry;    /* borrowed: what they count goes there; NULL: nowhere */
+	int spent[WORKERS_MAX]; /* owned: segments whose worker had ended before the upgrade */
+	size_t n_spent;
 	bool released;
 	void (*changed)(void *ctx); /* one has ended */
 	void *ctx;
 };
 
-/* Takes fd if name is one of ours: a process or its channel. */
+/* Takes fd if name is one of ours: a process, its channel or counters, or what carry.h knows. */
 bool former_add(struct former *former, struct str name, int fd);
+/* Slots are known: their counters count from now on. */
+void former_start(struct former *former);
 /* New workers are ready. */
 void former_release(struct former *former);
 /* Ends them at once. */
@@ -37,9 +45,11 @@ void former_kill(struct former *former);
 void former_fini(struct former *former);
 /* Puts those that still run on the list for the next image. */
 int former_pass(const struct former *former, struct handover_list *list) CHECKED;
-/* The names of a process and of its channel; slot -1: the log child. */
-int former_pass_process(struct handover_list *list, int slot, pid_t pid, int pidfd,
-			int channel) CHECKED;
+/* The names of a process, its channel and counters (-1: none); slot -1: the log child. */
+int former_pass_process(struct handover_list *list, int slot, const struct child *child,
+			int counters_fd) CHECKED;
+/* The counters of a worker slot whose process has ended. */
+int former_pass_spent(struct handover_list *list, int slot, int counters_fd) CHECKED;
 /* An array of {worker, pid, state}. */
 void former_write(const struct former *former, struct json *j, const char *key);
 

@@ -77,6 +77,8 @@ struct handover_list {
 	size_t n, size;
 };
 
+/* A memfd that holds text. Returns it or a negative errno. */
+int handover_memfd(const char *name, const struct buf *text) CHECKED;
 void handover_list_init(struct handover_list *list);
 void handover_list_fini(struct handover_list *list);
 int handover_list_add(struct handover_list *list, const char *name, int fd) CHECKED;

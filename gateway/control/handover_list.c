@@ -50,17 +50,17 @@ void handover_list_keep(const struct handover_list *list, bool keep)
 	}
 }
 
-int handover_list_seal(struct handover_list *list)
+int handover_memfd(const char *name, const struct buf *text)
 {
-	int fd = memfd_create("sixgate-handover", MFD_CLOEXEC);
+	int fd = memfd_create(name, MFD_CLOEXEC);
 	size_t done = 0;
 	int rc;
 
 	if (fd < 0) {
 		return -errno;
 	}
-	while (done < list->text.len) {
-		ssize_t n = write(fd, list->text.data + done, list->text.len - done);
+	while (done < text->len) {
+		ssize_t n = write(fd, text->data + done, text->len - done);
 
 		if (n <= 0) {
 			rc = n < 0 ? -errno : -EIO;
@@ -68,6 +68,16 @@ int handover_list_seal(struct handover_list *list)
 			return rc;
 		}
 		done += (size_t)n;
+	}
+	return fd;
+}
+
+int handover_list_seal(struct handover_list *list)
+{
+	int fd = handover_memfd("sixgate-handover", &list->text);
+
+	if (fd < 0) {
+		return fd;
 	}
 	handover_list_keep(list, true);
 	(void)fcntl(fd, F_SETFD, 0); /* cannot fail */

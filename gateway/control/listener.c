@@ -141,6 +141,7 @@ static void listener_store(struct listener *listener)
 int listener_open(struct listener *listener, struct err *err)
 {
 	struct listeners *ls = listener->listeners;
+	char key[SLOTS_KEY_MAX];
 	int rc;
 
 	if (ls->n_open >= LISTENERS_MAX) {
@@ -150,7 +151,8 @@ int listener_open(struct listener *listener, struct err *err)
 	if (rc < 0) {
 		return rc;
 	}
-	rc = slots_get(ls->slots, &listener->slot, err);
+	slots_key_listener(&listener->local, key);
+	rc = slots_claim(ls->slots, key, &listener->slot, err);
 	if (rc < 0) {
 		goto out;
 	}

@@ -414,7 +414,7 @@ struct listener *listeners_next(const struct listeners *ls, struct table_iter *i
 
 uint64_t listeners_total(struct listeners *ls, enum counter which)
 {
-	uint64_t sum = totals_get(&ls->totals, which);
+	uint64_t sum = totals_get(&ls->totals, which) + slots_kept_listeners(ls->slots, which);
 	struct table_iter it = {0};
 	struct table_node *node;
 
@@ -422,11 +422,27 @@ uint64_t listeners_total(struct listeners *ls, enum counter which)
 		const struct listener *listener = container_of(node, struct listener, node);
 
 		if (listener->state != LISTENER_WAITING) {
-			sum += counter_sum(ls->slots->segments, ls->slots->n_segments,
-					   listener->slot, which);
+			sum += slots_sum(ls->slots, listener->slot, which);
 		}
 	}
 	return sum;
+}
+
+void listeners_write_slots(const struct listeners *ls, struct buf *out)
+{
+	struct table_iter it = {0};
+	struct table_node *node;
+	char key[SLOTS_KEY_MAX];
+
+	while ((node = table_next(&ls->by_local, &it))) {
+		const struct listener *listener = container_of(node, struct listener, node);
+
+		if (listener->state != LISTENER_WAITING) {
+			slots_key_listener(&listener->local, key);
+			buf_printf(out, "k %u %s\n", listener->slot, key);
+		}
+	}
+	totals_write(&ls->totals, out);
 }
 
 void listeners_revive(struct listeners *ls, unsigned int slot)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 noinst_LIBRARIES += libcontrol.a
 libcontrol_a_SOURCES = \
+	%D%/carry.c %D%/carry.h \
 	%D%/confirm.c \
 	%D%/control.c %D%/control.h \
 	%D%/cover.c \
@@ -21,7 +22,7 @@ libcontrol_a_SOURCES = \
 	%D%/rollout.c \
 	%D%/selector.c %D%/selector.h \
 	%D%/server.c %D%/server.h \
-	%D%/slots.c %D%/slots.h \
+	%D%/slots.c %D%/slots.h %D%/slots_kept.c \
 	%D%/socket.c %D%/socket.h \
 	%D%/spawn.c %D%/spawn.h \
 	%D%/start.c \

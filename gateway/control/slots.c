@@ -17,9 +17,11 @@ void slots_init(struct slots *slots, struct counters *const *segments, size_t n_
 	slots->segments = segments;
 	slots->n_segments = n_segments;
 	slots->fresh = 1;
+	table_init(&slots->kept);
+	hash_key_init(&slots->hash);
 }
 
-static void slots_mark(struct slots *slots, uint32_t slot, bool used)
+void slots_mark(struct slots *slots, uint32_t slot, bool used)
 {
 	uint64_t bit = UINT64_C(1) << slot % 64;
 
@@ -30,7 +32,7 @@ static void slots_mark(struct slots *slots, uint32_t slot, bool used)
 	}
 }
 
-static bool slots_used(const struct slots *slots, uint32_t slot)
+bool slots_used(const struct slots *slots, uint32_t slot)
 {
 	return slot < COUNTERS_SLOTS && slots->used[slot / 64] >> slot % 64 & 1;
 }
@@ -38,7 +40,29 @@ static bool slots_used(const struct slots *slots, uint32_t slot)
 /* Sessions of its former owner may outlive the owner until their drain time is over. */
 static bool slots_idle(const struct slots *slots, uint32_t slot)
 {
-	return counter_sum(slots->segments, slots->n_segments, slot, COUNTER_ACTIVE) == 0;
+	if (slots->n_living > 0 && slot < slots->held) {
+		return false; /* a worker that is told nothing any more may still count in it */
+	}
+	return slots_sum(slots, slot, COUNTER_ACTIVE) == 0;
+}
+
+uint64_t slots_sum(const struct slots *slots, uint32_t slot, enum counter which)
+{
+	return counter_sum(slots->segments, slots->n_segments, slot, which) +
+	       counter_sum(slots->former, slots->n_former, slot, which);
+}
+
+uint64_t slots_sum_workers(const struct slots *slots, enum worker_counter which)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < slots->n_segments + slots->n_former; i++) {
+		struct counters *c = i < slots->n_segments ? slots->segments[i]
+							   : slots->former[i - slots->n_segments];
+
+		sum += atomic_load_explicit(&c->worker[which], memory_order_relaxed);
+	}
+	return sum;
 }
 
 static uint32_t slots_take_freed(struct slots *slots)
@@ -50,7 +74,7 @@ static uint32_t slots_take_freed(struct slots *slots)
 	return slot;
 }
 
-static void slots_add_freed(struct slots *slots, uint32_t slot)
+void slots_add_freed(struct slots *slots, uint32_t slot)
 {
 	slots->freed[(slots->first + slots->n_freed) % COUNTERS_SLOTS] = slot;
 	slots->n_freed++;
@@ -76,6 +100,9 @@ static void slots_give(struct slots *slots, uint32_t slot)
 {
 	for (size_t i = 0; i < slots->n_segments; i++) {
 		counters_clear_slot(slots->segments[i], slot);
+	}
+	for (size_t i = 0; i < slots->n_former; i++) {
+		counters_clear_slot(slots->former[i], slot);
 	}
 	slots_mark(slots, slot, true);
 }
@@ -142,26 +169,32 @@ static const struct backend_conf *backend_find(const struct service_conf *servic
 	return NULL;
 }
 
-/* The former slot if there is one, else a new one. */
-static int slots_keep(struct slots *slots, const uint32_t *former, uint32_t *ret_slot,
-		      struct err *err)
+/* The former slot if there is one, else the one kept for key, else a new one. */
+static int slots_stay(struct slots *slots, const uint32_t *former, const char *key,
+		      uint32_t *ret_slot, struct err *err)
 {
 	if (former) {
 		*ret_slot = *former;
 		return 0;
 	}
-	return slots_get(slots, ret_slot, err);
+	return slots_claim(slots, key, ret_slot, err);
 }
 
-static int slots_assign_service(struct slots *slots, struct service_conf *service,
-				const struct service_conf *former, struct err *err)
+static int slots_assign_service(struct slots *slots, const char *tenant,
+				struct service_conf *service, const struct service_conf *former,
+				struct err *err)
 {
-	int rc = slots_keep(slots, former ? &former->slot : NULL, &service->slot, err);
+	char key[SLOTS_KEY_MAX];
+	int rc;
 
+	slots_key_service(tenant, service->name, key);
+	rc = slots_stay(slots, former ? &former->slot : NULL, key, &service->slot, err);
 	for (size_t i = 0; rc == 0 && i < service->n_backends; i++) {
-		const struct backend_conf *same = backend_find(former, &service->backends[i], i);
+		struct backend_conf *backend = &service->backends[i];
+		const struct backend_conf *same = backend_find(former, backend, i);
 
-		rc = slots_keep(slots, same ? &same->slot : NULL, &service->backends[i].slot, err);
+		slots_key_backend(tenant, service->name, backend, key);
+		rc = slots_stay(slots, same ? &same->slot : NULL, key, &backend->slot, err);
 	}
 	return rc;
 }
@@ -169,13 +202,16 @@ static int slots_assign_service(struct slots *slots, struct service_conf *servic
 int slots_assign(struct slots *slots, struct tenant_conf *tenant, const struct tenant_conf *former,
 		 struct err *err)
 {
-	int rc = slots_keep(slots, former ? &former->slot : NULL, &tenant->slot, err);
+	char key[SLOTS_KEY_MAX];
+	int rc;
 
+	slots_key_tenant(tenant->name, key);
+	rc = slots_stay(slots, former ? &former->slot : NULL, key, &tenant->slot, err);
 	for (size_t i = 0; rc == 0 && i < tenant->n_services; i++) {
 		struct service_conf *service = &tenant->services[i];
 
-		rc = slots_assign_service(slots, service, service_find(former, service->name, i),
-					  err);
+		rc = slots_assign_service(slots, tenant->name, service,
+					  service_find(former, service->name, i), err);
 	}
 	if (rc < 0) {
 		slots_release(slots, tenant, former);

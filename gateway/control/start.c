@@ -85,6 +85,8 @@ static int init_parts(struct control *c, unsigned int n_workers, struct err *err
 	    listeners_init(&c->listeners, &listeners) < 0) {
 		return err_set(err, -ENOMEM, "out of memory");
 	}
+	carry_start(&c->carry);
+	former_start(&c->former);
 	c->logchild.loop = &c->loop;
 	c->logchild.ended = control_log_ended;
 	c->logchild.ctx = c;
@@ -256,6 +258,7 @@ static int start_registry(struct control *c, struct err *err)
 	tenants_set_node(&c->tenants, c->conf, true);
 	if (!c->conf->registry.dir) {
 		control_release(c);
+		carry_end(&c->carry);
 		handover_close(&c->handover);
 		return 0;
 	}

@@ -134,11 +134,8 @@ static void write_kernel(const struct control *c, struct json *j)
 
 static void write_access_log(const struct control *c, struct json *j)
 {
-	uint64_t dropped = 0;
+	uint64_t dropped = slots_sum_workers(&c->slots, WORKER_LOG_DROPPED);
 
-	for (unsigned int i = 0; i < c->workers.n; i++) {
-		dropped += worker_value(&c->workers.worker[i], WORKER_LOG_DROPPED);
-	}
 	json_open(j, "access_log", '{');
 	json_bool(j, "on", c->logchild.on);
 	json_bool(j, "running", logchild_running(&c->logchild));
@@ -183,15 +180,13 @@ static void write_backend(const struct control *c, const struct backend_conf *ba
 			  struct json *j)
 {
 	char text[ADDR_TEXT_MAX];
-	struct counters *const *all = c->workers.segments;
-	unsigned int n = c->workers.n;
 
 	json_open(j, NULL, '{');
 	json_text(j, "address",
 		  backend->is_name ? backend->name : addr_format(&backend->address, text));
-	json_u64(j, "active", counter_sum(all, n, backend->slot, COUNTER_ACTIVE));
-	json_u64(j, "accepted", counter_sum(all, n, backend->slot, COUNTER_ACCEPTED));
-	json_u64(j, "connect_failed", counter_sum(all, n, backend->slot, COUNTER_CONNECT_FAILED));
+	json_u64(j, "active", slots_sum(&c->slots, backend->slot, COUNTER_ACTIVE));
+	json_u64(j, "accepted", slots_sum(&c->slots, backend->slot, COUNTER_ACCEPTED));
+	json_u64(j, "connect_failed", slots_sum(&c->slots, backend->slot, COUNTER_CONNECT_FAILED));
 	json_close(j, '}');
 }
 
@@ -210,8 +205,7 @@ void status_write_service(const struct control *c, const struct tenant_conf *ten
 	json_close(&j, ']');
 	for (size_t i = 0; i < N_SERVICE_COUNTERS; i++) {
 		json_u64(&j, service_counters[i].name,
-			 counter_sum(c->workers.segments, c->workers.n, service->slot,
-				     service_counters[i].counter));
+			 slots_sum(&c->slots, service->slot, service_counters[i].counter));
 	}
 	json_close(&j, '}');
 	json_end_line(&j);

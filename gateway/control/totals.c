@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 
+#include "base/cursor.h"
 #include "gateway/control/slots.h"
 
 struct resting {
@@ -16,7 +17,7 @@ struct resting {
 
 static uint64_t slot_sum(const struct totals *totals, uint32_t slot, enum counter which)
 {
-	return counter_sum(totals->slots->segments, totals->slots->n_segments, slot, which);
+	return slots_sum(totals->slots, slot, which);
 }
 
 static void totals_keep(struct totals *totals, uint32_t slot)
@@ -68,6 +69,17 @@ uint64_t totals_get(struct totals *totals, enum counter which)
 		sum += slot_sum(totals, r->slot, which);
 	}
 	return sum;
+}
+
+void totals_write(const struct totals *totals, struct buf *out)
+{
+	for (unsigned int i = 0; i < N_COUNTERS; i++) {
+		buf_printf(out, "n %u %llu\n", i, (unsigned long long)totals->former[i]);
+	}
+	/* keys that no listener has: they rest on */
+	for (const struct resting *r = totals->resting; r; r = r->next) {
+		buf_printf(out, "k %u %c #%u\n", r->slot, SLOTS_KEY_LISTENER, r->slot);
+	}
 }
 
 void totals_fini(struct totals *totals)

@@ -6,6 +6,7 @@
 
 #include "base/counters.h"
 
+struct buf;
 struct slots;
 
 /*
@@ -21,6 +22,8 @@ struct totals {
 /* Takes over a slot; it goes back to slots when no session is on it. */
 void totals_rest(struct totals *totals, uint32_t slot);
 uint64_t totals_get(struct totals *totals, enum counter which);
+/* Writes all of it as lines for carry.h. */
+void totals_write(const struct totals *totals, struct buf *out);
 void totals_fini(struct totals *totals);
 
 #endif

@@ -202,17 +202,17 @@ static int list_processes(const struct control *c, struct handover_list *list)
 
 	for (unsigned int i = 0; rc == 0 && i < c->workers.n; i++) {
 		const struct worker *w = &c->workers.worker[i];
+		struct child child = w->child;
 
-		if (w->child.pidfd >= 0) {
-			rc = former_pass_process(list, (int)i, w->child.pid, w->child.pidfd,
-						 w->channel.fd);
-		}
+		child.channel = w->channel.fd;
+		rc = child.pidfd >= 0 ? former_pass_process(list, (int)i, &child, w->counters_fd)
+				      : former_pass_spent(list, (int)i, w->counters_fd);
 	}
 	if (rc == 0 && logchild_running(&c->logchild)) {
-		const struct child *child = &c->logchild.child;
+		struct child child = c->logchild.child;
 
-		/* the end of its channel makes it end with the last pipe */
-		rc = former_pass_process(list, -1, child->pid, child->pidfd, -1);
+		child.channel = -1; /* its end makes the child end with the last pipe */
+		rc = former_pass_process(list, -1, &child, -1);
 	}
 	return rc;
 }
@@ -271,6 +271,7 @@ static void upgrade_timer(struct timer *timer)
 	struct upgrade *u = container_of(timer, struct upgrade, timer);
 	struct control *c = u->control;
 	struct handover_list list;
+	int slots_fd = -1;
 	struct err err;
 
 	if (!u->passed) {
@@ -288,10 +289,14 @@ static void upgrade_timer(struct timer *timer)
 		return;
 	}
 	handover_list_init(&list);
-	if (list_sockets(c, &list) < 0 || list_processes(c, &list) < 0) {
+	if (list_sockets(c, &list) < 0 || list_processes(c, &list) < 0 ||
+	    carry_pass(&c->carry, &list, &slots_fd) < 0) {
 		upgrade_failed(u, "out of memory");
 	} else if (upgrade_exec(u, &list, &err) < 0) {
 		upgrade_failed(u, err.msg);
+	}
+	if (slots_fd >= 0) {
+		close(slots_fd);
 	}
 	handover_list_fini(&list);
 }

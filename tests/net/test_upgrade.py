@@ -12,7 +12,7 @@ import pytest
 
 import peers
 import rest
-from gateway import BUILD, tcp
+from gateway import BUILD, service, tcp, tenant_object
 from lab import POOL
 from test_control import opens, problem_with, web, works
 
@@ -125,7 +125,6 @@ def install(path, script=None):
 
 def start(case, **options):
     case.backend(case.lab.acme, 22)
-    case.lines_lost = True  # sessions are counted from zero again: lines_are() looks instead
     return case.start(web(case), **options)
 
 
@@ -176,6 +175,7 @@ def test_restart_under_load_refuses_and_resets_nobody(case):
 
 def test_killed_sixgated_comes_back_on_the_same_sockets(case):
     gateway = start(case, kept=True)
+    case.lines_lost = True  # those of before are written late
     load, transfer = Load(case), Transfer(case)
     load.more()
     gateway.signal(signal.SIGKILL)
@@ -281,7 +281,6 @@ def test_upgrade_with_many_tenants_keeps_the_kernel_open_for_former_workers(case
     many = [{"tenant": f"t{number}", "serial": 1, "services": [],
              "prefixes": [f"2001:db8:a000:{0x2000 + number:x}::/64"]} for number in range(500)]
     case.backend(case.lab.acme, 22)
-    case.lines_lost = True
     gateway = case.start(web(case), *many, kept=True)
     denied = gateway.status()["kernel"]["proxy_denied"]  # a new table takes the counts over
     load = Load(case)
@@ -292,6 +291,63 @@ def test_upgrade_with_many_tenants_keeps_the_kernel_open_for_former_workers(case
     load.more(20)
     wait_former_gone(gateway)
     lines_are(gateway, load.stop())
+
+
+def totals(gateway):
+    """All counters that only grow, by name."""
+    status, service = gateway.status(), gateway.services()["acme/web"]
+    names = ("accepted", "refused", "closed", "bytes_in", "bytes_out")
+    return {**{f"node {name}": status[name] for name in names},
+            **{f"service {name}": service[name] for name in names},
+            "backend": service["backends"][0]["accepted"], "lines": status["access_log"]["lines"]}
+
+
+def test_counters_go_on_over_upgrades(case):
+    gateway = start(case, kept=True)
+    transfer, idle = Transfer(case), case.connect(2222)
+    assert works(idle)
+    for port in (2223, 2224):  # a listener that goes takes nothing from the node's totals
+        gateway.put(web(case, tcp(2222, 22), tcp(port, 22), serial=port))
+        peers.wait_for(lambda port=port: opens(case, port), message="the new port")
+    # and so does a worker: the one without our sessions, as one source meets one worker
+    victim = 1 - int(gateway.sessions("acme")[0]["id"].split(".")[0])
+    os.kill(gateway.workers()[victim], signal.SIGKILL)
+    peers.wait_for(lambda: gateway.status()["workers"][victim]["restarts"] == 1 and
+                   gateway.status()["workers"][victim]["state"] == "running",
+                   message="its restart")
+    seen = totals(gateway)
+    for _ in range(3):
+        for _ in range(5):
+            assert opens(case, 2224)
+        upgrade(gateway)
+        now = totals(gateway)
+        assert not {name for name in now if now[name] < seen[name]}, (seen, now)
+        assert now["node accepted"] >= seen["node accepted"] + 5
+        assert gateway.services()["acme/web"]["active"] == 2, "of former workers"
+        seen = now
+    transfer.more()
+    transfer.stop()
+    idle.close()
+    wait_former_gone(gateway)
+    gateway.wait_sessions(0)
+    now = totals(gateway)
+    assert now["service closed"] == seen["service closed"] + 2
+    assert now["service bytes_in"] > seen["service bytes_in"]
+    assert now["service accepted"] == seen["service accepted"], "counted once"
+
+
+def test_counters_of_a_tenant_that_went_during_an_upgrade_do_not_come_to_others(case):
+    gateway = start(case, kept=True)
+    for _ in range(7):
+        assert opens(case)
+    gateway.process.send_signal(signal.SIGSTOP)  # it misses the change
+    gateway.remove("acme")
+    gateway.put(tenant_object(case.lab.acme, 1, [service("other", [case.lab.acme.address(1)],
+                                                         tcp(2222, 22))]) | {"tenant": "newco"})
+    gateway.signal(signal.SIGUSR2)
+    gateway.process.send_signal(signal.SIGCONT)
+    peers.wait_for(lambda: "newco/other" in gateway.services(), 20, "the new tenant")
+    assert gateway.services()["newco/other"]["accepted"] == 0
 
 
 def test_upgrades_asked_for_faster_than_they_are_done(case):
@@ -325,6 +381,8 @@ def test_upgrade_leaks_no_descriptor(case):
 
     gateway = start(case, kept=True)
     peers.wait_for(lambda: gateway.status()["access_log"]["running"], message="the log child")
+    upgrade(gateway)  # the first one makes the segment of what former workers counted
+    wait_former_gone(gateway)
     before = descriptors()
     for _ in range(3):
         upgrade(gateway)

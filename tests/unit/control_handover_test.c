@@ -27,6 +27,7 @@
 #include "gateway/control/former.h"
 #include "gateway/control/notify.h"
 #include "gateway/control/socket.h"
+#include "gateway/control/spawn.h"
 
 #define WORKERS    2
 #define N_MESSAGES 900    /* more than a socket takes, fewer than the descriptors there are */
@@ -547,9 +548,10 @@ static void test_former_worker_ends_with_its_channel(void **state)
 	struct handover_list list;
 	int channel;
 	pid_t pid = fork_worker(&channel);
+	const struct child child = {.pid = pid, .pidfd = pidfd_open(pid, 0), .channel = channel};
 
 	handover_list_init(&list);
-	assert_int_equal(former_pass_process(&list, 1, pid, pidfd_open(pid, 0), channel), 0);
+	assert_int_equal(former_pass_process(&list, 1, &child, -1), 0);
 	give_list(&list);
 	handover_list_fini(&list);
 	take_in(f);

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "conf/model/tenant.h"
+#include "gateway/control/totals.h"
 
 #define SEGMENTS 2
 
@@ -213,6 +214,90 @@ static void test_failed_assignment_takes_nothing(void **state)
 	assert_int_equal(f->slots.n_freed, 2); /* the two that were left */
 }
 
+/* What a test keeps of before an upgrade: slots 1 to 3 of 5. */
+static void keep_three(struct fixture *f)
+{
+	slots_keep_first(&f->slots, 5);
+	assert_int_equal(slots_keep(&f->slots, 1, str_from("t acme")), 0);
+	assert_int_equal(slots_keep(&f->slots, 2, str_from("l 192.0.2.1:80")), 0);
+	assert_int_equal(slots_keep(&f->slots, 3, str_from("t globex")), 0);
+	slots_keep_end(&f->slots);
+}
+
+static uint32_t claim(struct fixture *f, const char *key)
+{
+	struct err err;
+	uint32_t slot = 0;
+
+	assert_int_equal(slots_claim(&f->slots, key, &slot, &err), 0);
+	return slot;
+}
+
+static void test_kept_slot_goes_to_its_key_with_its_counters(void **state)
+{
+	struct fixture *f = *state;
+
+	keep_three(f);
+	counter_add(f->segments[0], 3, COUNTER_ACCEPTED, 9);
+	assert_int_equal(claim(f, "t globex"), 3);
+	assert_int_equal(slots_sum(&f->slots, 3, COUNTER_ACCEPTED), 9);
+	assert_int_equal(claim(f, "t other"), 4);  /* in use before, whose is not known */
+	assert_int_equal(claim(f, "t globex"), 5); /* a second one of that name */
+	slots_fini(&f->slots);
+}
+
+static void test_kept_slot_is_for_one_key_and_one_slot(void **state)
+{
+	struct fixture *f = *state;
+
+	keep_three(f);
+	assert_int_equal(slots_keep(&f->slots, 4, str_from("t acme")), -EINVAL);
+	assert_int_equal(slots_keep(&f->slots, 1, str_from("t more")), -EINVAL);
+	assert_int_equal(slots_keep(&f->slots, 0, str_from("t more")), -EINVAL);
+	assert_int_equal(slots_keep(&f->slots, 5, str_from("t more")), -EINVAL);
+	slots_fini(&f->slots);
+}
+
+static void test_unclaimed_slots_go_back_and_listeners_count_on(void **state)
+{
+	struct fixture *f = *state;
+	struct totals totals = {.slots = &f->slots};
+
+	keep_three(f);
+	counter_add(f->segments[0], 2, COUNTER_ACCEPTED, 7);
+	assert_int_equal(slots_kept_listeners(&f->slots, COUNTER_ACCEPTED), 7);
+	slots_kept_end(&f->slots, &totals);
+	assert_int_equal(slots_kept_listeners(&f->slots, COUNTER_ACCEPTED), 0);
+	assert_int_equal(totals_get(&totals, COUNTER_ACCEPTED), 7);
+	for (int i = 0; i < 4; i++) {
+		assert_true(get(f) < 5); /* all of them are free */
+	}
+	totals_fini(&totals);
+	slots_fini(&f->slots);
+}
+
+static void test_slots_of_before_rest_while_a_former_worker_lives(void **state)
+{
+	struct fixture *f = *state;
+	struct counters *living;
+	struct err err;
+	int fd = counters_create(&err);
+
+	assert_int_equal(counters_map(fd, 1, &living, &err), 0);
+	keep_three(f);
+	assert_int_equal(slots_join(&f->slots, living, true), 0);
+	slots_kept_end(&f->slots, NULL);
+	assert_int_equal(get(f), 5); /* none of those that it may still count in */
+	counter_add(living, 5, COUNTER_ACCEPTED, 3);
+	assert_int_equal(slots_sum(&f->slots, 5, COUNTER_ACCEPTED), 3);
+	slots_leave(&f->slots, living, true);
+	assert_int_equal(slots_sum(&f->slots, 5, COUNTER_ACCEPTED), 0);
+	assert_true(get(f) < 5);
+	counters_unmap(living);
+	close(fd);
+	slots_fini(&f->slots);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -226,6 +311,10 @@ int main(void)
 		TEST(test_change_keeps_slots_of_what_stays),
 		TEST(test_removal_gives_all_back),
 		TEST(test_failed_assignment_takes_nothing),
+		TEST(test_kept_slot_goes_to_its_key_with_its_counters),
+		TEST(test_kept_slot_is_for_one_key_and_one_slot),
+		TEST(test_unclaimed_slots_go_back_and_listeners_count_on),
+		TEST(test_slots_of_before_rest_while_a_former_worker_lives),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
