@@ -48,6 +48,12 @@ libkernel_a_SOURCES += \
 	%D%/rt_read.c \
 	%D%/rt_route.c \
 	%D%/rt_rule.c
+
+# Settings of the machine, and the record of what they were.
+libkernel_a_SOURCES += \
+	%D%/offload.c %D%/offload.h \
+	%D%/record.c %D%/record.h \
+	%D%/sysctl.c %D%/sysctl.h
 noinst_PROGRAMS += tests/tools/rt-tool
 tests_tools_rt_tool_SOURCES = tests/tools/rt-tool.c
 tests_tools_rt_tool_LDADD = libkernel.a libplan.a libconf-model.a $(BASE_LIBS) $(NFTNL_LIBS)

@@ -3,6 +3,7 @@
 nothing, a failed request leaves everything as it was, and what is not ours stays."""
 
 import os
+import re
 import subprocess
 
 import pytest
@@ -240,6 +241,52 @@ def test_2000_routes_take_few_requests(site):
     site.tool("forget")
     site.tool("apply")
     assert site.gateway.ip("-6 route show proto 206") == ""
+
+
+SETTINGS = """
+sysctl order=0 path=net/ipv6/conf/up0/accept_ra value=2
+sysctl order=1 path=net/ipv6/conf/all/forwarding value=1
+sysctl order=1 path=net/ipv4/ip_local_port_range value=49152,57343
+offload link=up0 feature=rx-gro
+""".strip().splitlines()
+
+
+def settings(site):
+    read = site.gateway.run("sysctl", "-n", "net.ipv6.conf.up0.accept_ra",
+                            "net.ipv6.conf.all.forwarding", "net.ipv4.ip_local_port_range").split()
+    return read + re.findall("generic-receive-offload: (on|off)",
+                             site.gateway.run("ethtool", "-k", "up0"))
+
+
+def test_settings_are_recorded_and_put_back(site, tmp_path):
+    before = settings(site)
+    site.tool(f"record {tmp_path}")
+    site.tool.want(SETTINGS)
+    assert len(site.tool("plan")) == len(SETTINGS)
+    site.tool("apply")
+    assert settings(site) == ["2", "1", "49152", "57343", "off"]
+    assert site.tool("plan") == []
+    site.gateway.sysctl("net.ipv6.conf.all.forwarding", 0)
+    site.gateway.run("ethtool", "-K", "up0", "gro", "on")
+    plan = site.tool("plan")
+    assert len(plan) == 2 and any("net/ipv6/conf/all/forwarding" in line for line in plan), plan
+    site.tool("apply")
+    site.tool.close()
+    site.tool = Tool(site.gateway)  # another run finds the record
+    site.tool(f"record {tmp_path}")
+    site.tool("apply")
+    assert settings(site) == before
+    assert (tmp_path / "former").read_text() == ""
+
+
+def test_settings_are_put_back_when_a_later_step_fails(site, tmp_path):
+    before = settings(site)
+    site.tool(f"record {tmp_path}")
+    site.tool.want([*SETTINGS, "sysctl order=9 path=net/ipv4/no_such_thing value=1"])
+    answer = site.tool.ask("apply")[-1]
+    assert "net/ipv4/no_such_thing" in answer and "this kernel" in answer, answer
+    assert settings(site) == before
+    assert (tmp_path / "former").read_text() == ""
 
 
 def test_kernel_without_the_device_says_what_to_install(site):

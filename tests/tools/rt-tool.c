@@ -9,6 +9,7 @@
  *   apply           carries them out; on failure takes them back
  *   fail N          the N-th request to the kernel from now fails; 0: none
  *   siit NAME       network namespace for the far ends of veth links
+ *   record DIR      sysctls and offloads, too, with their former values in DIR; once
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -18,7 +19,9 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "gateway/kernel/offload.h"
 #include "gateway/kernel/rt.h"
+#include "gateway/kernel/sysctl.h"
 #include "gateway/plan/plan.h"
 
 #define WORDS_MAX   32
@@ -27,6 +30,9 @@
 struct tool {
 	struct kernel_ops real, ops;
 	uint64_t n_requests, fail_at;
+	struct record *record; /* owned */
+	struct sysctls sysctls;
+	struct offloads offloads;
 	struct netns siit;
 	char siit_name[64];
 	struct rt rt;
@@ -164,6 +170,22 @@ static int object_read(char **words, size_t n, struct object *o)
 		o->kind = OBJECT_RULE;
 		return rule_of(words, n, &o->rule);
 	}
+	if (strcmp(words[0], "sysctl") == 0) {
+		o->kind = OBJECT_SYSCTL;
+		o->sysctl.order = (uint8_t)number_of(words, n, "order");
+		name_of(words, n, "path", o->sysctl.path, sizeof(o->sysctl.path));
+		name_of(words, n, "value", o->sysctl.value, sizeof(o->sysctl.value));
+		for (char *c = o->sysctl.value; *c; c++) {
+			*c = *c == ',' ? ' ' : *c;
+		}
+		return 0;
+	}
+	if (strcmp(words[0], "offload") == 0) {
+		o->kind = OBJECT_OFFLOAD;
+		name_of(words, n, "link", o->offload.link, sizeof(o->offload.link));
+		name_of(words, n, "feature", o->offload.feature, sizeof(o->offload.feature));
+		return 0;
+	}
 	if (strcmp(words[0], "neighbour") == 0) {
 		o->kind = OBJECT_PROXY_NEIGHBOUR;
 		name_of(words, n, "link", o->proxy_neighbour.link, IFNAMSIZ);
@@ -265,6 +287,20 @@ static int plan_or_apply(struct tool *t, bool do_apply, struct err *err)
 	return rc;
 }
 
+/* From now on with sysctls and offloads, recorded in a file of that folder. */
+static int settings(struct tool *t, const char *dir, struct err *err)
+{
+	int rc = record_new(dir, "former", &t->record, err);
+
+	if (rc == 0) {
+		t->sysctls = (struct sysctls){.root = "/proc/sys", .record = t->record};
+		t->offloads = (struct offloads){.ops = &t->ops, .record = t->record};
+		t->drivers[t->n_drivers++] = sysctl_driver(&t->sysctls);
+		t->drivers[t->n_drivers++] = offload_driver(&t->offloads);
+	}
+	return rc;
+}
+
 static int command(struct tool *t, char **words, size_t n, struct err *err)
 {
 	struct object o;
@@ -290,6 +326,9 @@ static int command(struct tool *t, char **words, size_t n, struct err *err)
 		(void)snprintf(t->siit_name, sizeof(t->siit_name), "%s", words[1]); /* fits */
 		t->rt.siit = &t->siit;
 		return netns_init(&t->siit, t->siit_name, err);
+	}
+	if (strcmp(words[0], "record") == 0 && n == 2) {
+		return settings(t, words[1], err);
 	}
 	if (strcmp(words[0], "plan") == 0 || strcmp(words[0], "apply") == 0) {
 		return plan_or_apply(t, words[0][0] == 'a', err);
@@ -340,6 +379,7 @@ int main(void)
 		fflush(stdout);
 	}
 	object_set_fini(&t.desired);
+	free(t.record);
 	if (t.rt.siit) {
 		netns_fini(&t.siit);
 	}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef SIXGATE_GATEWAY_KERNEL_SYSCTL_H
+#define SIXGATE_GATEWAY_KERNEL_SYSCTL_H
+
+#include "gateway/kernel/driver.h"
+#include "gateway/kernel/record.h"
+
+/*
+ * Driver for OBJECT_SYSCTL. A sysctl is ours from when its former value was recorded until that
+ * is put back; observed is what it is now. Values are compared with single spaces between words.
+ * For NS_SIIT it goes into netns_driver(), with a record of its own.
+ */
+struct sysctls {
+	const char *root;      /* borrowed; "/proc/sys", the tests have another */
+	struct record *record; /* borrowed; may be shared with offloads */
+};
+struct driver sysctl_driver(struct sysctls *s);
+
+#endif
