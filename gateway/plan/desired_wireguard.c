@@ -23,6 +23,10 @@ static void add_device(struct object_set *set, const struct desired_facts *facts
 	(void)snprintf(l.link.alias, sizeof(l.link.alias), "%s", alias);        /* fits */
 	(void)snprintf(d.wg_device.link, sizeof(d.wg_device.link), "%s", link); /* fits */
 	memcpy(d.wg_device.private_key, facts->wg_private_key, WG_KEY_BYTES);
+	/* As the kernel keeps it (RFC 7748 5), else it would differ from what was asked for. */
+	d.wg_device.private_key[0] &= 248;
+	d.wg_device.private_key[WG_KEY_BYTES - 1] &= 127;
+	d.wg_device.private_key[WG_KEY_BYTES - 1] |= 64;
 	(void)object_set_add(set, &l); /* out of memory is sticky */
 	(void)object_set_add(set, &d);
 	explicit_bzero(&d, sizeof(d));

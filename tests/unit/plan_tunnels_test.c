@@ -105,7 +105,7 @@ static void rig_init(struct rig *r)
 		.tenant = {.name = "acme", .n_prefixes = 3, .n_tunnels = 2, .n_services = 1},
 		.facts = {.has_wireguard = true,
 			  .has_jool = true,
-			  .wg_private_key = {5},
+			  .wg_private_key = {0xff, 0xaa, [31] = 0xff},
 			  .preshared_key = one_key},
 	};
 	r->node.nat64.pool = r->pool;
@@ -143,7 +143,9 @@ static void node_has_the_shared_device(void **state)
 	(void)state;
 	rig_init(&r);
 	desired_wireguard_node(&r.node, &r.facts, &r.set);
-	assert_memory_equal(r.set.items[1].wg_device.private_key, r.facts.wg_private_key, 32);
+	assert_int_equal(r.set.items[1].wg_device.private_key[0], 0xf8);
+	assert_int_equal(r.set.items[1].wg_device.private_key[1], 0xaa);
+	assert_int_equal(r.set.items[1].wg_device.private_key[31], 0x7f);
 	assert_set(&r, "link sg-wg wireguard mtu 1420 alias sixgate:wireguard\n"
 		       "wg-device sg-wg port 51820\n");
 }
