@@ -198,12 +198,10 @@ static int jool_observe(void *ctx, uint32_t kinds, struct object_set *set, struc
 	bool exists = false;
 	int rc = jool_open(c, &jool, err);
 
-	if (rc == -EOPNOTSUPP) {
-		return 0; /* nothing is there; apply says what is missing */
+	if (rc < 0) {
+		return rc;
 	}
-	if (rc == 0) {
-		rc = jool_instance_exists(&jool, &exists, err);
-	}
+	rc = jool_instance_exists(&jool, &exists, err);
 	if (rc == 0 && exists) {
 		rc = read_globals(&r, err);
 	}

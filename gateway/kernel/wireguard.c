@@ -262,15 +262,15 @@ static int steps_write(struct wg_writer *w, const struct step *steps, size_t n_s
 	return 0;
 }
 
-/* The number of the family; 0 where the kernel has no WireGuard. */
 static int family_get(const struct kernel_ops *ops, uint16_t *ret_family, struct err *err)
 {
 	struct kernel_fault fault = {0};
 	int rc = generic_family(ops, WG_GENL_NAME, ret_family, &fault);
 
 	if (rc == -ENOENT) {
-		*ret_family = 0;
-		return 0;
+		return err_set(err, -EOPNOTSUPP,
+			       "this kernel has no WireGuard: run 'modprobe wireguard', or take "
+			       "Debian's kernel, which has it");
 	}
 	return rc < 0 ? wireguard_err(err, rc, &fault, "asking for it") : 0;
 }
@@ -285,11 +285,6 @@ static int wireguard_apply(void *ctx, const struct step *steps, size_t n_steps, 
 	rc = family_get(w.ops, &w.family, err);
 	if (rc < 0) {
 		return rc;
-	}
-	if (w.family == 0) {
-		return err_set(err, -EOPNOTSUPP,
-			       "wireguard: this kernel has none: run 'modprobe wireguard', or take "
-			       "Debian's kernel, which has it");
 	}
 	w.data = calloc(1, DATA_BYTES);
 	if (!w.data) {

@@ -7,10 +7,7 @@
 
 /* What wireguard.c and wireguard_read.c share. */
 
-/*
- * Adds device and peers of each WireGuard link of ours. family: wireguard's number; 0: the kernel
- * has none, so there is nothing.
- */
+/* Adds device and peers of each WireGuard link of ours. family: wireguard's number. */
 int wireguard_read(const struct kernel_ops *ops, uint16_t family, uint32_t kinds,
 		   struct object_set *set, struct err *err) CHECKED;
 /* "wireguard: what: text of the kernel; how to mend it". Returns rc. */

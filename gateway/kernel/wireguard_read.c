@@ -400,9 +400,6 @@ int wireguard_read(const struct kernel_ops *ops, uint16_t family, uint32_t kinds
 	struct wg_links *links;
 	int rc;
 
-	if (family == 0) {
-		return 0;
-	}
 	links = calloc(1, sizeof(*links));
 	if (!links) {
 		return err_set(err, -ENOMEM, "wireguard: out of memory");
