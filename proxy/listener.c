@@ -8,10 +8,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "proxy/orders.h"
 #include "proxy/session.h"
 #include "proxy/worker.h"
 
-#define QUEUED_MAX 65536 /* accepted from a socket that is being closed */
+#define QUEUED_MAX  65536 /* accepted from sockets that are being closed */
+#define QUEUED_STEP 16    /* of these in one go */
+#define LEAVE_STEP  1024  /* sessions looked at in one go */
 
 static struct listener *listener_from_node(struct table_node *node)
 {
@@ -54,17 +57,6 @@ static void close_sockets(struct listener *listener, bool lent)
 		}
 	}
 	worker_set_budget(listener->worker);
-}
-
-/* For sockets that no one accepts on any more: as far as the budget goes. */
-static void accept_queued(struct listener *listener)
-{
-	struct listen_socket *sock;
-	bool empty;
-
-	TAILQ_FOREACH(sock, &listener->sockets, entry) {
-		(void)accept_batch(sock, QUEUED_MAX, &empty); /* then the socket goes */
-	}
 }
 
 static char *text_of(struct str s)
@@ -131,8 +123,7 @@ int listener_put(struct worker *w, uint32_t id, const struct listener_msg *msg, 
 	}
 	rc = l ? listener_set(l, msg) : -ENOMEM;
 	if (rc == 0 && fd >= 0) {
-		accept_queued(l);
-		close_sockets(l, false);
+		close_sockets(l, false); /* the same one: its queue stays */
 		rc = listen_socket_add(l, fd, false);
 		fd = -1;
 	}
@@ -148,35 +139,46 @@ int listener_put(struct worker *w, uint32_t id, const struct listener_msg *msg, 
 	return 0;
 }
 
-/* A slot that is given up may be given out again: sessions that outlive the listener leave it. */
-static void sessions_leave(struct worker *w, const struct listener *l)
+/*
+ * A slot that is given up may be given out again: sessions that outlive the listener leave it.
+ * False: there are more.
+ */
+static bool sessions_leave(struct listener *l)
 {
-	struct session *s;
+	struct worker *w = l->worker;
 
-	for (size_t i = 0; (s = session_at(&w->pool, i)); i++) {
+	for (unsigned int n = 0; n < LEAVE_STEP; n++) {
+		struct session *s = session_at(&w->pool, l->at++);
+
+		if (!s) {
+			return true;
+		}
 		if (session_is_open(s) && s->listener == l) {
 			session_account(s);
 			session_uncount(s, COUNT_LISTENER, s->connected);
 		}
 	}
+	return false;
 }
 
-static void listener_end(struct listener *l)
+static void listener_begin_end(struct listener *l)
 {
-	accept_queued(l);
-	close_sockets(l, false);
-	close_sockets(l, true);
-	sessions_leave(l->worker, l);
-	listener_drop(l);
+	l->ending = true;
+	l->next_ending = l->worker->ending;
+	l->worker->ending = l;
 }
 
-void listener_remove(struct worker *w, uint32_t id)
+bool listener_remove(struct worker *w, uint32_t id, uint64_t serial)
 {
 	struct listener *l = listener_find(w, id);
 
-	if (l) {
-		listener_end(l);
+	if (!l || l->ending) {
+		return false;
 	}
+	l->asked = true;
+	l->serial = serial;
+	listener_begin_end(l);
+	return true;
 }
 
 void listener_remove_all(struct worker *w)
@@ -185,7 +187,71 @@ void listener_remove_all(struct worker *w)
 	struct table_node *node;
 
 	while ((node = table_next(&w->listeners, &it))) {
-		listener_end(listener_from_node(node));
+		struct listener *l = listener_from_node(node);
+
+		if (!l->ending) {
+			listener_begin_end(l);
+		}
+	}
+}
+
+/* As far as the budget goes. */
+static void accept_queued(struct listener *l, struct listen_socket *sock)
+{
+	bool empty;
+	unsigned int n = accept_batch(sock, QUEUED_STEP, &empty);
+
+	l->n_queued += n;
+	if (n < QUEUED_STEP || l->n_queued >= QUEUED_MAX) {
+		listen_socket_close(sock);
+	}
+}
+
+bool listeners_step(struct worker *w)
+{
+	struct listener *l = w->ending;
+	struct listen_socket *sock = l ? TAILQ_FIRST(&l->sockets) : NULL;
+	uint64_t serial;
+	uint32_t id;
+	bool asked;
+
+	if (!l) {
+		return false;
+	}
+	if (sock) {
+		accept_queued(l, sock);
+		return true;
+	}
+	if (!sessions_leave(l)) {
+		return true;
+	}
+	worker_set_budget(w);
+	w->ending = l->next_ending;
+	id = l->id;
+	serial = l->serial;
+	asked = l->asked;
+	listener_drop(l);
+	if (asked) {
+		orders_ack(w, MSG_LISTENER_REMOVE, id, serial);
+	}
+	if (!w->ending) {
+		worker_session_ended(w); /* perhaps it was all a drain waited for */
+	}
+	return w->ending != NULL;
+}
+
+void listeners_fini(struct worker *w)
+{
+	struct table_iter it = {0};
+	struct table_node *node;
+
+	w->ending = NULL;
+	while ((node = table_next(&w->listeners, &it))) {
+		struct listener *l = listener_from_node(node);
+
+		close_sockets(l, false);
+		close_sockets(l, true);
+		listener_drop(l);
 	}
 }
 
@@ -195,7 +261,7 @@ int listener_lend(struct worker *w, uint32_t id, int fd)
 	const struct listen_socket *sock;
 	unsigned int n = 0;
 
-	if (!l) {
+	if (!l || l->ending) {
 		close(fd);
 		return -ENOENT;
 	}

@@ -43,6 +43,13 @@ struct listener {
 	char *default_tenant, *default_service; /* owned; NULL: none */
 	TAILQ_HEAD(, listen_socket) sockets;
 	bool removed;
+	/* While it is being removed, see listener_remove(): */
+	struct listener *next_ending; /* worker.ending */
+	bool ending;
+	bool asked;      /* by an order, which is answered at the end */
+	uint64_t serial; /* of that */
+	unsigned int n_queued;
+	size_t at; /* sessions looked at */
 };
 
 #define LISTENER_LENT_MAX 64 /* sockets one listener may be lent */
@@ -53,9 +60,16 @@ struct listener {
  */
 int listener_put(struct worker *w, uint32_t id, const struct listener_msg *msg, int fd,
 		 struct err *err) CHECKED;
-/* Accepts what is queued, then closes the sockets. Unknown ids are passed over. */
-void listener_remove(struct worker *w, uint32_t id);
+/*
+ * Accepts what is queued, then closes the sockets, and answers the order of that serial: all of
+ * it in listeners_step(). False: there is no such listener, and nothing to be done.
+ */
+bool listener_remove(struct worker *w, uint32_t id, uint64_t serial);
 void listener_remove_all(struct worker *w);
+/* A bounded step of the removals under way. True when there is more. */
+bool listeners_step(struct worker *w);
+/* Closes what is left, queues and all, at the worker's end. */
+void listeners_fini(struct worker *w);
 /* Takes fd. Returns 0, -ENOENT, -ENOSPC or as listener_put(). */
 int listener_lend(struct worker *w, uint32_t id, int fd) CHECKED;
 void listener_lend_end(struct worker *w, uint32_t id);

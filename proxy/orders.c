@@ -13,6 +13,7 @@
 
 #define MOD        "proxy"
 #define ANSWER_MAX 1024 /* bytes */
+#define KILL_STEP  1024 /* sessions looked at in one go */
 
 /*
  * One message type. need_fds: how many descriptors it has to come with, ANY_FDS if it looks for
@@ -26,7 +27,7 @@ struct order {
 };
 
 #define ANY_FDS  (-1)
-#define ANSWERED 1
+#define ANSWERED 1 /* or will be, by orders_step() */
 
 /* A descriptor of the message, which is the caller's from here on. */
 static int take_fd(struct channel_msg *msg, size_t i)
@@ -47,7 +48,11 @@ static void send_answer(struct worker *w, struct channel_msg *msg, struct buf *d
 		rc = channel_send(&w->channel, msg);
 	}
 	buf_fini(data);
-	if (rc < 0) { /* without answers control cannot know what is in force here */
+	/*
+	 * Without answers control cannot know what is in force here; at the end of the channel,
+	 * which is read next, nobody wants to.
+	 */
+	if (rc < 0 && rc != -EPIPE) {
 		log_err_errno(rc, MOD, "answer to control");
 		w->loop.stop = true;
 		w->failed = true;
@@ -203,8 +208,7 @@ static int on_listener(struct worker *w, struct channel_msg *msg, struct err *er
 static int on_listener_remove(struct worker *w, struct channel_msg *msg, struct err *err)
 {
 	(void)err;
-	listener_remove(w, msg->id);
-	return 0;
+	return listener_remove(w, msg->id, msg->serial) ? ANSWERED : 0;
 }
 
 static int on_lend(struct worker *w, struct channel_msg *msg, struct err *err)
@@ -231,15 +235,38 @@ static int on_sessions(struct worker *w, struct channel_msg *msg, struct err *er
 
 static int on_kill(struct worker *w, struct channel_msg *msg, struct err *err)
 {
-	struct session *s;
+	if (msg->serial == 0) {
+		return err_set(err, -ENOENT, "no such session");
+	}
+	w->kill = msg->serial;
+	w->kill_id = msg->id;
+	w->kill_at = 0;
+	return ANSWERED;
+}
 
-	for (size_t i = 0; (s = session_at(&w->pool, i)); i++) {
-		if (session_is_open(s) && s->number == msg->serial) {
+bool orders_step(struct worker *w)
+{
+	bool more = listeners_step(w);
+	uint64_t number = w->kill;
+
+	for (unsigned int n = 0; w->kill && n < KILL_STEP; n++) {
+		struct session *s = session_at(&w->pool, w->kill_at++);
+
+		if (!s) {
+			w->kill = 0;
+			orders_nak(w, MSG_KILL, w->kill_id, number, "no such session");
+		} else if (session_is_open(s) && s->number == number) {
+			w->kill = 0;
 			session_close(s, CLOSE_KILLED);
-			return 0;
+			orders_ack(w, MSG_KILL, w->kill_id, number);
 		}
 	}
-	return err_set(err, -ENOENT, "no such session");
+	return more || w->kill;
+}
+
+bool orders_wait(const struct worker *w)
+{
+	return w->ending || w->kill;
 }
 
 static int on_drain_service(struct worker *w, struct channel_msg *msg, struct err *err)

@@ -2,6 +2,7 @@
 #ifndef SIXGATE_PROXY_ORDERS_H
 #define SIXGATE_PROXY_ORDERS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/channel.h"
@@ -17,6 +18,14 @@ struct worker;
 
 /* Carries msg out and answers it; takes its descriptors. Returns 0, or -EPROTO with err. */
 int orders_handle(struct worker *w, struct channel_msg *msg, struct err *err) CHECKED;
+
+/*
+ * A bounded step of the orders that take several: a listener's queue is accepted, all sessions are
+ * looked at. True when there is more. No other order is read meanwhile, so that answers keep their
+ * order.
+ */
+bool orders_step(struct worker *w);
+bool orders_wait(const struct worker *w);
 
 void orders_ack(struct worker *w, enum message type, uint32_t id, uint64_t serial);
 void orders_nak(struct worker *w, enum message type, uint32_t id, uint64_t serial, const char *why);

@@ -30,6 +30,26 @@ static struct session *ready_take(struct session **list)
 	return s;
 }
 
+static void channel_broken(struct worker *w, const char *why)
+{
+	log_err(MOD, "worker %u: control: %s", w->index, why);
+	w->failed = true;
+	w->loop.stop = true;
+}
+
+static void channel_watch(struct worker *w)
+{
+	bool busy = channel_busy(&w->channel);
+
+	if (w->channel_io.fd < 0 || busy == w->channel_writable_wanted) {
+		return;
+	}
+	w->channel_writable_wanted = busy;
+	if (loop_mod(&w->loop, &w->channel_io, EPOLLIN | (busy ? (uint32_t)EPOLLOUT : 0)) < 0) {
+		channel_broken(w, "cannot watch the channel");
+	}
+}
+
 static void worker_batch_end(struct loop *loop)
 {
 	struct worker *w = container_of(loop, struct worker, loop);
@@ -42,6 +62,8 @@ static void worker_batch_end(struct loop *loop)
 			session_check(s);
 		}
 	}
+	loop->busy |= orders_step(w);
+	channel_watch(w);
 }
 
 static void worker_tick(struct timer *timer)
@@ -75,15 +97,19 @@ static void worker_drain_over(struct timer *timer)
 {
 	struct worker *w = container_of(timer, struct worker, drain_end);
 	unsigned int n = 0;
-	struct session *s;
+	struct session *s = NULL;
 
-	for (size_t i = 0; n < DRAIN_STEP && (s = session_at(&w->pool, i)); i++) {
+	while (n < DRAIN_STEP && (s = session_at(&w->pool, w->drain_at))) {
+		w->drain_at++;
 		if (session_is_open(s)) {
 			session_close(s, CLOSE_WORKER_EXIT);
 			n++;
 		}
 	}
-	if (n == DRAIN_STEP) {
+	if (!s) {
+		w->drain_at = 0; /* some were accepted meanwhile, perhaps */
+	}
+	if (w->n_sessions > 0 || w->ending) {
 		wheel_arm(&w->loop.wheel, &w->drain_end, w->loop.now_ms);
 	}
 }
@@ -170,26 +196,6 @@ static void channel_ended(struct worker *w)
 	worker_drain(w, 0);
 }
 
-static void channel_broken(struct worker *w, const char *why)
-{
-	log_err(MOD, "worker %u: control: %s", w->index, why);
-	w->failed = true;
-	w->loop.stop = true;
-}
-
-static void channel_watch(struct worker *w)
-{
-	bool busy = channel_busy(&w->channel);
-
-	if (w->channel_io.fd < 0 || busy == w->channel_writable_wanted) {
-		return;
-	}
-	w->channel_writable_wanted = busy;
-	if (loop_mod(&w->loop, &w->channel_io, EPOLLIN | (busy ? (uint32_t)EPOLLOUT : 0)) < 0) {
-		channel_broken(w, "cannot watch the channel");
-	}
-}
-
 static void channel_ready(struct io *io, uint32_t events)
 {
 	struct worker *w = container_of(io, struct worker, channel_io);
@@ -202,7 +208,7 @@ static void channel_ready(struct io *io, uint32_t events)
 		return;
 	}
 	/* level-triggered: one message a time, so that a long set does not hold up sessions */
-	if (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) {
+	if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) && !orders_wait(w)) {
 		rc = channel_recv(&w->channel, &msg);
 	}
 	if (rc == -EPIPE) {
@@ -247,7 +253,7 @@ void worker_drain(struct worker *w, uint64_t deadline_ms)
 void worker_session_ended(struct worker *w)
 {
 	accept_resume_below_budget(w);
-	if (w->draining && w->n_sessions == 0) {
+	if (w->draining && w->n_sessions == 0 && !w->ending) {
 		w->loop.stop = true;
 	}
 }
@@ -269,7 +275,7 @@ void worker_fini(struct worker *w)
 
 	w->loop.stop = true;
 	dump_end_all(w);
-	listener_remove_all(w);
+	listeners_fini(w);
 	while (ready_take(&w->ready)) {
 		/* none will have its turn */
 	}

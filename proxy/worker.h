@@ -24,6 +24,7 @@
 
 /* Everything a worker process has; there are no globals. */
 struct listen_socket;
+struct listener;
 struct sessions_dump;
 
 struct worker {
@@ -55,6 +56,7 @@ struct worker {
 	size_t fd_limit; /* RLIMIT_NOFILE */
 	struct budget budget;
 	struct listen_socket *paused; /* met while accepting was paused */
+	struct listener *ending;      /* being removed */
 	struct timer accept_timer;    /* armed: descriptors or memory had run out */
 	struct log_limit accept_warning, connect_debug;
 	bool full; /* the budget is used up */
@@ -62,6 +64,10 @@ struct worker {
 	struct timer tick;      /* log, gauges */
 	struct timer drain_end; /* armed: sessions left then are closed */
 	bool draining;          /* ends with the last session */
+	uint64_t kill;          /* number of the session that is looked for; 0: none */
+	uint32_t kill_id;       /* of the order */
+	size_t kill_at;         /* how far that is */
+	size_t drain_at;        /* how far drain_end is */
 	bool failed;            /* the process ends with an error */
 
 	uint8_t *buffer; /* owned; PROXY_HEADER_MAX + SNI_HELLO_MAX + RELAY_BUFFER */

@@ -35,7 +35,7 @@ enum message {
 	MSG_TENANT = 21,   /* id, tenant_conf_pack() */
 	MSG_TENANT_REMOVE = 22, /* id */
 	MSG_LISTENER = 23, /* id, listener_pack(), fd: listening socket. Known id: new settings, fd
-			      optional */
+			      optional: the same socket again */
 	MSG_LISTENER_REMOVE = 24, /* id: accept what is queued, close */
 	MSG_LEND = 25,            /* id, fd: accept on a dead sibling's socket as well */
 	MSG_LEND_END = 26,        /* id: all that was lent for it goes back */

@@ -38,3 +38,6 @@ tests_unit_proxy_access_log_test_LDADD = $(PROXY_TEST_LDADD)
 tests_unit_proxy_backend_test_LDADD = $(PROXY_TEST_LDADD)
 tests_unit_proxy_budget_test_LDADD = $(PROXY_TEST_LDADD)
 tests_unit_proxy_client_address_test_LDADD = $(PROXY_TEST_LDADD)
+check_PROGRAMS += tests/unit/proxy_steps_test
+tests_unit_proxy_steps_test_SOURCES = tests/unit/proxy_steps_test.c $(PROXY_RIG)
+tests_unit_proxy_steps_test_LDADD = $(PROXY_TEST_LDADD)
