@@ -55,6 +55,7 @@ static void print_type(const struct key *key)
 		[KEY_PREFIX4] = "IPv4 prefix",
 		[KEY_PREFIX6] = "IPv6 prefix",
 		[KEY_PORTS] = "range of ports",
+		[KEY_ENDPOINT] = "address and port",
 		[KEY_PATTERN] = "host name, or *. and one",
 		[KEY_BACKEND] = "IPv6 address, or host name",
 		[KEY_SERVICE] = "tenant/service",

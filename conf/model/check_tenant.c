@@ -87,41 +87,6 @@ static void check_prefixes(const struct place *p)
 	}
 }
 
-/* Each prefix is carried by one tunnel, each tunnel's prefixes are the tenant's. */
-static void check_tunnel(const struct place *p, size_t t)
-{
-	const struct tenant_conf *tenant = p->tenant;
-	const struct tunnel_conf *tunnel = &tenant->tunnels[t];
-	char text[ADDR_TEXT_MAX];
-
-	for (size_t i = 0; i < tunnel->n_prefixes; i++) {
-		struct issue_path path = issue_path("/tunnels/%zu/prefixes/%zu", t, i);
-		bool own = false;
-
-		for (size_t j = 0; j < tenant->n_prefixes; j++) {
-			own = own ||
-			      (tenant->prefixes[j].len == tunnel->prefixes[i].len &&
-			       addr_eq(&tenant->prefixes[j].addr, &tunnel->prefixes[i].addr));
-		}
-		if (!own && tunnel->prefixes[i].len > 0) {
-			issues_add(p->issues, path.text, "%s is not one of the tenant's prefixes",
-				   prefix_format(&tunnel->prefixes[i], text));
-		}
-		for (size_t other = 0; other < t; other++) {
-			for (size_t j = 0; j < tenant->tunnels[other].n_prefixes; j++) {
-				if (tunnel->prefixes[i].len > 0 &&
-				    prefix_overlaps(&tunnel->prefixes[i],
-						    &tenant->tunnels[other].prefixes[j])) {
-					issues_add(p->issues, path.text,
-						   "%s is carried by /tunnels/%zu as well",
-						   prefix_format(&tunnel->prefixes[i], text),
-						   other);
-				}
-			}
-		}
-	}
-}
-
 static void check_backends(const struct place *p)
 {
 	const struct service_conf *service = &p->tenant->services[p->service];
@@ -223,6 +188,9 @@ static void check_expose_port(const struct place *p, const struct expose_conf *e
 		issues_add(p->issues, path.text, "a tls exposure takes port %u of each address",
 			   e->port);
 	}
+	if (e->via == VIA_NAT64) {
+		return; /* check_nat64.c */
+	}
 	if (takes_port(node, node->nat64.ports, e)) {
 		issues_add(p->issues, path.text, "%u meets %u-%u of nat64.ports", e->port,
 			   node->nat64.ports.first, node->nat64.ports.last);
@@ -315,9 +283,8 @@ void tenant_conf_check(const struct tenant_conf *tenant, const struct node_conf 
 	struct place p = {.issues = issues, .node = node, .tenant = tenant};
 
 	check_prefixes(&p);
-	for (size_t i = 0; i < tenant->n_tunnels; i++) {
-		check_tunnel(&p, i);
-	}
+	check_tunnels(tenant, node, issues);
+	check_nat64(tenant, node, issues);
 	check_services(tenant, node, issues);
 	check_names_total(tenant, issues);
 	check_inbound(tenant, issues);

@@ -16,6 +16,8 @@ enum key_kind {
 	KEY_KIND_UDP,     /* addr, port */
 	KEY_KIND_ADDRESS, /* addr */
 	KEY_KIND_PUBLIC,  /* a WireGuard public key */
+	KEY_KIND_REMOTE,  /* addr: the other end of a 6in4 tunnel */
+	KEY_KIND_BLOCK,   /* number of a block of NAT64's ports */
 };
 
 #define KEY_BYTES_MAX    64

@@ -11,10 +11,13 @@
 #include <string.h>
 
 #include "conf/model/name.h"
+#include "conf/model/ports.h"
 
 enum unit_kind {
 	UNIT_PREFIX,
 	UNIT_PUBLIC_KEY,
+	UNIT_REMOTE,
+	UNIT_BLOCK,
 	UNIT_NAME,
 	UNIT_ALPN, /* without a name */
 	UNIT_ENDPOINT,
@@ -77,6 +80,16 @@ static void each_unit(struct pass *pass, unit_fn fn)
 		if (tenant->tunnels[unit.index].public_key) {
 			fn(pass, &unit);
 		}
+	}
+	unit.kind = UNIT_REMOTE;
+	for (unit.index = 0; unit.index < tenant->n_tunnels; unit.index++) {
+		if (tenant->tunnels[unit.index].has_remote) {
+			fn(pass, &unit);
+		}
+	}
+	unit.kind = UNIT_BLOCK;
+	if (tenant->nat64_block > 0) {
+		fn(pass, &unit);
 	}
 	for (unit.service = 0; unit.service < tenant->n_services; unit.service++) {
 		const struct service_conf *service = &tenant->services[unit.service];
@@ -152,6 +165,39 @@ static int take_public_key(struct pass *pass, const struct unit *unit)
 	if (rc == -EEXIST) {
 		refuse(pass, issue_path("/tunnels/%zu/public_key", unit->index), "the key",
 		       other->claim.owner->name);
+	}
+	return rc;
+}
+
+static int take_remote(struct pass *pass, const struct unit *unit)
+{
+	const struct addr *remote = &pass->tenant->tunnels[unit->index].remote;
+	const struct key_claim *other;
+	int rc = key_index_take(&pass->claims->keys, KEY_KIND_REMOTE, remote->b, sizeof(remote->b),
+				0, pass->by, &other);
+
+	if (rc == -EEXIST) {
+		refuse(pass, issue_path("/tunnels/%zu/remote", unit->index),
+		       "the other end of a 6in4 tunnel at this address", other->claim.owner->name);
+	}
+	return rc;
+}
+
+/* Its number follows from the first prefix: another prefix is the way out. */
+static int take_block(struct pass *pass)
+{
+	const uint32_t *block = &pass->tenant->nat64_block;
+	const struct key_claim *other;
+	char what[128];
+	int rc = key_index_take(&pass->claims->keys, KEY_KIND_BLOCK, block, sizeof(*block), 0,
+				pass->by, &other);
+
+	if (rc == -EEXIST) {
+		(void)snprintf(what, sizeof(what),
+			       "block %u of NAT64's %zu blocks of ports, which this /64 would use "
+			       "(take another one, or more addresses for nat64.pool),",
+			       *block, ports_n_blocks(pass->node)); /* fits */
+		refuse(pass, issue_path("/prefixes/%d", 0), what, other->claim.owner->name);
 	}
 	return rc;
 }
@@ -279,6 +325,10 @@ static int take(struct pass *pass, const struct unit *unit)
 		return take_prefix(pass, unit);
 	case UNIT_PUBLIC_KEY:
 		return take_public_key(pass, unit);
+	case UNIT_REMOTE:
+		return take_remote(pass, unit);
+	case UNIT_BLOCK:
+		return take_block(pass);
 	case UNIT_NAME:
 		return take_name(pass, unit);
 	case UNIT_ALPN:
@@ -319,6 +369,14 @@ static void drop(struct claims *claims, const struct tenant_conf *tenant, const 
 	case UNIT_PUBLIC_KEY:
 		key = tenant->tunnels[unit->index].public_key;
 		key_index_drop(&claims->keys, KEY_KIND_PUBLIC, key, strlen(key), 0);
+		return;
+	case UNIT_REMOTE:
+		key_index_drop(&claims->keys, KEY_KIND_REMOTE,
+			       tenant->tunnels[unit->index].remote.b, sizeof(struct addr), 0);
+		return;
+	case UNIT_BLOCK:
+		key_index_drop(&claims->keys, KEY_KIND_BLOCK, &tenant->nat64_block,
+			       sizeof(tenant->nat64_block), 0);
 		return;
 	case UNIT_NAME:
 		name_index_drop(&claims->names, e->port, str_from(e->names[unit->index].text),
@@ -392,6 +450,13 @@ static struct claim *find(struct claims *claims, const struct tenant_conf *tenan
 	case UNIT_PUBLIC_KEY:
 		key = tenant->tunnels[unit->index].public_key;
 		return key_index_claim(&claims->keys, KEY_KIND_PUBLIC, key, strlen(key), 0);
+	case UNIT_REMOTE:
+		return key_index_claim(&claims->keys, KEY_KIND_REMOTE,
+				       tenant->tunnels[unit->index].remote.b, sizeof(struct addr),
+				       0);
+	case UNIT_BLOCK:
+		return key_index_claim(&claims->keys, KEY_KIND_BLOCK, &tenant->nat64_block,
+				       sizeof(tenant->nat64_block), 0);
 	case UNIT_NAME:
 		return name_index_claim(&claims->names, e->port,
 					str_from(e->names[unit->index].text),

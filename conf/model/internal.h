@@ -57,5 +57,12 @@ int unpack_end(struct unpack *u);
  * address and port.
  */
 void check_rules(const struct tenant_conf *tenant, struct issues *issues);
+/* Part of tenant_conf_check(): exposures by NAT64's static mappings. */
+void check_nat64(const struct tenant_conf *tenant, const struct node_conf *node,
+		 struct issues *issues);
+
+/* Part of tenant_conf_check(): each tunnel by itself, and that each prefix has one. */
+void check_tunnels(const struct tenant_conf *tenant, const struct node_conf *node,
+		   struct issues *issues);
 
 #endif

@@ -2,9 +2,11 @@
 noinst_LIBRARIES += libconf-model.a
 libconf_model_a_SOURCES = \
 	%D%/check.h \
+	%D%/check_nat64.c \
 	%D%/check_node.c \
 	%D%/check_rules.c \
 	%D%/check_tenant.c \
+	%D%/check_tunnel.c \
 	%D%/claim.h \
 	%D%/claims.c %D%/claims.h \
 	%D%/claims_internal.h \
@@ -19,6 +21,7 @@ libconf_model_a_SOURCES = \
 	%D%/node.c %D%/node.h \
 	%D%/ports.c %D%/ports.h \
 	%D%/request.c %D%/request.h \
+	%D%/special.c %D%/special.h \
 	%D%/tenant.c %D%/tenant.h \
 	%D%/tenant_pack.c \
 	%D%/tenant_unpack.c \

@@ -172,6 +172,9 @@ struct tenant_conf {
 	struct limits limits;
 	enum tenant_state state;
 	uint32_t slot; /* counters; given by control */
+	/* Number, counted from 1, of its block of NAT64's ports; 0: none. Set when read with its
+	 * node. */
+	uint32_t nat64_block;
 };
 
 struct tenant_conf *tenant_conf_ref(struct tenant_conf *tenant);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "conf/model/check.h"
+#include "conf/model/ports.h"
 #include "conf/text/internal.h"
 #include "conf/text/schema.h"
 #include "conf/text/tree.h"
@@ -154,6 +155,15 @@ int conf_node_parse(const char *file, struct str text, struct node_conf **ret_no
 	return 0;
 }
 
+static void tenant_find_block(struct tenant_conf *tenant, const struct node_conf *node)
+{
+	struct port_block block;
+
+	if (node && ports_tenant(node, tenant, &block) == 0) {
+		tenant->nat64_block = (uint32_t)block.number + 1;
+	}
+}
+
 int conf_tenant_parse(const char *file, struct str text, const struct node_conf *node,
 		      struct tenant_conf **ret_tenant, struct issues *issues)
 {
@@ -168,6 +178,7 @@ int conf_tenant_parse(const char *file, struct str text, const struct node_conf 
 		tenant = object;
 		tenant->arena = r.arena;
 		tenant->refs = 1;
+		tenant_find_block(tenant, node);
 		tenant_conf_check(tenant, node, issues);
 		rc = issues_count(issues) > before ? -EINVAL : 0;
 	}

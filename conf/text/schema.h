@@ -37,6 +37,7 @@ enum key_type {
 	KEY_PREFIX4,  /* struct prefix: IPv4 */
 	KEY_PREFIX6,  /* struct prefix: IPv6 */
 	KEY_PORTS,    /* struct port_range: first-last */
+	KEY_ENDPOINT, /* struct endpoint: an address and a port */
 	KEY_PATTERN,  /* struct name_pattern */
 	KEY_BACKEND,  /* struct backend_conf: an address or a host name */
 	KEY_SERVICE,  /* two const char *, at offset and aux: tenant/service */

@@ -61,6 +61,23 @@ static const struct key tunnel_keys[] = {
 	 .min = 44,
 	 .max = 44,
 	 .offset = TUNNEL(public_key)},
+	{.name = "preshared_key_file", .type = KEY_PATH, .offset = TUNNEL(preshared_key_file)},
+	{.name = "listen_port",
+	 .type = KEY_U16,
+	 .min = 1,
+	 .max = 65535,
+	 .offset = TUNNEL(listen_port),
+	 .aux = TUNNEL(own_device)},
+	{.name = "keepalive",
+	 .type = KEY_U16,
+	 .min = 1,
+	 .max = 65535,
+	 .offset = TUNNEL(keepalive_s)},
+	{.name = "endpoint",
+	 .type = KEY_ENDPOINT,
+	 .offset = TUNNEL(endpoint),
+	 .aux = TUNNEL(has_endpoint)},
+	{.name = "mtu", .type = KEY_U32, .min = 1280, .max = 65535, .offset = TUNNEL(mtu)},
 	{.name = "remote", .type = KEY_ADDR4, .offset = TUNNEL(remote), .aux = TUNNEL(has_remote)},
 	{.name = "update_key_hash",
 	 .type = KEY_TEXT,
@@ -89,9 +106,16 @@ static void finish_tunnel(struct reader *r, const struct tree_node *map, void *o
 		enum tunnel_kind kind;
 		bool mandatory;
 	} own[] = {
-		{"public_key", TUNNEL_WIREGUARD, true}, {"ipv4", TUNNEL_WIREGUARD, false},
-		{"remote", TUNNEL_6IN4, true},          {"update_key_hash", TUNNEL_6IN4, false},
-		{"via", TUNNEL_ROUTE, false},           {"interface", TUNNEL_ROUTE, true},
+		{"public_key", TUNNEL_WIREGUARD, true},
+		{"ipv4", TUNNEL_WIREGUARD, false},
+		{"preshared_key_file", TUNNEL_WIREGUARD, false},
+		{"listen_port", TUNNEL_WIREGUARD, false},
+		{"keepalive", TUNNEL_WIREGUARD, false},
+		{"endpoint", TUNNEL_WIREGUARD, false},
+		{"remote", TUNNEL_6IN4, true},
+		{"update_key_hash", TUNNEL_6IN4, false},
+		{"via", TUNNEL_ROUTE, false},
+		{"interface", TUNNEL_ROUTE, true},
 	};
 	const struct tunnel_conf *tunnel = object;
 
@@ -230,6 +254,9 @@ static void finish_expose(struct reader *r, const struct tree_node *map, void *o
 		return; /* which one it is is not known: nothing follows from it */
 	}
 	check_expose_keys(r, map, expose);
+	if (expose->protocol == PROTOCOL_UDP && expose->via == VIA_PROXY) {
+		reader_issue(r, protocol, "protocol: udp is in this build with via: nat64 only");
+	}
 	if (!tree_get(map, "port") && expose->protocol == PROTOCOL_TLS) {
 		expose->port = 443;
 	} else if (!tree_get(map, "port") && expose->protocol == PROTOCOL_HTTP) {

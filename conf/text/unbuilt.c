@@ -11,13 +11,8 @@ static const struct unbuilt {
 	const char *value; /* NULL: the key as a whole */
 	const char *what;
 } unbuilt[] = {
-	{&schema_node, "nat64", NULL, "nat64"},
-	{&schema_node, "nat44", NULL, "nat44"},
-	{&schema_node, "local_ports", NULL, "local_ports"},
 	{&schema_node, "siit", NULL, "siit"},
 	{&schema_node, "dns64", NULL, "dns64"},
-	{&schema_node, "wireguard", NULL, "wireguard"},
-	{&schema_node, "six_in_four", NULL, "six_in_four"},
 	{&schema_node, "bgp", NULL, "bgp"},
 	{&schema_uplink, "kind", "wireguard", "kind: wireguard"},
 	{&schema_uplink, "kind", "6in4", "kind: 6in4"},
@@ -26,14 +21,10 @@ static const struct unbuilt {
 	{&schema_listener, "protocol", "http", "protocol: http"},
 	{&schema_listener, "protocol", "detect", "protocol: detect"},
 	{&schema_registry, "etcd", NULL, "registry.etcd"},
-	{&schema_tenant, "tunnels", NULL, "tunnels"},
-	{&schema_tenant, "inbound", NULL, "inbound"},
 	{&schema_service, "backends", "name", "a backend given by name"},
 	{&schema_service, "check", NULL, "check"},
-	{&schema_expose, "protocol", "udp", "protocol: udp"},
 	{&schema_expose, "protocol", "http", "protocol: http"},
 	{&schema_expose, "protocol", "address", "protocol: address"},
-	{&schema_expose, "via", "nat64", "via: nat64"},
 	{&schema_expose, "redirect", NULL, "redirect"},
 	{&schema_expose, "certificate", NULL, "certificate"},
 	{&schema_expose, "backend_tls", NULL, "backend_tls"},

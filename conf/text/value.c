@@ -193,6 +193,8 @@ size_t value_size(const struct key *key)
 		return sizeof(struct prefix);
 	case KEY_PORTS:
 		return sizeof(struct port_range);
+	case KEY_ENDPOINT:
+		return sizeof(struct endpoint);
 	case KEY_PATTERN:
 		return sizeof(struct name_pattern);
 	case KEY_BACKEND:
@@ -275,6 +277,9 @@ void value_read(struct reader *r, const struct tree_node *node, const struct key
 		return;
 	case KEY_PORTS:
 		value_read_ports(r, node, out);
+		return;
+	case KEY_ENDPOINT:
+		value_read_endpoint(r, node, out);
 		return;
 	case KEY_PATTERN:
 		value_read_pattern(r, node, out);

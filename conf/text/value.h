@@ -22,6 +22,7 @@ void value_read_addr(struct reader *r, const struct tree_node *node, enum key_ty
 void value_read_prefix(struct reader *r, const struct tree_node *node, const struct key *key,
 		       struct prefix *out);
 void value_read_ports(struct reader *r, const struct tree_node *node, struct port_range *out);
+void value_read_endpoint(struct reader *r, const struct tree_node *node, struct endpoint *out);
 void value_read_host(struct reader *r, const struct tree_node *node, const char **out);
 void value_read_pattern(struct reader *r, const struct tree_node *node, struct name_pattern *out);
 void value_read_backend(struct reader *r, const struct tree_node *node, struct backend_conf *out);

@@ -71,6 +71,35 @@ void value_read_ports(struct reader *r, const struct tree_node *node, struct por
 	out->last = (uint16_t)to;
 }
 
+/* "203.0.113.7:51820" or "[2001:db8::7]:51820". */
+void value_read_endpoint(struct reader *r, const struct tree_node *node, struct endpoint *out)
+{
+	struct str text = node->text, address = {0}, port = {0};
+	const char *colon = text.len > 0 ? memrchr(text.p, ':', text.len) : NULL;
+	char buf[VALUE_SHOWN_MAX];
+	struct addr a;
+	uint64_t number;
+	bool bracket;
+
+	if (colon) {
+		address = (struct str){text.p, (size_t)(colon - text.p)};
+		port = (struct str){colon + 1, text.len - address.len - 1};
+	}
+	bracket = address.len >= 2 && address.p[0] == '[' && address.p[address.len - 1] == ']';
+	if (bracket) {
+		address = (struct str){address.p + 1, address.len - 2};
+	}
+	if (!colon || addr_parse(address, &a) < 0 || addr_is_v4(&a) == bracket || addr_is_any(&a) ||
+	    str_to_u64(port, 1, UINT16_MAX, &number) < 0) {
+		reader_issue(r, node,
+			     "'%s' is not an address and port like 203.0.113.7:51820 or "
+			     "\"[2001:db8::7]:51820\"",
+			     value_shown(buf, node));
+		return;
+	}
+	*out = (struct endpoint){.addr = a, .port = (uint16_t)number};
+}
+
 void value_read_host(struct reader *r, const struct tree_node *node, const char **out)
 {
 	char name[NAME_BUF_SIZE], buf[VALUE_SHOWN_MAX];
