@@ -105,6 +105,7 @@ struct node_conf {
 	bool has_ipv6_prefix;
 	struct prefix ipv6_prefix; /* tenants' /64s come from here */
 	uint32_t ipv6_reserved;    /* /64s at its start that are the farm's own */
+	bool ipv6_on_link;         /* not routed to us: the router asks for each address */
 
 	struct listener_conf *listeners;
 	size_t n_listeners;

@@ -51,9 +51,11 @@ static const struct key ipv6_keys[] = {
 	 .offset = NODE(ipv6_prefix),
 	 .aux = NODE(has_ipv6_prefix)},
 	{.name = "reserved", .type = KEY_U32, .max = 1u << 24, .offset = NODE(ipv6_reserved)},
+	{.name = "on_link", .type = KEY_BOOL, .offset = NODE(ipv6_on_link)},
 	{0},
 };
-static const struct schema schema_ipv6 = {.name = "prefix and reserved", .keys = ipv6_keys};
+static const struct schema schema_ipv6 = {.name = "prefix, reserved and on_link",
+					  .keys = ipv6_keys};
 
 static const struct key uplink_keys[] = {
 	{.name = "kind", .type = KEY_WORD, .words = kinds, .offset = NODE(uplink_kind)},

@@ -21,6 +21,14 @@ struct desired_facts {
 	uint8_t wg_private_key[WG_KEY_BYTES];  /* read from wireguard.private_key_file */
 	bool has_siit;                         /* a namespace and jool_siit */
 	bool has_wireguard, has_sit, has_jool; /* the kernel can; else their objects are left out */
+	bool uplink_ra; /* the uplink's default route comes by router advertisements */
+	/*
+	 * Whether a tenant has the whole address (`protocol: address`): then it must not be one of
+	 * the machine's own, also in an on-link range. The node's objects change with the answer.
+	 * NULL: nobody has one.
+	 */
+	bool (*is_mapped)(void *ctx, const struct addr *a);
+	void *mapped_ctx;
 	/*
 	 * The preshared key in a tunnel's preshared_key_file, read before. False when it could not
 	 * be read: the peer is left out, because one without its key would be weaker than asked

@@ -38,3 +38,6 @@ tests_unit_reconcile_test_SOURCES = tests/unit/reconcile_test.c \
 	tests/unit/plan_text.c tests/unit/plan_text.h
 tests_unit_reconcile_test_LDADD = libkernel.a libplan.a libconf-model.a $(BASE_LIBS) \
 	$(NFTNL_LIBS) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/unit/plan_link_test
+tests_unit_plan_link_test_SOURCES = tests/unit/plan_link_test.c
+tests_unit_plan_link_test_LDADD = $(PLAN_TEST_LDADD)

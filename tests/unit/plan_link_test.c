@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What tunnels, the uplink's addresses and its prefix ask of the kernel, as text. */
+#include "gateway/plan/desired.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+static struct prefix prefix_of(const char *text)
+{
+	struct prefix p;
+
+	assert_int_equal(prefix_parse(str_from(text), &p, NULL), 0);
+	return p;
+}
+
+static struct addr addr_of(const char *text)
+{
+	struct addr a;
+
+	assert_int_equal(addr_parse(str_from(text), &a), 0);
+	return a;
+}
+
+/* A node with all three deliveries, and a tenant with a tunnel of each kind. */
+struct rig {
+	struct pool_range pool[3];
+	struct listener_conf listener;
+	struct node_conf node;
+	struct prefix prefixes[3];
+	struct tunnel_conf tunnels[3];
+	struct backend_conf backends[2];
+	struct service_conf service;
+	struct tenant_conf tenant;
+	struct desired_facts facts;
+	struct object_set set;
+};
+
+static void rig_init(struct rig *r)
+{
+	*r = (struct rig){
+		.pool = {{prefix_of("203.0.113.10/32"), DELIVERY_PRESENT},
+			 {prefix_of("203.0.113.16/31"), DELIVERY_ONLINK},
+			 {prefix_of("203.0.113.24/29"), DELIVERY_ROUTED}},
+		.node = {.interface = "eth0",
+			 .n_pool = 3,
+			 .n_listeners = 1,
+			 .has_ipv6_prefix = true,
+			 .ipv6_prefix = prefix_of("2001:db8:a000::/48"),
+			 .has_client_prefix = true,
+			 .client_prefix = prefix_of("2001:db8:a000:ff::/96"),
+			 .local_ports = {49152, 57343},
+			 .wireguard = {.on = true},
+			 .six_in_four = {.on = true, .local = addr_of("203.0.113.10")}},
+		.prefixes = {prefix_of("2001:db8:a000:1001::/64"),
+			     prefix_of("2001:db8:a000:1002::/64"),
+			     prefix_of("2001:db8:a000:1003::/64")},
+		.tunnels = {{.name = "home", .kind = TUNNEL_WIREGUARD, .ipv4 = true},
+			    {.name = "dc",
+			     .kind = TUNNEL_6IN4,
+			     .has_remote = true,
+			     .remote = addr_of("198.51.100.9")},
+			    {.name = "rack",
+			     .kind = TUNNEL_ROUTE,
+			     .interface = "eth1",
+			     .has_via = true,
+			     .via = addr_of("fe80::1"),
+			     .mtu = 1400}},
+		.backends = {{.address = addr_of("2001:db8:a000:1001::10")},
+			     {.address = addr_of("2001:db8:a000:1001::10")}},
+		.service = {.name = "web", .n_backends = 2},
+		.tenant = {.name = "acme",
+			   .n_prefixes = 3,
+			   .n_tunnels = 3,
+			   .n_services = 1,
+			   .state = TENANT_ACTIVE},
+		.facts = {.has_wireguard = true, .has_sit = true},
+	};
+	r->node.pool = r->pool;
+	r->node.listeners = &r->listener;
+	for (size_t i = 0; i < 3; i++) {
+		r->tunnels[i].prefixes = &r->prefixes[i];
+		r->tunnels[i].n_prefixes = 1;
+	}
+	r->service.backends = r->backends;
+	r->tenant.prefixes = r->prefixes;
+	r->tenant.tunnels = r->tunnels;
+	r->tenant.services = &r->service;
+	object_set_init(&r->set);
+}
+
+static void assert_set(struct rig *r, const char *expected)
+{
+	struct buf text;
+
+	assert_int_equal(object_set_sort(&r->set, NULL), 0);
+	buf_init(&text, 65536);
+	for (size_t i = 0; i < r->set.n; i++) {
+		object_format(&r->set.items[i], &text);
+		buf_u8(&text, '\n');
+	}
+	buf_u8(&text, '\0');
+	assert_false(text.bad);
+	assert_string_equal((const char *)text.data, expected);
+	buf_fini(&text);
+	object_set_fini(&r->set);
+}
+
+static void node_is_a_router_with_its_addresses(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	rig_init(&r);
+	desired_link_node(&r.node, &r.facts, &r.set);
+	assert_set(&r, "sysctl net/ipv6/conf/all/forwarding = 1\n"
+		       "sysctl net/ipv4/ip_local_port_range = 49152 57343\n"
+		       "sysctl net/ipv4/tcp_migrate_req = 1\n"
+		       "link-down sit0\n"
+		       "address 203.0.113.16/32 dev eth0\n"
+		       "address 203.0.113.17/32 dev eth0\n"
+		       "route 2001:db8:a000::/48 table 254 metric 2147483647 blackhole\n"
+		       "route 203.0.113.24/29 table 255 local dev lo\n"
+		       "route 2001:db8:a000:ff::/96 table 255 local dev lo\n");
+}
+
+static void tenant_has_a_way_by_each_tunnel(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	rig_init(&r);
+	desired_link_tenant(&r.node, &r.facts, &r.tenant, &r.set);
+	assert_set(
+		&r,
+		"link sg-1002 sit local 203.0.113.10 remote 198.51.100.9 mtu 1480 alias sixgate:acme/dc\n"
+		"route 100.64.16.1/32 table 254 unicast dev sg-wg\n"
+		"route 2001:db8:a000:1001::/64 table 254 unicast dev sg-wg\n"
+		"route 2001:db8:a000:1002::/64 table 254 unicast dev sg-1002\n"
+		"route 2001:db8:a000:1003::/64 table 254 unicast via fe80::1 dev eth1 mtu 1400\n");
+}
+
+static void kernel_without_devices_gets_no_route_to_them(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	rig_init(&r);
+	r.facts.has_wireguard = false;
+	r.facts.has_sit = false;
+	desired_link_tenant(&r.node, &r.facts, &r.tenant, &r.set);
+	assert_set(
+		&r,
+		"route 2001:db8:a000:1003::/64 table 254 unicast via fe80::1 dev eth1 mtu 1400\n");
+}
+
+static bool seventeen_is_mapped(void *ctx, const struct addr *a)
+{
+	(void)ctx;
+	return a->b[15] == 17;
+}
+
+/* RA by the kernel, the prefix on the link, an address that a tenant has as a whole. */
+static void uplink_decides_what_else(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	rig_init(&r);
+	r.node.ipv6_on_link = true;
+	r.node.nat64.on = true;
+	r.facts.uplink_ra = true;
+	r.facts.is_mapped = seventeen_is_mapped;
+	desired_link_node(&r.node, &r.facts, &r.set);
+	r.tenant.n_tunnels = 0;
+	desired_link_tenant(&r.node, &r.facts, &r.tenant, &r.set);
+	assert_set(&r, "sysctl net/ipv6/conf/eth0/accept_ra = 2\n"
+		       "sysctl net/ipv4/ip_forward = 1\n"
+		       "sysctl net/ipv6/conf/all/forwarding = 1\n"
+		       "sysctl net/ipv4/ip_local_port_range = 49152 57343\n"
+		       "sysctl net/ipv4/tcp_migrate_req = 1\n"
+		       "sysctl net/ipv6/conf/eth0/proxy_ndp = 1\n"
+		       "sysctl net/ipv6/neigh/eth0/proxy_delay = 0\n"
+		       "link-down sit0\n"
+		       "address 203.0.113.16/32 dev eth0\n"
+		       "route 2001:db8:a000::/48 table 254 metric 2147483647 blackhole\n"
+		       "route 203.0.113.24/29 table 255 local dev lo\n"
+		       "route 2001:db8:a000:ff::/96 table 255 local dev lo\n"
+		       "proxy-neighbour 2001:db8:a000:1001::10 dev eth0\n");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(node_is_a_router_with_its_addresses),
+		cmocka_unit_test(tenant_has_a_way_by_each_tunnel),
+		cmocka_unit_test(kernel_without_devices_gets_no_route_to_them),
+		cmocka_unit_test(uplink_decides_what_else),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
