@@ -188,6 +188,19 @@ static void check_pref64(const struct node_conf *node, struct issues *issues)
 	}
 }
 
+/* RFC 6052 3.1: the well-known prefix never leads to addresses that are not global. */
+static void check_permit(const struct node_conf *node, struct issues *issues)
+{
+	static const struct addr well_known = {.b = {0, 0x64, 0xff, 0x9b}};
+
+	if (node->nat64.n_permit > 0 && node->nat64.prefix.len == 96 &&
+	    addr_eq(&node->nat64.prefix.addr, &well_known)) {
+		issues_add(issues, "/nat64/permit",
+			   "needs a nat64.prefix of your own: RFC 6052 3.1 keeps 64:ff9b::/96 to "
+			   "global addresses");
+	}
+}
+
 struct own_prefix {
 	const char *path;
 	const struct prefix *prefix;
@@ -248,6 +261,7 @@ void node_conf_check(const struct node_conf *node, struct issues *issues)
 	check_pool(node, issues);
 	check_listeners(node, issues);
 	check_pref64(node, issues);
+	check_permit(node, issues);
 	check_own_prefixes(node, issues);
 	check_port_plan(node, issues);
 }

@@ -16,6 +16,7 @@
 #define NODE_POOL_MAX      64                /* ranges of uplink.ipv4 */
 #define NODE_LISTENERS_MAX 256
 #define NODE_RESOLVERS_MAX 16
+#define NODE_PERMIT_MAX    32
 #define NODE_WORKERS_MAX   63 /* as many segments of counters go with one message */
 
 enum uplink_kind {
@@ -126,6 +127,8 @@ struct node_conf {
 		size_t n_pool;
 		struct port_range ports;
 		uint32_t ports_per_tenant;
+		struct prefix *permit; /* special-use IPv4 that tenants may reach all the same */
+		size_t n_permit;
 	} nat64;
 	struct port_range local_ports;
 	struct port_range nat44_ports;

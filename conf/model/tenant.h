@@ -169,6 +169,7 @@ struct tenant_conf {
 	enum inbound_policy inbound_policy;
 	struct inbound_rule *inbound;
 	size_t n_inbound;
+	bool mail; /* may send to port 25 of others */
 	struct limits limits;
 	enum tenant_state state;
 	uint32_t slot; /* counters; given by control */

@@ -30,6 +30,11 @@ static const struct key nat64_keys[] = {
 	 .max = 65535,
 	 .dflt = 1024,
 	 .offset = NODE(nat64.ports_per_tenant)},
+	{.name = "permit",
+	 .type = KEY_PREFIX4,
+	 .n_max = NODE_PERMIT_MAX,
+	 .offset = NODE(nat64.permit),
+	 .aux = NODE(nat64.n_permit)},
 	{0},
 };
 const struct schema schema_nat64 = {.name = "prefix, pool, ports, ...", .keys = nat64_keys};

@@ -375,6 +375,12 @@ static const struct key inbound_keys[] = {
 };
 static const struct schema schema_inbound = {.name = "policy and allow", .keys = inbound_keys};
 
+static const struct key outbound_keys[] = {
+	{.name = "mail", .type = KEY_BOOL, .offset = TENANT(mail)},
+	{0},
+};
+static const struct schema schema_outbound = {.name = "mail", .keys = outbound_keys};
+
 static const struct key tenant_keys[] = {
 	{.name = "tenant", .type = KEY_ID, .mandatory = true, .offset = TENANT(name)},
 	{.name = "serial",
@@ -404,6 +410,7 @@ static const struct key tenant_keys[] = {
 	 .offset = TENANT(services),
 	 .aux = TENANT(n_services)},
 	{.name = "inbound", .type = KEY_MAP, .sub = &schema_inbound},
+	{.name = "outbound", .type = KEY_MAP, .sub = &schema_outbound},
 	{.name = "limits", .type = KEY_MAP, .sub = &schema_limits, .offset = TENANT(limits)},
 	{.name = "state", .type = KEY_WORD, .words = states, .offset = TENANT(state)},
 	{0},
