@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Fixtures: `place`, the hosts with a gateway that knows nothing yet; `hand`, the gateway made by
-hand, without sixgate.
+hand, without sixgate; `case`, the gateway that sixgated makes.
 
 These tests need the modules of a real kernel: ./dev lab runs them in a virtual machine.
 """
@@ -15,6 +15,7 @@ sys.path[:0] = [os.path.dirname(__file__), os.path.join(os.path.dirname(__file__
 
 import state  # noqa: E402
 from byhand import ByHand  # noqa: E402
+from exitgate import Case  # noqa: E402
 from topology import Topology  # noqa: E402
 
 # a test that hangs fails, with the place
@@ -39,6 +40,13 @@ def hand(place):
     return ByHand(place)
 
 
+@pytest.fixture
+def case(place, request):
+    one = Case(place)
+    yield one
+    one.finish(getattr(request.node, "failed", True))
+
+
 def hangs(_number, _frame):
     raise AssertionError(f"still running after {TEST_SECONDS_MAX} s")
 
@@ -55,6 +63,11 @@ def pytest_runtest_protocol():
 def pytest_runtest_makereport(item, call):
     outcome = yield
     result = outcome.get_result()
+    if result.when == "call":
+        item.failed = result.failed
     place = item.funcargs.get("place") if hasattr(item, "funcargs") else None
     if result.failed and place and place.gateway:
         result.sections.append(("kernel of the gateway", state.report(place.gateway)))
+        case = item.funcargs.get("case")
+        if case and case.gateway:
+            result.sections.append(("sixgated", case.gateway.log()[-20000:]))

@@ -164,9 +164,21 @@ class Topology:
         self.acme.ip_batch(*up("eth0"), "addr add 192.168.1.2/24 dev eth0",
                            "route add default via 192.168.1.1")
 
+    def office(self, tenant):
+        """A machine in a tenant's own network, behind its end of the tunnel: it knows nothing of
+        the tunnel's MTU."""
+        machine = Host("office", tenant.address(0x20))
+        cables((tenant, "lan0", machine, "eth0"))
+        tenant.sysctl("net.ipv6.conf.all.forwarding", 1)
+        tenant.ip_batch(*up("lan0"), "addr add fe80::1/64 dev lan0 nodad",
+                        f"route add {machine.address()}/128 dev lan0")
+        machine.ip_batch(*up("eth0"), f"addr add {machine.address()}/128 dev eth0 nodad",
+                         "route add default via fe80::1 dev eth0")
+        return machine
+
     # What a tenant types
 
-    def acme_wireguard(self, keys, gateway_key, port=WG_PORT, psk_file=None, ipv4=None):
+    def acme_wireguard(self, keys, gateway_key, port=WG_PORT, mtu=1420, psk_file=None, ipv4=None):
         acme = self.acme
         allowed = "::/0,0.0.0.0/0" if ipv4 else "::/0"
         acme.ip("link add wg0 type wireguard")
@@ -175,7 +187,7 @@ class Topology:
                  "persistent-keepalive", "25",
                  *(("preshared-key", psk_file) if psk_file else ()), input=keys.private)
         acme.ip_batch(f"addr add {acme.address()}/64 dev wg0 nodad",
-                      "link set wg0 up mtu 1420",
+                      f"link set wg0 up mtu {mtu}",
                       "route add ::/0 dev wg0",
                       *([f"addr add {ipv4}/32 dev wg0"] if ipv4 else []))
 

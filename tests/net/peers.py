@@ -187,7 +187,7 @@ http {{
     client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
     fastcgi_temp_path {folder}/fcgi; uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
     server {{
-        listen [{address}]:{port} {options};
+        listen {address}:{port} {options};
         server_name {name};
         {certificate}
         root {root};
@@ -214,8 +214,9 @@ class Nginx(Process):
             lines += " set_real_ip_from ::/0; real_ip_header proxy_protocol;"
         conf = os.path.join(folder, "nginx.conf")
         with open(conf, "w", encoding="ascii") as out:
-            out.write(NGINX_CONF.format(folder=folder, address=address, port=port, name="site",
-                                        options=options, certificate=lines, root=root))
+            out.write(NGINX_CONF.format(
+                folder=folder, address=f"[{address}]" if ":" in address else address, port=port,
+                name="site", options=options, certificate=lines, root=root))
         super().__init__(host, address, port, "nginx", "-c", conf, log=folder + "/stderr")
 
     def clients(self):

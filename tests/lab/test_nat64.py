@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The IPv4 Internet, from tenants and to them, by Jool."""
+
+import clients
+import pings
+import pytest
+from exitgate import PORTS_FIRST, PORTS_PER_TENANT
+from gateway import service
+from test_modules import exchange
+from topology import GATEWAY4, POOL4, SERVER4, embedded
+
+SIZE = 1_000_000
+
+
+def block(tenant):
+    """The first port of a tenant's block."""
+    return PORTS_FIRST + PORTS_PER_TENANT * block_number(tenant)
+
+
+def block_number(tenant):
+    return int(tenant.net.split(":")[3], 16) - 0x1001
+
+
+def exposed(host, port, to, **more):
+    return service(f"port{port}", [host.address()],
+                   {"protocol": "tcp", "ipv4": GATEWAY4, "port": port, "to": to, "via": "nat64",
+                    **more})
+
+
+def test_every_tenant_out_from_ports_of_its_own(case):
+    case.start()
+    place = case.place
+    server = case.serve(place.in4, 80)
+    data = clients.pattern(SIZE)
+    used = []
+    for tenant in place.tenants:
+        assert pings.answers(tenant, embedded(SERVER4[0])) == 1
+        assert exchange(tenant, embedded(SERVER4[0]), 80, data) == data
+        address, port = server.peers[-1]
+        assert address == GATEWAY4
+        assert PORTS_FIRST <= port <= 49151
+        used.append((port - PORTS_FIRST) // PORTS_PER_TENANT)
+        # the port tells who it was
+        assert tenant.tenant in case.gateway.cli("who", address, str(port)).stdout
+    assert len(set(used)) == 3, used
+
+
+def test_exposed_by_a_static_mapping(case):
+    case.start(connect=False, objects=[])
+    place, gateway = case.place, case.gateway
+    gateway.put(case.globex(services=[
+        exposed(place.globex, 2222, 22),
+        service("other", [place.globex.address()],
+                {"protocol": "tcp", "ipv4": POOL4[1], "port": 8080, "to": 23, "via": "nat64"})]))
+    place.globex_6in4()
+    pings.reaches(place.globex, embedded(SERVER4[0]))
+    for address, port, to in ((GATEWAY4, 2222, 22), (POOL4[1], 8080, 23)):
+        server = case.serve(place.globex, to)
+        assert exchange(place.in4, address, port, b"hello") == b"hello"
+        assert server.peers[-1][0] == embedded(SERVER4[0])
+
+
+def test_session_lives_through_a_restart(case):
+    case.start()
+    place = case.place
+    case.serve(place.in4, 80)
+    with place.globex.connect(embedded(SERVER4[0]), 80) as sock:
+        sock.sendall(b"before")
+        assert sock.recv(100) == b"before"
+        assert case.gateway.stop() == 0
+        sock.sendall(b"between")
+        assert sock.recv(100) == b"between"
+        case.gateway.start()
+        sock.sendall(b"after")
+        assert sock.recv(100) == b"after"
+
+
+def test_special_use_addresses_are_no_way_out(case):
+    """127.0.0.1 would be the gateway itself."""
+    case.start(objects=[], connect=False)
+    place = case.place
+    case.gateway.put(case.globex())
+    place.globex_6in4()
+    pings.reaches(place.globex, embedded(SERVER4[0]))
+    place.gateway.ip("addr add 10.0.0.1/32 dev lo")
+    case.serve(place.gateway, 2200, address="0.0.0.0")
+    for ipv4 in ("127.0.0.1", "10.0.0.1", "169.254.169.254", "192.168.1.1"):
+        with pytest.raises(OSError):
+            place.globex.connect(embedded(ipv4), 2200, timeout=1).close()
+        assert pings.answers(place.globex, embedded(ipv4), within=1) == 0
+    place.gateway.ip("addr del 10.0.0.1/32 dev lo")

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Tunnels of tenant objects: they come up, they go, and nothing else notices."""
+
+import json
+
+import peers
+import pings
+from topology import HOME4, SERVER6
+
+
+def test_each_kind_comes_up_from_its_object(case):
+    case.start()
+    place = case.place
+    for tenant in place.tenants:
+        assert pings.answers(tenant, SERVER6) == 1
+        assert pings.answers(place.in6, tenant.address()) == 1
+    # the one behind a home router is known by that
+    assert HOME4 + ":" in place.gateway.run("wg", "show", "all", "endpoints")
+    case.gateway.nothing_to_do()
+
+
+def test_objects_come_and_go_while_others_go_on(case):
+    case.start()
+    place, gateway = case.place, case.gateway
+    with pings.Stream(place.initech, SERVER6) as other:
+        gateway.remove("acme")
+        gateway.remove("globex")
+        peers.wait_for(lambda: "sixgate:globex/" not in place.gateway.ip("-d link") and
+                       case.acme_keys.public not in place.gateway.run("wg", "show", "all", "peers"),
+                       message="tunnels gone")
+        for tenant in (place.acme, place.globex):
+            assert pings.answers(tenant, SERVER6, within=1) == 0
+            assert tenant.prefix not in place.gateway.ip("-6 route show proto 206")
+        gateway.put(case.acme(serial=2))
+        gateway.put(case.globex(serial=2))
+        pings.reaches(place.acme, SERVER6)
+        pings.reaches(place.globex, SERVER6)
+    assert other.lost == 0
+
+
+def test_6in4_endpoint_moves_and_keeps_its_device(case):
+    case.start()
+    place, gateway = case.place, case.gateway
+    device = link_of(place.gateway, "sixgate:globex/")
+    place.globex.ip("addr add 198.51.100.19/24 dev eth0")
+    gateway.put(case.globex(tunnel={"remote": "198.51.100.19"}, serial=2))
+    place.globex.ip("link set six0 type sit local 198.51.100.19 remote 203.0.113.10")
+    pings.reaches(place.globex, SERVER6)
+    assert link_of(place.gateway, "sixgate:globex/") == device
+    place.globex.ip("addr del 198.51.100.19/24 dev eth0")
+
+
+def link_of(host, alias):
+    """(index, name) of the device with this alias."""
+    return next((link["ifindex"], link["ifname"]) for link in json.loads(host.ip("-j -d link"))
+                if link.get("ifalias", "").startswith(alias))
+
+
+def test_restart_loses_no_packet(case):
+    """Stop and start of sixgated: the kernel goes on, and is adopted as it is."""
+    case.start()
+    place, gateway = case.place, case.gateway
+    before = place.gateway.run("wg", "show", "all", "latest-handshakes")
+    links = place.gateway.ip("-d link")
+    with pings.Stream(place.acme, SERVER6) as acme, pings.Stream(place.globex, SERVER6) as globex:
+        assert gateway.stop() == 0
+        assert place.gateway.ip("-d link") == links
+        gateway.start()
+    assert (acme.lost, globex.lost) == (0, 0)
+    assert acme.sent > 20 and globex.sent > 20
+    assert place.gateway.run("wg", "show", "all", "latest-handshakes") == before
+    assert place.gateway.ip("-d link") == links
