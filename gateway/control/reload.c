@@ -125,14 +125,66 @@ static bool client_prefix_leaves(const struct node_conf *former, const struct no
 		!addr_eq(&conf->client_prefix.addr, &former->client_prefix.addr));
 }
 
+static bool ports_same(struct port_range a, struct port_range b)
+{
+	return a.first == b.first && a.last == b.last;
+}
+
+static bool nat64_same(const struct node_conf *a, const struct node_conf *b)
+{
+	return a->nat64.on == b->nat64.on && prefix_same(&a->nat64.prefix, &b->nat64.prefix) &&
+	       ports_same(a->nat64.ports, b->nat64.ports) &&
+	       a->nat64.ports_per_tenant == b->nat64.ports_per_tenant &&
+	       a->nat64.n_pool == b->nat64.n_pool &&
+	       (a->nat64.n_pool == 0 || memcmp(a->nat64.pool, b->nat64.pool,
+					       a->nat64.n_pool * sizeof(*a->nat64.pool)) == 0);
+}
+
+/*
+ * Links, marks and blocks of ports of all tenants are made from these; while they run, none may
+ * become another's. Returns the first key that differs, or NULL.
+ */
+static const char *tenants_stand_on(const struct node_conf *a, const struct node_conf *b)
+{
+	if (a->has_ipv6_prefix != b->has_ipv6_prefix || a->ipv6_reserved != b->ipv6_reserved ||
+	    !prefix_same(&a->ipv6_prefix, &b->ipv6_prefix)) {
+		return "uplink.ipv6";
+	}
+	if (!nat64_same(a, b)) {
+		return "nat64";
+	}
+	if (!ports_same(a->nat44_ports, b->nat44_ports)) {
+		return "nat44";
+	}
+	if (a->wireguard.on != b->wireguard.on ||
+	    a->wireguard.listen_port != b->wireguard.listen_port ||
+	    !text_same(a->wireguard.private_key_file, b->wireguard.private_key_file)) {
+		return "wireguard";
+	}
+	if (a->six_in_four.on != b->six_in_four.on ||
+	    !addr_eq(&a->six_in_four.local, &b->six_in_four.local)) {
+		return "six_in_four";
+	}
+	return NULL;
+}
+
 /* What needs no worker to be found out. */
 static int reload_check(const struct control *c, const struct node_conf *conf, struct err *err)
 {
+	const char *key;
+
 	if (conf->workers != c->conf->workers ||
 	    !text_same(conf->registry.dir, c->conf->registry.dir)) {
 		return err_set(err, -EBUSY,
 			       "workers and registry cannot change while running: "
 			       "restart sixgated");
+	}
+	key = tenants_stand_on(c->conf, conf);
+	if (key) {
+		return err_set(err, -EBUSY,
+			       "%s cannot change while running, as the tenants' tunnels and ports "
+			       "are made from it: restart sixgated, which keeps what stays the same",
+			       key);
 	}
 	if (client_prefix_leaves(c->conf, conf)) {
 		return err_set(err, -EBUSY,

@@ -106,12 +106,20 @@ def test_what_the_kernel_refused_at_the_start_is_tried_again(case):
     peers.wait_for(lambda: "put back" in gateway.log(), message="the table")
 
 
-@pytest.mark.parametrize("key, value", [("workers", 3), ("registry", {"dir": "/tmp"})])
+NAT64 = {"prefix": "2001:db8:64::/96", "pool": [POOL[0]], "ports": "16384-49151"}
+OTHER_FARM = {"kind": "direct", "interface": "up0",
+              "ipv4": [{"range": f"{address}/32", "delivery": "present"} for address in POOL],
+              "ipv6": {"prefix": "2001:db8:a000::/48", "reserved": 300}}
+
+
+@pytest.mark.parametrize("key, value", [
+    ("workers", 3), ("registry", {"dir": "/tmp"}), ("uplink", OTHER_FARM), ("nat64", NAT64),
+    ("nat44", {"ports": "57344-65535"}), ("six_in_four", {"local": POOL[0]})])
 def test_what_only_a_restart_can_change_is_refused_by_name(case, key, value):
     case.backend(case.lab.acme, 22)
     gateway = case.start(case.tenant(case.lab.acme, service(
         "web", [case.lab.acme.address()], tcp(2222, 22))))
-    former = gateway.config[key]
+    former = gateway.config.get(key)
     gateway.write_config({key: value, "listeners": [
         {"address": "any", "port": 8443, "protocol": "tls"}]})
     with pytest.raises(Refused, match=f"{key}.*restart sixgated"):
