@@ -24,6 +24,7 @@
 #define ADMIN_GROUP    "sixgate-admin"
 #define PROGRESS_FILES 2000 /* between two lines about the start */
 #define LOG_DRAIN_MS   3000
+#define PROBLEM_FILES  "registry files"
 #define STEP_MS        4 /* of work between two looks at the events */
 
 static struct control *control_of(struct loop *loop)
@@ -157,11 +158,29 @@ static void on_registry_unreadable(void *ctx, const char *why)
 	control_release(c); /* the node's own listeners need no registry */
 }
 
+static void on_files_ignored(void *ctx, size_t n)
+{
+	struct control *c = ctx;
+	char text[128];
+
+	if (n == 0) {
+		problem_clear(&c->problems, PROBLEM_FILES);
+		return;
+	}
+	(void)snprintf(text, sizeof(text),
+		       "%zu files are more than %u and are ignored: remove some", n,
+		       REGISTRY_FILES_MAX); /* fits */
+	log_err(MOD, "registry %s: %s", c->conf->registry.dir, text);
+	problem_set(&c->problems, LOG_LEVEL_ERR, PROBLEM_FILES, text);
+}
+
 const struct dir_ops control_dir_ops = {
 	.changed = on_file_changed,
 	.gone = on_file_gone,
 	.scanned = on_scanned,
 	.unreadable = on_registry_unreadable,
+	.ignored = on_files_ignored,
+	.files_max = REGISTRY_FILES_MAX,
 };
 
 /* After each batch of events: a bounded step of what is left to do. */

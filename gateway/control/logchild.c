@@ -23,6 +23,7 @@
 #define PING_MS       5000
 #define SILENCE_MS    20000 /* a slow disk is no reason yet */
 #define BACKOFF_MAX_S 60
+#define READ_BATCH    128 /* messages a wake-up */
 
 static void logchild_exited(struct io *io, uint32_t events);
 static void logchild_talk(struct io *io, uint32_t events);
@@ -241,7 +242,9 @@ static void logchild_talk(struct io *io, uint32_t events)
 		}
 		rc = rc == -EAGAIN ? 0 : rc;
 	}
-	while (rc == 0 && (rc = channel_recv(&lc->channel, &msg)) > 0) {
+	/* level-triggered: what is beyond the batch is told again */
+	for (int n = 0; rc == 0 && n < READ_BATCH && (rc = channel_recv(&lc->channel, &msg)) > 0;
+	     n++) {
 		rc = msg.n_fds > 0 ? -EPROTO : logchild_handle(lc, &msg);
 		for (size_t i = 0; i < msg.n_fds; i++) {
 			close(msg.fds[i]);

@@ -10,7 +10,9 @@
 #include <limits.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/wait.h>
@@ -87,21 +89,60 @@ static int spawn_attributes(posix_spawnattr_t *attr)
 	return rc;
 }
 
+/*
+ * What the loader, the sanitizers and our own programs read. All else of our environment is none
+ * of a worker's business: it talks to the network.
+ */
+static bool is_inherited(const char *variable)
+{
+	static const char *const begins[] =
+		{"LD_",   "ASAN_OPTIONS=", "UBSAN_OPTIONS=", "LSAN_OPTIONS=", "LLVM_PROFILE_FILE=",
+		 "GCOV_", "SIXGATE_"};
+
+	for (size_t i = 0; i < sizeof(begins) / sizeof(begins[0]); i++) {
+		if (strncmp(variable, begins[i], strlen(begins[i])) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* NULL when out of memory; the strings are environ's. */
+static char **child_environment(void)
+{
+	size_t n = 0, n_kept = 0;
+	char **env;
+
+	while (environ[n]) {
+		n++;
+	}
+	env = calloc(n + 1, sizeof(char *));
+	for (size_t i = 0; env && i < n; i++) {
+		if (is_inherited(environ[i])) {
+			env[n_kept++] = environ[i];
+		}
+	}
+	return env;
+}
+
 static int spawn(char *const argv[], int channel, pid_t *ret_pid)
 {
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attr;
-	int rc = spawn_actions(&actions, channel);
+	char **env = child_environment();
+	int rc = env ? spawn_actions(&actions, channel) : ENOMEM;
 
 	if (rc != 0) {
+		free(env);
 		return -rc;
 	}
 	rc = spawn_attributes(&attr);
 	if (rc == 0) {
-		rc = posix_spawn(ret_pid, argv[0], &actions, &attr, argv, environ);
+		rc = posix_spawn(ret_pid, argv[0], &actions, &attr, argv, env);
 		(void)posix_spawnattr_destroy(&attr); /* cannot fail */
 	}
 	(void)posix_spawn_file_actions_destroy(&actions); /* cannot fail */
+	free(env);
 	return -rc;
 }
 

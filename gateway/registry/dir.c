@@ -55,9 +55,11 @@ struct registry_dir {
 	struct file *first, **last; /* pending */
 	DIR *scanning;              /* owned; NULL when no scan runs */
 	uint32_t scan;
-	bool announce;   /* scanned() is due when pending is empty */
-	bool unreadable; /* said so */
-	bool again;      /* something could not be looked at: scan when the timer comes */
+	size_t n_over;    /* files that the scan had no room for */
+	size_t n_ignored; /* the same of the last one, as was said */
+	bool announce;    /* scanned() is due when pending is empty */
+	bool unreadable;  /* said so */
+	bool again;       /* something could not be looked at: scan when the timer comes */
 };
 
 size_t dir_tenant_len(const char *file)
@@ -83,7 +85,7 @@ static bool file_eq(const struct table_node *node, const void *key)
 	return strcmp(container_of(node, struct file, node)->name, key) == 0;
 }
 
-/* Finds or makes the entry of a name. NULL when out of memory, or over REGISTRY_FILES_MAX. */
+/* Finds or makes the entry of a name. NULL when out of memory, or over files_max. */
 static struct file *dir_file(struct registry_dir *dir, const char *name)
 {
 	size_t len = strlen(name);
@@ -94,12 +96,14 @@ static struct file *dir_file(struct registry_dir *dir, const char *name)
 	if (node) {
 		return container_of(node, struct file, node);
 	}
-	if (dir->files.count >= REGISTRY_FILES_MAX) {
+	if (dir->files.count >= dir->ops->files_max) {
+		dir->n_over++;
 		return NULL;
 	}
 	file = calloc(1, sizeof(*file) + len + 1);
 	if (!file || table_insert(&dir->files, &file->node, hash) < 0) {
 		free(file);
+		dir->again = true;
 		return NULL;
 	}
 	memcpy(file->name, name, len);
@@ -124,6 +128,14 @@ static void dir_say_unreadable(struct registry_dir *dir, const char *why)
 	}
 }
 
+static void dir_say_ignored(struct registry_dir *dir)
+{
+	if (dir->n_ignored != dir->n_over) {
+		dir->n_ignored = dir->n_over;
+		dir->ops->ignored(dir->ctx, dir->n_ignored);
+	}
+}
+
 /* Begins a scan anew. */
 static void dir_scan(struct registry_dir *dir)
 {
@@ -143,6 +155,7 @@ static void dir_scan(struct registry_dir *dir)
 	}
 	dir_say_unreadable(dir, NULL);
 	dir->scan++;
+	dir->n_over = 0;
 	dir->loop->busy = true;
 }
 
@@ -252,6 +265,9 @@ static void dir_event(struct registry_dir *dir, const struct inotify_event *even
 		return;
 	}
 	dir_touch(dir, event->name);
+	if (!dir->scanning) {
+		dir_say_ignored(dir);
+	}
 }
 
 static void dir_inotify_ready(struct io *io, uint32_t events)
@@ -343,6 +359,7 @@ static void dir_scan_end(struct registry_dir *dir)
 	closedir(dir->scanning);
 	dir->scanning = NULL;
 	dir->announce = true;
+	dir_say_ignored(dir);
 }
 
 static void dir_scan_step(struct registry_dir *dir)
@@ -383,6 +400,7 @@ static void dir_hand_out(struct registry_dir *dir, struct file *file)
 	file->force = false;
 	if (rc == -ENOENT) {
 		table_remove(&dir->files, &file->node);
+		dir->again |= dir->n_ignored > 0; /* there is room for one now */
 		if (file->known) {
 			dir->ops->gone(dir->ctx, file->name);
 		}

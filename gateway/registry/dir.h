@@ -28,6 +28,9 @@ struct dir_ops {
 	void (*scanned)(void *ctx, size_t n_files);
 	/* The folder cannot be watched; why is NULL when it can again. No file counts as gone. */
 	void (*unreadable)(void *ctx, const char *why);
+	/* So many files beyond files_max are as if they were not there; 0: no more. */
+	void (*ignored)(void *ctx, size_t n);
+	size_t files_max; /* REGISTRY_FILES_MAX */
 };
 
 /*

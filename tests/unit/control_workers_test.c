@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +25,7 @@
 #include "conf/model/message.h"
 #include "conf/model/node.h"
 #include "gateway/control/listeners.h"
+#include "gateway/control/logchild.h"
 #include "gateway/control/objects.h"
 #include "gateway/control/problems.h"
 #include "gateway/control/slots.h"
@@ -211,7 +213,7 @@ static int setup(void **state)
 	fd = mkstemp(f->mode_path);
 	assert_true(fd >= 0);
 	close(fd);
-	assert_int_equal(setenv("FAKE_WORKER", f->mode_path, 1), 0);
+	assert_int_equal(setenv("SIXGATE_FAKE_WORKER", f->mode_path, 1), 0);
 	assert_int_equal(program_path("fake_worker", f->worker_path, sizeof(f->worker_path), &err),
 			 0);
 	assert_int_equal(loop_init(&f->loop, &err), 0);
@@ -528,11 +530,61 @@ static void test_log_level_reaches_workers_that_come_later(void **state)
 	assert_int_equal(count_sent(f, 0, MSG_LOG_LEVEL), 1);
 }
 
+static void test_workers_get_nothing_of_our_environment(void **state)
+{
+	struct fixture *f = *state;
+	char path[64], environment[4096] = "";
+	size_t n = 0;
+	FILE *file;
+
+	assert_int_equal(setenv("SECRET_TOKEN", "hunter2", 1), 0);
+	start_good(f);
+	assert_int_equal(unsetenv("SECRET_TOKEN"), 0);
+	snprintf(path, sizeof(path), "/proc/%d/environ", (int)f->workers.worker[0].child.pid);
+	file = fopen(path, "re");
+	assert_non_null(file);
+	n = fread(environment, 1, sizeof(environment) - 1, file);
+	fclose(file);
+	assert_true(n > 0);
+	assert_non_null(memmem(environment, n, "SIXGATE_FAKE_WORKER=", 20));
+	assert_null(memmem(environment, n, "hunter2", 7));
+	assert_null(memmem(environment, n, "HOME=", 5));
+}
+
+static void test_log_child_that_says_much_is_read_in_batches(void **state)
+{
+	struct fixture *f = *state;
+	const struct access_log_conf conf = {.on = true};
+	struct logchild lc = {
+		.loop = &f->loop,
+		.workers = &f->workers,
+		.problems = &f->problems,
+		.path = f->worker_path,
+		.user = "nobody",
+		.root = "/",
+	};
+	uint64_t until_ms = clock_ms() + 10000;
+
+	logchild_init(&lc);
+	set_mode(f, "flood");
+	assert_int_equal(logchild_configure(&lc, &conf), 0);
+	while (access(f->mode_path, F_OK) == 0 && clock_ms() < until_ms) {
+		(void)poll(NULL, 0, 1);
+	}
+	lc.readable.ready(&lc.readable, EPOLLIN);
+	assert_true(lc.lines > 0 && lc.lines < 200);
+	lc.readable.ready(&lc.readable, EPOLLIN);
+	assert_int_equal(lc.lines, 200);
+	logchild_fini(&lc);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 		TEST(test_ready_after_the_full_set_and_its_listeners),
+		TEST(test_workers_get_nothing_of_our_environment),
+		TEST(test_log_child_that_says_much_is_read_in_batches),
 		TEST(test_nothing_is_sent_before_the_set_is_complete),
 		TEST(test_dead_worker_is_replaced_at_once_with_the_same_sockets),
 		TEST(test_sockets_that_a_worker_shut_listen_again_after_its_end),

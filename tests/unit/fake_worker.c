@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * A worker for control_workers_test.c: does with the channel what the file named by FAKE_WORKER
- * says at its start, and writes what it is sent to its log, "type id" a line.
+ * A worker for control_workers_test.c: does with the channel what the file named by
+ * SIXGATE_FAKE_WORKER says at its start, and writes what it is sent to its log, "type id" a line.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -81,6 +81,25 @@ static void handle(struct fake *f, struct channel_msg *msg)
 	}
 }
 
+/* As the log child; then the mode's file goes, as a sign. */
+static void say_many(struct fake *f)
+{
+	struct channel_msg msg = {.type = MSG_LOG_STATS};
+
+	for (uint64_t lines = 1; lines <= 200; lines++) {
+		struct buf data;
+
+		buf_init(&data, 64);
+		buf_u64(&data, lines);
+		buf_u64(&data, 0);
+		msg.data = data.data;
+		msg.len = data.len;
+		say(f, &msg);
+		buf_fini(&data);
+	}
+	unlink(getenv("SIXGATE_FAKE_WORKER"));
+}
+
 /* What the mode wants said before anything else. */
 static void begin(struct fake *f)
 {
@@ -100,6 +119,8 @@ static void begin(struct fake *f)
 	} else if (strcmp(f->mode, "unasked") == 0) {
 		odd = (struct channel_msg){.type = MSG_TENANT, .id = 7, .serial = 7};
 		answer(f, &odd, false);
+	} else if (strcmp(f->mode, "flood") == 0) {
+		say_many(f);
 	} else if (strcmp(f->mode, "hangup") == 0) {
 		close(CHANNEL_FD);
 		pause();
@@ -108,7 +129,7 @@ static void begin(struct fake *f)
 
 int main(void)
 {
-	const char *path = getenv("FAKE_WORKER");
+	const char *path = getenv("SIXGATE_FAKE_WORKER");
 	FILE *file = path ? fopen(path, "re") : NULL;
 	struct fake f = {.log_fd = -1};
 	struct channel_msg msg;

@@ -25,6 +25,7 @@
 
 #define HEARD_MAX 64
 #define NOBODY    65534
+#define FILES_MAX 1000 /* of the fixture: what only one test reaches */
 
 struct fixture {
 	struct loop loop;
@@ -34,6 +35,7 @@ struct fixture {
 	unsigned int n;
 	struct timer end;
 	bool quiet;
+	bool deaf; /* to single files */
 };
 
 static void PRINTF_LIKE(2, 3) hear(struct fixture *f, const char *fmt, ...)
@@ -48,12 +50,16 @@ static void PRINTF_LIKE(2, 3) hear(struct fixture *f, const char *fmt, ...)
 
 static void on_changed(void *ctx, const char *file)
 {
-	hear(ctx, "+%s", file);
+	if (!((struct fixture *)ctx)->deaf) {
+		hear(ctx, "+%s", file);
+	}
 }
 
 static void on_gone(void *ctx, const char *file)
 {
-	hear(ctx, "-%s", file);
+	if (!((struct fixture *)ctx)->deaf) {
+		hear(ctx, "-%s", file);
+	}
 }
 
 static void on_scanned(void *ctx, size_t n_files)
@@ -66,7 +72,13 @@ static void on_unreadable(void *ctx, const char *why)
 	hear(ctx, why ? "bad" : "good");
 }
 
-static const struct dir_ops ops = {on_changed, on_gone, on_scanned, on_unreadable};
+static void on_ignored(void *ctx, size_t n)
+{
+	hear(ctx, "ignored %zu", n);
+}
+
+static const struct dir_ops ops = {on_changed,    on_gone,    on_scanned,
+				   on_unreadable, on_ignored, FILES_MAX};
 
 static void on_batch(struct loop *loop)
 {
@@ -543,6 +555,29 @@ static void test_reads_only_plain_files_of_the_owner(void **state)
 	}
 }
 
+static void test_files_over_the_limit_are_told_of(void **state)
+{
+	struct fixture *f = *state;
+	char name[32];
+
+	f->deaf = true;
+	for (unsigned int i = 0; i < FILES_MAX; i++) {
+		snprintf(name, sizeof(name), "t%u.yaml", i);
+		put(f, name, "x");
+	}
+	begin(f);
+	run_until(f, 1);
+	snprintf(name, sizeof(name), "scan %u", FILES_MAX);
+	expect(f, name);
+	put(f, "more.yaml", "x");
+	run_until(f, 1);
+	expect(f, "ignored 1");
+	drop(f, "t7.yaml");
+	run_until(f, 2);
+	expect(f, "ignored 0");
+	expect(f, name);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -563,6 +598,7 @@ int main(void)
 		TEST(test_retry_hands_out_that_file_alone_in_a_moment),
 		TEST(test_scan_without_a_descriptor_is_made_up_for),
 		TEST(test_reads_only_plain_files_of_the_owner),
+		TEST(test_files_over_the_limit_are_told_of),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

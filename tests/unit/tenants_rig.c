@@ -47,7 +47,14 @@ static void on_unreadable(void *ctx, const char *why)
 	assert_null(why);
 }
 
-static const struct dir_ops dir_ops = {on_file, on_gone, on_scanned, on_unreadable};
+static void on_ignored(void *ctx, size_t n)
+{
+	(void)ctx;
+	assert_int_equal(n, 0);
+}
+
+static const struct dir_ops dir_ops = {on_file,       on_gone,    on_scanned,
+				       on_unreadable, on_ignored, REGISTRY_FILES_MAX};
 
 static void load_node(struct fixture *f)
 {
