@@ -47,7 +47,8 @@ libkernel_a_SOURCES += \
 	%D%/rt_netns.c %D%/rt_netns.h \
 	%D%/rt_read.c \
 	%D%/rt_route.c \
-	%D%/rt_rule.c
+	%D%/rt_rule.c \
+	%D%/watch.c %D%/watch.h
 
 # Settings of the machine, and the record of what they were.
 libkernel_a_SOURCES += \

@@ -21,10 +21,10 @@
 #define RECEIVE_BUFFER (1 << 20) /* bytes; refusals of a batch's messages that may queue up */
 
 struct netlink {
-	int fd[N_BUSES]; /* opened at first use, -1 before */
-	int watch_fd;    /* notifications of nftables; -1 before netlink_watch() */
-	uint32_t port;   /* of fd[BUS_NETFILTER]: what it did is told to us, too */
-	uint8_t *answer; /* owned, RECEIVE_MAX bytes */
+	int fd[N_BUSES];        /* opened at first use, -1 before */
+	int watch_fd;           /* notifications of nftables; -1 before netlink_watch() */
+	uint32_t port[N_BUSES]; /* of fd: what they did is told to us, too */
+	uint8_t *answer;        /* owned, RECEIVE_MAX bytes */
 };
 
 int netlink_new(struct netlink **ret_netlink, struct err *err)
@@ -240,9 +240,7 @@ static int netlink_ensure(struct netlink *nl, enum kernel_bus bus)
 		return rc;
 	}
 	nl->fd[bus] = fd;
-	if (bus == BUS_NETFILTER) {
-		nl->port = self.nl_pid;
-	}
+	nl->port[bus] = self.nl_pid;
 	return 0;
 }
 
@@ -312,9 +310,14 @@ static bool netlink_watch_read(void *ctx)
 			continue;
 		}
 		for (; mnl_nlmsg_ok(nlh, left); nlh = mnl_nlmsg_next(nlh, &left)) {
-			foreign |= nlh->nlmsg_pid != nl->port;
+			foreign |= nlh->nlmsg_pid != nl->port[BUS_NETFILTER];
 		}
 	}
+}
+
+uint32_t netlink_port(const struct netlink *nl, enum kernel_bus bus)
+{
+	return nl->port[bus];
 }
 
 struct kernel_ops netlink_ops(struct netlink *nl)

@@ -57,5 +57,7 @@ struct netlink;
 int netlink_new(struct netlink **ret_netlink, struct err *err) CHECKED;
 void netlink_free(struct netlink *nl);
 struct kernel_ops netlink_ops(struct netlink *nl);
+/* What notifications say of changes made by nl; 0: nothing was asked of that bus yet. */
+uint32_t netlink_port(const struct netlink *nl, enum kernel_bus bus);
 
 #endif

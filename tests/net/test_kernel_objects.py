@@ -91,7 +91,7 @@ class Site:
         """All that rtnetlink shows, without counters and what a new link changes by itself."""
         words = ["-d link", "addr", "-4 route show table all", "-6 route show table all",
                  "-4 rule", "-6 rule", "neigh show proxy"]
-        return {w: sorted(self.gateway.run("sh", "-c", f"ip -o {w} | sed 's/if[0-9]*:/:/;"
+        return {w: sorted(self.gateway.run("sh", "-c", f"ip -o {w} 2>/dev/null | sed 's/if[0-9]*:/:/;"
                                            "s/^[0-9]*: //; s/qdisc [a-z]* //;"
                                            "s/link-netnsid [0-9]*//; s/.[0-9]*sec//g'")
                           .splitlines()) for w in words}
@@ -287,6 +287,55 @@ def test_settings_are_put_back_when_a_later_step_fails(site, tmp_path):
     assert "net/ipv4/no_such_thing" in answer and "this kernel" in answer, answer
     assert settings(site) == before
     assert (tmp_path / "former").read_text() == ""
+
+
+def test_changes_by_others_are_heard_of(site):
+    site.tool.want(OBJECTS)
+    site.tool("apply")
+    site.tool("settle")
+    for words, kind in [
+            ("link set siit0 mtu 1500", "link"),
+            ("addr del 203.0.113.17/32 dev up0", "address"),
+            ("-6 route del 2001:db8:a000:1002::/64", "route"),
+            ("-6 rule del priority 100 from 2001:db8:a000::/48 iif siit0 table 700", "rule"),
+            ("link set siit0 down", "link"),
+            ("link del siit0", "link")]:
+        site.gateway.ip(words)
+        assert kind in site.tool("heard"), words
+    site.gateway.sysctl("net.ipv6.conf.all.forwarding", 1)
+    assert "sysctl" in site.tool("heard")
+
+
+def test_changes_of_others_things_are_not(site):
+    site.tool.want([o for o in OBJECTS if "fe80::64:0" not in o])  # the kernel tells of it late
+    site.tool("apply")
+    site.tool("settle")
+    for words in FOREIGN:
+        if not words.startswith("link"):
+            site.gateway.ip(words)
+    assert site.tool("heard") == ["by "]
+
+
+def test_own_changes_are_not_heard_of(site):
+    site.tool.want([o for o in OBJECTS[1:] if "fe80::64:0" not in o])
+    site.gateway.ip("link add siit0 type veth peer name main0")
+    site.gateway.ip("link set main0 up")
+    site.gateway.ip("link set siit0 up")
+    site.tool("heard")
+    site.tool("apply")
+    assert site.tool("settle") == ["quiet"]
+    assert site.tool("heard") == ["by "]
+
+
+def test_who_changed_nftables_is_named(site):
+    site.gateway.run("nft", "add table inet sixgate")
+    site.tool("heard")
+    site.gateway.run("nft", "add table inet other")
+    assert site.tool("heard") == ["by "]
+    site.gateway.run("nft", "flush ruleset")
+    said = site.tool("heard")
+    assert said[:-1] == ["ruleset", "element"], said
+    assert re.fullmatch(r"by nft \(pid \d+\) changed nftables", said[-1])
 
 
 def test_kernel_without_the_device_says_what_to_install(site):

@@ -9,6 +9,8 @@
  *   apply           carries them out; on failure takes them back
  *   fail N          the N-th request to the kernel from now fails; 0: none
  *   siit NAME       network namespace for the far ends of veth links
+ *   heard           the kinds of which notifications came, then "by" and who
+ *   settle          "more" when others changed something; links and addresses are taken for ours
  *   record DIR      sysctls and offloads, too, with their former values in DIR; once
  */
 #include <errno.h>
@@ -22,6 +24,7 @@
 #include "gateway/kernel/offload.h"
 #include "gateway/kernel/rt.h"
 #include "gateway/kernel/sysctl.h"
+#include "gateway/kernel/watch.h"
 #include "gateway/plan/plan.h"
 
 #define WORDS_MAX   32
@@ -33,6 +36,7 @@ struct tool {
 	struct record *record; /* owned */
 	struct sysctls sysctls;
 	struct offloads offloads;
+	struct watch *watch; /* owned */
 	struct netns siit;
 	char siit_name[64];
 	struct rt rt;
@@ -301,6 +305,21 @@ static int settings(struct tool *t, const char *dir, struct err *err)
 	return rc;
 }
 
+/* The kinds that others changed, and what is known of who. */
+static int heard(struct tool *t)
+{
+	char cause[WATCH_CAUSE_MAX];
+	uint32_t kinds = watch_read(t->watch, cause);
+
+	for (int kind = 0; kind < N_OBJECT_KINDS; kind++) {
+		if ((kinds & DRIVER_KIND(kind)) != 0) {
+			printf("%s\n", object_kind_name((enum object_kind)kind));
+		}
+	}
+	printf("by %s\n", cause);
+	return 0;
+}
+
 static int command(struct tool *t, char **words, size_t n, struct err *err)
 {
 	struct object o;
@@ -330,6 +349,13 @@ static int command(struct tool *t, char **words, size_t n, struct err *err)
 	if (strcmp(words[0], "record") == 0 && n == 2) {
 		return settings(t, words[1], err);
 	}
+	if (strcmp(words[0], "heard") == 0) {
+		return heard(t);
+	}
+	if (strcmp(words[0], "settle") == 0) {
+		printf("%s\n", watch_settle(t->watch) ? "more" : "quiet");
+		return 0;
+	}
 	if (strcmp(words[0], "plan") == 0 || strcmp(words[0], "apply") == 0) {
 		return plan_or_apply(t, words[0][0] == 'a', err);
 	}
@@ -354,7 +380,7 @@ int main(void)
 	struct err err;
 	char line[4096];
 
-	if (netlink_new(&nl, &err) < 0) {
+	if (netlink_new(&nl, &err) < 0 || watch_new(nl, &t.watch, &err) < 0) {
 		fprintf(stderr, "rt-tool: %s\n", err.msg);
 		return 1;
 	}
@@ -380,6 +406,7 @@ int main(void)
 	}
 	object_set_fini(&t.desired);
 	free(t.record);
+	watch_free(t.watch);
 	if (t.rt.siit) {
 		netns_fini(&t.siit);
 	}
