@@ -25,18 +25,6 @@ static struct issue_path expose_path(const struct place *p, const char *key)
 	return issue_path("/services/%zu/expose/%zu/%s", p->service, p->expose, key);
 }
 
-/* An address of this machine: its own connections come from there, from local_ports. */
-static bool of_machine(const struct node_conf *node, const struct addr *a)
-{
-	for (size_t i = 0; i < node->n_pool; i++) {
-		if (node->pool[i].delivery != DELIVERY_ROUTED &&
-		    prefix_contains(&node->pool[i].range, a)) {
-			return true;
-		}
-	}
-	return false;
-}
-
 static bool in_range(struct port_range range, uint16_t port)
 {
 	return range.last > 0 && port >= range.first && port <= range.last;
@@ -49,7 +37,7 @@ static void check_port(const struct place *p)
 	const struct expose_conf *e = expose_at(p);
 	struct port_block own;
 
-	if (of_machine(node, &e->ipv4) && in_range(node->local_ports, e->port)) {
+	if (check_is_machines(node, &e->ipv4) && in_range(node->local_ports, e->port)) {
 		issues_add(p->issues, expose_path(p, "port").text,
 			   "%u is in local_ports, %u-%u, which the gateway's own connections use",
 			   e->port, node->local_ports.first, node->local_ports.last);
@@ -59,7 +47,7 @@ static void check_port(const struct place *p)
 			   e->port, node->nat44_ports.first, node->nat44_ports.last);
 	}
 	if (e->protocol == PROTOCOL_UDP && e->port == node->wireguard.listen_port &&
-	    of_machine(node, &e->ipv4)) {
+	    check_is_machines(node, &e->ipv4)) {
 		issues_add(p->issues, expose_path(p, "port").text,
 			   "%u is wireguard.listen_port: the tunnels' own packets would go to the "
 			   "tenant",

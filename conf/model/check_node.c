@@ -5,6 +5,10 @@
  */
 #include "conf/model/check.h"
 
+#include <string.h>
+
+#include "conf/model/internal.h"
+
 size_t node_conf_sockets(const struct node_conf *node)
 {
 	uint64_t pool = node_conf_pool_size(node);
@@ -256,6 +260,25 @@ bool node_conf_reserves(const struct node_conf *node, const struct prefix *p)
 	return p->len >= 64 && upper_half(&p->addr) - upper_half(&farm->addr) < node->ipv6_reserved;
 }
 
+/* What is done on the uplink needs its name, which goes into paths below /proc/sys. */
+static void check_interface(const struct node_conf *node, struct issues *issues)
+{
+	if (node->interface && strpbrk(node->interface, "/ \t\n")) {
+		issues_add(issues, "/uplink/interface", "is not the name of an interface");
+	}
+	for (size_t i = 0; i < node->n_pool && !node->interface; i++) {
+		if (node->pool[i].delivery == DELIVERY_ONLINK) {
+			issues_add(issues, issue_path("/uplink/ipv4/%zu/delivery", i).text,
+				   "onlink adds the addresses to uplink.interface, which is not "
+				   "given");
+		}
+	}
+	if (node->ipv6_on_link && !node->interface) {
+		issues_add(issues, "/uplink/ipv6/on_link",
+			   "answers for addresses on uplink.interface, which is not given");
+	}
+}
+
 void node_conf_check(const struct node_conf *node, struct issues *issues)
 {
 	check_pool(node, issues);
@@ -264,4 +287,6 @@ void node_conf_check(const struct node_conf *node, struct issues *issues)
 	check_permit(node, issues);
 	check_own_prefixes(node, issues);
 	check_port_plan(node, issues);
+	check_blocks(node, issues);
+	check_interface(node, issues);
 }

@@ -10,7 +10,8 @@
 #include "conf/model/internal.h"
 #include "conf/model/special.h"
 
-#define KEY_BYTES 32
+#define KEY_BYTES           32
+#define IPV4_PREFIX_LEN_MIN 42 /* each /64 in it has an address of its own in 100.64/10 */
 
 struct place {
 	struct issues *issues;
@@ -167,12 +168,23 @@ static void check_node_has(const struct place *p)
 	}
 	if (!node->has_ipv6_prefix) {
 		issues_add(p->issues, tunnel_path(p, NULL).text,
-			   "the node has no uplink.ipv6.prefix to delegate from; a single address "
-			   "or one /64 of its own cannot be shared out");
+			   "the node has no uplink.ipv6.prefix to delegate from: a single IPv6 "
+			   "address cannot be shared out (NAT66 is not done). Let another gateway "
+			   "carry this prefix, or get one for uplink.ipv6.prefix");
 	}
 	if (p->tunnel->kind == TUNNEL_WIREGUARD && !node->wireguard.on) {
 		issues_add(p->issues, tunnel_path(p, "kind").text,
 			   "the node has no `wireguard`: give it listen_port and private_key_file");
+	}
+	if (p->tunnel->ipv4 && node->nat44_ports.last == 0) {
+		issues_add(p->issues, tunnel_path(p, "ipv4").text,
+			   "the node has no `nat44`: IPv4 inside the tunnel would lead nowhere");
+	} else if (p->tunnel->ipv4 && node->has_ipv6_prefix &&
+		   node->ipv6_prefix.len < IPV4_PREFIX_LEN_MIN) {
+		issues_add(p->issues, tunnel_path(p, "ipv4").text,
+			   "100.64.0.0/10 has an address for each /64 of a /%d, and "
+			   "uplink.ipv6.prefix is a /%u: two tunnels could get the same",
+			   IPV4_PREFIX_LEN_MIN, node->ipv6_prefix.len);
 	}
 	if (p->tunnel->kind == TUNNEL_6IN4 && !node->six_in_four.on) {
 		issues_add(p->issues, tunnel_path(p, "kind").text,

@@ -61,6 +61,11 @@ void check_rules(const struct tenant_conf *tenant, struct issues *issues);
 void check_nat64(const struct tenant_conf *tenant, const struct node_conf *node,
 		 struct issues *issues);
 
+/* Part of node_conf_check(): the blocks of ports that tenants get. */
+void check_blocks(const struct node_conf *node, struct issues *issues);
+/* An address of this machine: its own connections come from there, from local_ports. */
+bool check_is_machines(const struct node_conf *node, const struct addr *a);
+
 /* Part of tenant_conf_check(): each tunnel by itself, and that each prefix has one. */
 void check_tunnels(const struct tenant_conf *tenant, const struct node_conf *node,
 		   struct issues *issues);

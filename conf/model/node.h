@@ -12,12 +12,13 @@
 
 /* The node config, /etc/sixgate/sixgate.yaml. Everything lies in one arena, freed whole. */
 
-#define NODE_ARENA_MAX     ((size_t)8 << 20) /* bytes */
-#define NODE_POOL_MAX      64                /* ranges of uplink.ipv4 */
-#define NODE_LISTENERS_MAX 256
-#define NODE_RESOLVERS_MAX 16
-#define NODE_PERMIT_MAX    32
-#define NODE_WORKERS_MAX   63 /* as many segments of counters go with one message */
+#define NODE_ARENA_MAX      ((size_t)8 << 20) /* bytes */
+#define NODE_POOL_MAX       64                /* ranges of uplink.ipv4 */
+#define NODE_LISTENERS_MAX  256
+#define NODE_RESOLVERS_MAX  16
+#define NODE_PERMIT_MAX     32
+#define NODE_PREFIX_LEN_MIN 36 /* of uplink.ipv6: a /64 in it has a number of 28 bits */
+#define NODE_WORKERS_MAX    63 /* as many segments of counters go with one message */
 
 enum uplink_kind {
 	UPLINK_DIRECT,
