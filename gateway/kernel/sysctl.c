@@ -177,6 +177,31 @@ static int sysctl_unmake(struct sysctls *s, const struct object_sysctl *o, struc
 	return record_remove(s->record, key, err);
 }
 
+static bool link_sysctl_is(const struct sysctls *s, const char *link, const char *name,
+			   const char *wanted)
+{
+	char path[OBJECT_SYSCTL_MAX], value[OBJECT_SYSCTL_MAX];
+
+	(void)snprintf(path, sizeof(path), "net/ipv6/conf/%s/%s", link, name); /* fits */
+	return sysctl_read(s, path, value) == 0 && strcmp(value, wanted) == 0;
+}
+
+bool sysctl_learns_routes(const struct sysctls *s, const char *link)
+{
+	char path[OBJECT_SYSCTL_MAX];
+
+	(void)snprintf(path, sizeof(path), "net/ipv6/conf/%s/accept_ra", link); /* fits */
+	for (size_t i = 0; i < s->record->n; i++) {
+		struct object_sysctl o;
+
+		if (key_read(s->record->items[i].key, &o) && strcmp(o.path, path) == 0) {
+			return true;
+		}
+	}
+	return link_sysctl_is(s, link, "accept_ra", "1") &&
+	       link_sysctl_is(s, link, "forwarding", "0");
+}
+
 static int sysctls_apply(void *ctx, const struct step *steps, size_t n_steps, size_t *ret_done,
 			 struct err *err)
 {

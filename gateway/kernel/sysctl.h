@@ -2,6 +2,8 @@
 #ifndef SIXGATE_GATEWAY_KERNEL_SYSCTL_H
 #define SIXGATE_GATEWAY_KERNEL_SYSCTL_H
 
+#include <stdbool.h>
+
 #include "gateway/kernel/driver.h"
 #include "gateway/kernel/record.h"
 
@@ -15,5 +17,11 @@ struct sysctls {
 	struct record *record; /* borrowed; may be shared with offloads */
 };
 struct driver sysctl_driver(struct sysctls *s);
+
+/*
+ * Whether the kernel takes routes of link from router advertisements, and would cease to with
+ * forwarding on (struct desired_facts, uplink_ra). Stays true once sixgate has seen to it.
+ */
+bool sysctl_learns_routes(const struct sysctls *s, const char *link);
 
 #endif

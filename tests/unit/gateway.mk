@@ -41,3 +41,7 @@ tests_unit_reconcile_test_LDADD = libkernel.a libplan.a libconf-model.a $(BASE_L
 check_PROGRAMS += tests/unit/plan_link_test
 tests_unit_plan_link_test_SOURCES = tests/unit/plan_link_test.c
 tests_unit_plan_link_test_LDADD = $(PLAN_TEST_LDADD)
+check_PROGRAMS += tests/unit/kernel_sysctl_test
+tests_unit_kernel_sysctl_test_SOURCES = tests/unit/kernel_sysctl_test.c
+tests_unit_kernel_sysctl_test_LDADD = libkernel.a libplan.a libconf-model.a $(BASE_LIBS) \
+	$(NFTNL_LIBS) $(CMOCKA_LIBS)
