@@ -20,8 +20,7 @@
 #define PRIORITY_WORKERS       1 /* who has no business in client_prefix is counted there */
 #define PORT_DNS               53
 
-/* hook -1: a chain that others jump to. */
-static int put_chain(struct batch *b, const char *name, int hook, int priority)
+int chain_put(struct batch *b, const char *name, const char *type, int hook, int priority)
 {
 	struct nftnl_chain *c = nftnl_chain_alloc();
 	struct nlmsghdr *nlh;
@@ -35,11 +34,11 @@ static int put_chain(struct batch *b, const char *name, int hook, int priority)
 	    nftnl_chain_set_str(c, NFTNL_CHAIN_NAME, name) < 0) {
 		goto out;
 	}
-	if (hook >= 0) {
+	if (type) {
 		nftnl_chain_set_u32(c, NFTNL_CHAIN_HOOKNUM, (uint32_t)hook);
 		nftnl_chain_set_s32(c, NFTNL_CHAIN_PRIO, priority);
 		nftnl_chain_set_u32(c, NFTNL_CHAIN_POLICY, NF_ACCEPT);
-		if (nftnl_chain_set_str(c, NFTNL_CHAIN_TYPE, "filter") < 0) {
+		if (nftnl_chain_set_str(c, NFTNL_CHAIN_TYPE, type) < 0) {
 			goto out;
 		}
 	}
@@ -62,8 +61,8 @@ static int put_client_prefix_in(struct batch *b, const struct prefix *p)
 	int rc;
 
 	batch_what(b, "chains cpfx and cpin");
-	rc = put_chain(b, "cpin", -1, 0);
-	rc |= put_chain(b, "cpfx", NF_INET_PRE_ROUTING, PRIORITY_CLIENT_PREFIX);
+	rc = chain_put(b, "cpin", NULL, 0, 0);
+	rc |= chain_put(b, "cpfx", "filter", NF_INET_PRE_ROUTING, PRIORITY_CLIENT_PREFIX);
 
 	rule_begin(&r, "cpfx");
 	rule_iif_is_not_lo(&r);
@@ -112,7 +111,7 @@ static int put_client_prefix_out(struct batch *b, const struct firewall *fw)
 	int rc;
 
 	batch_what(b, "chain cpout");
-	rc = put_chain(b, "cpout", NF_INET_LOCAL_OUT, PRIORITY_OUTPUT);
+	rc = chain_put(b, "cpout", "filter", NF_INET_LOCAL_OUT, PRIORITY_OUTPUT);
 	rule_begin(&r, "cpout");
 	rule_in_prefix(&r, RULE_SOURCE, &fw->client_prefix);
 	rule_uid(&r, false, fw->proxy_uid);
@@ -171,7 +170,7 @@ static int put_worker_chains(struct batch *b)
 	int rc;
 
 	batch_what(b, "chains proxy and agent");
-	rc = put_chain(b, "proxy", -1, 0);
+	rc = chain_put(b, "proxy", NULL, 0, 0);
 	rc |= put_replies(b, "proxy");
 	for (size_t i = 0; i < sizeof(tenants) / sizeof(tenants[0]); i++) {
 		rule_begin(&r, "proxy");
@@ -184,7 +183,7 @@ static int put_worker_chains(struct batch *b)
 	rc |= put_proxy_to_resolvers(b, false);
 	rc |= put_denied(b, "proxy", COUNTER_PROXY);
 
-	rc |= put_chain(b, "agent", -1, 0);
+	rc |= chain_put(b, "agent", NULL, 0, 0);
 	rc |= put_replies(b, "agent");
 	rc |= put_denied(b, "agent", COUNTER_AGENT);
 	return rc;
@@ -196,7 +195,7 @@ static int put_workers_hook(struct batch *b, const struct firewall *fw)
 	int rc;
 
 	batch_what(b, "chain workers");
-	rc = put_chain(b, "workers", NF_INET_LOCAL_OUT, PRIORITY_WORKERS);
+	rc = chain_put(b, "workers", "filter", NF_INET_LOCAL_OUT, PRIORITY_WORKERS);
 	rule_begin(&r, "workers");
 	rule_uid(&r, true, fw->proxy_uid);
 	rule_verdict(&r, NFT_JUMP, "proxy");
@@ -217,5 +216,12 @@ int chains_put(struct batch *b, const struct firewall *fw)
 	}
 	rc |= put_worker_chains(b);
 	rc |= put_workers_hook(b, fw);
+	if (fw->has_tunnels) {
+		rc |= chains_put_inbound(b);
+		rc |= chains_put_tenants(b, fw);
+		rc |= chains_put_own(b, fw);
+		rc |= chains_put_forward(b, fw);
+		rc |= chains_put_out(b, fw);
+	}
 	return rc < 0 ? -ENOMEM : 0;
 }

@@ -18,6 +18,21 @@
 #define COUNTER_PROXY      "proxy_denied"
 #define COUNTER_AGENT      "agent_denied"
 
+/* The tenants' traffic. Packets that are refused are counted by reason. */
+#define COUNTER_OUTER     "outer_unknown"
+#define COUNTER_NESTED    "tenant_nested"
+#define COUNTER_SOURCE    "tenant_spoofed"
+#define COUNTER_SPECIAL_6 "special_ipv6"
+#define COUNTER_SPECIAL_4 "special_ipv4"
+#define COUNTER_BITS      "pref64_bits"
+#define COUNTER_PROTOCOL  "pref64_protocol"
+#define COUNTER_MAIL      "port25_denied"
+#define COUNTER_OWN       "own_denied"
+#define COUNTER_LAN       "lan_denied"
+#define COUNTER_INBOUND   "inbound_denied"
+#define COUNTER_ECHO      "echo_limited"
+#define COUNTER_NAT44     "nat44_denied"
+
 /* What the table is made from, besides the tenants. */
 struct guard {
 	bool has_prefix;
@@ -31,5 +46,14 @@ struct guard {
 
 /* All chains with their rules; counters and sets come before. Returns 0 or -ENOMEM. */
 int chains_put(struct batch *b, const struct firewall *fw) CHECKED;
+
+/* Of chains.c for the others: a chain; type NULL: one that others jump to. */
+int chain_put(struct batch *b, const char *name, const char *type, int hook, int priority) CHECKED;
+/* The parts of chains_put() for tenants' traffic, one file each. Each 0 or negative. */
+int chains_put_inbound(struct batch *b) CHECKED; /* first: others jump there */
+int chains_put_tenants(struct batch *b, const struct firewall *fw) CHECKED;
+int chains_put_own(struct batch *b, const struct firewall *fw) CHECKED;
+int chains_put_forward(struct batch *b, const struct firewall *fw) CHECKED;
+int chains_put_out(struct batch *b, const struct firewall *fw) CHECKED;
 
 #endif

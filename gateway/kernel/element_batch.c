@@ -7,13 +7,17 @@
 
 #include <errno.h>
 #include <libnftnl/set.h>
+#include <libnftnl/udata.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <string.h>
 
 #include "gateway/kernel/outline.h"
 
-#define ELEMENTS_A_MESSAGE 512 /* at most 80 bytes each: a message stays below 48 KiB */
+#define UDATA_HOST_ENDIAN  1 /* of the nft program */
+#define UDATA_BIG_ENDIAN   2
+#define FLOWS_MAX          262144
+#define ELEMENTS_A_MESSAGE 512 /* at most 90 bytes each: a message stays below 48 KiB */
 
 static struct nftnl_set *set_new(enum firewall_set id)
 {
@@ -31,6 +35,32 @@ static struct nftnl_set *set_new(enum firewall_set id)
 	return s;
 }
 
+/* How the nft program shows names, marks and ranges; the kernel only keeps it. */
+static int set_describe(struct nftnl_set *s, const struct firewall_set_type *type)
+{
+	struct nftnl_udata_buf *buf = nftnl_udata_buf_alloc(NFT_USERDATA_MAXLEN);
+	bool host = type->key_type == FIREWALL_TYPE_IFNAME || type->key_type == FIREWALL_TYPE_MARK;
+	bool ok;
+
+	if (!buf) {
+		return -ENOMEM;
+	}
+	ok = nftnl_udata_put_u32(buf, NFTNL_UDATA_SET_KEYBYTEORDER,
+				 host ? UDATA_HOST_ENDIAN : UDATA_BIG_ENDIAN);
+	if (type->data_type != 0) {
+		host = type->data_type == FIREWALL_TYPE_MARK;
+		ok = ok && nftnl_udata_put_u32(buf, NFTNL_UDATA_SET_DATABYTEORDER,
+					       host ? UDATA_HOST_ENDIAN : UDATA_BIG_ENDIAN);
+	}
+	if (type->is_range) {
+		ok = ok && nftnl_udata_put_u32(buf, NFTNL_UDATA_SET_DATA_INTERVAL, 1);
+	}
+	ok = ok && nftnl_set_set_data(s, NFTNL_SET_USERDATA, nftnl_udata_buf_data(buf),
+				      nftnl_udata_buf_len(buf)) == 0;
+	nftnl_udata_buf_free(buf);
+	return ok ? 0 : -ENOMEM;
+}
+
 static int set_define(struct batch *b, enum firewall_set id)
 {
 	const struct firewall_set_type *type = firewall_set_type(id);
@@ -41,12 +71,22 @@ static int set_define(struct batch *b, enum firewall_set id)
 		return -ENOMEM;
 	}
 	nftnl_set_set_u32(s, NFTNL_SET_ID, (uint32_t)id + 1);
-	nftnl_set_set_u32(s, NFTNL_SET_FLAGS, type->data_type != 0 ? NFT_SET_MAP : 0);
+	nftnl_set_set_u32(s, NFTNL_SET_FLAGS,
+			  (type->data_type != 0 ? NFT_SET_MAP : 0) |
+				  (type->dynamic ? NFT_SET_EVAL | NFT_SET_TIMEOUT : 0));
 	nftnl_set_set_u32(s, NFTNL_SET_KEY_TYPE, type->key_type);
 	nftnl_set_set_u32(s, NFTNL_SET_KEY_LEN, type->key_len);
 	if (type->data_type != 0) {
 		nftnl_set_set_u32(s, NFTNL_SET_DATA_TYPE, type->data_type);
 		nftnl_set_set_u32(s, NFTNL_SET_DATA_LEN, type->data_len);
+	}
+	if (set_describe(s, type) < 0) {
+		nftnl_set_free(s);
+		return -ENOMEM;
+	}
+	if (type->dynamic) {
+		nftnl_set_set_u64(s, NFTNL_SET_TIMEOUT, FIREWALL_FLOW_MS);
+		nftnl_set_set_u32(s, NFTNL_SET_DESC_SIZE, FLOWS_MAX);
 	}
 	nlh = batch_message(b, NFT_MSG_NEWSET, NLM_F_CREATE);
 	nftnl_set_nlmsg_build_payload(nlh, s);

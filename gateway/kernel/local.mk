@@ -3,9 +3,15 @@ noinst_LIBRARIES += libkernel.a
 libkernel_a_SOURCES = \
 	%D%/batch.c %D%/batch.h \
 	%D%/chains.c %D%/chains.h \
+	%D%/chains_forward.c \
+	%D%/chains_inbound.c \
+	%D%/chains_out.c \
+	%D%/chains_own.c \
+	%D%/chains_tenants.c \
 	%D%/driver.h \
 	%D%/element_batch.c %D%/element_batch.h \
 	%D%/elements.c %D%/elements.h \
+	%D%/expr.c %D%/expr.h \
 	%D%/generic.c %D%/generic.h \
 	%D%/internal.h \
 	%D%/jool.c %D%/jool.h \
@@ -18,6 +24,7 @@ libkernel_a_SOURCES = \
 	%D%/outline.c %D%/outline.h \
 	%D%/rule.c %D%/rule.h \
 	%D%/ruleset.c %D%/ruleset.h \
+	%D%/special.c %D%/special.h \
 	%D%/sets.c %D%/sets.h \
 	%D%/steps.c %D%/steps.h \
 	%D%/table.c %D%/table.h \

@@ -17,15 +17,18 @@
 #include <netinet/ip6.h>
 #include <netinet/tcp.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "gateway/kernel/expr.h"
 #include "gateway/kernel/outline.h"
+#include "gateway/plan/derive.h"
 
 #define IPV6_SOURCE_OFFSET      offsetof(struct ip6_hdr, ip6_src)
 #define IPV6_DESTINATION_OFFSET offsetof(struct ip6_hdr, ip6_dst)
-#define IPV4_DESTINATION_OFFSET 16
+#define CT_ESTABLISHED          2 /* NF_CT_STATE_BIT() of the kernel */
+#define CT_RELATED              4
 #define TCP_FLAGS_OFFSET        13
-#define PORT_DESTINATION_OFFSET 2
 
 void rule_begin(struct rule *r, const char *chain)
 {
@@ -57,123 +60,52 @@ int rule_end(struct rule *r, struct batch *b)
 	return r->bad ? -ENOMEM : 0;
 }
 
-/* The new expression belongs to the rule; NULL once the rule is bad. */
-static struct nftnl_expr *rule_expr(struct rule *r, const char *name)
+void rule_family(struct rule *r, uint8_t family)
 {
-	struct nftnl_expr *e = r->bad ? NULL : nftnl_expr_alloc(name);
-
-	if (!e) {
-		r->bad = true;
-		return NULL;
-	}
-	nftnl_rule_add_expr(r->nftnl, e);
-	return e;
-}
-
-static void rule_compare(struct rule *r, uint32_t op, const void *data, uint32_t len)
-{
-	struct nftnl_expr *e = rule_expr(r, "cmp");
-
-	if (e) {
-		nftnl_expr_set_u32(e, NFTNL_EXPR_CMP_SREG, NFT_REG_1);
-		nftnl_expr_set_u32(e, NFTNL_EXPR_CMP_OP, op);
-		r->bad |= nftnl_expr_set(e, NFTNL_EXPR_CMP_DATA, data, len) < 0;
-	}
-}
-
-static void rule_meta(struct rule *r, uint32_t key)
-{
-	struct nftnl_expr *e = rule_expr(r, "meta");
-
-	if (e) {
-		nftnl_expr_set_u32(e, NFTNL_EXPR_META_KEY, key);
-		nftnl_expr_set_u32(e, NFTNL_EXPR_META_DREG, NFT_REG_1);
-	}
-}
-
-static void rule_payload(struct rule *r, uint32_t base, uint32_t offset, uint32_t len)
-{
-	struct nftnl_expr *e = rule_expr(r, "payload");
-
-	if (e) {
-		nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_BASE, base);
-		nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_OFFSET, offset);
-		nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_LEN, len);
-		nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_DREG, NFT_REG_1);
-	}
-}
-
-static void rule_mask(struct rule *r, const void *mask, uint32_t len)
-{
-	static const uint8_t zero[16];
-	struct nftnl_expr *e = rule_expr(r, "bitwise");
-
-	if (e) {
-		nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_SREG, NFT_REG_1);
-		nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_DREG, NFT_REG_1);
-		nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_LEN, len);
-		r->bad |= nftnl_expr_set(e, NFTNL_EXPR_BITWISE_MASK, mask, len) < 0;
-		r->bad |= nftnl_expr_set(e, NFTNL_EXPR_BITWISE_XOR, zero, len) < 0;
-	}
-}
-
-static void rule_family(struct rule *r, uint8_t family)
-{
-	rule_meta(r, NFT_META_NFPROTO);
-	rule_compare(r, NFT_CMP_EQ, &family, sizeof(family));
+	expr_meta(r, NFT_META_NFPROTO, 0);
+	expr_compare(r, NFT_CMP_EQ, &family, sizeof(family));
 }
 
 void rule_iif_is_not_lo(struct rule *r)
 {
 	static const char lo[IFNAMSIZ] = "lo";
 
-	rule_meta(r, NFT_META_IIFNAME);
-	rule_compare(r, NFT_CMP_NEQ, lo, sizeof(lo));
+	expr_meta(r, NFT_META_IIFNAME, 0);
+	expr_compare(r, NFT_CMP_NEQ, lo, sizeof(lo));
 }
 
 void rule_in_prefix(struct rule *r, enum rule_address which, const struct prefix *p)
 {
 	rule_family(r, NFPROTO_IPV6);
-	rule_payload(r, NFT_PAYLOAD_NETWORK_HEADER,
+	expr_payload(r, NFT_PAYLOAD_NETWORK_HEADER,
 		     which == RULE_SOURCE ? IPV6_SOURCE_OFFSET : IPV6_DESTINATION_OFFSET,
-		     p->len / 8);
-	rule_compare(r, NFT_CMP_EQ, p->addr.b, p->len / 8);
+		     p->len / 8, 0);
+	expr_compare(r, NFT_CMP_EQ, p->addr.b, p->len / 8);
 }
 
 void rule_destination_in_set(struct rule *r, bool v4, unsigned int len, enum firewall_set set)
 {
-	struct addr mask;
-	struct nftnl_expr *e;
-
-	memset(&mask, 0xff, sizeof(mask));
-	addr_mask(&mask, len);
 	rule_family(r, v4 ? NFPROTO_IPV4 : NFPROTO_IPV6);
-	rule_payload(r, NFT_PAYLOAD_NETWORK_HEADER,
-		     v4 ? IPV4_DESTINATION_OFFSET : IPV6_DESTINATION_OFFSET, v4 ? 4 : 16);
-	if (len < 128) {
-		rule_mask(r, mask.b, sizeof(mask.b));
+	if (v4) {
+		expr_address4(r, RULE_DESTINATION, 0);
+	} else {
+		expr_address6(r, RULE_DESTINATION, len, 0);
 	}
-	e = rule_expr(r, "lookup");
-	if (e) {
-		nftnl_expr_set_u32(e, NFTNL_EXPR_LOOKUP_SREG, NFT_REG_1);
-		nftnl_expr_set_u32(e, NFTNL_EXPR_LOOKUP_FLAGS, 0); /* as the kernel shows it */
-		r->bad |= nftnl_expr_set_str(e, NFTNL_EXPR_LOOKUP_SET,
-					     firewall_set_type(set)->name) < 0;
-	}
+	expr_in_set(r, set, true, 0);
 }
 
 void rule_uid(struct rule *r, bool equal, uid_t uid)
 {
 	uint32_t id = uid;
 
-	rule_meta(r, NFT_META_SKUID);
-	rule_compare(r, equal ? NFT_CMP_EQ : NFT_CMP_NEQ, &id, sizeof(id));
+	expr_meta(r, NFT_META_SKUID, 0);
+	expr_compare(r, equal ? NFT_CMP_EQ : NFT_CMP_NEQ, &id, sizeof(id));
 }
 
 void rule_l4proto(struct rule *r, uint8_t proto)
 {
-	rule_meta(r, NFT_META_L4PROTO);
-	rule_compare(r, NFT_CMP_EQ, &proto, sizeof(proto));
+	expr_meta(r, NFT_META_L4PROTO, 0);
+	expr_compare(r, NFT_CMP_EQ, &proto, sizeof(proto));
 }
 
 void rule_tcp_first(struct rule *r, bool equal)
@@ -181,50 +113,56 @@ void rule_tcp_first(struct rule *r, bool equal)
 	const uint8_t mask = TH_SYN | TH_ACK, value = TH_SYN;
 
 	rule_l4proto(r, IPPROTO_TCP);
-	rule_payload(r, NFT_PAYLOAD_TRANSPORT_HEADER, TCP_FLAGS_OFFSET, sizeof(mask));
-	rule_mask(r, &mask, sizeof(mask));
-	rule_compare(r, equal ? NFT_CMP_EQ : NFT_CMP_NEQ, &value, sizeof(value));
+	expr_payload(r, NFT_PAYLOAD_TRANSPORT_HEADER, TCP_FLAGS_OFFSET, sizeof(mask), 0);
+	expr_mask(r, &mask, sizeof(mask), 0);
+	expr_compare(r, equal ? NFT_CMP_EQ : NFT_CMP_NEQ, &value, sizeof(value));
+}
+
+void rule_tcp_syn(struct rule *r)
+{
+	const uint8_t mask = TH_SYN | TH_RST, value = TH_SYN;
+
+	rule_l4proto(r, IPPROTO_TCP);
+	expr_payload(r, NFT_PAYLOAD_TRANSPORT_HEADER, TCP_FLAGS_OFFSET, sizeof(mask), 0);
+	expr_mask(r, &mask, sizeof(mask), 0);
+	expr_compare(r, NFT_CMP_EQ, &value, sizeof(value));
 }
 
 void rule_destination_port(struct rule *r, uint16_t port)
 {
 	uint16_t port_be = htons(port);
 
-	rule_payload(r, NFT_PAYLOAD_TRANSPORT_HEADER, PORT_DESTINATION_OFFSET, sizeof(port_be));
-	rule_compare(r, NFT_CMP_EQ, &port_be, sizeof(port_be));
+	expr_ports(r, RULE_DESTINATION, 0);
+	expr_compare(r, NFT_CMP_EQ, &port_be, sizeof(port_be));
 }
 
 void rule_socket_not_wildcard(struct rule *r)
 {
 	const uint8_t no = 0;
-	struct nftnl_expr *e = rule_expr(r, "socket");
+	struct nftnl_expr *e = expr_new(r, "socket");
 
 	if (e) {
 		nftnl_expr_set_u32(e, NFTNL_EXPR_SOCKET_KEY, NFT_SOCKET_WILDCARD);
 		nftnl_expr_set_u32(e, NFTNL_EXPR_SOCKET_DREG, NFT_REG_1);
 	}
-	rule_compare(r, NFT_CMP_EQ, &no, sizeof(no));
+	expr_compare(r, NFT_CMP_EQ, &no, sizeof(no));
+}
+
+void rule_icmpv6_types(struct rule *r, uint8_t first, uint8_t last)
+{
+	rule_l4proto(r, IPPROTO_ICMPV6);
+	expr_payload(r, NFT_PAYLOAD_TRANSPORT_HEADER, 0, 1, 0);
+	expr_range(r, &first, &last, sizeof(first));
 }
 
 void rule_icmpv6_error(struct rule *r)
 {
-	const uint8_t first = ICMPV6_DEST_UNREACH, last = ICMPV6_PARAMPROB;
-	struct nftnl_expr *e;
-
-	rule_l4proto(r, IPPROTO_ICMPV6);
-	rule_payload(r, NFT_PAYLOAD_TRANSPORT_HEADER, 0, 1);
-	e = rule_expr(r, "range");
-	if (e) {
-		nftnl_expr_set_u32(e, NFTNL_EXPR_RANGE_SREG, NFT_REG_1);
-		nftnl_expr_set_u32(e, NFTNL_EXPR_RANGE_OP, NFT_RANGE_EQ);
-		r->bad |= nftnl_expr_set(e, NFTNL_EXPR_RANGE_FROM_DATA, &first, sizeof(first)) < 0;
-		r->bad |= nftnl_expr_set(e, NFTNL_EXPR_RANGE_TO_DATA, &last, sizeof(last)) < 0;
-	}
+	rule_icmpv6_types(r, ICMPV6_DEST_UNREACH, ICMPV6_PARAMPROB);
 }
 
 void rule_count(struct rule *r, const char *counter)
 {
-	struct nftnl_expr *e = rule_expr(r, "objref");
+	struct nftnl_expr *e = expr_new(r, "objref");
 
 	if (e) {
 		nftnl_expr_set_u32(e, NFTNL_EXPR_OBJREF_IMM_TYPE, NFT_OBJECT_COUNTER);
@@ -234,7 +172,7 @@ void rule_count(struct rule *r, const char *counter)
 
 void rule_verdict(struct rule *r, int verdict, const char *chain)
 {
-	struct nftnl_expr *e = rule_expr(r, "immediate");
+	struct nftnl_expr *e = expr_new(r, "immediate");
 
 	if (e) {
 		nftnl_expr_set_u32(e, NFTNL_EXPR_IMM_DREG, NFT_REG_VERDICT);
@@ -247,10 +185,97 @@ void rule_verdict(struct rule *r, int verdict, const char *chain)
 
 void rule_reject(struct rule *r)
 {
-	struct nftnl_expr *e = rule_expr(r, "reject");
+	struct nftnl_expr *e = expr_new(r, "reject");
 
 	if (e) {
 		nftnl_expr_set_u32(e, NFTNL_EXPR_REJECT_TYPE, NFT_REJECT_ICMPX_UNREACH);
 		nftnl_expr_set_u8(e, NFTNL_EXPR_REJECT_CODE, NFT_REJECT_ICMPX_ADMIN_PROHIBITED);
 	}
+}
+
+static void compare_name(struct rule *r, const char *name, bool equal)
+{
+	char padded[IFNAMSIZ] = "";
+
+	(void)snprintf(padded, sizeof(padded), "%s", name); /* a device's name fits */
+	expr_compare(r, equal ? NFT_CMP_EQ : NFT_CMP_NEQ, padded, sizeof(padded));
+}
+
+void rule_iif(struct rule *r, const char *name)
+{
+	expr_meta(r, NFT_META_IIFNAME, 0);
+	compare_name(r, name, true);
+}
+
+void rule_oif(struct rule *r, const char *name, bool equal)
+{
+	expr_meta(r, NFT_META_OIFNAME, 0);
+	compare_name(r, name, equal);
+}
+
+void rule_device_in_set(struct rule *r, uint32_t meta, enum firewall_set set, bool in)
+{
+	expr_meta(r, meta, 0);
+	expr_in_set(r, set, in, 0);
+}
+
+void rule_mark(struct rule *r, bool tenant)
+{
+	const uint32_t mask = DERIVE_MARK_MASK, value = DERIVE_MARK;
+
+	expr_meta(r, NFT_META_MARK, 0);
+	expr_mask(r, &mask, sizeof(mask), 0);
+	expr_compare(r, tenant ? NFT_CMP_EQ : NFT_CMP_NEQ, &value, sizeof(value));
+}
+
+void rule_icmp_type(struct rule *r, uint8_t protocol, uint8_t type)
+{
+	rule_l4proto(r, protocol);
+	expr_payload(r, NFT_PAYLOAD_TRANSPORT_HEADER, 0, sizeof(type), 0);
+	expr_compare(r, NFT_CMP_EQ, &type, sizeof(type));
+}
+
+void rule_ct_known(struct rule *r)
+{
+	const uint32_t mask = CT_ESTABLISHED | CT_RELATED, none = 0;
+	struct nftnl_expr *e = expr_new(r, "ct");
+
+	if (e) {
+		nftnl_expr_set_u32(e, NFTNL_EXPR_CT_KEY, NFT_CT_STATE);
+		nftnl_expr_set_u32(e, NFTNL_EXPR_CT_DREG, NFT_REG_1);
+	}
+	expr_mask(r, &mask, sizeof(mask), 0);
+	expr_compare(r, NFT_CMP_NEQ, &none, sizeof(none));
+}
+
+int rule_end_drop(struct rule *r, struct batch *b, const char *counter)
+{
+	rule_count(r, counter);
+	rule_verdict(r, NF_DROP, NULL);
+	return rule_end(r, b);
+}
+
+int rule_end_reject(struct rule *r, struct batch *b, const char *counter)
+{
+	rule_count(r, counter);
+	rule_reject(r);
+	return rule_end(r, b);
+}
+
+int rule_end_accept(struct rule *r, struct batch *b)
+{
+	rule_verdict(r, NF_ACCEPT, NULL);
+	return rule_end(r, b);
+}
+
+int rule_end_jump(struct rule *r, struct batch *b, const char *chain)
+{
+	rule_verdict(r, NFT_JUMP, chain);
+	return rule_end(r, b);
+}
+
+int rule_end_goto(struct rule *r, struct batch *b, const char *chain)
+{
+	rule_verdict(r, NFT_GOTO, chain);
+	return rule_end(r, b);
 }

@@ -33,11 +33,30 @@ void rule_uid(struct rule *r, bool equal, uid_t uid);
 void rule_l4proto(struct rule *r, uint8_t proto);
 /* TCP with SYN and without ACK, or (equal false) TCP otherwise. */
 void rule_tcp_first(struct rule *r, bool equal);
+/* TCP with SYN and without RST: where the MSS is told. */
+void rule_tcp_syn(struct rule *r);
 void rule_destination_port(struct rule *r, uint16_t port);
 void rule_socket_not_wildcard(struct rule *r);
+void rule_icmpv6_types(struct rule *r, uint8_t first, uint8_t last);
 void rule_icmpv6_error(struct rule *r);
 void rule_count(struct rule *r, const char *counter);
 void rule_verdict(struct rule *r, int verdict, const char *chain);
 void rule_reject(struct rule *r);
+/* NFPROTO_IPV4 or NFPROTO_IPV6. */
+void rule_family(struct rule *r, uint8_t family);
+void rule_iif(struct rule *r, const char *name);
+void rule_oif(struct rule *r, const char *name, bool equal);
+/* meta is NFT_META_IIFNAME or NFT_META_OIFNAME. */
+void rule_device_in_set(struct rule *r, uint32_t meta, enum firewall_set set, bool in);
+/* The mark is a tenant's, or (tenant false) it is not. */
+void rule_mark(struct rule *r, bool tenant);
+void rule_icmp_type(struct rule *r, uint8_t protocol, uint8_t type);
+void rule_ct_known(struct rule *r);
+/* What ends a rule: counts, then drops or rejects; or the verdict alone. Puts it into the batch. */
+int rule_end_drop(struct rule *r, struct batch *b, const char *counter) CHECKED;
+int rule_end_reject(struct rule *r, struct batch *b, const char *counter) CHECKED;
+int rule_end_accept(struct rule *r, struct batch *b) CHECKED;
+int rule_end_jump(struct rule *r, struct batch *b, const char *chain) CHECKED;
+int rule_end_goto(struct rule *r, struct batch *b, const char *chain) CHECKED;
 
 #endif

@@ -117,8 +117,11 @@ static int element_observed(enum firewall_set set, const void *key, uint32_t key
 static int observe_elements(const struct kernel_ops *ops, struct object_set *set, struct err *err)
 {
 	for (int id = 0; id < N_FIREWALL_SETS; id++) {
-		int rc = view_elements(ops, (enum firewall_set)id, element_observed, set, err);
+		int rc = 0;
 
+		if (!firewall_set_type((enum firewall_set)id)->dynamic) {
+			rc = view_elements(ops, (enum firewall_set)id, element_observed, set, err);
+		}
 		if (rc < 0) {
 			return rc;
 		}

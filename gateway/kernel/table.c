@@ -29,6 +29,19 @@ static const struct counter_name {
 	{COUNTER_FOREIGN, offsetof(struct kernel_counters, foreign_source)},
 	{COUNTER_PROXY, offsetof(struct kernel_counters, proxy_denied)},
 	{COUNTER_AGENT, offsetof(struct kernel_counters, agent_denied)},
+	{COUNTER_OUTER, offsetof(struct kernel_counters, outer_unknown)},
+	{COUNTER_NESTED, offsetof(struct kernel_counters, tenant_nested)},
+	{COUNTER_SOURCE, offsetof(struct kernel_counters, tenant_spoofed)},
+	{COUNTER_SPECIAL_6, offsetof(struct kernel_counters, special_ipv6)},
+	{COUNTER_SPECIAL_4, offsetof(struct kernel_counters, special_ipv4)},
+	{COUNTER_BITS, offsetof(struct kernel_counters, pref64_bits)},
+	{COUNTER_PROTOCOL, offsetof(struct kernel_counters, pref64_protocol)},
+	{COUNTER_MAIL, offsetof(struct kernel_counters, port25_denied)},
+	{COUNTER_OWN, offsetof(struct kernel_counters, own_denied)},
+	{COUNTER_LAN, offsetof(struct kernel_counters, lan_denied)},
+	{COUNTER_INBOUND, offsetof(struct kernel_counters, inbound_denied)},
+	{COUNTER_ECHO, offsetof(struct kernel_counters, echo_limited)},
+	{COUNTER_NAT44, offsetof(struct kernel_counters, nat44_denied)},
 };
 #define N_COUNTER_NAMES (sizeof(counter_names) / sizeof(counter_names[0]))
 

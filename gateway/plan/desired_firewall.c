@@ -1,16 +1,25 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What the config asks of the table `inet sixgate`: its rules, by their parameters, and a tenant's
- * elements. Pure.
+ * What the config asks of the table `inet sixgate`: its rules, by their parameters, and elements
+ * of its sets. What two tenants share, as the device of route tunnels, is in the elements of both.
+ * Pure. Called by desired.c alone; a tenant's inbound policy is in desired_inbound.c.
  */
-#include <assert.h>
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "conf/model/ports.h"
+#include "gateway/plan/derive.h"
 #include "gateway/plan/desired.h"
-#include "gateway/plan/firewall.h"
+#include "gateway/plan/firewall_elements.h"
 
-static void add_element(struct object_set *set, enum firewall_set id, const void *key,
-			const void *data)
+#define WIREGUARD_MTU 1420
+#define SIT_MTU       1480
+#define MSS_HEADERS   60  /* IPv6 and TCP */
+#define OWN_MAX       256 /* addresses of one range of uplink.ipv4 */
+
+void element_add(struct object_set *set, enum firewall_set id, const void *key, const void *data)
 {
 	const struct firewall_set_type *type = firewall_set_type(id);
 	struct object o = {.kind = OBJECT_ELEMENT,
@@ -22,7 +31,64 @@ static void add_element(struct object_set *set, enum firewall_set id, const void
 	if (data) {
 		memcpy(o.element.data, data, type->data_len);
 	}
-	object_set_add(set, &o);
+	(void)object_set_add(set, &o); /* out of memory is sticky */
+}
+
+/* The elements of from, each once. Frees it. */
+static void add_once(struct object_set *from, struct object_set *set)
+{
+	set->bad = set->bad || from->bad;
+	if (from->n > 0) {
+		qsort(from->items, from->n, sizeof(*from->items),
+		      (int (*)(const void *, const void *))object_cmp);
+	}
+	for (size_t i = 0; i < from->n; i++) {
+		if (i == 0 || object_cmp(&from->items[i - 1], &from->items[i]) != 0) {
+			(void)object_set_add(set, &from->items[i]); /* sticky */
+		}
+	}
+	object_set_fini(from);
+}
+
+void element_put_port(uint8_t *key, enum protocol protocol, uint16_t port)
+{
+	const uint16_t port_be = htons(port);
+
+	memset(key, 0, 8);
+	key[0] = protocol == PROTOCOL_UDP ? IPPROTO_UDP : IPPROTO_TCP;
+	memcpy(key + 4, &port_be, sizeof(port_be));
+}
+
+/* A service of ours at an address; NULL: at each IPv4 address. */
+static void add_service(struct object_set *set, const struct addr *address, enum protocol protocol,
+			uint16_t port)
+{
+	uint8_t key[24];
+
+	if (!address) {
+		element_put_port(key, protocol, port);
+		element_add(set, FIREWALL_SERVICES_4, key, NULL);
+	} else if (addr_is_v4(address)) {
+		memcpy(key, address->b + 12, 4);
+		element_put_port(key + 4, protocol, port);
+		element_add(set, FIREWALL_OPEN_4, key, NULL);
+	} else {
+		memcpy(key, address->b, 16);
+		element_put_port(key + 16, protocol, port);
+		element_add(set, FIREWALL_OPEN_6, key, NULL);
+	}
+}
+
+static void add_device(struct object_set *set, enum firewall_set id, const char *name, uint32_t mtu)
+{
+	char key[IFNAMSIZ] = "";
+	const uint16_t mss_be = htons((uint16_t)(mtu - MSS_HEADERS));
+
+	memcpy(key, name, strnlen(name, sizeof(key) - 1));
+	element_add(set, id, key, NULL);
+	if (mtu > MSS_HEADERS) {
+		element_add(set, FIREWALL_MSS, key, &mss_be);
+	}
 }
 
 static void add_resolvers(const struct node_conf *node, struct object_set *set)
@@ -31,9 +97,61 @@ static void add_resolvers(const struct node_conf *node, struct object_set *set)
 		const struct addr *a = &node->resolvers[i];
 
 		if (addr_is_v4(a)) {
-			add_element(set, FIREWALL_RESOLVERS_4, a->b + 12, NULL);
+			element_add(set, FIREWALL_RESOLVERS_4, a->b + 12, NULL);
 		} else {
-			add_element(set, FIREWALL_RESOLVERS_6, a->b, NULL);
+			element_add(set, FIREWALL_RESOLVERS_6, a->b, NULL);
+		}
+	}
+}
+
+static void add_listeners(const struct node_conf *node, struct object_set *set)
+{
+	for (size_t i = 0; i < node->n_listeners; i++) {
+		const struct listener_conf *l = &node->listeners[i];
+
+		add_service(set, l->any ? NULL : &l->address, l->protocol, l->port);
+	}
+}
+
+/* First bytes of special-use IPv4 addresses; special.c of gateway/kernel has the list. */
+static void add_octets(struct object_set *set)
+{
+	static const uint8_t octets[] = {0, 10, 100, 127, 169, 172, 192, 198, 203};
+
+	for (size_t i = 0; i < sizeof(octets); i++) {
+		element_add(set, FIREWALL_OCTETS, &octets[i], NULL);
+	}
+	for (unsigned int octet = 224; octet <= 255; octet++) {
+		const uint8_t key = (uint8_t)octet;
+
+		element_add(set, FIREWALL_OCTETS, &key, NULL);
+	}
+}
+
+static void add_own(const struct node_conf *node, const struct addr *v4, struct object_set *set)
+{
+	struct addr a = firewall_embed(&node->nat64.prefix, v4);
+
+	element_add(set, FIREWALL_POOL_6, a.b, NULL);
+	if (node->has_siit_prefix) {
+		a = firewall_embed(&node->siit_prefix, v4);
+		element_add(set, FIREWALL_POOL_6, a.b, NULL);
+	}
+}
+
+static void add_pool(const struct node_conf *node, struct object_set *set)
+{
+	for (size_t i = 0; i < node->nat64.n_pool; i++) {
+		element_add(set, FIREWALL_POOL_4, node->nat64.pool[i].b + 12, NULL);
+		add_own(node, &node->nat64.pool[i], set);
+	}
+	for (size_t i = 0; i < node->n_pool; i++) {
+		const struct prefix *range = &node->pool[i].range;
+		struct addr a = range->addr;
+
+		for (unsigned int j = 0; j < OWN_MAX && j >> (128 - range->len) == 0; j++) {
+			a.b[15] = (uint8_t)(range->addr.b[15] | j);
+			add_own(node, &a, set);
 		}
 	}
 }
@@ -42,19 +160,114 @@ void desired_firewall_node(const struct node_conf *node, const struct desired_fa
 			   struct firewall *firewall, struct object_set *set)
 {
 	const struct object o = {.kind = OBJECT_RULESET, .ruleset = {.firewall = firewall}};
+	struct object_set elements;
 
 	*firewall = (struct firewall){.proxy_uid = facts->proxy_uid,
 				      .agent_uid = facts->agent_uid,
 				      .has_client_prefix = node->has_client_prefix,
-				      .client_prefix = node->client_prefix};
-	object_set_add(set, &o);
-	add_resolvers(node, set);
+				      .client_prefix = node->client_prefix,
+				      .has_tunnels = node->has_ipv6_prefix, /* none without */
+				      .has_6in4 = node->six_in_four.on,
+				      .local_6in4 = node->six_in_four.local,
+				      .has_nat64 = node->nat64.on,
+				      .pref64 = node->nat64.prefix,
+				      .nat64_ports = node->nat64.ports,
+				      .has_nat44 = node->nat64.on && node->nat44_ports.first != 0,
+				      .has_siit = node->has_siit_prefix,
+				      .siit_prefix = node->siit_prefix};
+	(void)object_set_add(set, &o); /* out of memory is sticky */
+	object_set_init(&elements);
+	add_resolvers(node, &elements);
+	add_listeners(node, &elements);
+	add_octets(&elements);
+	if (node->interface) {
+		add_device(&elements, FIREWALL_UPLINKS, node->interface, 0);
+	}
+	if (node->wireguard.on) {
+		add_device(&elements, FIREWALL_TUNNELS, DERIVE_WG_LINK, WIREGUARD_MTU);
+	}
+	if (node->nat64.on) {
+		add_pool(node, &elements);
+	}
+	add_once(&elements, set);
 }
 
-void desired_firewall_tenant(const struct node_conf *node, const struct desired_facts *facts,
-			     const struct tenant_conf *tenant, struct object_set *set)
+static uint32_t tunnel_mtu(const struct tunnel_conf *tunnel)
 {
-	(void)node, (void)facts;
+	static const uint32_t defaults[] =
+		{[TUNNEL_WIREGUARD] = WIREGUARD_MTU, [TUNNEL_6IN4] = SIT_MTU, [TUNNEL_ROUTE] = 0};
+
+	return tunnel->mtu != 0 ? tunnel->mtu : defaults[tunnel->kind];
+}
+
+/* A prefix behind a device: who may send from there, as whom, and from where it is reached. */
+static void add_prefix(const char *link, uint32_t mark, const struct prefix *p,
+		       struct object_set *set)
+{
+	for (uint32_t i = 0; i < firewall_prefix_elements(p); i++) {
+		uint8_t source[IFNAMSIZ + 16] = {0}, pair[4 + 16];
+		struct addr a;
+		bool is_56 = firewall_prefix_element(p, i, &a);
+
+		memcpy(source, link, strlen(link));
+		memcpy(source + IFNAMSIZ, a.b, 16);
+		memcpy(pair, &mark, 4);
+		memcpy(pair + 4, a.b, 16);
+		element_add(set, is_56 ? FIREWALL_SOURCES_56 : FIREWALL_SOURCES_64, source, NULL);
+		element_add(set, is_56 ? FIREWALL_MARKS_56 : FIREWALL_MARKS_64, a.b, &mark);
+		element_add(set, is_56 ? FIREWALL_PAIRS_56 : FIREWALL_PAIRS_64, pair, NULL);
+	}
+}
+
+/* The IPv4 address inside a tunnel, and the block of ports it leaves by. */
+static void add_ipv4(const struct node_conf *node, const struct tenant_conf *tenant,
+		     const struct tunnel_conf *tunnel, const char *link, struct object_set *set)
+{
+	const struct addr a = derive_ipv4(node, tunnel);
+	const uint32_t mark = derive_mark(node, tenant);
+	uint8_t source[IFNAMSIZ + 4] = {0}, block[16] = {0};
+	struct port_block ports;
+	uint16_t first_be, last_be;
+
+	memcpy(source, link, strlen(link));
+	memcpy(source + IFNAMSIZ, a.b + 12, 4);
+	element_add(set, FIREWALL_SOURCES_4, source, NULL);
+	element_add(set, FIREWALL_MARKS_4, a.b + 12, &mark);
+	if (ports_tenant(node, tenant, &ports) < 0 || ports.nat44.first == 0) {
+		return;
+	}
+	first_be = htons(ports.nat44.first);
+	last_be = htons(ports.nat44.last);
+	memcpy(block, ports.address.b + 12, 4);
+	memcpy(block + 4, &first_be, sizeof(first_be));
+	memcpy(block + 8, ports.address.b + 12, 4);
+	memcpy(block + 12, &last_be, sizeof(last_be));
+	element_add(set, FIREWALL_NAT44, a.b + 12, block);
+}
+
+static void add_tunnel(const struct node_conf *node, const struct tenant_conf *tenant,
+		       const struct tunnel_conf *tunnel, struct object_set *set)
+{
+	char link[IFNAMSIZ];
+
+	derive_link(node, tunnel, link);
+	if (strcmp(link, DERIVE_WG_LINK) != 0) { /* that one is the node's */
+		add_device(set, FIREWALL_TUNNELS, link, tunnel_mtu(tunnel));
+	}
+	for (size_t i = 0; i < tunnel->n_prefixes; i++) {
+		add_prefix(link, derive_mark(node, tenant), &tunnel->prefixes[i], set);
+	}
+	if (tunnel->ipv4) {
+		add_ipv4(node, tenant, tunnel, link, set);
+	}
+	if (tunnel->kind == TUNNEL_6IN4 && tunnel->has_remote) {
+		element_add(set, FIREWALL_REMOTES, tunnel->remote.b + 12, NULL);
+	}
+}
+
+/* What the proxy may reach for the tenant. */
+static void add_proxy_targets(const struct tenant_conf *tenant, struct object_set *set)
+{
 	for (size_t i = 0; i < tenant->n_prefixes; i++) {
 		const struct prefix *p = &tenant->prefixes[i];
 
@@ -62,8 +275,44 @@ void desired_firewall_tenant(const struct node_conf *node, const struct desired_
 			struct addr a;
 			bool is_56 = firewall_prefix_element(p, j, &a);
 
-			add_element(set, is_56 ? FIREWALL_TENANTS_56 : FIREWALL_TENANTS_64, a.b,
+			element_add(set, is_56 ? FIREWALL_TENANTS_56 : FIREWALL_TENANTS_64, a.b,
 				    NULL);
 		}
 	}
+}
+
+/* Public addresses and ports of ours that other tenants may reach, too. */
+static void add_exposures(const struct service_conf *service, struct object_set *set)
+{
+	for (size_t i = 0; i < service->n_exposes; i++) {
+		const struct expose_conf *e = &service->exposes[i];
+
+		if (e->protocol == PROTOCOL_ADDRESS) {
+			for (size_t j = 0; j < service->n_backends; j++) {
+				element_add(set, FIREWALL_MAPPED_6, service->backends[j].address.b,
+					    NULL);
+			}
+		} else if (e->via == VIA_PROXY &&
+			   (e->protocol == PROTOCOL_TCP || e->protocol == PROTOCOL_UDP)) {
+			add_service(set, e->has_ipv4 ? &e->ipv4 : NULL, e->protocol, e->port);
+		}
+	}
+}
+
+void desired_firewall_tenant(const struct node_conf *node, const struct desired_facts *facts,
+			     const struct tenant_conf *tenant, struct object_set *set)
+{
+	struct object_set elements;
+
+	(void)facts;
+	object_set_init(&elements);
+	add_proxy_targets(tenant, &elements);
+	for (size_t i = 0; i < tenant->n_tunnels; i++) {
+		add_tunnel(node, tenant, &tenant->tunnels[i], &elements);
+	}
+	for (size_t i = 0; i < tenant->n_services; i++) {
+		add_exposures(&tenant->services[i], &elements);
+	}
+	desired_inbound(node, tenant, &elements);
+	add_once(&elements, set);
 }

@@ -7,14 +7,56 @@
 
 #include <string.h>
 
-#define SET_IPV4 .key_type = FIREWALL_TYPE_IPV4, .key_len = 4
-#define SET_IPV6 .key_type = FIREWALL_TYPE_IPV6, .key_len = 16
+#define CONCAT FIREWALL_CONCAT
+#define IPV4   FIREWALL_TYPE_IPV4
+#define IPV6   FIREWALL_TYPE_IPV6
+#define IFNAME FIREWALL_TYPE_IFNAME
+#define MARK   FIREWALL_TYPE_MARK
+#define PORT   CONCAT(FIREWALL_TYPE_PROTOCOL, FIREWALL_TYPE_SERVICE)
+#define TO_6   CONCAT(CONCAT(IPV6, FIREWALL_TYPE_PROTOCOL), FIREWALL_TYPE_SERVICE)
+/* The bits go by for a mark: the nft program knows no length of a plain integer. */
+#define FROM_6 CONCAT(CONCAT(TO_6, MARK), IPV6)
 
 static const struct firewall_set_type types[N_FIREWALL_SETS] = {
-	[FIREWALL_TENANTS_64] = {"tenants64", SET_IPV6},
-	[FIREWALL_TENANTS_56] = {"tenants56", SET_IPV6},
-	[FIREWALL_RESOLVERS_4] = {"resolvers4", SET_IPV4},
-	[FIREWALL_RESOLVERS_6] = {"resolvers6", SET_IPV6},
+	[FIREWALL_TENANTS_64] = {"tenants64", IPV6, 0, 16, 0, false, false},
+	[FIREWALL_TENANTS_56] = {"tenants56", IPV6, 0, 16, 0, false, false},
+	[FIREWALL_RESOLVERS_4] = {"resolvers4", IPV4, 0, 4, 0, false, false},
+	[FIREWALL_RESOLVERS_6] = {"resolvers6", IPV6, 0, 16, 0, false, false},
+	[FIREWALL_UPLINKS] = {"uplinks", IFNAME, 0, 16, 0, false, false},
+	[FIREWALL_TUNNELS] = {"tunnels", IFNAME, 0, 16, 0, false, false},
+	[FIREWALL_SOURCES_64] = {"sources64", CONCAT(IFNAME, IPV6), 0, 32, 0, false, false},
+	[FIREWALL_SOURCES_56] = {"sources56", CONCAT(IFNAME, IPV6), 0, 32, 0, false, false},
+	[FIREWALL_SOURCES_4] = {"sources4", CONCAT(IFNAME, IPV4), 0, 20, 0, false, false},
+	[FIREWALL_MARKS_64] = {"marks64", IPV6, MARK, 16, 4, false, false},
+	[FIREWALL_MARKS_56] = {"marks56", IPV6, MARK, 16, 4, false, false},
+	[FIREWALL_MARKS_4] = {"marks4", IPV4, MARK, 4, 4, false, false},
+	[FIREWALL_PAIRS_64] = {"pairs64", CONCAT(MARK, IPV6), 0, 20, 0, false, false},
+	[FIREWALL_PAIRS_56] = {"pairs56", CONCAT(MARK, IPV6), 0, 20, 0, false, false},
+	[FIREWALL_MAIL] = {"mail", MARK, 0, 4, 0, false, false},
+	[FIREWALL_REMOTES] = {"remotes", IPV4, 0, 4, 0, false, false},
+	[FIREWALL_MSS] = {"mss", IFNAME, FIREWALL_TYPE_SERVICE, 16, 2, false, false},
+	[FIREWALL_NAT44] = {"nat44", IPV4, CONCAT(IPV4, FIREWALL_TYPE_SERVICE), 4, 16, true, false},
+	[FIREWALL_POOL_4] = {"pool4", IPV4, 0, 4, 0, false, false},
+	[FIREWALL_POOL_6] = {"pool6", IPV6, 0, 16, 0, false, false},
+	[FIREWALL_OCTETS] = {"special_octets", FIREWALL_TYPE_PROTOCOL, 0, 1, 0, false, false},
+	[FIREWALL_MAPPED_6] = {"mapped6", IPV6, 0, 16, 0, false, false},
+	[FIREWALL_SERVICES_4] = {"services4", PORT, 0, 8, 0, false, false},
+	[FIREWALL_OPEN_4] = {"open4",
+			     CONCAT(CONCAT(IPV4, FIREWALL_TYPE_PROTOCOL), FIREWALL_TYPE_SERVICE), 0,
+			     12, 0, false, false},
+	[FIREWALL_OPEN_6] = {"open6", TO_6, 0, 24, 0, false, false},
+	[FIREWALL_INBOUND_64] = {"inbound64", IPV6, 0, 16, 0, false, false},
+	[FIREWALL_INBOUND_56] = {"inbound56", IPV6, 0, 16, 0, false, false},
+	[FIREWALL_ALLOW_128] = {"allow128", TO_6, 0, 24, 0, false, false},
+	[FIREWALL_ALLOW_64] = {"allow64", TO_6, 0, 24, 0, false, false},
+	[FIREWALL_ALLOW_56] = {"allow56", TO_6, 0, 24, 0, false, false},
+	[FIREWALL_FROM_128] = {"from128", FROM_6, 0, 44, 0, false, false},
+	[FIREWALL_FROM_64] = {"from64", FROM_6, 0, 44, 0, false, false},
+	[FIREWALL_FROM_56] = {"from56", FROM_6, 0, 44, 0, false, false},
+	[FIREWALL_FLOWS] = {"flows64",
+			    CONCAT(CONCAT(CONCAT(IPV6, IPV6), FIREWALL_TYPE_PROTOCOL),
+				   FIREWALL_TYPE_SERVICE),
+			    0, 40, 0, false, true},
 };
 
 const struct firewall_set_type *firewall_set_type(enum firewall_set set)
@@ -51,4 +93,15 @@ bool firewall_prefix_element(const struct prefix *p, uint32_t i, struct addr *re
 		ret_addr->b[--at] |= i & 0xff;
 	}
 	return n_bytes == 7;
+}
+
+struct addr firewall_embed(const struct prefix *p, const struct addr *v4)
+{
+	struct addr a = p->addr;
+
+	for (unsigned int i = 0, at = p->len / 8; i < 4; i++, at++) {
+		at += at == 8 ? 1 : 0; /* bits 64 to 71 are zero */
+		a.b[at] = v4->b[12 + i];
+	}
+	return a;
 }

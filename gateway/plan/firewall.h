@@ -19,18 +19,71 @@ struct firewall {
 	uint32_t proxy_uid, agent_uid;
 	bool has_client_prefix;
 	struct prefix client_prefix; /* a /96 */
+	bool has_tunnels; /* tenants may have tunnels: all below, which else is not used */
+	bool has_6in4;
+	struct addr local_6in4; /* outer address of 6in4 tunnels */
+	bool has_nat64;
+	struct prefix pref64;          /* RFC 6052 2.2 */
+	struct port_range nat64_ports; /* of the pool's addresses, all tenants' blocks */
+	bool has_nat44;
+	bool has_siit;
+	struct prefix siit_prefix;
 };
 
-/* Hash sets and maps. An address is masked to the bits in the set's name, where there are some. */
+/* The devices of the stateless translator and of this gateway's way out are foreign to tenants. */
+#define FIREWALL_SIIT_LINK "sg-siit"
+
+/*
+ * Hash sets and maps. An address is masked to the bits in the set's name, where there are some:
+ * prefixes /56 to /64 are elements of 64 bits, shorter ones of 56. A mark is a tenant's
+ * (derive_mark()), in host order; ports are in network order, filled up to four bytes, as is a
+ * protocol.
+ */
 enum firewall_set {
-	FIREWALL_TENANTS_64,  /* ipv6_addr: what the proxy may reach; prefixes /56 to /64 */
-	FIREWALL_TENANTS_56,  /* ipv6_addr: the same of prefixes /40 to /55 */
+	FIREWALL_TENANTS_64,  /* ipv6_addr: what the proxy may reach */
+	FIREWALL_TENANTS_56,  /* ipv6_addr */
 	FIREWALL_RESOLVERS_4, /* ipv4_addr */
 	FIREWALL_RESOLVERS_6, /* ipv6_addr */
+	FIREWALL_UPLINKS,     /* ifname: by which tenants may leave */
+	FIREWALL_TUNNELS,     /* ifname: behind it are tenants alone */
+	FIREWALL_SOURCES_64,  /* ifname . ipv6_addr: who may send from there */
+	FIREWALL_SOURCES_56,  /* ifname . ipv6_addr */
+	FIREWALL_SOURCES_4,   /* ifname . ipv4_addr: addresses inside tunnels */
+	FIREWALL_MARKS_64,    /* ipv6_addr : mark */
+	FIREWALL_MARKS_56,    /* ipv6_addr : mark */
+	FIREWALL_MARKS_4,     /* ipv4_addr : mark */
+	FIREWALL_PAIRS_64,    /* mark . ipv6_addr: a tenant and its own prefixes */
+	FIREWALL_PAIRS_56,    /* mark . ipv6_addr */
+	FIREWALL_MAIL,        /* mark: may send to port 25 */
+	FIREWALL_REMOTES,     /* ipv4_addr: outer addresses of 6in4 tunnels */
+	FIREWALL_MSS,         /* ifname : MSS, network order */
+	FIREWALL_NAT44,       /* ipv4_addr : ipv4_addr . inet_service, first and last */
+	FIREWALL_POOL_4,      /* ipv4_addr: of NAT64 */
+	FIREWALL_POOL_6,      /* ipv6_addr: the same inside Pref64 */
+	FIREWALL_OCTETS,      /* first bytes of IPv4 addresses, some of which are special-use */
+	FIREWALL_MAPPED_6,    /* ipv6_addr: hosts with an IPv4 address of their own */
+	FIREWALL_SERVICES_4,  /* inet_proto . inet_service: ours, at each IPv4 address */
+	FIREWALL_OPEN_4,      /* ipv4_addr . inet_proto . inet_service: ours */
+	FIREWALL_OPEN_6,      /* ipv6_addr . inet_proto . inet_service: ours */
+	FIREWALL_INBOUND_64,  /* ipv6_addr: open to everybody */
+	FIREWALL_INBOUND_56,  /* ipv6_addr */
+	FIREWALL_ALLOW_128,   /* ipv6_addr . inet_proto . inet_service: some source may */
+	FIREWALL_ALLOW_64,
+	FIREWALL_ALLOW_56,
+	FIREWALL_FROM_128, /* the same . bits of the source . the source, masked to them */
+	FIREWALL_FROM_64,
+	FIREWALL_FROM_56,
+	FIREWALL_FLOWS, /* ipv6_addr . ipv6_addr . inet_proto . inet_service: UDP sent into Pref64
+			 */
 	N_FIREWALL_SETS,
 };
 
-/* What the nft program calls the types; concatenations are 6 bits each. */
+/* Bits of a source in FIREWALL_FROM_*: each multiple of this up to 128; longer ones are split. */
+#define FIREWALL_FROM_STEP 8
+
+#define FIREWALL_FLOW_MS 300000 /* of an element of FIREWALL_FLOWS; RFC 4787 4.3, as in Jool */
+
+/* What the nft program calls the types, to show them; concatenations are 6 bits each. */
 enum firewall_type {
 	FIREWALL_TYPE_IPV4 = 7,
 	FIREWALL_TYPE_IPV6 = 8,
@@ -45,14 +98,19 @@ struct firewall_set_type {
 	const char *name;
 	uint32_t key_type, data_type; /* data_type 0: a set, not a map */
 	uint8_t key_len, data_len;    /* bytes */
+	bool is_range;                /* the data is a first and a last */
+	bool dynamic;                 /* the kernel fills and empties it; no elements of ours */
 };
 
 const struct firewall_set_type *firewall_set_type(enum firewall_set set);
 /* The set of that name, or N_FIREWALL_SETS. */
 enum firewall_set firewall_set_find(const char *name);
 
+/* RFC 6052 2.2: v4 inside p, whose length is one of 32, 40, 48, 56, 64, 96. */
+struct addr firewall_embed(const struct prefix *p, const struct addr *v4);
+
 /* How many elements of 64 or 56 bits a tenant's prefix makes. */
-#define FIREWALL_ELEMENTS_MAX 65536 /* of a /40 */
+#define FIREWALL_ELEMENTS_MAX 400000 /* of one tenant, all its sets; a /40 makes 65536 in each */
 uint32_t firewall_prefix_elements(const struct prefix *p);
 /* The i-th of them, masked; true when it belongs to the sets of 56 bits. */
 bool firewall_prefix_element(const struct prefix *p, uint32_t i, struct addr *ret_addr);

@@ -42,7 +42,7 @@ enum object_kind {
 #define OBJECT_OWNER_MARK   206 /* rtm_protocol, FRA_PROTOCOL, IFA_PROTO */
 #define OBJECT_ALIAS_PREFIX "sixgate:"
 #define OBJECT_ALIAS_MAX    160 /* "sixgate:<tenant>/<tunnel>" */
-#define OBJECT_KEY_MAX      32  /* bytes of an element's key */
+#define OBJECT_KEY_MAX      44  /* bytes of an element's key */
 #define OBJECT_DATA_MAX     20  /* bytes of an element's data */
 #define OBJECT_SYSCTL_MAX   64
 #define WG_KEY_BYTES        32

@@ -51,7 +51,7 @@ class Tool:
 class Gateway:
     def __init__(self, folder):
         remove_stale()
-        self.ns = Namespace("gateway")
+        self.ns = Namespace("fwgateway")
         self.folder = folder
         self.write("node", NODE.replace("REGISTRY", str(folder)))
         for name, prefixes in PREFIXES.items():

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The inbound policy of tenants, for native packets (forward) and translated ones (postrouting).
+ * Whoever jumps to `inbound` comes back when the packet is not allowed.
+ *
+ * A rule of a tenant has ports, a destination (a service's addresses or all of the tenant) and
+ * prefixes of any length as sources. Those are elements of two hash sets and no chain of the
+ * tenant: one set knows whether there is any rule for destination, protocol and port, so that most
+ * packets cost one look-up. Only for those that have one the source is looked for, once with each
+ * length of mask in steps of 8 bits; a prefix between two steps is at most 128 elements. A chain a
+ * tenant would make each change one of the rules, an interval set of sources costs 200 ms for each
+ * element that goes.
+ */
+#include "gateway/kernel/chains.h"
+
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <stdio.h>
+
+#include "gateway/kernel/expr.h"
+
+/* How a destination is looked for. */
+static const struct destination {
+	unsigned int bits;
+	enum firewall_set allow, from;
+	const char *chain;
+} destinations[] = {
+	{128, FIREWALL_ALLOW_128, FIREWALL_FROM_128, "from128"},
+	{64, FIREWALL_ALLOW_64, FIREWALL_FROM_64, "from64"},
+	{56, FIREWALL_ALLOW_56, FIREWALL_FROM_56, "from56"},
+};
+#define N_DESTINATIONS (sizeof(destinations) / sizeof(destinations[0]))
+
+static void load_destination(struct rule *r, unsigned int bits)
+{
+	expr_address6(r, RULE_DESTINATION, bits, 0);
+	expr_meta(r, NFT_META_L4PROTO, 4);
+	expr_ports(r, RULE_DESTINATION, 5);
+}
+
+static int put_from(struct batch *b, const struct destination *d)
+{
+	struct rule r;
+	int rc = chain_put(b, d->chain, NULL, 0, 0);
+
+	for (unsigned int bits = 0; bits <= 128; bits += FIREWALL_FROM_STEP) {
+		rule_begin(&r, d->chain);
+		load_destination(&r, d->bits);
+		expr_constant(&r, bits, 6);
+		expr_address6(&r, RULE_SOURCE, bits, 7);
+		expr_in_set(&r, d->from, true, 0);
+		rc |= rule_end_accept(&r, b);
+	}
+	return rc;
+}
+
+int chains_put_inbound(struct batch *b)
+{
+	static const struct {
+		enum firewall_set set;
+		unsigned int bits;
+	} open[] = {{FIREWALL_INBOUND_64, 64}, {FIREWALL_INBOUND_56, 56}};
+	struct rule r;
+	int rc = 0;
+
+	batch_what(b, "chains of the inbound policy");
+	for (size_t i = 0; i < N_DESTINATIONS; i++) {
+		rc |= put_from(b, &destinations[i]);
+	}
+	rc |= chain_put(b, "inbound", NULL, 0, 0);
+	for (size_t i = 0; i < sizeof(open) / sizeof(open[0]); i++) {
+		rule_begin(&r, "inbound");
+		rule_destination_in_set(&r, false, open[i].bits, open[i].set);
+		rc |= rule_end_accept(&r, b);
+	}
+	for (size_t i = 0; i < N_DESTINATIONS; i++) {
+		rule_begin(&r, "inbound");
+		rule_family(&r, NFPROTO_IPV6);
+		load_destination(&r, destinations[i].bits);
+		expr_in_set(&r, destinations[i].allow, true, 0);
+		rc |= rule_end_jump(&r, b, destinations[i].chain);
+	}
+	return rc;
+}

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What tenants may ask of this machine itself: its listeners, ping, and the ICMPv6 that links
+ * need. A packet that a tenant sent to one of our IPv4 addresses through the translator comes in by
+ * lo, where other firewalls let all in; its mark says whose it is.
+ */
+#include "gateway/kernel/chains.h"
+
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <netinet/icmp6.h>
+#include <netinet/in.h>
+#include <netinet/ip_icmp.h>
+
+#include "gateway/kernel/expr.h"
+
+#define PRIORITY_INPUT (-10)
+#define ECHO_RATE      100 /* requests a second */
+#define ECHO_BURST     200
+
+static int put_echo(struct batch *b, const char *chain, uint8_t protocol, uint8_t type)
+{
+	struct rule r;
+	int rc;
+
+	rule_begin(&r, chain);
+	rule_icmp_type(&r, protocol, type);
+	expr_limit(&r, ECHO_RATE, ECHO_BURST);
+	rc = rule_end_accept(&r, b);
+	rule_begin(&r, chain);
+	rule_icmp_type(&r, protocol, type);
+	return rc | rule_end_drop(&r, b, COUNTER_ECHO);
+}
+
+/* Answers to what we sent; TCP by its flags, because what was translated has no connection. */
+static int put_answers(struct batch *b, const char *chain)
+{
+	struct rule r;
+	int rc;
+
+	rule_begin(&r, chain);
+	rule_ct_known(&r);
+	rc = rule_end_accept(&r, b);
+	rule_begin(&r, chain);
+	rule_tcp_first(&r, false);
+	return rc | rule_end_accept(&r, b);
+}
+
+static int put_own4(struct batch *b)
+{
+	static const uint8_t errors[] = {ICMP_ECHOREPLY, ICMP_DEST_UNREACH, ICMP_TIME_EXCEEDED,
+					 ICMP_PARAMETERPROB};
+	struct rule r;
+	int rc = put_answers(b, "own4");
+
+	for (size_t i = 0; i < sizeof(errors); i++) {
+		rule_begin(&r, "own4");
+		rule_icmp_type(&r, IPPROTO_ICMP, errors[i]);
+		rc |= rule_end_accept(&r, b);
+	}
+	rc |= put_echo(b, "own4", IPPROTO_ICMP, ICMP_ECHO);
+	rule_begin(&r, "own4");
+	expr_meta(&r, NFT_META_L4PROTO, 0);
+	expr_ports(&r, RULE_DESTINATION, 1);
+	expr_in_set(&r, FIREWALL_SERVICES_4, true, 0);
+	rc |= rule_end_accept(&r, b);
+	rule_begin(&r, "own4");
+	expr_address4(&r, RULE_DESTINATION, 0);
+	expr_meta(&r, NFT_META_L4PROTO, 1);
+	expr_ports(&r, RULE_DESTINATION, 2);
+	expr_in_set(&r, FIREWALL_OPEN_4, true, 0);
+	rc |= rule_end_accept(&r, b);
+	rule_begin(&r, "own4");
+	return rc | rule_end_reject(&r, b, COUNTER_OWN);
+}
+
+static int put_own6(struct batch *b, const struct firewall *fw)
+{
+	struct rule r;
+	int rc = put_answers(b, "own6");
+
+	rule_begin(&r, "own6");
+	rule_icmpv6_error(&r);
+	rc |= rule_end_accept(&r, b);
+	rule_begin(&r, "own6"); /* RFC 4890 4.4.1 */
+	rule_icmpv6_types(&r, MLD_LISTENER_QUERY, ND_NEIGHBOR_ADVERT);
+	rc |= rule_end_accept(&r, b);
+	rule_begin(&r, "own6");
+	rule_icmpv6_types(&r, ICMP6_ECHO_REPLY, ICMP6_ECHO_REPLY);
+	rc |= rule_end_accept(&r, b);
+	rc |= put_echo(b, "own6", IPPROTO_ICMPV6, ICMP6_ECHO_REQUEST);
+	rule_begin(&r, "own6");
+	expr_address6(&r, RULE_DESTINATION, 128, 0);
+	expr_meta(&r, NFT_META_L4PROTO, 4);
+	expr_ports(&r, RULE_DESTINATION, 5);
+	expr_in_set(&r, FIREWALL_OPEN_6, true, 0);
+	rc |= rule_end_accept(&r, b);
+	if (fw->has_client_prefix) {
+		rule_begin(&r, "own6"); /* chain cpin has looked at it */
+		rule_in_prefix(&r, RULE_DESTINATION, &fw->client_prefix);
+		rc |= rule_end_accept(&r, b);
+	}
+	rule_begin(&r, "own6");
+	return rc | rule_end_reject(&r, b, COUNTER_OWN);
+}
+
+int chains_put_own(struct batch *b, const struct firewall *fw)
+{
+	struct rule r;
+	int rc;
+
+	batch_what(b, "chains of this machine's own services");
+	rc = chain_put(b, "own4", NULL, 0, 0);
+	rc |= chain_put(b, "own6", NULL, 0, 0);
+	rc |= chain_put(b, "inp", "filter", NF_INET_LOCAL_IN, PRIORITY_INPUT);
+	rule_begin(&r, "inp");
+	rule_iif(&r, "lo");
+	rule_family(&r, NFPROTO_IPV4);
+	rule_mark(&r, true);
+	rc |= rule_end_goto(&r, b, "own4");
+	rule_begin(&r, "inp");
+	rule_device_in_set(&r, NFT_META_IIFNAME, FIREWALL_TUNNELS, true);
+	rule_family(&r, NFPROTO_IPV4);
+	rc |= rule_end_goto(&r, b, "own4");
+	rule_begin(&r, "inp");
+	rule_device_in_set(&r, NFT_META_IIFNAME, FIREWALL_TUNNELS, true);
+	rc |= rule_end_goto(&r, b, "own6");
+	rc |= put_own4(b);
+	return rc | put_own6(b, fw);
+}

@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What tenants send, before Jool takes it (prerouting -75): who may send from where, the tenant's
+ * mark, and what of Pref64 is closed. Only here can a packet for the translator be rejected.
+ */
+#include "gateway/kernel/chains.h"
+
+#include <assert.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <netinet/icmp6.h>
+#include <netinet/in.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "gateway/kernel/expr.h"
+#include "gateway/kernel/special.h"
+
+#define PRIORITY_RAW     (-300) /* before connection tracking */
+#define PRIORITY_OUTER   (-151)
+#define PRIORITY_TENANTS (-150)
+#define PRIORITY_MSS     (-140)
+#define PORT_MAIL        25
+
+/* What Jool takes has no connection; a foreign `ct state invalid drop` would stop it. */
+static int put_raw(struct batch *b, const struct firewall *fw)
+{
+	const uint8_t protocols[] = {IPPROTO_TCP, IPPROTO_UDP};
+	uint16_t first_be = htons(fw->nat64_ports.first), last_be = htons(fw->nat64_ports.last);
+	struct rule r;
+	int rc = chain_put(b, "raw", "filter", NF_INET_PRE_ROUTING, PRIORITY_RAW);
+
+	if (!fw->has_nat64) {
+		return rc;
+	}
+	rule_begin(&r, "raw");
+	rule_in_prefix(&r, RULE_DESTINATION, &fw->pref64);
+	expr_address6(&r, RULE_SOURCE, 128, 0);
+	expr_in_set(&r, FIREWALL_MAPPED_6, false,
+		    0); /* a stateless prefix NAT needs them tracked */
+	expr_notrack(&r);
+	rc |= rule_end(&r, b);
+	for (size_t i = 0; i < sizeof(protocols); i++) {
+		rule_begin(&r, "raw");
+		rule_destination_in_set(&r, true, 32, FIREWALL_POOL_4);
+		rule_l4proto(&r, protocols[i]);
+		expr_ports(&r, RULE_DESTINATION, 0);
+		expr_range(&r, &first_be, &last_be, sizeof(first_be));
+		expr_notrack(&r);
+		rc |= rule_end(&r, b);
+	}
+	return rc;
+}
+
+/* A tunnel's device takes what comes from its remote; without this rule the sender is told. */
+static int put_outer(struct batch *b, const struct firewall *fw)
+{
+	struct rule r;
+	int rc = chain_put(b, "p41", "filter", NF_INET_PRE_ROUTING, PRIORITY_OUTER);
+
+	if (!fw->has_6in4) {
+		return rc;
+	}
+	rule_begin(&r, "p41");
+	rule_family(&r, NFPROTO_IPV4);
+	rule_l4proto(&r, IPPROTO_IPV6);
+	expr_address4(&r, RULE_DESTINATION, 0);
+	expr_compare(&r, NFT_CMP_EQ, fw->local_6in4.b + 12, 4);
+	expr_address4(&r, RULE_SOURCE, 0);
+	expr_in_set(&r, FIREWALL_REMOTES, false, 0);
+	return rc | rule_end_drop(&r, b, COUNTER_OUTER);
+}
+
+static void source_in(struct rule *r, enum firewall_set set, unsigned int bits)
+{
+	expr_meta(r, NFT_META_IIFNAME, 0);
+	expr_address6(r, RULE_SOURCE, bits, 4);
+	expr_in_set(r, set, true, 0);
+}
+
+static void set_mark(struct rule *r, enum firewall_set map, unsigned int bits)
+{
+	expr_address6(r, RULE_SOURCE, bits, 0);
+	expr_map(r, map, 0, 0);
+	expr_set_mark(r, 0);
+}
+
+/* All that comes out of a tunnel, and what claims to. */
+static int put_pre(struct batch *b)
+{
+	static const struct {
+		enum firewall_set set;
+		unsigned int bits;
+	} marks[] = {{FIREWALL_MARKS_64, 64}, {FIREWALL_MARKS_56, 56}};
+	const uint32_t none = 0;
+	struct rule r;
+	int rc = 0;
+
+	rule_begin(&r, "pre");
+	rule_device_in_set(&r, NFT_META_IIFNAME, FIREWALL_TUNNELS, true);
+	rc |= rule_end_jump(&r, b, "tenant");
+	for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]); i++) {
+		rule_begin(&r, "pre");
+		rule_iif_is_not_lo(&r);
+		rule_family(&r, NFPROTO_IPV6);
+		expr_address6(&r, RULE_SOURCE, marks[i].bits, 0);
+		expr_map(&r, marks[i].set, 0, 0);
+		expr_compare(&r, NFT_CMP_NEQ, &none,
+			     sizeof(none)); /* any: that there is one counts */
+		rc |= rule_end_drop(&r, b, COUNTER_SOURCE);
+	}
+	return rc;
+}
+
+/* Neighbour discovery and the like between the tunnel's two ends. */
+static int put_link(struct batch *b, const char *chain, bool from_link)
+{
+	static const struct {
+		uint8_t first[2];
+		uint8_t mask[2];
+	} to[] = {{{0xfe, 0x80}, {0xff, 0xc0}}, {{0xff, 0x02}, {0xff, 0xff}}};
+	struct rule r;
+	int rc = 0;
+
+	for (size_t i = 0; i < sizeof(to) / sizeof(to[0]); i++) {
+		rule_begin(&r, chain);
+		rule_l4proto(&r, IPPROTO_ICMPV6);
+		expr_payload(&r, NFT_PAYLOAD_NETWORK_HEADER, 24, 2, 0);
+		expr_mask(&r, to[i].mask, 2, 0);
+		expr_compare(&r, NFT_CMP_EQ, to[i].first, 2);
+		if (from_link) {
+			expr_payload(&r, NFT_PAYLOAD_NETWORK_HEADER, 8, 2, 0);
+			expr_mask(&r, to[0].mask, 2, 0);
+			expr_compare(&r, NFT_CMP_EQ, to[0].first, 2);
+		}
+		rc |= rule_end_accept(&r, b);
+	}
+	return rc;
+}
+
+/* Duplicate address detection. */
+static int put_unspecified(struct batch *b)
+{
+	static const struct addr any;
+	struct rule r;
+
+	rule_begin(&r, "tenant");
+	rule_icmp_type(&r, IPPROTO_ICMPV6, ND_NEIGHBOR_SOLICIT);
+	expr_address6(&r, RULE_SOURCE, 128, 0);
+	expr_compare(&r, NFT_CMP_EQ, any.b, sizeof(any.b));
+	return rule_end_accept(&r, b);
+}
+
+/* Who sends from where it may not. */
+static int put_tenant(struct batch *b)
+{
+	struct rule r;
+	int rc = 0;
+
+	rule_begin(&r, "tenant");
+	rule_l4proto(&r, IPPROTO_IPV6);
+	rc |= rule_end_drop(&r, b, COUNTER_NESTED);
+	rule_begin(&r, "tenant");
+	rule_family(&r, NFPROTO_IPV4);
+	rc |= rule_end_goto(&r, b, "tenant4");
+	rc |= put_link(b, "tenant", true);
+	rc |= put_unspecified(b);
+	rc |= special6_put(b, "tenant", RULE_SOURCE);
+	rule_begin(&r, "tenant");
+	source_in(&r, FIREWALL_SOURCES_64, 64);
+	rc |= rule_end_goto(&r, b, "tenant6");
+	rule_begin(&r, "tenant");
+	source_in(&r, FIREWALL_SOURCES_56, 56);
+	rc |= rule_end_goto(&r, b, "tenant6");
+	rule_begin(&r, "tenant");
+	rc |= rule_end_drop(&r, b, COUNTER_SOURCE);
+
+	rule_begin(&r, "tenant4");
+	expr_meta(&r, NFT_META_IIFNAME, 0);
+	expr_address4(&r, RULE_SOURCE, 4);
+	expr_in_set(&r, FIREWALL_SOURCES_4, false, 0);
+	rc |= rule_end_drop(&r, b, COUNTER_SOURCE);
+	rule_begin(&r, "tenant4");
+	expr_address4(&r, RULE_SOURCE, 0);
+	expr_map(&r, FIREWALL_MARKS_4, 0, 0);
+	expr_set_mark(&r, 0);
+	rc |= rule_end(&r, b);
+	rule_begin(&r, "tenant4");
+	return rc | rule_end_accept(&r, b);
+}
+
+/* A source that is right: the mark, then the destination. */
+static int put_tenant6(struct batch *b, const struct firewall *fw)
+{
+	struct rule r;
+	int rc = 0;
+
+	rule_begin(&r, "tenant6");
+	set_mark(&r, FIREWALL_MARKS_56, 56);
+	rc |= rule_end(&r, b);
+	rule_begin(&r, "tenant6");
+	set_mark(&r, FIREWALL_MARKS_64, 64);
+	rc |= rule_end(&r, b);
+	if (fw->has_siit) {
+		rule_begin(&r, "tenant6");
+		rule_in_prefix(&r, RULE_DESTINATION, &fw->siit_prefix);
+		expr_address6(&r, RULE_SOURCE, 128, 0);
+		expr_in_set(&r, FIREWALL_MAPPED_6, false, 0);
+		rc |= rule_end_reject(&r, b, COUNTER_SPECIAL_6);
+		rc |= special4_put(b, "tenant6", &fw->siit_prefix);
+	}
+	if (fw->has_nat64) {
+		rule_begin(&r, "tenant6");
+		rule_in_prefix(&r, RULE_DESTINATION, &fw->pref64);
+		rc |= rule_end_goto(&r, b, "pref64");
+	}
+	rc |= put_link(b, "tenant6", false);
+	rc |= special6_put(b, "tenant6", RULE_DESTINATION);
+	rule_begin(&r, "tenant6");
+	return rc | rule_end_accept(&r, b);
+}
+
+static int put_pref64_protocols(struct batch *b)
+{
+	const uint8_t protocols[] = {IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMPV6};
+	struct rule r;
+	int rc = 0;
+
+	rule_begin(&r, "pref64");
+	rule_l4proto(&r, IPPROTO_TCP);
+	rule_destination_port(&r, PORT_MAIL);
+	expr_meta(&r, NFT_META_MARK, 0);
+	expr_in_set(&r, FIREWALL_MAIL, false, 0);
+	rc |= rule_end_reject(&r, b, COUNTER_MAIL);
+	/* What it sends by UDP, so that the answers are known: there is no connection tracking. */
+	rule_begin(&r, "pref64");
+	rule_l4proto(&r, IPPROTO_UDP);
+	expr_address6(&r, RULE_SOURCE, 128, 0);
+	expr_address6(&r, RULE_DESTINATION, 128, 4);
+	expr_meta(&r, NFT_META_L4PROTO, 8);
+	expr_ports(&r, RULE_SOURCE, 9);
+	expr_update(&r, FIREWALL_FLOWS, 0);
+	rc |= rule_end(&r, b);
+	for (size_t i = 0; i < sizeof(protocols); i++) {
+		rule_begin(&r, "pref64");
+		rule_l4proto(&r, protocols[i]);
+		rc |= rule_end_accept(&r, b);
+	}
+	/* Jool would let them pass to the forward chain. */
+	rule_begin(&r, "pref64");
+	return rc | rule_end_reject(&r, b, COUNTER_PROTOCOL);
+}
+
+static int put_pref64(struct batch *b, const struct firewall *fw)
+{
+	const uint8_t zero = 0;
+	struct rule r;
+	int rc = 0;
+
+	assert(fw->pref64.len % 8 == 0);
+	if (fw->pref64.len < 96) {
+		rule_begin(&r, "pref64"); /* RFC 6052 2.2; Jool ignores them */
+		expr_payload(&r, NFT_PAYLOAD_NETWORK_HEADER, 24 + 8, 1, 0);
+		expr_compare(&r, NFT_CMP_NEQ, &zero, sizeof(zero));
+		rc |= rule_end_drop(&r, b, COUNTER_BITS);
+	}
+	rc |= special4_put(b, "pref64", &fw->pref64);
+	return rc | put_pref64_protocols(b);
+}
+
+/* What goes to the translator has no route of its own yet: by the tunnel it came from. */
+static int put_mss(struct batch *b)
+{
+	struct rule r;
+	int rc = chain_put(b, "mss64", "filter", NF_INET_PRE_ROUTING, PRIORITY_MSS);
+
+	rule_begin(&r, "mss64");
+	rule_tcp_syn(&r);
+	expr_meta(&r, NFT_META_IIFNAME, 0);
+	expr_map(&r, FIREWALL_MSS, 0, 0);
+	expr_set_mss(&r, 0);
+	return rc | rule_end(&r, b);
+}
+
+int chains_put_tenants(struct batch *b, const struct firewall *fw)
+{
+	int rc;
+
+	batch_what(b, "chain raw");
+	rc = put_raw(b, fw);
+	batch_what(b, "chain p41");
+	rc |= put_outer(b, fw);
+	batch_what(b, "chains of what tenants send");
+	rc |= chain_put(b, "tenant", NULL, 0, 0);
+	rc |= chain_put(b, "tenant4", NULL, 0, 0);
+	rc |= chain_put(b, "tenant6", NULL, 0, 0);
+	rc |= chain_put(b, "pref64", NULL, 0, 0);
+	rc |= chain_put(b, "pre", "filter", NF_INET_PRE_ROUTING, PRIORITY_TENANTS);
+	rc |= put_pre(b);
+	rc |= put_tenant(b);
+	rc |= put_tenant6(b, fw);
+	rc |= fw->has_nat64 ? put_pref64(b, fw) : 0;
+	batch_what(b, "chain mss64");
+	return rc | put_mss(b);
+}
