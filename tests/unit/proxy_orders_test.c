@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What control orders of a real worker: changes, limits, ends. */
-#include <errno.h>
+/* What control orders of a real worker: changes and ends. */
 #include <fcntl.h>
 #include <poll.h>
 #include <setjmp.h>
@@ -8,7 +7,6 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -18,30 +16,6 @@
 #include <cmocka.h>
 
 #include "proxy_rig.h"
-
-static void expect_closed_with(struct bench *b, const char *reason)
-{
-	char text[64];
-
-	(void)snprintf(text, sizeof(text), "\"reason\":\"%s\"", reason);
-	rig_expect_log(&b->rig, text);
-}
-
-static void end_session(int client, int backend)
-{
-	close(client);
-	rig_expect_eof(backend);
-	close(backend);
-}
-
-static void expect_refused(struct bench *b, const char *reason)
-{
-	int client = rig_connect("127.0.0.1", b->port);
-
-	rig_expect_reset(client);
-	close(client);
-	expect_closed_with(b, reason);
-}
 
 static void test_change_of_a_tenant_keeps_its_sessions(void **state)
 {
@@ -57,7 +31,7 @@ static void test_change_of_a_tenant_keeps_its_sessions(void **state)
 		bench_exchange(client, backend, "still here");
 	}
 	assert_int_equal(rig_count(&b.rig, RIG_SLOT_SERVICE, COUNTER_ACTIVE), 1);
-	end_session(client, backend);
+	bench_end(client, backend);
 	bench_stop(&b);
 }
 
@@ -78,8 +52,8 @@ static void test_sessions_of_a_removed_service_end_after_its_drain_time(void **s
 	assert_int_equal(rig_count(&b.rig, RIG_SLOT_BACKEND, COUNTER_ACTIVE), 0);
 	assert_int_equal(rig_count(&b.rig, RIG_SLOT_TENANT, COUNTER_ACTIVE), 1);
 	bench_exchange(client, backend, "not yet");
-	expect_refused(&b, "no-rule");
-	expect_closed_with(&b, "drained");
+	bench_expect_refused(&b, "no-rule");
+	bench_expect_closed(&b, "drained");
 	rig_expect_reset(client);
 	close(client);
 	close(backend);
@@ -107,12 +81,12 @@ static void test_sessions_of_a_removed_exposure_end_and_others_stay(void **state
 	b.tenant.service.exposes = &exposes[1];
 	b.tenant.service.n_exposes = 1;
 	bench_update(&b);
-	expect_closed_with(&b, "drained");
+	bench_expect_closed(&b, "drained");
 	rig_expect_reset(client);
 	bench_exchange(kept, kept_backend, "I stay");
 	close(client);
 	close(backend);
-	end_session(kept, kept_backend);
+	bench_end(kept, kept_backend);
 	bench_stop(&b);
 }
 
@@ -126,9 +100,9 @@ static void test_suspended_tenant_takes_no_sessions_and_loses_those_it_has(void 
 	bench_open(&b, &client, &backend);
 	b.tenant.conf.state = TENANT_SUSPENDED;
 	bench_update(&b);
-	expect_refused(&b, "no-rule");
+	bench_expect_refused(&b, "no-rule");
 	rig_expect_reset(client);
-	expect_closed_with(&b, "drained");
+	bench_expect_closed(&b, "drained");
 	close(client);
 	close(backend);
 	bench_stop(&b);
@@ -144,7 +118,7 @@ static void test_removed_tenant_and_full_set_without_it(void **state)
 	bench_open(&b, &client, &backend);
 	rig_do(&b.rig, MSG_TENANT_REMOVE, 1, NULL, -1);
 	assert_int_equal(rig_count(&b.rig, RIG_SLOT_TENANT, COUNTER_ACTIVE), 0);
-	expect_refused(&b, "no-rule");
+	bench_expect_refused(&b, "no-rule");
 	rig_expect_reset(client);
 	close(client);
 	close(backend);
@@ -170,8 +144,8 @@ static void test_name_of_another_tenant_is_refused_and_changes_nothing(void **st
 	other.conf.name = "intruder";
 	assert_int_equal(rig_put_tenant(&b.rig, 2, &other.conf), MSG_NAK);
 	bench_open(&b, &client, &backend);
-	end_session(client, backend);
-	expect_closed_with(&b, "done");
+	bench_end(client, backend);
+	bench_expect_closed(&b, "done");
 	assert_null(strstr(b.rig.log, "intruder"));
 	bench_stop(&b);
 }
@@ -217,8 +191,8 @@ static void test_end_of_the_channel_drains(void **state)
 	queued_backend = rig_accept(b.backend_fd);
 	bench_exchange(client, backend, "still served");
 	bench_exchange(queued, queued_backend, "I was in the queue");
-	end_session(client, backend);
-	end_session(queued, queued_backend);
+	bench_end(client, backend);
+	bench_end(queued, queued_backend);
 	assert_int_equal(rig_wait_exit(&b.rig), 0);
 	bench_stop(&b);
 }
@@ -238,7 +212,7 @@ static void test_drain_with_a_deadline_ends_what_is_left(void **state)
 	buf_fini(&data);
 	rig_expect_reset(client);
 	assert_int_equal(rig_wait_exit(&b.rig), 0);
-	expect_closed_with(&b, "worker-exit");
+	bench_expect_closed(&b, "worker-exit");
 	close(client);
 	close(backend);
 	bench_stop(&b);
@@ -255,8 +229,8 @@ static void test_removed_listener_keeps_its_sessions(void **state)
 	rig_do(&b.rig, MSG_LISTENER_REMOVE, 1, NULL, -1);
 	assert_int_equal(rig_count(&b.rig, RIG_SLOT_LISTENER, COUNTER_ACTIVE), 0);
 	bench_exchange(client, backend, "here");
-	end_session(client, backend);
-	expect_closed_with(&b, "done");
+	bench_end(client, backend);
+	bench_expect_closed(&b, "done");
 	bench_stop(&b);
 }
 
@@ -321,7 +295,7 @@ static void test_removed_listener_takes_nothing_more_from_lent_sockets(void **st
 	rig_do(&b.rig, MSG_STATS, 0, NULL, -1);
 	assert_int_equal(poll(&untouched, 1, 100), 1); /* still in the queue */
 	close(late);
-	end_session(client, backend);
+	bench_end(client, backend);
 	close(untouched.fd);
 	bench_stop(&b);
 }
@@ -341,7 +315,7 @@ static void test_drain_ends_with_its_sessions_though_sockets_are_lent(void **sta
 	(void)poll(NULL, 0, 50);
 	late = rig_connect("127.0.0.1", port);
 	(void)poll(NULL, 0, 50);
-	end_session(client, backend);
+	bench_end(client, backend);
 	assert_int_equal(rig_wait_exit(&b.rig), 0);
 	rig_expect_count(&b.rig, RIG_SLOT_LISTENER, COUNTER_ACCEPTED, 1);
 	close(late);
@@ -452,263 +426,6 @@ static void test_quit_amid_bulk_ends_cleanly(void **state)
 	bench_stop(&b);
 }
 
-static void test_kill_ends_one_session(void **state)
-{
-	struct bench b;
-	int client, backend, other, other_backend;
-
-	(void)state;
-	bench_start(&b, PROTOCOL_TCP, NULL);
-	bench_open(&b, &client, &backend);
-	bench_open(&b, &other, &other_backend);
-	rig_do(&b.rig, MSG_KILL, 1, NULL, -1);
-	rig_expect_reset(client);
-	rig_expect_reset(backend);
-	bench_exchange(other, other_backend, "not me");
-	rig_send(&b.rig, MSG_KILL, 1, NULL, -1);
-	assert_int_equal(rig_answer(&b.rig), MSG_NAK);
-	expect_closed_with(&b, "killed");
-	close(client);
-	close(backend);
-	end_session(other, other_backend);
-	bench_stop(&b);
-}
-
-static void test_drained_service_and_backend_take_no_sessions(void **state)
-{
-	struct bench b;
-	struct buf data;
-	int client, backend;
-
-	(void)state;
-	bench_start(&b, PROTOCOL_TCP, NULL);
-	for (int by_address = 0; by_address < 2; by_address++) {
-		bench_open(&b, &client, &backend);
-		buf_init(&data, 256);
-		buf_str(&data, str_from("acme"));
-		buf_str(&data, str_from(by_address ? "::1" : "web"));
-		rig_do(&b.rig, MSG_DRAIN_SERVICE, 0, &data, -1);
-		buf_fini(&data);
-		expect_refused(&b, by_address ? "no-backend" : "drained");
-		rig_expect_reset(client);
-		close(client);
-		close(backend);
-		bench_update(&b); /* in force again */
-	}
-	bench_open(&b, &client, &backend);
-	end_session(client, backend);
-	bench_stop(&b);
-}
-
-static void read_all(int fd, char *text, size_t size)
-{
-	size_t len = 0;
-	ssize_t n;
-
-	while ((n = recv(fd, text + len, size - 1 - len, 0)) > 0) {
-		len += (size_t)n;
-	}
-	text[len] = '\0';
-}
-
-static void test_sessions_are_listed_to_the_callers_stream(void **state)
-{
-	struct bench b;
-	struct buf data;
-	char text[8192];
-	int client, backend, fds[2];
-
-	(void)state;
-	bench_start(&b, PROTOCOL_TCP, NULL);
-	bench_open(&b, &client, &backend);
-	bench_exchange(client, backend, "12345");
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
-	rig_do(&b.rig, MSG_SESSIONS, 0, NULL, fds[1]);
-	close(fds[1]);
-	read_all(fds[0], text, sizeof(text));
-	close(fds[0]);
-	assert_non_null(strstr(text, "\"id\":\"0.1\",\"tenant\":\"acme\",\"service\":\"web\""));
-	assert_non_null(strstr(text, "\"state\":\"relaying\""));
-	assert_non_null(strstr(text, "\"bytes_in\":5,\"bytes_out\":0}\n"));
-
-	buf_init(&data, 64);
-	buf_bytes(&data, "other", 5);
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
-	rig_do(&b.rig, MSG_SESSIONS, 0, &data, fds[1]);
-	buf_fini(&data);
-	close(fds[1]);
-	read_all(fds[0], text, sizeof(text));
-	close(fds[0]);
-	assert_string_equal(text, "");
-	end_session(client, backend);
-	bench_stop(&b);
-}
-
-static void test_reader_of_sessions_that_does_not_read_holds_nobody_up(void **state)
-{
-	struct bench b;
-	const int small = 2304; /* the least the kernel gives */
-	int clients[200], backends[200], fds[2];
-
-	(void)state;
-	bench_start(&b, PROTOCOL_TCP, NULL);
-	for (int i = 0; i < 200; i++) {
-		bench_open(&b, &clients[i], &backends[i]);
-	}
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
-	assert_int_equal(setsockopt(fds[1], SOL_SOCKET, SO_SNDBUF, &small, sizeof(small)), 0);
-	rig_send(&b.rig, MSG_SESSIONS, 0, NULL, fds[1]);
-	close(fds[1]);
-	for (int i = 0; i < 200; i++) {
-		bench_exchange(clients[i], backends[i], "served");
-	}
-	close(fds[0]);
-	assert_int_equal(rig_answer(&b.rig), MSG_NAK); /* the reader is gone */
-	for (int i = 0; i < 200; i++) {
-		end_session(clients[i], backends[i]);
-	}
-	bench_stop(&b);
-}
-
-static void test_denied_client_is_refused_and_counted(void **state)
-{
-	struct bench b;
-	struct prefix deny;
-
-	(void)state;
-	bench_start(&b, PROTOCOL_TCP, NULL);
-	assert_int_equal(prefix_parse(str_from("127.0.0.0/8"), &deny, NULL), 0);
-	b.tenant.expose.deny = &deny;
-	b.tenant.expose.n_deny = 1;
-	bench_update(&b);
-	expect_refused(&b, "denied");
-	assert_int_equal(rig_count(&b.rig, RIG_SLOT_SERVICE, COUNTER_DENIED), 1);
-	assert_int_equal(rig_count(&b.rig, RIG_SLOT_LISTENER, COUNTER_DENIED), 1);
-	bench_stop(&b);
-}
-
-static void test_limits_of_sessions_hold_and_are_given_back(void **state)
-{
-	static const char *const reasons[] = {"service-limit", "tenant-limit", "source-limit"};
-
-	(void)state;
-	for (unsigned int which = 0; which < 3; which++) {
-		const struct rig_options options = {
-			.node.source_limits.connections = which == 2 ? 2 : 0,
-		};
-		struct bench b;
-		int clients[2], backends[2];
-
-		bench_start(&b, PROTOCOL_TCP, &options);
-		b.tenant.service.limits.connections = which == 0 ? 2 : 0;
-		b.tenant.conf.limits.connections = which == 1 ? 2 : 0;
-		bench_update(&b);
-		for (int round = 0; round < 3; round++) {
-			for (int i = 0; i < 2; i++) {
-				bench_open(&b, &clients[i], &backends[i]);
-			}
-			expect_refused(&b, reasons[which]);
-			for (int i = 0; i < 2; i++) {
-				end_session(clients[i], backends[i]);
-			}
-			rig_expect_count(&b.rig, RIG_SLOT_LISTENER, COUNTER_ACTIVE, 0);
-		}
-		assert_int_equal(rig_count(&b.rig, RIG_SLOT_LISTENER, COUNTER_LIMITED), 3);
-		bench_stop(&b);
-	}
-}
-
-static void test_rate_of_a_service_holds(void **state)
-{
-	struct bench b;
-	unsigned int served = 0;
-
-	(void)state;
-	bench_start(&b, PROTOCOL_TCP, NULL);
-	b.tenant.service.limits.new_per_second = 5;
-	bench_update(&b);
-	for (int i = 0; i < 20; i++) {
-		int client = rig_connect("127.0.0.1", b.port);
-
-		rig_expect_count(&b.rig, RIG_SLOT_LISTENER, COUNTER_ACCEPTED, (uint64_t)i + 1);
-		rig_reset(client);
-	}
-	rig_expect_count(&b.rig, RIG_SLOT_LISTENER, COUNTER_ACTIVE, 0);
-	served = (unsigned int)(20 - rig_count(&b.rig, RIG_SLOT_SERVICE, COUNTER_LIMITED));
-	assert_in_range(served, 5, 10); /* the loop may take longer than a second */
-	bench_stop(&b);
-}
-
-static void test_budget_of_descriptors_pauses_accepting_until_some_end(void **state)
-{
-	const struct rig_options options = {.nofile = 64};
-	struct bench b;
-	int clients[40], backends[40];
-	unsigned int budget, n;
-
-	(void)state;
-	bench_start(&b, PROTOCOL_TCP, &options);
-	budget = (unsigned int)b.rig.counters->worker[WORKER_FDS_BUDGET];
-	assert_in_range(budget, 5, 20);
-	for (n = 0; n < budget; n++) {
-		bench_open(&b, &clients[n], &backends[n]);
-	}
-	clients[n] = rig_connect("127.0.0.1", b.port); /* into the queue only */
-	rig_write(clients[n], "waiting", 7);
-	(void)poll(NULL, 0, 100);
-	assert_int_equal(rig_count(&b.rig, RIG_SLOT_LISTENER, COUNTER_ACCEPTED), budget);
-	for (unsigned int i = 0; i < n; i++) {
-		bench_exchange(clients[i], backends[i], "served");
-	}
-	end_session(clients[0], backends[0]);
-	backends[n] = rig_accept(b.backend_fd);
-	{
-		char seen[7];
-
-		rig_read(backends[n], seen, 7);
-	}
-	for (unsigned int i = 1; i <= n; i++) {
-		end_session(clients[i], backends[i]);
-	}
-	assert_true(b.rig.counters->worker[WORKER_ACCEPT_PAUSES] > 0);
-	bench_stop(&b);
-}
-
-static void test_full_log_pipe_drops_whole_lines_and_counts_them(void **state)
-{
-	const struct rig_options options = {.log_pipe_bytes = 4096};
-	struct bench b;
-	uint64_t dropped;
-	unsigned int lines = 0;
-
-	(void)state;
-	bench_start(&b, PROTOCOL_TCP, &options);
-	for (unsigned int i = 0; i < 1000; i++) {
-		int client = rig_connect("127.0.0.1", b.port);
-		int backend = rig_accept(b.backend_fd);
-
-		end_session(client, backend);
-	}
-	rig_expect_count(&b.rig, RIG_SLOT_LISTENER, COUNTER_ACTIVE, 0);
-	dropped = b.rig.counters->worker[WORKER_LOG_DROPPED];
-	assert_true(dropped > 0);
-	{
-		char last[32];
-
-		/* the first line behind the full pipe is the last one that was kept */
-		(void)snprintf(last, sizeof(last), "\"session\":\"0.%llu\"",
-			       1000 - (unsigned long long)dropped);
-		rig_expect_log(&b.rig, last);
-	}
-	for (const char *p = b.rig.log; (p = strchr(p, '\n')); p++) {
-		lines++;
-		assert_true(p == b.rig.log || p[-1] == '}');
-		assert_true(p[1] == '\0' || p[1] == '{');
-	}
-	assert_int_equal(lines, 1000 - dropped);
-	bench_stop(&b);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -729,15 +446,6 @@ int main(void)
 		cmocka_unit_test(test_socket_that_goes_back_keeps_its_queue),
 		cmocka_unit_test(test_quit_leaves_the_queue_to_the_successor),
 		cmocka_unit_test(test_quit_amid_bulk_ends_cleanly),
-		cmocka_unit_test(test_kill_ends_one_session),
-		cmocka_unit_test(test_drained_service_and_backend_take_no_sessions),
-		cmocka_unit_test(test_sessions_are_listed_to_the_callers_stream),
-		cmocka_unit_test(test_reader_of_sessions_that_does_not_read_holds_nobody_up),
-		cmocka_unit_test(test_denied_client_is_refused_and_counted),
-		cmocka_unit_test(test_limits_of_sessions_hold_and_are_given_back),
-		cmocka_unit_test(test_rate_of_a_service_holds),
-		cmocka_unit_test(test_budget_of_descriptors_pauses_accepting_until_some_end),
-		cmocka_unit_test(test_full_log_pipe_drops_whole_lines_and_counts_them),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -491,3 +491,27 @@ void bench_exchange(int from, int to, const char *text)
 	rig_read(to, buf, strlen(text));
 	assert_memory_equal(buf, text, strlen(text));
 }
+
+void bench_expect_closed(struct bench *b, const char *reason)
+{
+	char text[64];
+
+	(void)snprintf(text, sizeof(text), "\"reason\":\"%s\"", reason);
+	rig_expect_log(&b->rig, text);
+}
+
+void bench_end(int client, int backend)
+{
+	close(client);
+	rig_expect_eof(backend);
+	close(backend);
+}
+
+void bench_expect_refused(struct bench *b, const char *reason)
+{
+	int client = rig_connect("127.0.0.1", b->port);
+
+	rig_expect_reset(client);
+	close(client);
+	bench_expect_closed(b, reason);
+}

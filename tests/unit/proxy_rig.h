@@ -107,5 +107,11 @@ void bench_stop(struct bench *b);
 void bench_open(const struct bench *b, int *ret_client, int *ret_backend);
 /* text goes from one end to the other unchanged. */
 void bench_exchange(int from, int to, const char *text);
+/* Closes both ends, the client's first. */
+void bench_end(int client, int backend);
+/* Waits for a line of the log with this close reason. */
+void bench_expect_closed(struct bench *b, const char *reason);
+/* A new client is reset, for this reason. */
+void bench_expect_refused(struct bench *b, const char *reason);
 
 #endif

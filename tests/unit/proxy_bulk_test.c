@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Bulk through a real worker: splice, slow readers, ends and resets amid it. */
+#include <poll.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "proxy_rig.h"
+
+/* Writes len bytes that depend on their place; in a process of its own, so that both ends run. */
+static pid_t write_pattern(int fd, size_t len, int then_close)
+{
+	static uint8_t block[65521]; /* a prime, so that a lost block shows */
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid > 0) {
+		return pid;
+	}
+	/* else a socket of the parent would outlive its close() */
+	if (fd > 3) {
+		assert_int_equal(close_range(3, (unsigned int)fd - 1, 0), 0);
+	}
+	assert_int_equal(close_range((unsigned int)fd + 1, ~0U, 0), 0);
+	for (size_t i = 0; i < sizeof(block); i++) {
+		block[i] = (uint8_t)(i ^ i >> 8);
+	}
+	for (size_t done = 0; done < len;) {
+		size_t at = done % sizeof(block);
+		size_t n = sizeof(block) - at < len - done ? sizeof(block) - at : len - done;
+		ssize_t sent = send(fd, block + at, n, MSG_NOSIGNAL);
+
+		if (sent <= 0) {
+			_exit(1);
+		}
+		done += (size_t)sent;
+	}
+	if (then_close) {
+		close(fd);
+	}
+	_exit(0);
+}
+
+static void read_pattern(int fd, size_t len)
+{
+	static uint8_t buf[100000];
+
+	for (size_t done = 0; done < len;) {
+		size_t n = len - done < sizeof(buf) ? len - done : sizeof(buf);
+
+		rig_read(fd, buf, n);
+		for (size_t i = 0; i < n; i++) {
+			size_t at = (done + i) % 65521;
+
+			if (buf[i] != (uint8_t)(at ^ at >> 8)) {
+				fail_msg("byte %zu is wrong", done + i);
+			}
+		}
+		done += n;
+	}
+}
+
+#define BULK ((size_t)32 << 20)
+
+static void test_bulk_both_ways_at_once_is_whole(void **state)
+{
+	struct bench b;
+	int client, backend;
+	pid_t pids[2], reader;
+
+	(void)state;
+	bench_start(&b, PROTOCOL_TCP, NULL);
+	bench_open(&b, &client, &backend);
+	pids[0] = write_pattern(client, BULK, 0);
+	pids[1] = write_pattern(backend, BULK, 0);
+	reader = fork();
+	if (reader == 0) {
+		read_pattern(client, BULK);
+		_exit(0);
+	}
+	read_pattern(backend, BULK);
+	for (int i = 0; i < 3; i++) {
+		int status;
+
+		assert_true(waitpid(i < 2 ? pids[i] : reader, &status, 0) > 0);
+		assert_int_equal(status, 0);
+	}
+	close(client);
+	rig_expect_eof(backend);
+	close(backend);
+	rig_expect_log(&b.rig, "\"bytes_in\":33554432,\"bytes_out\":33554432,");
+	bench_stop(&b);
+}
+
+static void test_fin_behind_bulk_loses_nothing_with_a_slow_reader(void **state)
+{
+	struct bench b;
+	int client, backend, status;
+	pid_t writer;
+
+	(void)state;
+	bench_start(&b, PROTOCOL_TCP, NULL);
+	bench_open(&b, &client, &backend);
+	writer = write_pattern(backend, BULK, 1);
+	close(backend);
+	(void)poll(NULL, 0, 300); /* pipe and socket fill up */
+	read_pattern(client, BULK);
+	rig_expect_eof(client);
+	assert_true(waitpid(writer, &status, 0) > 0);
+	assert_int_equal(status, 0);
+	close(client);
+	bench_expect_closed(&b, "done");
+	bench_stop(&b);
+}
+
+static void test_reset_with_a_full_pipe_leaves_nothing(void **state)
+{
+	struct bench b;
+	int client, backend;
+	pid_t writer;
+	int status;
+
+	(void)state;
+	bench_start(&b, PROTOCOL_TCP, NULL);
+	bench_open(&b, &client, &backend);
+	writer = write_pattern(backend, BULK, 0);
+	(void)poll(NULL, 0, 300);
+	rig_reset(client);
+	bench_expect_closed(&b, "client-reset");
+	assert_true(waitpid(writer, &status, 0) > 0);
+	assert_int_not_equal(status, 0); /* it met the reset */
+	close(backend);
+	rig_expect_count(&b.rig, RIG_SLOT_LISTENER, COUNTER_ACTIVE, 0);
+	assert_int_equal(b.rig.counters->worker[WORKER_PIPES], 0);
+	bench_stop(&b);
+}
+
+static void test_urgent_data_does_not_stop_the_stream(void **state)
+{
+	struct bench b;
+	int client, backend;
+
+	(void)state;
+	bench_start(&b, PROTOCOL_TCP, NULL);
+	bench_open(&b, &client, &backend);
+	bench_exchange(client, backend, "before");
+	rig_write(client, "ab", 2);
+	assert_int_equal(send(client, "!", 1, MSG_OOB), 1);
+	rig_write(client, "cd", 2);
+	bench_exchange(backend, client, "sync");
+	{
+		char seen[4];
+
+		rig_read(backend, seen, 4); /* the urgent byte itself is out of band */
+		assert_memory_equal(seen, "abcd", 4);
+	}
+	close(client);
+	rig_expect_eof(backend);
+	close(backend);
+	bench_stop(&b);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_bulk_both_ways_at_once_is_whole),
+		cmocka_unit_test(test_fin_behind_bulk_loses_nothing_with_a_slow_reader),
+		cmocka_unit_test(test_reset_with_a_full_pipe_leaves_nothing),
+		cmocka_unit_test(test_urgent_data_does_not_stop_the_stream),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
