@@ -38,7 +38,9 @@ class ExitGateway(gateway.Gateway):
             "client_prefix": CLIENT_PREFIX,
             "workers": 1,
             "nat64": {"driver": "jool", "prefix": PREF64 + "/96", "pool": [GATEWAY4],
-                      "ports": "16384-49151", "ports_per_tenant": PORTS_PER_TENANT},
+                      "ports": "16384-49151", "ports_per_tenant": PORTS_PER_TENANT,
+                      # what the lab has for the Internet, and for the farmer's network
+                      "permit": ["198.51.100.0/24", "203.0.113.0/24", "192.0.2.0/24"]},
             "local_ports": "49152-57343",
             "wireguard": {"listen_port": WG_PORT, "private_key_file": key_path},
             "six_in_four": {"local": GATEWAY4}})
