@@ -34,4 +34,12 @@ void units_drop(struct claims *claims, const struct tenant_conf *tenant);
 /* All of tenant's claims, which are in the indexes, are by's. */
 void units_own(struct claims *claims, const struct tenant_conf *tenant, struct claimant *by);
 
+/*
+ * A prefix of the length of tenant's first one, nobody's, whose block of NAT64's ports is nobody's
+ * either: claims_block.c. False: there is none near.
+ */
+bool claims_free_block(struct claims *claims, const struct node_conf *node,
+		       const struct tenant_conf *tenant, struct claimant *by,
+		       struct prefix *ret_prefix);
+
 #endif

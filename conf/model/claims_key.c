@@ -73,6 +73,13 @@ int key_index_take(struct key_index *index, enum key_kind kind, const void *key,
 	return 0;
 }
 
+bool key_index_taken(const struct key_index *index, enum key_kind kind, const void *key, size_t len)
+{
+	struct key_claim wanted = key_make(kind, key, len, 0);
+
+	return key_find(index, &wanted) != NULL;
+}
+
 struct claim *key_index_claim(const struct key_index *index, enum key_kind kind, const void *key,
 			      size_t len, uint16_t port)
 {

@@ -44,6 +44,9 @@ void key_index_fini(struct key_index *index);
 /* Returns 0; -EEXIST with the other's claim; -ENOMEM. */
 int key_index_take(struct key_index *index, enum key_kind kind, const void *key, size_t len,
 		   uint16_t port, struct claimant *by, const struct key_claim **ret_other) CHECKED;
+/* Is it anybody's? For keys without a port. */
+bool key_index_taken(const struct key_index *index, enum key_kind kind, const void *key,
+		     size_t len);
 /* What was taken with these arguments. */
 struct claim *key_index_claim(const struct key_index *index, enum key_kind kind, const void *key,
 			      size_t len, uint16_t port);

@@ -127,14 +127,21 @@ static enum key_kind endpoint_kind(const struct expose_conf *e)
 	return e->protocol == PROTOCOL_UDP ? KEY_KIND_UDP : KEY_KIND_TCP;
 }
 
-static void refuse(struct pass *pass, struct issue_path path, const char *what, const char *owner)
+/* more: what follows the owner's name. */
+static void refuse_with(struct pass *pass, struct issue_path path, const char *what,
+			const char *owner, const char *more)
 {
-	issues_add(pass->issues, path.text, "%s belongs to tenant %s", what, owner);
+	issues_add(pass->issues, path.text, "%s belongs to tenant %s%s", what, owner, more);
 	if (pass->rc == 0) {
 		(void)snprintf(pass->claims->refused_by, sizeof(pass->claims->refused_by), "%s",
 			       owner); /* fits: a tenant's name */
 	}
 	pass->rc = -EEXIST;
+}
+
+static void refuse(struct pass *pass, struct issue_path path, const char *what, const char *owner)
+{
+	refuse_with(pass, path, what, owner, "");
 }
 
 static int take_prefix(struct pass *pass, const struct unit *unit)
@@ -183,21 +190,40 @@ static int take_remote(struct pass *pass, const struct unit *unit)
 	return rc;
 }
 
-/* Its number follows from the first prefix: another prefix is the way out. */
+/* Its number follows from the first prefix: another prefix is the way out, as long as one is. */
+static void refuse_block(struct pass *pass, const char *owner)
+{
+	const struct node_conf *node = pass->node;
+	size_t n = node ? ports_n_blocks(node) : 0;
+	char what[96], more[160], text[ADDR_TEXT_MAX];
+	struct prefix other;
+
+	(void)snprintf(what, sizeof(what), "NAT64's block of ports %u of %zu, this prefix's,",
+		       pass->tenant->nat64_block, n); /* fits */
+	if (n == 0) {
+		more[0] = '\0';
+	} else if (claims_free_block(pass->claims, node, pass->tenant, pass->by, &other)) {
+		(void)snprintf(more, sizeof(more), ": put %s first, whose block is free",
+			       prefix_format(&other, text)); /* fits */
+	} else {
+		(void)snprintf(more, sizeof(more),
+			       ": %zu tenants x %u ports are more than %zu x %u (addresses x "
+			       "ports); extend nat64.pool or lower nat64.ports_per_tenant",
+			       n + 1, node->nat64.ports_per_tenant, node->nat64.n_pool,
+			       node->nat64.ports.last - node->nat64.ports.first + 1u); /* fits */
+	}
+	refuse_with(pass, issue_path("/prefixes/%d", 0), what, owner, more);
+}
+
 static int take_block(struct pass *pass)
 {
 	const uint32_t *block = &pass->tenant->nat64_block;
 	const struct key_claim *other;
-	char what[128];
 	int rc = key_index_take(&pass->claims->keys, KEY_KIND_BLOCK, block, sizeof(*block), 0,
 				pass->by, &other);
 
 	if (rc == -EEXIST) {
-		(void)snprintf(what, sizeof(what),
-			       "block %u of NAT64's %zu blocks of ports, which this /64 would use "
-			       "(take another one, or more addresses for nat64.pool),",
-			       *block, ports_n_blocks(pass->node)); /* fits */
-		refuse(pass, issue_path("/prefixes/%d", 0), what, other->claim.owner->name);
+		refuse_block(pass, other->claim.owner->name);
 	}
 	return rc;
 }

@@ -10,6 +10,7 @@ libconf_model_a_SOURCES = \
 	%D%/check_tunnel.c \
 	%D%/claim.h \
 	%D%/claims.c %D%/claims.h \
+	%D%/claims_block.c \
 	%D%/claims_internal.h \
 	%D%/claims_key.c %D%/claims_key.h \
 	%D%/claims_name.c %D%/claims_name.h \

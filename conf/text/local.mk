@@ -5,6 +5,7 @@ libconf_text_a_SOURCES = \
 	%D%/check_files.c \
 	%D%/conf.c %D%/conf.h \
 	%D%/internal.h \
+	%D%/refused.c \
 	%D%/schema.c %D%/schema.h \
 	%D%/schema_network.c \
 	%D%/schema_node.c \

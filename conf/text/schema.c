@@ -68,9 +68,13 @@ static uint64_t unknown_key(struct reader *r, const struct tree_node *node,
 			    const struct schema *schema)
 {
 	const char *names[KEYS_MAX + 1] = {0};
-	const char *near;
+	const char *near, *refused = refused_find(node->key);
 	char msg[ERR_MSG_MAX];
 
+	if (refused) {
+		key_issue(r, node, refused);
+		return 0;
+	}
 	for (size_t i = 0; i < KEYS_MAX && schema->keys[i].name; i++) {
 		names[i] = schema->keys[i].name;
 	}

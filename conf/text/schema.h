@@ -106,4 +106,10 @@ const char *nearest_word(struct str text, const char *const *words);
  */
 const char *unbuilt_find(const struct schema *schema, const char *key, const struct str *value);
 
+/*
+ * Why what people look for under this word, a key or a value of `kind`, is not done at all
+ * (refused.c). NULL: nothing is known of it.
+ */
+const char *refused_find(struct str word);
+
 #endif

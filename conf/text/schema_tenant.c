@@ -118,9 +118,11 @@ static void finish_tunnel(struct reader *r, const struct tree_node *map, void *o
 		{"interface", TUNNEL_ROUTE, true},
 	};
 	const struct tunnel_conf *tunnel = object;
+	const struct tree_node *kind = tree_get(map, "kind");
 
-	if (!tree_get(map, "kind")) {
-		return;
+	if (!kind || kind->kind != TREE_SCALAR ||
+	    !str_eq(kind->text, str_from(tunnel_kinds[tunnel->kind]))) {
+		return; /* which one it is is not known: nothing follows from it */
 	}
 	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
 		const struct tree_node *node = tree_get(map, own[i].key);

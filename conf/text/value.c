@@ -106,6 +106,7 @@ static void read_word(struct reader *r, const struct tree_node *node, const stru
 {
 	char list[160] = "", buf[VALUE_SHOWN_MAX];
 	const char *near = nearest_word(node->text, key->words);
+	const char *refused = strcmp(key->name, "kind") == 0 ? refused_find(node->text) : NULL;
 	size_t len = 0;
 
 	for (unsigned int i = 0; key->words[i]; i++) {
@@ -118,7 +119,9 @@ static void read_word(struct reader *r, const struct tree_node *node, const stru
 						i > 0 ? ", " : "", key->words[i]);
 		}
 	}
-	if (near) {
+	if (refused) {
+		reader_issue(r, node, "%s", refused);
+	} else if (near) {
 		reader_issue(r, node, "'%s' is not one of %s: did you mean '%s'?",
 			     value_shown(buf, node), list, near);
 	} else {
