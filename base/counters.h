@@ -31,13 +31,14 @@ enum counter {
 };
 
 enum worker_counter {
-	WORKER_FDS_BUDGET,    /* sessions the descriptor limit allows */
-	WORKER_ACCEPT_PAUSES, /* accept stopped for want of descriptors or memory */
-	WORKER_LOG_DROPPED,   /* access log lines lost to a full pipe */
-	WORKER_PIPES,         /* gauge: splice pipes that exist */
-	WORKER_SOURCES,       /* gauge: entries of the source table */
-	WORKER_REASON,        /* first of 32: ends by enum close_reason */
-	N_WORKER_COUNTERS = WORKER_REASON + 32,
+	WORKER_FDS_BUDGET,                  /* sessions the descriptor limit allows */
+	WORKER_ACCEPT_PAUSES,               /* accept stopped for want of descriptors or memory */
+	WORKER_LOG_DROPPED,                 /* access log lines lost to a full pipe */
+	WORKER_PIPES,                       /* gauge: splice pipes that exist */
+	WORKER_SOURCES,                     /* gauge: entries of the source table */
+	WORKER_REASON,                      /* first of 32: ends by enum close_reason */
+	WORKER_NUMBER = WORKER_REASON + 32, /* number of the last session: none comes twice */
+	N_WORKER_COUNTERS,
 };
 
 struct counter_slot {

@@ -14,7 +14,6 @@
 
 #define QUEUED_MAX  65536 /* accepted from sockets that are being closed */
 #define QUEUED_STEP 16    /* of these in one go */
-#define LEAVE_STEP  1024  /* sessions looked at in one go */
 
 static struct listener *listener_from_node(struct table_node *node)
 {
@@ -139,28 +138,7 @@ int listener_put(struct worker *w, uint32_t id, const struct listener_msg *msg, 
 	return 0;
 }
 
-/*
- * A slot that is given up may be given out again: sessions that outlive the listener leave it.
- * False: there are more.
- */
-static bool sessions_leave(struct listener *l)
-{
-	struct worker *w = l->worker;
-
-	for (unsigned int n = 0; n < LEAVE_STEP; n++) {
-		struct session *s = session_at(&w->pool, l->at++);
-
-		if (!s) {
-			return true;
-		}
-		if (session_is_open(s) && s->listener == l) {
-			session_account(s);
-			session_uncount(s, COUNT_LISTENER, s->connected);
-		}
-	}
-	return false;
-}
-
+/* Its sessions stay in its counter slot, which control gives to nobody before they have ended. */
 static void listener_begin_end(struct listener *l)
 {
 	l->ending = true;
@@ -220,9 +198,6 @@ bool listeners_step(struct worker *w)
 	}
 	if (sock) {
 		accept_queued(l, sock);
-		return true;
-	}
-	if (!sessions_leave(l)) {
 		return true;
 	}
 	worker_set_budget(w);

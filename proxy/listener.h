@@ -49,7 +49,6 @@ struct listener {
 	bool asked;      /* by an order, which is answered at the end */
 	uint64_t serial; /* of that */
 	unsigned int n_queued;
-	size_t at; /* sessions looked at */
 };
 
 #define LISTENER_LENT_MAX 64 /* sockets one listener may be lent */

@@ -154,6 +154,7 @@ static struct session *session_new(struct listener *listener, int fd, const stru
 		.state = SESSION_HELLO,
 	};
 	listener->refs++;
+	atomic_store_explicit(&w->own->worker[WORKER_NUMBER], s->number, memory_order_relaxed);
 	timer_init(&s->timer, session_timer_fired);
 	TAILQ_INSERT_TAIL(&w->unrouted, s, entry);
 	w->n_sessions++;

@@ -178,6 +178,7 @@ int worker_set_counters(struct worker *w, struct channel_msg *msg, struct err *e
 	w->index = msg->id;
 	w->pipes.counters = w->own;
 	w->log.counters = w->own;
+	w->last_number = atomic_load_explicit(&w->own->worker[WORKER_NUMBER], memory_order_relaxed);
 	/* gauges of a predecessor in this slot */
 	atomic_store_explicit(&w->own->worker[WORKER_PIPES], 0, memory_order_relaxed);
 	atomic_store_explicit(&w->own->worker[WORKER_SOURCES], 0, memory_order_relaxed);

@@ -115,6 +115,23 @@ const struct workers_ops control_workers_ops = {
 	.logs = on_worker_logs,
 };
 
+static void on_former_answered(void *ctx, unsigned int number, uint16_t type, uint64_t serial,
+			       const struct str *refused)
+{
+	control_former_answered(ctx, number, type, serial, refused);
+}
+
+static void on_former_gone(void *ctx, unsigned int number)
+{
+	control_former_gone(ctx, number);
+}
+
+static const struct former_ops control_former_ops = {
+	.changed = on_workers_changed,
+	.answered = on_former_answered,
+	.gone = on_former_gone,
+};
+
 static void on_file_changed(void *ctx, const char *file)
 {
 	struct control *c = ctx;
@@ -242,7 +259,7 @@ void control_stop(struct control *c)
 	workers_drain(&c->workers, DRAIN_MS);
 	listeners_close_all(&c->listeners);
 	handover_fini(&c->handover);
-	former_release(&c->former);
+	former_drain(&c->former, DRAIN_MS);
 	wheel_arm(&c->loop.wheel, &c->deadline, c->loop.now_ms + DRAIN_MS + 2000);
 	on_workers_changed(c);
 }
@@ -301,7 +318,7 @@ int control_new(const struct control_setup *setup, struct control **ret_control,
 	c->carry.control = c;
 	c->former = (struct former){.loop = &c->loop,
 				    .carry = &c->carry,
-				    .changed = on_workers_changed,
+				    .ops = &control_former_ops,
 				    .ctx = c};
 	timer_init(&c->deadline, control_deadline);
 	control_reload_init(c);

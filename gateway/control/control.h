@@ -130,6 +130,10 @@ extern const struct server_ops control_server_ops;
 void control_answered(struct control *c, unsigned int slot, uint16_t type, uint64_t serial,
 		      const struct str *refused);
 void control_worker_gone(struct control *c, unsigned int slot);
+/* The same of a worker of before an upgrade; number: former_process.number. */
+void control_former_answered(struct control *c, unsigned int number, uint16_t type, uint64_t serial,
+			     const struct str *refused);
+void control_former_gone(struct control *c, unsigned int number);
 /* A reload has ended: in force, or why not. Called twice when who waits was told early. */
 void control_reloaded(struct control *c, uint64_t serial, const char *why);
 

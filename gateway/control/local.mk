@@ -7,7 +7,7 @@ libcontrol_a_SOURCES = \
 	%D%/cover.c \
 	%D%/dirty.c %D%/dirty.h \
 	%D%/fdstore.c %D%/fdstore.h \
-	%D%/former.c %D%/former.h \
+	%D%/former.c %D%/former.h %D%/former_talk.c \
 	%D%/handover.c %D%/handover.h %D%/handover_list.c \
 	%D%/holder.c \
 	%D%/identity.c %D%/identity.h \

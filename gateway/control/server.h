@@ -43,6 +43,8 @@ struct client {
 	uint64_t call_serial;
 	uint64_t call_pending; /* workers, by bit, that have not answered */
 	uint32_t at;           /* how far a list is */
+	unsigned int former;   /* the last worker of before an upgrade that was asked */
+	bool former_pending;   /* and has not answered */
 	bool found;
 	char text[ERR_MSG_MAX]; /* argument, or the first refusal */
 };

@@ -86,7 +86,7 @@ static int init_parts(struct control *c, unsigned int n_workers, struct err *err
 		return err_set(err, -ENOMEM, "out of memory");
 	}
 	carry_start(&c->carry);
-	former_start(&c->former);
+	former_start(&c->former, &c->workers);
 	c->logchild.loop = &c->loop;
 	c->logchild.ended = control_log_ended;
 	c->logchild.ctx = c;

@@ -4,9 +4,9 @@
  *
  * 1. The new program runs as --self-test with our config; a failure ends the matter.
  * 2. We become it by exec(3): the process, its children, and what handover.h lists stay, all else
- *    is closed. The old workers go on serving, with nobody at their channels.
+ *    is closed. The old workers go on serving.
  * 3. It starts as always, but adopts the sockets, and starts workers of its own on them.
- * 4. When these are READY it closes the old channels (former.h): old workers drain.
+ * 4. When these are READY it tells the old ones to drain (former.h).
  *
  * A listening socket is open somewhere all the time, and somebody accepts on it.
  */
@@ -205,14 +205,14 @@ static int list_processes(const struct control *c, struct handover_list *list)
 		struct child child = w->child;
 
 		child.channel = w->channel.fd;
-		rc = child.pidfd >= 0 ? former_pass_process(list, (int)i, &child, w->counters_fd)
+		rc = child.pidfd >= 0 ? former_pass_process(list, (int)i, &child, w->counters_fd, 0)
 				      : former_pass_spent(list, (int)i, w->counters_fd);
 	}
 	if (rc == 0 && logchild_running(&c->logchild)) {
 		struct child child = c->logchild.child;
 
 		child.channel = -1; /* its end makes the child end with the last pipe */
-		rc = former_pass_process(list, -1, &child, -1);
+		rc = former_pass_process(list, -1, &child, -1, 0);
 	}
 	return rc;
 }
@@ -266,6 +266,19 @@ static int upgrade_exec(struct upgrade *u, struct handover_list *list, struct er
 	return err_set_errno(err, rc, "%.200s", u->path);
 }
 
+/* Half a message to a worker would be lost, and the next one not be understood. */
+static bool channels_busy(const struct control *c)
+{
+	for (unsigned int i = 0; i < c->workers.n; i++) {
+		const struct worker *w = &c->workers.worker[i];
+
+		if (w->readable.fd >= 0 && channel_busy(&w->channel)) {
+			return true;
+		}
+	}
+	return former_busy(&c->former);
+}
+
 static void upgrade_timer(struct timer *timer)
 {
 	struct upgrade *u = container_of(timer, struct upgrade, timer);
@@ -283,7 +296,7 @@ static void upgrade_timer(struct timer *timer)
 		u->passed = false; /* stopped meanwhile */
 		return;
 	}
-	if (notify_busy(&c->notify)) {
+	if (notify_busy(&c->notify) || channels_busy(c)) {
 		/* what waits would be lost, and a closed socket stay open at the manager */
 		wheel_arm(&c->loop.wheel, timer, c->loop.now_ms + STORE_MS);
 		return;

@@ -44,21 +44,24 @@ static void services_more(struct client *c, void *ctx)
 	}
 }
 
-/* Asks the next worker that is up, from c->at on, to write its sessions to the client. */
+/*
+ * Asks the next worker that is up, from c->at on, to write its sessions to the client; those of
+ * before an upgrade come last.
+ */
 static void sessions_more(struct client *c, void *ctx)
 {
 	struct control *control = ctx;
+	const struct channel_msg msg = {
+		.type = MSG_SESSIONS,
+		.serial = c->call_serial,
+		.data = (const uint8_t *)c->text,
+		.len = strlen(c->text),
+		.fds = {c->io.fd},
+		.n_fds = 1,
+	};
 
 	while (c->at < control->workers.n) {
 		struct worker *w = &control->workers.worker[c->at++];
-		struct channel_msg msg = {
-			.type = MSG_SESSIONS,
-			.serial = c->call_serial,
-			.data = (const uint8_t *)c->text,
-			.len = strlen(c->text),
-			.fds = {c->io.fd},
-			.n_fds = 1,
-		};
 
 		if (w->state == WORKER_READY && worker_send(w, &msg) == 0) {
 			c->call_pending = UINT64_C(1) << w->slot;
@@ -66,7 +69,12 @@ static void sessions_more(struct client *c, void *ctx)
 			return;
 		}
 	}
-	client_end(c);
+	c->former_pending = former_ask(&control->former, &c->former, -1, &msg);
+	if (c->former_pending) {
+		client_wait(c, CALL_MS);
+	} else {
+		client_end(c);
+	}
 }
 
 static void begin_call(struct client *c, struct control *control, uint16_t type)
@@ -264,9 +272,23 @@ static void verb_drain(struct client *c, struct control *control, const struct r
 	if (data.bad) {
 		client_fail(c, "out of memory");
 	} else {
+		former_tell(&control->former, &msg);
 		call_all(c, control, &msg);
 	}
 	buf_fini(&data);
+}
+
+/* Workers of before an upgrade are asked one after the other: c->at is their slot. */
+static void kill_former(struct client *c, struct control *control)
+{
+	const struct channel_msg msg = {.type = MSG_KILL, .serial = c->call_serial};
+
+	c->former_pending = former_ask(&control->former, &c->former, (int)c->at, &msg);
+	if (c->former_pending) {
+		client_wait(c, CALL_MS);
+	} else {
+		client_fail(c, "%s", c->text[0] != '\0' ? c->text : "there is no such session");
+	}
 }
 
 static void verb_kill(struct client *c, struct control *control, const struct request *req)
@@ -282,13 +304,14 @@ static void verb_kill(struct client *c, struct control *control, const struct re
 		return;
 	}
 	msg.serial = session;
-	if (slot >= control->workers.n || control->workers.worker[slot].state != WORKER_READY ||
-	    worker_send(&control->workers.worker[slot], &msg) < 0) {
-		client_fail(c, "there is no such session");
-		return;
-	}
 	c->call_type = MSG_KILL;
 	c->call_serial = session;
+	c->at = (uint32_t)slot;
+	if (slot >= control->workers.n || control->workers.worker[slot].state != WORKER_READY ||
+	    worker_send(&control->workers.worker[slot], &msg) < 0) {
+		kill_former(c, control);
+		return;
+	}
 	c->call_pending = UINT64_C(1) << slot;
 	client_wait(c, CALL_MS);
 }
@@ -395,6 +418,8 @@ static void call_end(struct client *c, struct control *control)
 	} else if (c->found) {
 		client_ok(c);
 		client_end(c);
+	} else if (c->call_type == MSG_KILL) {
+		kill_former(c, control);
 	} else {
 		client_fail(c, "%s", c->text[0] != '\0' ? c->text : "the worker has ended");
 	}
@@ -441,6 +466,45 @@ void control_worker_gone(struct control *c, unsigned int slot)
 		next = client->next;
 		if (client->call_type != 0) {
 			call_answer(client, c, slot, NULL, true);
+		}
+	}
+}
+
+/* The last of before an upgrade that was asked has answered, or is gone. */
+static void former_answer(struct client *c, struct control *control, const struct str *refused,
+			  bool gone)
+{
+	c->former_pending = false;
+	if (refused && c->call_type != MSG_SESSIONS) {
+		str_escape(c->text, sizeof(c->text), *refused);
+	} else if (!gone) {
+		c->found = true;
+	}
+	call_end(c, control);
+}
+
+void control_former_answered(struct control *c, unsigned int number, uint16_t type, uint64_t serial,
+			     const struct str *refused)
+{
+	struct client *client = c->server.clients, *next;
+
+	for (; client; client = next) {
+		next = client->next;
+		if (client->former_pending && client->former == number &&
+		    client->call_type == type && client->call_serial == serial) {
+			former_answer(client, c, refused, false);
+		}
+	}
+}
+
+void control_former_gone(struct control *c, unsigned int number)
+{
+	struct client *client = c->server.clients, *next;
+
+	for (; client; client = next) {
+		next = client->next;
+		if (client->former_pending && client->former == number) {
+			former_answer(client, c, NULL, true);
 		}
 	}
 }

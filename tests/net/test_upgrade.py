@@ -12,7 +12,7 @@ import pytest
 
 import peers
 import rest
-from gateway import BUILD, service, tcp, tenant_object
+from gateway import BUILD, Refused, service, tcp, tenant_object
 from lab import POOL
 from test_control import opens, problem_with, web, works
 
@@ -166,6 +166,7 @@ def test_restart_under_load_refuses_and_resets_nobody(case):
     gateway.signal(signal.SIGTERM)
     peers.wait_for(lambda: gateway.status()["state"] == "draining", message="the drain")
     transfer.more()  # a running session has its time to end
+    assert gateway.status()["active"] >= 1
     transfer.stop()
     assert gateway.process.wait(20) == 0, gateway.log()
     gateway.start()
@@ -336,16 +337,83 @@ def test_counters_go_on_over_upgrades(case):
     assert now["service accepted"] == seen["service accepted"], "counted once"
 
 
+def test_sessions_of_former_workers_are_listed_and_killed(case):
+    gateway = start(case, kept=True)
+    first = case.connect(2222)
+    assert works(first)
+    upgrade(gateway)
+    second = case.connect(2222)
+    assert works(second)
+    upgrade(gateway)
+    third = case.connect(2222)
+    assert works(third)
+    listed = gateway.sessions("acme")
+    ids = {session["client"].rsplit(":", 1)[1]: session["id"] for session in listed}
+    assert len(listed) == 3 and len(set(ids.values())) == 3, listed
+    for sock in (second, first, third):  # each by its own number, and no other
+        with pytest.raises(Refused):
+            gateway.ask("kill", ids[str(sock.getsockname()[1])] + "0000")
+        gateway.ask("kill", ids[str(sock.getsockname()[1])])
+        peers.assert_ended(sock)
+        gateway.wait_sessions(len(gateway.sessions()))
+    wait_former_gone(gateway)
+    names = [line["session"] for line in gateway.access_log()]
+    assert len(names) == len(set(names)), "no number comes twice in the access log"
+
+
+def test_drain_of_a_service_ends_its_sessions_in_former_workers(case):
+    case.backend(case.lab.acme, 22)
+    gateway = case.start(web(case, drain="1s"), kept=True)
+    sock = case.connect(2222)
+    assert works(sock)
+    upgrade(gateway)
+    assert works(sock)
+    gateway.ask("drain", "acme/web")
+    peers.assert_ended(sock)
+    wait_former_gone(gateway)
+
+
+def test_former_worker_that_hangs_holds_up_neither_lists_nor_the_end(case):
+    gateway = start(case, kept=True)
+    sock = case.connect(2222)
+    assert works(sock)
+    held = int(gateway.sessions("acme")[0]["id"].split(".")[0])
+    stuck = upgrade(gateway)[held]
+    os.kill(stuck, signal.SIGSTOP)
+    assert gateway.status()["active"] == 1
+    with pytest.raises((AssertionError, OSError)):
+        gateway.sessions()  # cut short after its time, not for ever
+    assert opens(case)
+    gateway.signal(signal.SIGTERM)
+    peers.wait_for(lambda: gateway.status()["state"] == "draining", message="the drain")
+    gateway.signal(signal.SIGTERM)
+    assert gateway.process.wait(20) == 0, gateway.log()
+    case.lines_lost = True  # those of the killed one
+    gateway.start()
+
+
+def test_self_test_that_does_not_end_is_killed(case, program):
+    gateway = start(case, kept=True, program=program)
+    before = gateway.workers()
+    install(program, "#!/bin/sh\nexec sleep 300\n")
+    gateway.signal(signal.SIGUSR2)
+    peers.wait_for(lambda: [text for text in gateway.problems() if "signal 9" in text], 40,
+                   "the end of the self-test")
+    assert gateway.workers() == before and opens(case)
+
+
 def test_counters_of_a_tenant_that_went_during_an_upgrade_do_not_come_to_others(case):
     gateway = start(case, kept=True)
     for _ in range(7):
         assert opens(case)
+    ready = gateway.keeper.n_ready
     gateway.process.send_signal(signal.SIGSTOP)  # it misses the change
     gateway.remove("acme")
     gateway.put(tenant_object(case.lab.acme, 1, [service("other", [case.lab.acme.address(1)],
                                                          tcp(2222, 22))]) | {"tenant": "newco"})
     gateway.signal(signal.SIGUSR2)
     gateway.process.send_signal(signal.SIGCONT)
+    gateway.keeper.wait_ready(ready + 1)
     peers.wait_for(lambda: "newco/other" in gateway.services(), 20, "the new tenant")
     assert gateway.services()["newco/other"]["accepted"] == 0
 

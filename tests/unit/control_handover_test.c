@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,6 +53,8 @@ static void on_changed(void *ctx)
 	f->loop.stop = f->former.n == 0;
 }
 
+static const struct former_ops former_ops = {.changed = on_changed};
+
 static void reserve(void)
 {
 	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -74,7 +77,7 @@ static struct fixture *fixture_new(int manager)
 	reserve();
 	assert_int_equal(loop_init(&f->loop, &err), 0);
 	assert_int_equal(notify_init(&f->notify, &f->loop, &err), 0);
-	f->former = (struct former){.loop = &f->loop, .changed = on_changed, .ctx = f};
+	f->former = (struct former){.loop = &f->loop, .ops = &former_ops, .ctx = f};
 	f->manager = manager;
 	f->local = (struct endpoint){
 		.addr = {.b = {[10] = 0xff, 0xff, 127, 0, 79, 1}},
@@ -523,46 +526,101 @@ static void test_damaged_list_is_an_error(void **state)
 	assert_int_equal(handover_read(&f->handover, &f->notify, &f->former, &err), -EBADF);
 }
 
-/* A process that ends when its channel does. */
-static pid_t fork_worker(int *ret_channel)
+enum worker_kind {
+	WORKER_DRAINS, /* ends when it is told to, or its channel ends */
+	WORKER_DEAF,
+};
+
+/* A process as a former worker; *ret_channel is control's end. */
+static pid_t fork_worker(enum worker_kind kind, int *ret_channel)
 {
+	char part[64];
+	struct err err;
 	int ends[2];
-	char byte;
 	pid_t pid;
 
-	assert_int_equal(pipe(ends), 0);
+	assert_int_equal(channel_pair(ends, &err), 0);
 	pid = fork();
 	if (pid == 0) {
-		close(ends[1]);
-		_exit(read(ends[0], &byte, 1) == 0 ? 0 : 1);
+		struct pollfd readable = {.fd = ends[1], .events = POLLIN};
+
+		close(ends[0]);
+		while (kind == WORKER_DEAF) {
+			pause();
+		}
+		(void)poll(&readable, 1, -1);
+		_exit(read(ends[1], part, sizeof(part)) >= 0 ? 0 : 1);
 	}
 	assert_true(pid > 0);
-	close(ends[0]);
-	*ret_channel = ends[1];
+	close(ends[1]);
+	*ret_channel = ends[0];
 	return pid;
 }
 
-static void test_former_worker_ends_with_its_channel(void **state)
+/* Hands pid on as an upgrade does, and takes it in. */
+static void hand_on_worker(struct fixture *f, pid_t pid, int channel, uint64_t end_ms)
 {
-	struct fixture *f = *state;
-	struct handover_list list;
-	int channel;
-	pid_t pid = fork_worker(&channel);
 	const struct child child = {.pid = pid, .pidfd = pidfd_open(pid, 0), .channel = channel};
+	struct handover_list list;
 
 	handover_list_init(&list);
-	assert_int_equal(former_pass_process(&list, 1, &child, -1), 0);
+	assert_int_equal(former_pass_process(&list, 1, &child, -1, end_ms), 0);
 	give_list(&list);
 	handover_list_fini(&list);
 	take_in(f);
 	assert_int_equal(f->former.n, 1);
+}
+
+static void test_former_worker_serves_until_it_is_told_to_drain(void **state)
+{
+	struct fixture *f = *state;
+	int channel;
+	pid_t pid = fork_worker(WORKER_DRAINS, &channel);
+
+	hand_on_worker(f, pid, channel, 0);
 	assert_int_equal(waitpid(pid, NULL, WNOHANG), 0); /* it serves on */
 	former_release(&f->former);
-	assert_false(is_open(channel));
+	assert_true(is_open(channel)); /* told by a message: it may be asked on */
 	assert_int_equal(loop_run(&f->loop), 0);
 	assert_int_equal(f->former.n, 0);
+	assert_false(is_open(channel));
 	assert_int_equal(f->n_changed, 1);
 	assert_int_equal(waitpid(pid, NULL, WNOHANG), -1); /* reaped */
+}
+
+/* It has been told, but does not listen: its time and a little more, then it is killed. */
+static void test_former_worker_that_stays_is_killed_when_its_time_is_over(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t start_ms = clock_ms();
+	int channel;
+	pid_t pid = fork_worker(WORKER_DEAF, &channel);
+
+	hand_on_worker(f, pid, channel, 0);
+	f->former.drain_ms = 100;
+	former_release(&f->former);
+	assert_int_equal(loop_run(&f->loop), 0);
+	assert_int_equal(f->former.n, 0);
+	assert_true(clock_ms() - start_ms >= 100);
+	assert_int_equal(waitpid(pid, NULL, WNOHANG), -1);
+}
+
+/* Another upgrade does not give its sessions more time. */
+static void test_time_of_a_former_worker_goes_on_over_an_upgrade(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t end_ms = f->loop.now_ms + 50;
+	int channel;
+	pid_t pid = fork_worker(WORKER_DEAF, &channel);
+
+	hand_on_worker(f, pid, channel, end_ms);
+	former_release(&f->former);
+	assert_true(f->former.processes->end_ms == end_ms);
+	former_drain(&f->former, 10); /* but may take some away */
+	assert_true(f->former.processes->end_ms < end_ms);
+	assert_int_equal(loop_run(&f->loop), 0);
+	assert_int_equal(f->former.n, 0);
+	assert_int_equal(waitpid(pid, NULL, WNOHANG), -1);
 }
 
 static void test_former_worker_is_ended_with_us(void **state)
@@ -570,7 +628,7 @@ static void test_former_worker_is_ended_with_us(void **state)
 	struct fixture *f = *state;
 	char name[FDSTORE_NAME_MAX];
 	int channel;
-	pid_t pid = fork_worker(&channel);
+	pid_t pid = fork_worker(WORKER_DRAINS, &channel);
 
 	(void)snprintf(name, sizeof(name), "worker,0,%d", (int)pid);
 	assert_true(former_add(&f->former, str_from(name), pidfd_open(pid, 0)));
@@ -589,6 +647,8 @@ static void test_channel_of_an_unknown_process_is_not_taken(void **state)
 	assert_false(former_add(&f->former, str_from("worker,0"), 5));
 	assert_false(former_add(&f->former, str_from("worker,0,0"), 5));
 	assert_false(former_add(&f->former, str_from("worker,"), 5));
+	assert_false(former_add(&f->former, str_from("worker,0,4711,x"), 5));
+	assert_false(former_add(&f->former, str_from("worker,0,4711,1,1"), 5));
 	assert_int_equal(f->former.n, 0);
 }
 
@@ -781,7 +841,9 @@ int main(void)
 		WITH(test_process_of_an_upgrade_is_none_of_a_service_manager),
 		WITH(test_list_comes_out_as_it_went_in),
 		WITH(test_damaged_list_is_an_error),
-		WITH(test_former_worker_ends_with_its_channel),
+		WITH(test_former_worker_serves_until_it_is_told_to_drain),
+		WITH(test_former_worker_that_stays_is_killed_when_its_time_is_over),
+		WITH(test_time_of_a_former_worker_goes_on_over_an_upgrade),
 		WITH(test_former_worker_is_ended_with_us),
 		WITH(test_channel_of_an_unknown_process_is_not_taken),
 		MANAGED(test_manager_gets_each_socket_under_its_name),
