@@ -141,18 +141,18 @@ static int stat_attribute(const struct nlattr *attr, void *arg, struct err *err)
 	struct id_walk *walk = arg;
 	unsigned int id = mnl_attr_get_type(attr);
 
-	if (id >= JOOL_STATS) {
-		/* Other versions have others there, and padding. */
-		walk->any = walk->any || (id <= UINT8_MAX && id > walk->last);
-		walk->last = id <= UINT8_MAX && id > walk->last ? (uint8_t)id : walk->last;
-		return 0;
+	uint64_t other;
+
+	if (mnl_attr_get_payload_len(attr) == 0 && id >= JOOL_STATS) {
+		return 0; /* padding, anywhere */
 	}
-	if (id <= walk->last) {
+	if (id <= walk->last || id > UINT8_MAX) {
 		return err_set(err, -EPROTO, "jool: statistics out of order");
 	}
 	walk->last = (uint8_t)id;
 	walk->any = true;
-	if (!jool_get(attr, &walk->stats[id], sizeof(uint64_t))) {
+	/* Behind those we know each version has others. */
+	if (!jool_get(attr, id < JOOL_STATS ? &walk->stats[id] : &other, sizeof(other))) {
 		return err_set(err, -EPROTO, "jool: counter %u has another length", id);
 	}
 	return 0;

@@ -21,6 +21,7 @@ libconf_model_a_SOURCES = \
 	%D%/message.c %D%/message.h \
 	%D%/name.c %D%/name.h \
 	%D%/node.c %D%/node.h \
+	%D%/port_event.c %D%/port_event.h \
 	%D%/ports.c %D%/ports.h \
 	%D%/request.c %D%/request.h \
 	%D%/special.c %D%/special.h \

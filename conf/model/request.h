@@ -28,6 +28,10 @@
  *           accepted, refused, closed, denied, limited, connect_failed, bytes_in, bytes_out
  * sessions: id ("worker.number"), tenant, service, name, client, local, backend, state, age_ms,
  *           idle_ms, bytes_in, bytes_out
+ * tunnels: tenant, tunnel, kind, link, prefix, remote, present, handshake_ms, bytes_in, bytes_out
+ * nat64:    sessions: tenant, protocol, inside, outside, remote, state, expires_ms; bib: tenant,
+ *           protocol, inside, outside, kind; pool: tenant, address, ports, size, tcp, udp, icmp
+ *           (ports in use), percent, alarm; stats: counter, value, text
  */
 #define REQUEST_MAX      4096 /* bytes, length included */
 #define REQUEST_ARGS_MAX 4
@@ -44,9 +48,11 @@ enum verb {
 	VERB_APPLY = 8,     /* as reload; [seconds] to confirm it */
 	VERB_CONFIRM = 9,
 	VERB_ROLLBACK = 10,
-	VERB_PLAN = 11,  /* -> one object a step that apply would take: step */
-	VERB_DRIFT = 12, /* -> one object a thing found changed: at_s, text, mended */
-	VERB_LAST = VERB_DRIFT,
+	VERB_PLAN = 11,    /* -> one object a step that apply would take: step */
+	VERB_DRIFT = 12,   /* -> one object a thing found changed: at_s, text, mended */
+	VERB_NAT64 = 13,   /* "sessions", "bib", "pool" or "stats", [tenant] -> objects */
+	VERB_TUNNELS = 14, /* [tenant] -> one object a tunnel */
+	VERB_LAST = VERB_TUNNELS,
 };
 
 struct request {

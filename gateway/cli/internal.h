@@ -90,6 +90,9 @@ enum cli_exit cli_rollback(struct cli *cli);
 enum cli_exit cli_services(struct cli *cli);
 enum cli_exit cli_sessions(struct cli *cli);
 enum cli_exit cli_status(struct cli *cli);
+enum cli_exit cli_nat64(struct cli *cli);
+enum cli_exit cli_tunnels(struct cli *cli);
 enum cli_exit cli_version(struct cli *cli);
+enum cli_exit cli_who(struct cli *cli);
 
 #endif

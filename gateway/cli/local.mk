@@ -12,7 +12,9 @@ libcli_a_SOURCES = \
 	%D%/plan.c \
 	%D%/status.c \
 	%D%/text.c %D%/text.h \
-	%D%/verbs.c
+	%D%/tunnels.c \
+	%D%/verbs.c \
+	%D%/who.c
 libcli_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 
 bin_PROGRAMS += sixgate

@@ -10,6 +10,7 @@
 
 #include "base/json.h"
 #include "base/str.h"
+#include "conf/model/port_event.h"
 
 #define BIT(option) (1u << (option))
 #define LOCAL       BIT(CLI_OPTION_HELP)
@@ -45,6 +46,21 @@ const struct cli_verb cli_verbs[] = {
 	{"sessions", "", 0, 0, ASKS | READS | BIT(CLI_OPTION_TENANT), "list the running sessions",
 	 "One line a session. Names come from clients: what is not printable ASCII is shown as \\xNN.\n",
 	 cli_sessions},
+	{"tunnels", "", 0, 0, ASKS | READS | BIT(CLI_OPTION_TENANT),
+	 "list tunnels with their other ends and last handshakes",
+	 "One line a tunnel. Of WireGuard: where the peer was last heard from, how long its last\n"
+	 "handshake is ago, and bytes from and to it.\n",
+	 cli_tunnels},
+	{"nat64", "TABLE", 1, 1, ASKS | READS | BIT(CLI_OPTION_TENANT),
+	 "list NAT64's sessions, mappings, ports or counters",
+	 "TABLE is sessions, bib (the mappings of tenants' sockets to public ports), pool (each\n"
+	 "tenant's ports, how many it uses, and an alarm from 90 percent on) or stats (the module's\n"
+	 "counters, each with its meaning).\n",
+	 cli_nat64},
+	{"who", "ADDRESS PORT [TIME]", 2, 3, LOCAL | READS, "name the tenant that has a NAT64 port",
+	 "Says which tenant has, or at TIME had, the public ADDRESS and PORT, from the history in\n" PORT_HISTORY_FILE
+	 ". TIME is as 2026-11-20T12:00:00Z, or seconds since 1970.\n",
+	 cli_who},
 	{"reload", "", 0, 0, ASKS, "read the node config again",
 	 "Reads the node config and the registry again. What stays keeps its sessions; an error in\n"
 	 "the file changes nothing.\n",

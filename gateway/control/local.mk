@@ -15,6 +15,7 @@ libcontrol_a_SOURCES = \
 	%D%/listener.c \
 	%D%/listeners.c %D%/listeners.h \
 	%D%/logchild.c %D%/logchild.h \
+	%D%/nat64.c %D%/nat64.h \
 	%D%/notify.c %D%/notify.h \
 	%D%/objects.c %D%/objects.h \
 	%D%/problems.c %D%/problems.h \
@@ -30,13 +31,15 @@ libcontrol_a_SOURCES = \
 	%D%/swap.c \
 	%D%/tenants.c %D%/tenants.h \
 	%D%/totals.c %D%/totals.h \
+	%D%/tunnels.c %D%/tunnels.h \
 	%D%/verbs.c \
+	%D%/verbs_kernel.c %D%/verbs_kernel.h \
 	%D%/upgrade.c %D%/upgrade.h \
 	%D%/worker_talk.c \
 	%D%/workers.c %D%/workers.h
 
 sbin_PROGRAMS += sixgated
 sixgated_SOURCES = %D%/main.c
-CONTROL_LIBS = libcontrol.a libregistry.a libkernel.a libplan.a libconf-text.a libconf-model.a $(BASE_LIBS) \
+CONTROL_LIBS = libcontrol.a libregistry.a libkernel.a libnat64.a libplan.a libconf-text.a libconf-model.a $(BASE_LIBS) \
 	$(FYAML_LIBS) $(NFTNL_LIBS)
 sixgated_LDADD = $(CONTROL_LIBS)

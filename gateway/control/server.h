@@ -21,6 +21,7 @@
 #define SERVER_REQUEST_MS  5000              /* from connect to the whole request */
 #define SERVER_PROGRESS_MS 10000             /* without a byte of the answer being taken */
 #define SERVER_ANSWER_MAX  ((size_t)8 << 20) /* bytes of one piece */
+#define CLIENT_STATE_MAX   512               /* bytes */
 #define SERVER_PAUSE_MS    1000              /* after descriptors or memory ran out */
 
 struct client {
@@ -46,7 +47,8 @@ struct client {
 	unsigned int former;   /* the last worker of before an upgrade that was asked */
 	bool former_pending;   /* and has not answered */
 	bool found;
-	char text[ERR_MSG_MAX]; /* argument, or the first refusal */
+	uint8_t state[CLIENT_STATE_MAX]; /* where an answer in pieces is */
+	char text[ERR_MSG_MAX];          /* argument, or the first refusal */
 };
 
 struct server_ops {

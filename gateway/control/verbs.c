@@ -13,6 +13,7 @@
 #include "conf/model/message.h"
 #include "gateway/control/control.h"
 #include "gateway/control/status.h"
+#include "gateway/control/verbs_kernel.h"
 
 #define MOD       "verbs"
 #define CALL_MS   10000
@@ -345,6 +346,8 @@ static bool verb_changes(enum verb verb)
 	case VERB_SESSIONS:
 	case VERB_PLAN:
 	case VERB_DRIFT:
+	case VERB_NAT64:
+	case VERB_TUNNELS:
 		return false;
 	case VERB_RELOAD:
 	case VERB_DRAIN:
@@ -400,6 +403,12 @@ static void control_request(struct client *c, const struct request *req, void *c
 		break;
 	case VERB_ROLLBACK:
 		verb_rollback(c, control);
+		break;
+	case VERB_NAT64:
+		verb_nat64(c, control, req);
+		break;
+	case VERB_TUNNELS:
+		verb_tunnels(c, control, req);
 		break;
 	case VERB_PLAN:
 	case VERB_DRIFT:

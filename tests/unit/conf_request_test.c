@@ -68,7 +68,7 @@ static void what_is_no_request_is_refused_with_a_reason(void **state)
 		{"\0\0\0\2\1\1", 6, "request is cut short"},
 		{"\0\0\0\3\2\1\0", 7, "request version 2 is not 1"},
 		{"\0\0\0\3\1\0\0", 7, "request verb 0 is unknown"},
-		{"\0\0\0\3\1\10\0", 7, "request verb 8 is unknown"},
+		{"\0\0\0\3\1\377\0", 7, "request verb 255 is unknown"},
 		{"\0\0\0\3\1\1\5", 7, "request has 5 arguments, more than 4"},
 		{"\0\0\0\3\1\1\1", 7, "request arguments do not fill its length"},
 		{"\0\0\0\4\1\1\0\0", 8, "request arguments do not fill its length"},

@@ -62,6 +62,24 @@ static void put_mapping(struct nlmsghdr *nlh, const struct jool_entry *e)
 	mnl_attr_nest_end(nlh, nest);
 }
 
+/* A session a mapping, to one server. */
+static void put_session(struct nlmsghdr *nlh, const struct jool_entry *e)
+{
+	struct nlattr *nest = mnl_attr_nest_start(nlh, 1);
+	struct endpoint server = e->src4;
+
+	server.port = 443;
+	jool_put_endpoint(nlh, 1, &e->src6);
+	jool_put_endpoint(nlh, 2, &e->src6);
+	jool_put_endpoint(nlh, 3, &e->src4);
+	jool_put_endpoint(nlh, 4, &server);
+	mnl_attr_put_u8(nlh, 5, number_of(e->protocol));
+	mnl_attr_put_u8(nlh, 6, JOOL_TRANS);
+	mnl_attr_put_u8(nlh, 7, 0);
+	mnl_attr_put_u32(nlh, 8, 61000);
+	mnl_attr_nest_end(nlh, nest);
+}
+
 struct request {
 	uint8_t cmd;
 	bool has_offset, has_id, has_proto;
@@ -100,6 +118,10 @@ static void take_entry(struct request *r, const struct nlattr *nest)
 				r->e.last = mnl_attr_get_u16(attr);
 				break;
 			}
+		} else if (r->cmd == 25) {
+			struct endpoint skipped;
+
+			assert_true(jool_get_endpoint(attr, type == 3 ? &r->e.src4 : &skipped));
 		} else if (type == 1) {
 			/* without a port the real one crashes */
 			assert_true(jool_get_endpoint(attr, &r->e.src6));
@@ -113,7 +135,7 @@ static void take_entry(struct request *r, const struct nlattr *nest)
 			r->e.is_static = mnl_attr_get_u8(attr);
 		}
 	}
-	r->protocol = r->e.protocol;
+	r->protocol = r->e.protocol ? r->e.protocol : r->protocol;
 }
 
 static struct request take_request(const struct nlmsghdr *nlh)
@@ -320,6 +342,8 @@ static int answer_list(struct fake_jool *f, const struct request *r, struct repl
 	for (int n = 0; e && n < FAKE_JOOL_PAGE; n++) {
 		if (r->cmd == 18) {
 			put_row(reply->nlh, e);
+		} else if (r->cmd == 25) {
+			put_session(reply->nlh, e);
 		} else {
 			put_mapping(reply->nlh, e);
 		}

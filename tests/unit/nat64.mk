@@ -16,3 +16,8 @@ tests_unit_kernel_modules_test_SOURCES = tests/unit/kernel_modules_test.c tests/
 tests_unit_kernel_modules_test_LDADD = $(tests_unit_kernel_jool_test_LDADD)
 check_PROGRAMS += tests/unit/nat64_client_test
 tests_unit_nat64_client_test_LDADD = libnat64.a $(BASE_LIBS) $(NFTNL_LIBS) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/unit/conf_port_event_test tests/unit/control_nat64_test
+tests_unit_conf_port_event_test_LDADD = libconf-model.a $(BASE_LIBS) $(CMOCKA_LIBS)
+tests_unit_control_nat64_test_SOURCES = tests/unit/control_nat64_test.c tests/unit/fake_jool.c \
+	tests/unit/fake_jool.h
+tests_unit_control_nat64_test_LDADD = $(CONTROL_TEST_LDADD)

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The verbs nat64 and tunnels: what is asked, and who asks, is checked here; what is shown is made
+ * by nat64.c and tunnels.c.
+ */
+#include "gateway/control/verbs_kernel.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "base/log.h"
+#include "gateway/control/control.h"
+#include "gateway/control/nat64.h"
+#include "gateway/control/tunnels.h"
+
+#define MOD "verbs"
+
+_Static_assert(sizeof(struct nat64_query) <= CLIENT_STATE_MAX, "fits into a client's state");
+
+static const struct tenant_conf *next_tenant(void *ctx, uint32_t *at)
+{
+	return tenants_next(ctx, at);
+}
+
+/* The tenant that is asked for, in c->text; empty: all. False: there is none of that name. */
+static bool take_tenant(struct client *c, struct control *control, const struct request *req,
+			size_t arg)
+{
+	struct str tenant = req->n_args > arg ? req->args[arg] : (struct str){0};
+
+	if (tenant.len > 0 && !tenants_find(&control->tenants, tenant)) {
+		client_fail(c, "there is no such tenant");
+		return false;
+	}
+	memcpy(c->text, tenant.p ? tenant.p : "", tenant.len); /* a name that exists fits */
+	c->text[tenant.len] = '\0';
+	return true;
+}
+
+/* One piece. Returns as nat64_write(). */
+static int nat64_piece(struct client *c, struct control *control, struct buf *out, struct err *err)
+{
+	struct nat64_view view = {.conf = control->conf,
+				  .only = c->text[0] != '\0' ? c->text : NULL,
+				  .next = next_tenant,
+				  .ctx = &control->tenants};
+	struct nat64_query query;
+	int rc;
+
+	memcpy(&query, c->state, sizeof(query));
+	rc = nat64_write(&view, &query, out, err);
+	memcpy(c->state, &query, sizeof(query));
+	return rc;
+}
+
+static void nat64_more(struct client *c, void *ctx)
+{
+	struct err err;
+	int rc = nat64_piece(c, ctx, &c->out, &err);
+
+	if (rc < 0) {
+		log_warn(MOD, "nat64: %s", err.msg);
+		c->more = NULL;
+		c->last = true; /* without an end: the caller knows that it was cut */
+	} else if (rc == 0) {
+		client_end(c);
+	}
+}
+
+void verb_nat64(struct client *c, struct control *control, const struct request *req)
+{
+	struct nat64_query query = {0};
+	struct err err;
+	struct buf first;
+	int rc;
+
+	if (req->n_args < 1 || !nat64_what_parse(req->args[0], &query.what)) {
+		client_fail(c, "nat64 needs sessions, bib, pool or stats");
+		return;
+	}
+	if (!control->conf->nat64.on) {
+		client_fail(c, "nat64 is not configured");
+		return;
+	}
+	if (!take_tenant(c, control, req, 1)) {
+		return;
+	}
+	memcpy(c->state, &query, sizeof(query));
+	buf_init(&first, SERVER_ANSWER_MAX);
+	rc = nat64_piece(c, control, &first, &err);
+	if (rc < 0 || first.bad) {
+		client_fail(c, "%s", rc < 0 ? err.msg : "out of memory");
+	} else {
+		client_ok(c);
+		buf_bytes(&c->out, first.data, first.len);
+		c->more = nat64_more;
+		if (rc == 0) {
+			client_end(c);
+		}
+	}
+	buf_fini(&first);
+}
+
+void verb_tunnels(struct client *c, struct control *control, const struct request *req)
+{
+	const struct tenant_conf *tenant;
+	struct object_set *peers = NULL;
+	struct err err;
+	uint32_t at = 0;
+
+	if (!take_tenant(c, control, req, 0)) {
+		return;
+	}
+	/* Without what WireGuard knows the rest is shown. */
+	if (control->conf->wireguard.on && tunnels_observe(&peers, &err) < 0) {
+		log_warn(MOD, "tunnels: %s", err.msg);
+	}
+	client_ok(c);
+	while ((tenant = tenants_next(&control->tenants, &at))) {
+		if (c->text[0] == '\0' || strcmp(c->text, tenant->name) == 0) {
+			tunnels_write(control->conf, tenant, peers, (uint64_t)time(NULL), &c->out);
+		}
+	}
+	client_end(c);
+	tunnels_free(peers);
+}
