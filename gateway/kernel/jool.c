@@ -9,8 +9,10 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/utsname.h>
+#include <time.h>
 
 #include "gateway/kernel/generic.h"
+#include "gateway/kernel/port_history.h"
 #include "nat64/table.h"
 
 #define ROWS_MAX ((size_t)1 << 18) /* of a table that is ours */
@@ -437,15 +439,22 @@ static int apply_err(int rc, const struct step *step, struct err *err)
 static int jool_apply(void *ctx, const struct step *steps, size_t n_steps, size_t *ret_done,
 		      struct err *err)
 {
+	const struct jool_context *c = ctx;
 	struct jool jool;
-	int rc = jool_open(ctx, &jool, err);
+	int rc;
 
-	for (*ret_done = 0; rc == 0 && *ret_done < n_steps;) {
+	*ret_done = 0;
+	rc = jool_open(c, &jool, err);
+	while (rc == 0 && *ret_done < n_steps) {
 		rc = apply_step(&jool, &steps[*ret_done], err);
 		if (rc < 0) {
-			return apply_err(rc, &steps[*ret_done], err);
+			(void)apply_err(rc, &steps[*ret_done], err); /* the same code */
+		} else {
+			(*ret_done)++;
 		}
-		(*ret_done)++;
+	}
+	if (c->history) {
+		port_history_write(c->history, steps, *ret_done, (uint64_t)time(NULL));
 	}
 	return rc;
 }

@@ -22,6 +22,7 @@ struct jool_context {
 	const struct kernel_ops *ops; /* borrowed */
 	enum translator translator;
 	const char *sys_dir, *modules_dir; /* NULL: /sys, /lib/modules */
+	const char *history;               /* file of who had which ports; NULL: none is kept */
 };
 
 /* ctx is borrowed. */

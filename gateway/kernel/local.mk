@@ -22,6 +22,7 @@ libkernel_a_SOURCES = \
 	%D%/reconcile_check.c %D%/reconcile_internal.h \
 	%D%/route.c %D%/route.h \
 	%D%/outline.c %D%/outline.h \
+	%D%/port_history.c %D%/port_history.h \
 	%D%/rule.c %D%/rule.h \
 	%D%/ruleset.c %D%/ruleset.h \
 	%D%/special.c %D%/special.h \

@@ -322,6 +322,41 @@ static void absent_module_can_neither_observe_nor_apply(void **state)
 	object_set_fini(&set);
 }
 
+/* Who has which ports, also after a line that was cut. */
+static void rows_that_come_and_go_are_written_down(void **state)
+{
+	struct rig *r = *state;
+	char path[128], line[160];
+	unsigned int n = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/ports", r->dir);
+	f = fopen(path, "w");
+	assert_non_null(f);
+	fputs("2026-11-20T1", f);
+	fclose(f);
+	r->ctx.history = path;
+	assert_reached(r, NODE);
+	assert_reached(r, NODE "acme: pool4 203.0.113.10 16384 17407 4097\n");
+	assert_reached(r, NODE);
+	f = fopen(path, "r");
+	assert_non_null(f);
+	while (fgets(line, sizeof(line), f)) {
+		static const char *const ends[] = {"2026-11-20T1\n",
+						   "Z + tcp 203.0.113.10 16384-17407 acme\n",
+						   "Z - tcp 203.0.113.10 16384-17407 -\n"};
+
+		assert_true(n < 3);
+		assert_string_equal(line + strlen(line) - strlen(ends[n]), ends[n]);
+		n++;
+	}
+	assert_int_equal(n, 3);
+	fclose(f);
+	/* a folder that is gone stops nothing */
+	r->ctx.history = "/nonexistent/ports";
+	assert_reached(r, NODE "acme: pool4 203.0.113.10 16384 17407 4097\n");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -334,6 +369,7 @@ int main(void)
 		TEST(mapping_that_came_by_itself_makes_way),
 		TEST(static_mapping_of_another_socket_stays),
 		TEST(each_failed_request_can_be_undone),
+		TEST(rows_that_come_and_go_are_written_down),
 		TEST(what_is_missing_is_said),
 		TEST(absent_module_can_neither_observe_nor_apply),
 	};
