@@ -323,6 +323,7 @@ int control_new(const struct control_setup *setup, struct control **ret_control,
 	timer_init(&c->deadline, control_deadline);
 	control_reload_init(c);
 	control_confirm_init(c);
+	drift_init(&c->drift);
 	upgrade_init(&c->upgrade, c, setup->argv);
 	problems_init(&c->problems);
 	logchild_init(&c->logchild);
@@ -368,6 +369,7 @@ void control_free(struct control *c)
 	handover_fini(&c->handover);
 	tenants_fini(&c->tenants);
 	objects_fini(&c->objects);
+	drift_fini(&c->drift);
 	kernel_free(c->kernel);
 	problems_fini(&c->problems);
 	notify_fini(&c->notify);

@@ -9,6 +9,7 @@
 #include "base/loop.h"
 #include "conf/model/node.h"
 #include "gateway/control/carry.h"
+#include "gateway/control/drift.h"
 #include "gateway/control/former.h"
 #include "gateway/control/handover.h"
 #include "gateway/control/identity.h"
@@ -86,8 +87,8 @@ struct control {
 	struct registry_dir *dir; /* owned */
 	unsigned int n_read;      /* its files, until all were handed out once */
 	struct tenants tenants;
-	struct kernel *kernel;  /* owned; NULL: we may not */
-	struct io kernel_watch; /* descriptor of kernel */
+	struct kernel *kernel; /* owned; NULL: we may not */
+	struct drift drift;
 	struct server server;
 };
 

@@ -50,9 +50,6 @@ int control_start(struct control *c, struct err *err) CHECKED;
  */
 void control_release(struct control *c);
 
-/* start.c, for reload.c: notices when somebody else takes our nftables rules away */
-int control_watch_kernel(struct control *c, struct err *err) CHECKED;
-
 #define PROBLEM_KERNEL "kernel" /* its name among the problems */
 
 /* confirm.c, for control.c and reload.c */

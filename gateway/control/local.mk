@@ -6,6 +6,7 @@ libcontrol_a_SOURCES = \
 	%D%/control.c %D%/control.h \
 	%D%/cover.c \
 	%D%/dirty.c %D%/dirty.h \
+	%D%/drift.c %D%/drift.h \
 	%D%/fdstore.c %D%/fdstore.h \
 	%D%/former.c %D%/former.h %D%/former_talk.c \
 	%D%/handover.c %D%/handover.h %D%/handover_list.c \

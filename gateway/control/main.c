@@ -127,7 +127,7 @@ static int take_down(const struct arguments *args, struct err *err)
 	if (rc < 0) {
 		return rc;
 	}
-	rc = kernel_new(NULL, &k, err);
+	rc = kernel_new(NULL, args->run_dir, &k, err);
 	if (rc < 0) {
 		return rc;
 	}

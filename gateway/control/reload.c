@@ -105,7 +105,7 @@ static int reload_kernel(struct control *c, const struct node_conf *conf, struct
 	in_force = kernel_applied(c->kernel);
 	rc = kernel_apply_node(c->kernel, conf, &uids, err);
 	if (rc == 0) {
-		rc = control_watch_kernel(c, err);
+		rc = drift_watch(&c->drift, err);
 	}
 	if (rc == 0) {
 		problem_clear(&c->problems, PROBLEM_KERNEL);
@@ -114,6 +114,7 @@ static int reload_kernel(struct control *c, const struct node_conf *conf, struct
 		problem_set(&c->problems, LOG_LEVEL_WARN, PROBLEM_KERNEL, err->msg);
 		rc = 0;
 	}
+	drift_problems(&c->drift);
 	return rc < 0 ? err_prefix(err, "kernel: ") : 0;
 }
 

@@ -36,23 +36,26 @@ void tenant_init_object(struct tenant *t)
 	t->object = (struct object){.ops = &tenant_ops};
 }
 
-/* The kernel's sets follow the version that is being rolled out. */
+/* Makes the kernel's part of conf (NULL: of no version any more). */
+static int tenant_set_kernel(struct tenant *t, struct tenant_conf *conf, struct err *err)
+{
+	struct kernel *kernel = t->tenants->kernel;
+
+	if (!kernel) {
+		return 0;
+	}
+	return conf ? kernel_set_tenant(kernel, conf, err)
+		    : kernel_remove_tenant(kernel, t->name, err);
+}
+
+/* The kernel follows what is being rolled back or removed, which cannot be refused. */
 static void tenant_tell_kernel(struct tenant *t)
 {
 	struct tenants *ts = t->tenants;
-	const struct tenant_conf *conf = t->current;
 	char what[TENANT_NAME_MAX + 16];
 	struct err err;
-	int rc;
+	int rc = tenant_set_kernel(t, t->current, &err);
 
-	if (!ts->kernel) {
-		return;
-	}
-	if (conf && conf->state == TENANT_ACTIVE) {
-		rc = kernel_set_tenant(ts->kernel, t->name, conf->prefixes, conf->n_prefixes, &err);
-	} else {
-		rc = kernel_remove_tenant(ts->kernel, t->name, &err);
-	}
 	(void)snprintf(what, sizeof(what), "kernel: %s", t->name); /* fits */
 	if (rc < 0) {
 		log_err(MOD, "%s: %s", what, err.msg);
@@ -87,9 +90,20 @@ void tenant_begin(struct tenant *t, struct tenant_conf *conf)
 	tenant_conf_unref(t->current);
 	t->current = conf;
 	t->exposed = false;
-	tenant_tell_kernel(t);
 	tenant_send(t);
 	tenant_expose(t);
+}
+
+/* The former version stays in force. Takes conf; the tenant may be gone on return. */
+static void tenant_refuse(struct tenant *t, struct tenant_conf *conf, const char *text)
+{
+	log_err(MOD, "%s: serial %llu: %s", t->name, (unsigned long long)conf->serial, text);
+	file_refuse(t->tenants, t->file, text);
+	tenant_let_go(t, conf);
+	memset(t->digest, 0, sizeof(t->digest)); /* the same text may be tried again */
+	if (!t->good) {
+		tenant_free(t);
+	}
 }
 
 /* Takes conf; nothing of this tenant is on its way. The tenant may be gone on return. */
@@ -98,11 +112,13 @@ static void tenant_roll_out(struct tenant *t, struct tenant_conf *conf)
 	struct err err;
 
 	if (slots_assign(t->tenants->slots, conf, t->good, &err) < 0) {
-		file_refuse(t->tenants, t->file, err.msg);
-		tenant_let_go(t, conf);
-		if (!t->good) {
-			tenant_free(t);
-		}
+		tenant_refuse(t, conf, err.msg);
+		return;
+	}
+	if (tenant_set_kernel(t, conf, &err) < 0) {
+		(void)err_prefix(&err, "kernel: "); /* its code is of no use here */
+		slots_release(t->tenants->slots, conf, t->good);
+		tenant_refuse(t, conf, err.msg);
 		return;
 	}
 	tenant_begin(t, conf);

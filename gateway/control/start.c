@@ -98,42 +98,6 @@ static int init_parts(struct control *c, unsigned int n_workers, struct err *err
 	return 0;
 }
 
-/* Somebody changed nftables rules: a firewall that is loaded anew takes ours with its own. */
-static void kernel_changed(struct io *io, uint32_t events)
-{
-	struct control *c = container_of(io, struct control, kernel_watch);
-	struct err err;
-	int rc = kernel_check(c->kernel, &err);
-
-	(void)events;
-	if (rc > 0) {
-		log_warn(MOD, "kernel: the rules of table inet sixgate were taken away, put back");
-	} else if (rc < 0) {
-		log_err(MOD, "kernel: %s; `embed` stops", err.msg);
-		problem_set(&c->problems, LOG_LEVEL_ERR, PROBLEM_KERNEL, err.msg);
-	}
-}
-
-int control_watch_kernel(struct control *c, struct err *err)
-{
-	int fd, rc;
-
-	if (c->kernel_watch.ready) {
-		return 0;
-	}
-	fd = kernel_watch(c->kernel, err);
-	if (fd < 0) {
-		return fd;
-	}
-	c->kernel_watch = (struct io){.fd = fd, .ready = kernel_changed};
-	rc = loop_add(&c->loop, &c->kernel_watch, EPOLLIN);
-	if (rc < 0) {
-		c->kernel_watch.ready = NULL;
-		return err_set_errno(err, rc, "watching nftables");
-	}
-	return 0;
-}
-
 static void kernel_missing(struct control *c, const struct err *err)
 {
 	log_warn(MOD, "kernel: %s", err->msg);
@@ -152,8 +116,11 @@ static void start_kernel(struct control *c)
 			"without CAP_NET_ADMIN: no `embed`, no guard of client_prefix, no output "
 			"chain; `hide` and PROXY headers work");
 	} else {
-		rc = kernel_new(NULL, &c->kernel, &err);
+		rc = kernel_new(NULL, c->run_dir, &c->kernel, &err);
 	}
+	c->drift.loop = &c->loop;
+	c->drift.problems = &c->problems;
+	c->drift.kernel = c->kernel;
 	if (rc < 0) {
 		kernel_missing(c, &err);
 	}
@@ -167,11 +134,12 @@ static void apply_kernel(struct control *c)
 	int rc = kernel_apply_node(c->kernel, c->conf, &uids, &err);
 
 	if (rc == 0) {
-		rc = control_watch_kernel(c, &err);
+		rc = drift_watch(&c->drift, &err);
 	}
 	if (rc < 0) {
 		kernel_missing(c, &err);
 	}
+	drift_problems(&c->drift);
 }
 
 void control_release(struct control *c)

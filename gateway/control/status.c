@@ -2,6 +2,7 @@
 /*
  * What `status` and `services` show; the fields are in conf/model/request.h. Only reads.
  */
+#include <string.h>
 #include <unistd.h>
 
 #include "base/json.h"
@@ -209,4 +210,22 @@ void status_write_service(const struct control *c, const struct tenant_conf *ten
 	}
 	json_close(&j, '}');
 	json_end_line(&j);
+}
+
+void status_write_lines(const struct buf *text, const char *key, struct buf *out)
+{
+	const char *at = (const char *)text->data, *end = at + text->len;
+
+	out->bad |= text->bad;
+	while (at < end) {
+		const char *line_end = memchr(at, '\n', (size_t)(end - at));
+		struct json j = json_to(out);
+
+		line_end = line_end ? line_end : end;
+		json_open(&j, NULL, '{');
+		json_str(&j, key, (struct str){.p = at, .len = (size_t)(line_end - at)});
+		json_close(&j, '}');
+		json_end_line(&j);
+		at = line_end + 1;
+	}
 }

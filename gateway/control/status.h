@@ -13,4 +13,7 @@ void control_write_status(struct control *c, struct buf *out);
 void status_write_service(const struct control *c, const struct tenant_conf *tenant,
 			  const struct service_conf *service, struct buf *out);
 
+/* An object {key: line} for each line of text. */
+void status_write_lines(const struct buf *text, const char *key, struct buf *out);
+
 #endif

@@ -22,6 +22,7 @@
 #include "gateway/control/internal.h"
 #include "gateway/control/slots.h"
 #include "gateway/control/tenants.h"
+#include "gateway/kernel/kernel.h"
 
 #define MOD      "tenants"
 #define SWAP_MAX 8 /* tenants */
@@ -122,6 +123,29 @@ static bool swap_assign(const struct swap *swap, struct tenants *ts)
 	return true;
 }
 
+/* All of them at once, as none fits beside a former one. On failure nothing has changed. */
+static bool swap_kernel(const struct swap *swap, struct tenants *ts)
+{
+	struct tenant_conf *wanted[SWAP_MAX];
+	struct err err;
+
+	for (size_t i = 0; i < swap->n; i++) {
+		wanted[i] = swap->member[i]->wanted;
+	}
+	if (!ts->kernel || kernel_set_tenants(ts->kernel, wanted, swap->n, &err) == 0) {
+		return true;
+	}
+	log_err(MOD, "kernel: %s", err.msg);
+	for (size_t i = 0; i < swap->n; i++) {
+		slots_release(ts->slots, wanted[i], swap->member[i]->good);
+	}
+	swap_keep(swap, true);
+	for (size_t i = 0; i < swap->n; i++) {
+		claims_remove(ts->claims, wanted[i]);
+	}
+	return false;
+}
+
 static void swap_start(const struct swap *swap, struct tenants *ts)
 {
 	for (size_t i = 0; i < swap->n; i++) {
@@ -153,7 +177,7 @@ bool swap_try(struct tenant *t, struct tenant_conf *conf, const uint64_t digest[
 		return false;
 	}
 	room = malloc(sizeof(*room));
-	if (!room || !swap_find(&swap, ts) || !swap_assign(&swap, ts)) {
+	if (!room || !swap_find(&swap, ts) || !swap_assign(&swap, ts) || !swap_kernel(&swap, ts)) {
 		free(room);
 		return false;
 	}

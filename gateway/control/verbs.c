@@ -14,6 +14,7 @@
 #include "gateway/control/control.h"
 #include "gateway/control/status.h"
 #include "gateway/control/verbs_kernel.h"
+#include "gateway/kernel/kernel.h"
 
 #define MOD       "verbs"
 #define CALL_MS   10000
@@ -125,6 +126,49 @@ static void verb_apply(struct client *c, struct control *control, const struct r
 		control->reload.confirm_s = control->workers.released ? (uint32_t)seconds : 0;
 		verb_reload(c, control);
 	}
+}
+
+/* The steps to what the file on disk asks for. */
+static void verb_plan(struct client *c, struct control *control)
+{
+	struct node_conf *conf = NULL;
+	struct buf text;
+	struct err err;
+
+	buf_init(&text, SERVER_ANSWER_MAX / 4);
+	if (!control->kernel) {
+		client_fail(c, "sixgated may not touch the kernel: it has no CAP_NET_ADMIN");
+	} else if (control_load_conf(control->conf_path, &conf, &text) < 0) {
+		buf_u8(&text, '\0');
+		client_fail(c, "%s", text.bad ? "many errors" : (const char *)text.data);
+	} else if (kernel_plan(control->kernel, conf, &text, &err) < 0) {
+		client_fail(c, "%s", err.msg);
+	} else {
+		client_ok(c);
+		status_write_lines(&text, "step", &c->out);
+		client_end(c);
+	}
+	node_conf_free(conf);
+	buf_fini(&text);
+}
+
+static void verb_drift(struct client *c, struct control *control)
+{
+	struct buf text;
+	struct err err;
+
+	buf_init(&text, SERVER_ANSWER_MAX / 4);
+	if (!control->kernel) {
+		client_fail(c, "sixgated may not touch the kernel: it has no CAP_NET_ADMIN");
+	} else if (drift_write(&control->drift, &text, &err) < 0) {
+		client_fail(c, "%s", err.msg);
+	} else {
+		client_ok(c);
+		buf_bytes(&c->out, text.data, text.len);
+		c->out.bad |= text.bad;
+		client_end(c);
+	}
+	buf_fini(&text);
 }
 
 static void verb_confirm(struct client *c, struct control *control)
@@ -411,8 +455,10 @@ static void control_request(struct client *c, const struct request *req, void *c
 		verb_tunnels(c, control, req);
 		break;
 	case VERB_PLAN:
+		verb_plan(c, control);
+		break;
 	case VERB_DRIFT:
-		client_fail(c, "this build cannot do that yet");
+		verb_drift(c, control);
 		break;
 	}
 }

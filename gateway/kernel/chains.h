@@ -33,17 +33,6 @@
 #define COUNTER_ECHO      "echo_limited"
 #define COUNTER_NAT44     "nat44_denied"
 
-/* What the table is made from, besides the tenants. */
-struct guard {
-	bool has_prefix;
-	struct prefix client_prefix; /* a /96 */
-	struct kernel_uids uids;
-	struct addr *resolvers; /* owned */
-	size_t n_resolvers;
-	struct prefix *routed; /* owned; pool ranges that need an AnyIP route */
-	size_t n_routed;
-};
-
 /* All chains with their rules; counters and sets come before. Returns 0 or -ENOMEM. */
 int chains_put(struct batch *b, const struct firewall *fw) CHECKED;
 

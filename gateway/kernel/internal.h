@@ -3,36 +3,70 @@
 #define SIXGATE_GATEWAY_KERNEL_INTERNAL_H
 
 #include "base/hash.h"
-#include "gateway/kernel/chains.h"
-#include "gateway/kernel/elements.h"
+#include "gateway/kernel/jool.h"
 #include "gateway/kernel/kernel.h"
+#include "gateway/kernel/netns.h"
+#include "gateway/kernel/offload.h"
 #include "gateway/kernel/ops.h"
+#include "gateway/kernel/reconcile.h"
+#include "gateway/kernel/rt.h"
+#include "gateway/kernel/ruleset.h"
+#include "gateway/kernel/sysctl.h"
+#include "gateway/plan/desired.h"
 
-/* What kernel.c and tenant.c share. */
+/* What kernel.c and its neighbours share. */
+
+#define KERNEL_DRIVERS_MAX 16
+#define KERNEL_SIIT_INNER  4 /* drivers that work inside the namespace */
+
+/* The drivers and what they borrow. */
+struct kernel_drivers {
+	struct driver driver[KERNEL_DRIVERS_MAX];
+	size_t n;
+	struct ruleset *ruleset; /* owned */
+	struct netns siit;       /* of the stateless translator */
+	bool has_siit;           /* siit is initialized */
+	struct netlink *inner;   /* owned; used inside siit only */
+	struct kernel_ops inner_ops;
+	struct rt rt, rt_inner;
+	struct jool_context jool, jool_inner;
+	struct record *record, *record_inner; /* owned */
+	struct sysctls sysctls, sysctls_inner;
+	struct offloads offloads;
+	struct netns_driver netns_driver[KERNEL_SIIT_INNER];
+};
 
 struct ktenant {
-	struct table_node node;  /* kernel.tenants */
-	char *name;              /* owned */
-	struct prefix *prefixes; /* owned */
-	size_t n_prefixes;
+	struct table_node node;   /* kernel.tenants */
+	struct tenant_conf *conf; /* a reference */
 };
 
 struct kernel {
 	struct kernel_ops ops;
 	struct netlink *netlink; /* owned; NULL with the tests' ops */
+	struct kernel_drivers drivers;
+	struct reconcile *reconcile; /* owned */
 	struct hash_key key;
-	struct table tenants; /* of struct ktenant, owned */
-	struct elements elements;
-	struct guard guard;   /* what the table was made from */
-	bool applied;         /* guard is in force */
-	unsigned int n_rules; /* of the table as we put it in */
+	struct table tenants;         /* of struct ktenant, owned */
+	const struct node_conf *node; /* borrowed: in force; NULL: none yet */
+	struct kernel_uids uids;
+	struct desired_facts facts; /* node was derived with; a secret */
+	struct err no_key;          /* why WireGuard has no key to start with; code 0: it has */
+	struct firewall *firewall;  /* owned; what the ruleset in force is made from */
+	unsigned int parts;         /* bits of enum kernel_part: there when node was derived */
+	struct buf failures;        /* lines, terminated */
+	struct err no_anyip;        /* why an AnyIP route is not there; code 0: all are */
 };
 
-/*
- * Puts the whole table in, as guard and all elements want it, in one transaction. Returns 0, or a
- * negative errno with the table as it was.
- */
-int kernel_install_table(struct kernel *k, const struct guard *guard, struct err *err) CHECKED;
-void ktenant_free(struct ktenant *t);
+/* kernel_drivers.c */
+int kernel_drivers_init(struct kernel_drivers *d, const struct kernel_ops *ops, const char *run_dir,
+			struct err *err) CHECKED;
+void kernel_drivers_fini(struct kernel_drivers *d);
+
+/* kernel_facts.c: reads the secrets that node names. A file that cannot be used is an error. */
+int kernel_facts_read(const struct node_conf *node, struct desired_facts *facts,
+		      struct err *err) CHECKED;
+/* desired_facts.preshared_key */
+bool kernel_preshared_key(void *ctx, const char *file, uint8_t ret_key[WG_KEY_BYTES]);
 
 #endif

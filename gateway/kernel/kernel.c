@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Keeps what control wants to be in the kernel, and puts it there in the order that never leaves
- * client_prefix open: the table before the route, the route gone before the table. No I/O of its
- * own: all goes through struct kernel_ops.
+ * Joins config, plan, reconciler and drivers: keeps the tenants' objects, asks gateway/plan what
+ * they want, and hands that to the reconciler.
  */
 #include "gateway/kernel/kernel.h"
 
@@ -12,40 +11,91 @@
 
 #include "base/container.h"
 #include "gateway/kernel/internal.h"
-#include "gateway/kernel/route.h"
 #include "gateway/kernel/table.h"
+#include "gateway/plan/firewall.h"
 
-int kernel_new(const struct kernel_ops *ops, struct kernel **ret_kernel, struct err *err)
+#define FAILURES_MAX 3072 /* bytes; the rest is told when these are mended */
+
+static void object_failed(void *ctx, const struct object *o, const char *text)
+{
+	struct kernel *k = ctx;
+	size_t len = k->failures.len;
+
+	if (o->kind == OBJECT_ROUTE && o->route.type == ROUTE_LOCAL && k->no_anyip.code == 0) {
+		(void)err_set(&k->no_anyip, -EEXIST, "%s", text);
+		return;
+	}
+	if (len > FAILURES_MAX) {
+		return;
+	}
+	object_format(o, &k->failures);
+	buf_printf(&k->failures, "%s%s%s: %s\n", o->owner ? " (" : "", o->owner ? o->owner : "",
+		   o->owner ? ")" : "", text);
+}
+
+static void failures_clear(struct kernel *k)
+{
+	buf_fini(&k->failures);
+	buf_init(&k->failures, 1 << 20);
+	k->no_anyip = (struct err){0};
+}
+
+const char *kernel_failures(const struct kernel *k)
+{
+	return k->failures.bad       ? "many things"
+	       : k->failures.len > 0 ? (const char *)k->failures.data
+				     : NULL;
+}
+
+/* So that it can be read as a string. */
+static void failures_end(struct kernel *k)
+{
+	if (k->failures.len > 0) {
+		k->failures.data[k->failures.len - 1] = '\0'; /* the last line's end */
+	}
+}
+
+int kernel_new(const struct kernel_ops *ops, const char *run_dir, struct kernel **ret_kernel,
+	       struct err *err)
 {
 	struct kernel *k = calloc(1, sizeof(*k));
-	int rc;
+	int rc = 0;
 
 	if (!k) {
 		return err_set(err, -ENOMEM, "kernel: out of memory");
 	}
+	hash_key_init(&k->key);
+	table_init(&k->tenants);
+	buf_init(&k->failures, 1 << 20);
 	if (ops) {
 		k->ops = *ops;
 	} else {
 		rc = netlink_new(&k->netlink, err);
-		if (rc < 0) {
-			free(k);
-			return rc;
+		if (rc == 0) {
+			k->ops = netlink_ops(k->netlink);
 		}
-		k->ops = netlink_ops(k->netlink);
 	}
-	hash_key_init(&k->key);
-	table_init(&k->tenants);
-	elements_init(&k->elements);
+	if (rc == 0) {
+		rc = kernel_drivers_init(&k->drivers, &k->ops, run_dir, err);
+	}
+	if (rc == 0) {
+		rc = reconcile_new(k->drivers.driver, k->drivers.n, object_failed, k, &k->reconcile,
+				   err);
+	}
+	if (rc < 0) {
+		kernel_free(k);
+		return rc;
+	}
 	*ret_kernel = k;
 	return 0;
 }
 
-static void guard_fini(struct guard *guard)
+static void ktenant_free(struct ktenant *t)
 {
-	free(guard->resolvers);
-	free(guard->routed);
-	guard->resolvers = NULL;
-	guard->routed = NULL;
+	if (t) {
+		tenant_conf_unref(t->conf);
+		free(t);
+	}
 }
 
 void kernel_free(struct kernel *k)
@@ -56,50 +106,147 @@ void kernel_free(struct kernel *k)
 	if (!k) {
 		return;
 	}
+	reconcile_free(k->reconcile);
+	kernel_drivers_fini(&k->drivers);
 	while ((node = table_next(&k->tenants, &it))) {
 		table_remove(&k->tenants, node);
 		ktenant_free(container_of(node, struct ktenant, node));
 	}
 	table_fini(&k->tenants);
-	elements_fini(&k->elements);
-	guard_fini(&k->guard);
+	buf_fini(&k->failures);
 	netlink_free(k->netlink);
+	free(k->firewall);
+	explicit_bzero(&k->facts, sizeof(k->facts));
 	free(k);
 }
 
 bool kernel_applied(const struct kernel *k)
 {
-	return k->applied;
+	return reconcile_guarded(k->reconcile) && k->no_anyip.code == 0 &&
+	       !reconcile_absent(k->reconcile, OBJECT_ROUTE, NS_MAIN);
 }
 
-static int guard_copy_lists(struct guard *guard, const struct node_conf *node)
+const char *kernel_part_name(enum kernel_part part)
 {
-	guard->resolvers = calloc(node->n_resolvers + 1, sizeof(*guard->resolvers));
-	guard->routed = calloc(node->n_pool + 1, sizeof(*guard->routed));
-	if (!guard->resolvers || !guard->routed) {
-		guard_fini(guard);
-		return -ENOMEM;
+	static const char *const names[N_KERNEL_PARTS] = {
+		[KERNEL_WIREGUARD] = "wireguard",
+		[KERNEL_NAT64] = "nat64",
+		[KERNEL_SIIT] = "siit",
+	};
+
+	return names[part];
+}
+
+static const char *part_absent(const struct kernel *k, enum kernel_part part)
+{
+	switch (part) {
+	case KERNEL_WIREGUARD:
+		return k->no_key.code != 0
+			       ? k->no_key.msg
+			       : reconcile_absent(k->reconcile, OBJECT_WG_DEVICE, NS_MAIN);
+	case KERNEL_NAT64:
+		return reconcile_absent(k->reconcile, OBJECT_INSTANCE, NS_MAIN);
+	case KERNEL_SIIT:
+		return reconcile_absent(k->reconcile, OBJECT_INSTANCE, NS_SIIT);
+	case N_KERNEL_PARTS:
+		break;
 	}
-	while (guard->n_resolvers < node->n_resolvers) {
-		guard->resolvers[guard->n_resolvers] = node->resolvers[guard->n_resolvers];
-		guard->n_resolvers++;
+	return NULL;
+}
+
+static bool part_needed(const struct node_conf *node, enum kernel_part part)
+{
+	switch (part) {
+	case KERNEL_WIREGUARD:
+		return node->wireguard.on;
+	case KERNEL_NAT64:
+		return node->nat64.on;
+	case KERNEL_SIIT:
+		return node->has_siit_prefix;
+	case N_KERNEL_PARTS:
+		break;
 	}
-	for (size_t i = 0; i < node->n_pool; i++) {
-		if (node->pool[i].delivery == DELIVERY_ROUTED) {
-			guard->routed[guard->n_routed++] = node->pool[i].range;
+	return false;
+}
+
+const char *kernel_part_missing(const struct kernel *k, enum kernel_part part)
+{
+	return k->node && part_needed(k->node, part) ? part_absent(k, part) : NULL;
+}
+
+static unsigned int parts_there(const struct kernel *k)
+{
+	unsigned int parts = 0;
+
+	for (int i = 0; i < N_KERNEL_PARTS; i++) {
+		parts |= part_absent(k, (enum kernel_part)i) ? 0 : 1u << i;
+	}
+	return parts;
+}
+
+/* The tenant's prefixes lie in the node's: else its object is about to be refused. */
+static bool tenant_fits(const struct node_conf *node, const struct tenant_conf *tenant)
+{
+	if (!node->has_ipv6_prefix) {
+		return tenant->n_tunnels == 0;
+	}
+	for (size_t i = 0; i < tenant->n_prefixes; i++) {
+		if (!prefix_contains(&node->ipv6_prefix, &tenant->prefixes[i].addr)) {
+			return tenant->n_tunnels == 0;
 		}
 	}
+	return true;
+}
+
+/* All that node and tenants want of the kernel, as a change of everything. */
+struct everything {
+	struct reconcile_change *changes; /* owned */
+	size_t n;
+	struct firewall *firewall; /* owned; the node's set borrows from it */
+	struct desired_facts facts;
+};
+
+static void everything_fini(struct everything *all)
+{
+	for (size_t i = 0; i < all->n; i++) {
+		object_set_fini(&all->changes[i].set);
+	}
+	free(all->changes);
+	free(all->firewall);
+	explicit_bzero(&all->facts, sizeof(all->facts));
+}
+
+/* Uids, keys and what the kernel can. */
+static int facts_init(struct kernel *k, const struct node_conf *node,
+		      const struct kernel_uids *uids, struct desired_facts *facts, struct err *err)
+{
+	unsigned int parts;
+	int rc;
+
+	*facts = (struct desired_facts){
+		.proxy_uid = uids->proxy,
+		.agent_uid = uids->agent,
+		.has_sit = true,
+		.preshared_key = kernel_preshared_key,
+	};
+	k->no_key = (struct err){0};
+	rc = kernel_facts_read(node, facts, &k->no_key);
+	if (rc < 0 && reconcile_started(k->reconcile)) {
+		*err = k->no_key;
+		k->no_key = (struct err){0};
+		return rc; /* what runs goes on with the key it has */
+	}
+	parts = parts_there(k);
+	facts->has_wireguard = parts & 1u << KERNEL_WIREGUARD;
+	facts->has_jool = parts & 1u << KERNEL_NAT64;
+	facts->has_siit = parts & 1u << KERNEL_SIIT;
 	return 0;
 }
 
-static int guard_init(struct guard *guard, const struct node_conf *node,
-		      const struct kernel_uids *uids, struct err *err)
+static int uids_check(const struct kernel_uids *uids, const struct node_conf *node, struct err *err)
 {
-	*guard = (struct guard){.uids = *uids,
-				.has_prefix = node->has_client_prefix,
-				.client_prefix = node->client_prefix};
-	if (guard->has_prefix &&
-	    (guard->client_prefix.len != 96 || prefix_is_v4(&guard->client_prefix))) {
+	if (node->has_client_prefix &&
+	    (node->client_prefix.len != 96 || prefix_is_v4(&node->client_prefix))) {
 		return err_set(err, -EINVAL, "client_prefix is not an IPv6 /96");
 	}
 	if (uids->proxy == 0 || uids->proxy == uids->agent) {
@@ -108,179 +255,215 @@ static int guard_init(struct guard *guard, const struct node_conf *node,
 			"the workers' uids %u and %u: each needs one of its own, and not root's",
 			uids->proxy, uids->agent);
 	}
-	if (guard_copy_lists(guard, node) < 0) {
-		return err_set(err, -ENOMEM, "kernel: out of memory");
-	}
 	return 0;
 }
 
-static bool prefix_eq(const struct prefix *a, const struct prefix *b)
+static int everything_init(struct kernel *k, const struct node_conf *node,
+			   const struct kernel_uids *uids, struct everything *all, struct err *err)
 {
-	return a->len == b->len && addr_eq(&a->addr, &b->addr);
-}
-
-/* The i-th route that guard wants; NULL behind the last one. client_prefix comes last. */
-static const struct prefix *guard_route(const struct guard *guard, size_t i)
-{
-	if (i < guard->n_routed) {
-		return &guard->routed[i];
-	}
-	return i == guard->n_routed && guard->has_prefix ? &guard->client_prefix : NULL;
-}
-
-static bool guard_wants_route(const struct guard *guard, const struct prefix *p)
-{
-	const struct prefix *route;
-
-	for (size_t i = 0; (route = guard_route(guard, i)); i++) {
-		if (prefix_eq(route, p)) {
-			return true;
-		}
-	}
-	return false;
-}
-
-int kernel_install_table(struct kernel *k, const struct guard *guard, struct err *err)
-{
-	struct kernel_counters start = {0};
 	struct table_iter it = {0};
-	struct table_node *node;
-	struct batch b;
-	int rc;
+	struct table_node *at;
+	int rc = uids_check(uids, node, err);
 
-	if (table_counters(&k->ops, &start, NULL) < 0) {
-		memset(&start, 0, sizeof(start)); /* the batch will say why, if that matters */
-	}
-	rc = batch_init(&b);
+	*all = (struct everything){0};
 	if (rc == 0) {
-		rc = table_put(&b, guard, &k->elements, &start);
-	}
-	rc = rc < 0 ? err_set(err, rc, "nftables: out of memory") : batch_commit(&b, &k->ops, err);
-	batch_fini(&b);
-	if (rc == 0) {
-		k->n_rules = b.n_rules;
+		rc = facts_init(k, node, uids, &all->facts, err);
 	}
 	if (rc < 0) {
-		return rc == -ENOENT ? -EOPNOTSUPP : rc; /* what a rule needs is not there */
+		return rc;
 	}
-	while ((node = table_next(&k->elements.table, &it))) {
-		struct element_node *en = container_of(node, struct element_node, node);
+	all->changes = calloc(k->tenants.count + 1, sizeof(*all->changes));
+	all->firewall = calloc(1, sizeof(*all->firewall));
+	if (!all->changes || !all->firewall) {
+		everything_fini(all);
+		return err_set(err, -ENOMEM, "kernel: out of memory");
+	}
+	desired_node(node, &all->facts, all->firewall, &all->changes[all->n++].set);
+	while ((at = table_next(&k->tenants, &it))) {
+		const struct tenant_conf *conf = container_of(at, struct ktenant, node)->conf;
 
-		en->state = en->refs > 0 ? ELEMENT_PRESENT : ELEMENT_ABSENT;
+		if (tenant_fits(node, conf)) {
+			all->changes[all->n].name = conf->name;
+			desired_tenant(node, &all->facts, conf, &all->changes[all->n++].set);
+		}
 	}
 	return 0;
 }
 
-/* Removes our routes that guard does not want (all of them without a guard). */
-static int remove_routes(struct kernel *k, const struct route_set *routes,
-			 const struct guard *guard, struct err *err)
+/* What is in force from now on; takes what all has. */
+static void settle(struct kernel *k, const struct node_conf *node, const struct kernel_uids *uids,
+		   struct everything *all)
 {
-	int rc = 0;
-
-	for (size_t i = 0; i < routes->n; i++) {
-		int one;
-
-		if (guard && guard_wants_route(guard, &routes->prefix[i])) {
-			continue;
-		}
-		one = route_delete(&k->ops, &routes->prefix[i], rc == 0 ? err : NULL);
-		if (rc == 0) {
-			rc = one;
-		}
-	}
-	return rc;
+	free(k->firewall);
+	k->firewall = all->firewall;
+	all->firewall = NULL;
+	k->facts = all->facts;
+	k->node = node;
+	k->uids = *uids;
+	k->parts = parts_there(k);
 }
 
-static bool routes_have(const struct route_set *routes, const struct prefix *p)
+/* Why not all AnyIP routes are there, in the place of rc, if there is nothing worse. */
+static int anyip_missing(const struct kernel *k, int rc, struct err *err)
 {
-	for (size_t i = 0; i < routes->n; i++) {
-		if (prefix_eq(&routes->prefix[i], p)) {
-			return true;
-		}
-	}
-	return false;
+	return rc >= 0 && k->no_anyip.code != 0
+		       ? err_set(err, k->no_anyip.code, "%s", k->no_anyip.msg)
+		       : rc;
 }
 
-/* Adds what guard wants and routes, what there is, lacks. */
-static int add_routes(struct kernel *k, const struct route_set *routes, const struct guard *guard,
-		      struct err *err)
+/* What could not be made before is tried again. */
+static int mend_again(struct kernel *k, struct err *err)
 {
-	const struct prefix *route;
-	int rc = 0;
-
-	for (size_t i = 0; rc == 0 && (route = guard_route(guard, i)); i++) {
-		if (!routes_have(routes, route)) {
-			rc = route_add(&k->ops, route, err);
-		}
-	}
-	return rc;
-}
-
-/*
- * After a failed change: what this run had in force comes back. Where that fails too, or when
- * nothing was in force, no route stays, because an unknown table may not guard it; then no table
- * either, because its sets no longer follow the tenants and would cut the workers off.
- */
-static void restore(struct kernel *k, bool table_replaced)
-{
-	struct route_set routes = {0};
+	struct buf drift;
 	int rc;
 
-	if (k->applied && table_replaced && kernel_install_table(k, &k->guard, NULL) < 0) {
-		k->applied = false;
-	}
-	if (route_list(&k->ops, &routes, NULL) < 0) {
-		return; /* netlink itself fails; the first error is the one to tell */
-	}
-	if (k->applied && add_routes(k, &routes, &k->guard, NULL) < 0) {
-		k->applied = false;
-	}
-	if (route_list(&k->ops, &routes, NULL) < 0) { /* with those of the failed change */
-		return;
-	}
-	/* best effort, but never the table from under a route */
-	rc = remove_routes(k, &routes, k->applied ? &k->guard : NULL, NULL);
-	if (rc == 0 && !k->applied) {
-		rc = table_delete(&k->ops, NULL);
-	}
-	(void)rc; /* best effort: the first error is the one to tell */
+	buf_init(&drift, 1 << 20);
+	rc = reconcile_check(k->reconcile, RECONCILE_ALL, NULL, &drift, err);
+	buf_fini(&drift);
+	return rc < 0 ? rc : 0;
 }
 
 int kernel_apply_node(struct kernel *k, const struct node_conf *node,
 		      const struct kernel_uids *uids, struct err *err)
 {
-	struct route_set routes = {0};
-	struct guard next;
-	bool table_replaced = false;
-	int rc = guard_init(&next, node, uids, err);
+	bool first = !reconcile_started(k->reconcile);
+	bool again = !kernel_applied(k) || kernel_failures(k);
+	struct everything all;
+	int rc;
 
+	if (first) {
+		struct err why;
+
+		rc = reconcile_probe(k->reconcile, &why);
+		if (rc < 0) {
+			return err_set(err, rc, "%s%s", why.msg,
+				       rc == -EPERM ? "; sixgated needs CAP_NET_ADMIN" : "");
+		}
+	}
+	rc = everything_init(k, node, uids, &all, err);
 	if (rc < 0) {
 		return rc;
 	}
-	rc = route_list(&k->ops, &routes, err);
-	if (rc < 0) {
-		goto out;
+	rc = reconcile_change(k->reconcile, all.changes, all.n, err);
+	if (rc == 0) {
+		settle(k, node, uids, &all);
+		failures_clear(k);
+		rc = first ? reconcile_start(k->reconcile, err) : again ? mend_again(k, err) : 0;
+		failures_end(k);
+		rc = anyip_missing(k, rc, err);
 	}
-	rc = remove_routes(k, &routes, &next, err);
-	if (rc < 0) {
-		goto out;
+	everything_fini(&all);
+	return rc;
+}
+
+static bool tenant_eq(const struct table_node *node, const void *key)
+{
+	return strcmp(container_of(node, const struct ktenant, node)->conf->name, key) == 0;
+}
+
+static struct ktenant *tenant_find(const struct kernel *k, const char *name, uint64_t *ret_hash)
+{
+	struct table_node *node;
+
+	*ret_hash = hash_bytes(&k->key, name, strlen(name));
+	node = table_find(&k->tenants, *ret_hash, tenant_eq, name);
+	return node ? container_of(node, struct ktenant, node) : NULL;
+}
+
+/* Makes a place for the tenant, so that nothing can fail when it is in force. */
+static struct ktenant *tenant_place(struct kernel *k, struct tenant_conf *conf, bool *ret_added)
+{
+	uint64_t hash;
+	struct ktenant *t = tenant_find(k, conf->name, &hash);
+
+	*ret_added = !t;
+	if (t) {
+		return t;
 	}
-	rc = kernel_install_table(k, &next, err);
-	if (rc < 0) {
-		goto out;
+	t = calloc(1, sizeof(*t));
+	if (!t || table_insert(&k->tenants, &t->node, hash) < 0) {
+		free(t);
+		return NULL;
 	}
-	table_replaced = true;
-	rc = add_routes(k, &routes, &next, err);
-out:
-	if (rc < 0) {
-		restore(k, table_replaced);
-		guard_fini(&next);
-		return rc;
+	t->conf = tenant_conf_ref(conf);
+	return t;
+}
+
+struct tenant_place {
+	struct ktenant *t;
+	bool added;
+};
+
+/* With rc 0 the tenants have their new versions, else those they had. */
+static void places_settle(struct kernel *k, struct tenant_place *places,
+			  struct tenant_conf *const *tenants, size_t n, int rc)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct ktenant *t = places[i].t;
+
+		if (rc == 0) {
+			struct tenant_conf *former = t->conf;
+
+			t->conf = tenant_conf_ref(tenants[i]);
+			tenant_conf_unref(former);
+		} else if (t && places[i].added) {
+			table_remove(&k->tenants, &t->node);
+			ktenant_free(t);
+		}
 	}
-	guard_fini(&k->guard);
-	k->guard = next;
-	k->applied = true;
-	return 0;
+}
+
+int kernel_set_tenants(struct kernel *k, struct tenant_conf *const *tenants, size_t n_tenants,
+		       struct err *err)
+{
+	struct reconcile_change *changes = calloc(n_tenants, sizeof(*changes));
+	struct tenant_place *places = calloc(n_tenants, sizeof(*places));
+	int rc = changes && places ? 0 : -ENOMEM;
+
+	for (size_t i = 0; rc == 0 && i < n_tenants; i++) {
+		places[i].t = tenant_place(k, tenants[i], &places[i].added);
+		rc = places[i].t ? 0 : -ENOMEM;
+		changes[i].name = tenants[i]->name;
+		if (rc == 0 && k->node) {
+			desired_tenant(k->node, &k->facts, tenants[i], &changes[i].set);
+		}
+	}
+	if (rc < 0) {
+		(void)err_set(err, rc, "kernel: out of memory"); /* its code is rc */
+	} else if (k->node) {
+		rc = reconcile_change(k->reconcile, changes, n_tenants, err);
+	}
+	if (places) {
+		places_settle(k, places, tenants, n_tenants, rc);
+	}
+	for (size_t i = 0; changes && i < n_tenants; i++) {
+		object_set_fini(&changes[i].set); /* those that were not taken */
+	}
+	free(changes);
+	free(places);
+	return rc;
+}
+
+int kernel_set_tenant(struct kernel *k, struct tenant_conf *tenant, struct err *err)
+{
+	return kernel_set_tenants(k, &tenant, 1, err);
+}
+
+int kernel_remove_tenant(struct kernel *k, const char *name, struct err *err)
+{
+	uint64_t hash;
+	struct ktenant *t = tenant_find(k, name, &hash);
+	int rc;
+
+	if (!t) {
+		return 0;
+	}
+	rc = reconcile_remove_tenant(k->reconcile, name, err);
+	if (rc == 0) {
+		table_remove(&k->tenants, &t->node);
+		ktenant_free(t);
+	}
+	return rc;
 }
 
 int kernel_watch(struct kernel *k, struct err *err)
@@ -290,27 +473,63 @@ int kernel_watch(struct kernel *k, struct err *err)
 	return fd < 0 ? err_set_errno(err, fd, "watching nftables") : fd;
 }
 
-int kernel_check(struct kernel *k, struct err *err)
+static int check(struct kernel *k, uint32_t kinds, struct buf *drift, struct err *err)
 {
-	unsigned int n_rules;
+	struct err later;
 	int rc;
 
-	if (!k->ops.watch_read(k->ops.ctx) || !k->applied) {
+	if (!reconcile_started(k->reconcile)) {
 		return 0;
 	}
-	rc = table_count_rules(&k->ops, &n_rules, err);
-	if (rc == 0 && n_rules == k->n_rules) {
+	failures_clear(k);
+	rc = reconcile_check(k->reconcile, kinds, NULL, drift, err);
+	failures_end(k);
+	rc = anyip_missing(k, rc, err);
+	if (k->node && parts_there(k) != k->parts) {
+		/* a module has come or gone: more or less is wanted of the kernel now */
+		int rc_node = kernel_apply_node(k, k->node, &k->uids, &later);
+
+		k->parts = parts_there(k);
+		if (rc_node < 0 && rc >= 0) {
+			return err_set(err, rc_node, "%s", later.msg);
+		}
+	}
+	return rc;
+}
+
+int kernel_check(struct kernel *k, struct buf *drift, struct err *err)
+{
+	if (!k->ops.watch_read(k->ops.ctx)) {
 		return 0;
 	}
-	if (rc == 0) {
-		rc = kernel_install_table(k, &k->guard, err);
+	return check(k,
+		     kernel_failures(k) || !kernel_applied(k)
+			     ? RECONCILE_ALL
+			     : DRIVER_KIND(OBJECT_RULESET) | DRIVER_KIND(OBJECT_ELEMENT),
+		     drift, err);
+}
+
+int kernel_check_all(struct kernel *k, struct buf *drift, struct err *err)
+{
+	return check(k, RECONCILE_ALL, drift, err);
+}
+
+int kernel_plan(struct kernel *k, const struct node_conf *node, struct buf *out, struct err *err)
+{
+	struct everything all;
+	int rc;
+
+	if (!k->node) {
+		return err_set(err, -EAGAIN,
+			       "sixgated is starting: the kernel's turn has not come yet");
 	}
+	rc = everything_init(k, node ? node : k->node, &k->uids, &all, err);
 	if (rc < 0) {
-		k->applied = false;
-		restore(k, false);
 		return rc;
 	}
-	return 1;
+	rc = reconcile_plan(k->reconcile, all.changes, all.n, out, err);
+	everything_fini(&all);
+	return rc;
 }
 
 int kernel_counters(struct kernel *k, struct kernel_counters *ret_counters, struct err *err)
@@ -318,30 +537,12 @@ int kernel_counters(struct kernel *k, struct kernel_counters *ret_counters, stru
 	return table_counters(&k->ops, ret_counters, err);
 }
 
-static void element_forget(struct kernel *k)
-{
-	struct table_iter it = {0};
-	struct table_node *node;
-
-	while ((node = table_next(&k->elements.table, &it))) {
-		container_of(node, struct element_node, node)->state = ELEMENT_ABSENT;
-	}
-}
-
 int kernel_down(struct kernel *k, struct err *err)
 {
-	struct route_set routes = {0};
-	int rc = route_list(&k->ops, &routes, err);
+	int rc = reconcile_down(k->reconcile, err);
 
-	if (rc == 0) {
-		rc = remove_routes(k, &routes, NULL, err);
-	}
-	if (rc == 0) {
-		rc = table_delete(&k->ops, err);
-	}
-	if (rc == 0) {
-		k->applied = false;
-		element_forget(k);
+	if (rc == 0 && k->drivers.has_siit) {
+		rc = netns_remove(&k->drivers.siit, err);
 	}
 	return rc;
 }

@@ -7,15 +7,15 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "base/addr.h"
+#include "base/cursor.h"
 #include "base/err.h"
 #include "conf/model/node.h"
+#include "conf/model/tenant.h"
 
 /*
- * What sixgate puts into the kernel: the nftables table `inet sixgate`, and AnyIP routes
- * (rtm_protocol 206) of client_prefix and of pool ranges with `delivery: routed`. The route of
- * client_prefix is there only while the table guards it. Called by control alone; every call is a
- * few netlink round trips and does not wait for anybody else.
+ * All that sixgate puts into the kernel, as node config and tenant objects want it: what they want
+ * is gateway/plan's business, how it gets there reconcile.h's. Called by control alone; every call
+ * is a few netlink round trips and does not wait for anybody else.
  *
  * The chains know a worker by the uid that made its socket. A socket that control makes for a
  * worker must be made under that worker's uid (setfsuid(2)), or it escapes the output chain.
@@ -32,7 +32,7 @@ struct kernel_count {
 	uint64_t packets, bytes;
 };
 
-/* Since the table was first installed; a replaced table takes the former counts over. */
+/* Since the table was first installed; changed rules keep them. */
 struct kernel_counters {
 	struct kernel_count spoofed;        /* from outside with a source inside client_prefix */
 	struct kernel_count unexpected;     /* to client_prefix, but of no connected socket */
@@ -57,54 +57,73 @@ struct kernel_counters {
 };
 
 /*
- * ops: NULL for the kernel itself, else what the tests put in its place; borrowed. Touches
- * nothing. On 0 ret_kernel is owned by the caller. Returns -ENOMEM, or why netlink is not there.
+ * ops: NULL for the kernel itself, else what the tests put in its place; borrowed. What settings
+ * of the machine were before is recorded in run_dir. Touches nothing. On 0 ret_kernel is owned by
+ * the caller. Returns -ENOMEM, or why netlink is not there.
  */
-int kernel_new(const struct kernel_ops *ops, struct kernel **ret_kernel, struct err *err) CHECKED;
+int kernel_new(const struct kernel_ops *ops, const char *run_dir, struct kernel **ret_kernel,
+	       struct err *err) CHECKED;
 /* Leaves the kernel's state in place. NULL allowed. */
 void kernel_free(struct kernel *k);
 
 /*
- * Makes table and route what node asks for, with the tenants set so far. The table is replaced in
- * one step: an earlier run's, or an earlier config's, guards until the new one does. All or
- * nothing: on failure the former state of this run is back in force, and without one there is no
- * route. -EPERM without CAP_NET_ADMIN, -EOPNOTSUPP when the kernel lacks what the table needs; err
- * says how to mend that, and sixgate then runs without `embed` and without the output chains.
+ * Makes the kernel what node and the tenants set so far ask for. node is borrowed until the next
+ * success. What an earlier run left is adopted. The first time as much as works is done, and
+ * kernel_failures() tells of the rest; later it is all or nothing. Returns 0; why what node asks
+ * for cannot be had; or why the table of nftables cannot be in force: -EPERM without
+ * CAP_NET_ADMIN, -EOPNOTSUPP when the kernel lacks something; err says how to mend that, and
+ * sixgate then runs without `embed` and without the output chains.
  */
 int kernel_apply_node(struct kernel *k, const struct node_conf *node,
 		      const struct kernel_uids *uids, struct err *err) CHECKED;
-/* True when table and, if configured, route are in: `embed` works. */
+/* True when the table and the AnyIP routes are in: `embed` works. */
 bool kernel_applied(const struct kernel *k);
 
 /*
- * Tenant name has exactly these prefixes (IPv6, /40 to /64). Before kernel_apply_node() this is
- * only kept; after it the difference is sent. Returns 0, -EINVAL for a prefix outside those
- * lengths, -ENOMEM or the kernel's error; then the tenant is as it was.
+ * The tenant wants exactly this; suspended, nothing. Takes a reference. Before kernel_apply_node()
+ * this is only kept; after it what differs is made so. On failure the tenant is as it was.
  */
-int kernel_set_tenant(struct kernel *k, const char *name, const struct prefix *prefixes,
-		      size_t n_prefixes, struct err *err) CHECKED;
-/* For a removed or suspended tenant; unknown names are fine. */
+int kernel_set_tenant(struct kernel *k, struct tenant_conf *tenant, struct err *err) CHECKED;
+/* The same for several that take from one another: all or none. */
+int kernel_set_tenants(struct kernel *k, struct tenant_conf *const *tenants, size_t n_tenants,
+		       struct err *err) CHECKED;
+/* Unknown names are fine. */
 int kernel_remove_tenant(struct kernel *k, const char *name, struct err *err) CHECKED;
 
 /*
- * A descriptor, kept by k, that is readable when nftables rules were changed: then call
+ * A descriptor, kept by k, that is readable when somebody changed something: then call
  * kernel_check(). Returns it or a negative errno.
  */
 int kernel_watch(struct kernel *k, struct err *err) CHECKED;
 /*
- * Puts the table back when somebody else took it or its rules away: a firewall that is loaded anew
- * flushes all tables, and the route would stay without its guard. Returns 1 when that was done, 0
- * when all is well, or a negative errno; then the route is gone.
+ * Mends what is not as it was made, and appends a line for each such thing to drift: of what was
+ * notified, or of everything (for what the kernel does not tell about). Returns how many, or why
+ * the table is not in force; then the AnyIP routes are gone.
  */
-int kernel_check(struct kernel *k, struct err *err) CHECKED;
+int kernel_check(struct kernel *k, struct buf *drift, struct err *err) CHECKED;
+int kernel_check_all(struct kernel *k, struct buf *drift, struct err *err) CHECKED;
+/* What the last of these could not mend, a line each; NULL: nothing. */
+const char *kernel_failures(const struct kernel *k);
+/* A part of the kernel that the config needs and that is not there: why, or NULL. */
+enum kernel_part {
+	KERNEL_WIREGUARD,
+	KERNEL_NAT64,
+	KERNEL_SIIT,
+	N_KERNEL_PARTS,
+};
+const char *kernel_part_name(enum kernel_part part);
+const char *kernel_part_missing(const struct kernel *k, enum kernel_part part);
 
+/* The steps that would make the kernel what node (NULL: the one in force) asks for. */
+int kernel_plan(struct kernel *k, const struct node_conf *node, struct buf *out,
+		struct err *err) CHECKED;
 /* Reads the counters; all zero while the table is not in. */
 int kernel_counters(struct kernel *k, struct kernel_counters *ret_counters,
 		    struct err *err) CHECKED;
 
 /*
- * Takes away the route, then the table, also those of an earlier run. Nothing there is success.
- * Needs no kernel_apply_node() before.
+ * Takes all of it away, also that of an earlier run. Nothing there is success. Needs no
+ * kernel_apply_node() before.
  */
 int kernel_down(struct kernel *k, struct err *err) CHECKED;
 

@@ -10,26 +10,24 @@ libkernel_a_SOURCES = \
 	%D%/chains_tenants.c \
 	%D%/driver.h \
 	%D%/element_batch.c %D%/element_batch.h \
-	%D%/elements.c %D%/elements.h \
 	%D%/expr.c %D%/expr.h \
 	%D%/generic.c %D%/generic.h \
 	%D%/internal.h \
 	%D%/jool.c %D%/jool.h \
 	%D%/kernel.c %D%/kernel.h \
+	%D%/kernel_drivers.c \
+	%D%/kernel_facts.c \
 	%D%/netlink.c %D%/ops.h \
 	%D%/netns.c %D%/netns.h \
 	%D%/reconcile.c %D%/reconcile.h \
 	%D%/reconcile_check.c %D%/reconcile_internal.h \
-	%D%/route.c %D%/route.h \
 	%D%/outline.c %D%/outline.h \
 	%D%/port_history.c %D%/port_history.h \
 	%D%/rule.c %D%/rule.h \
 	%D%/ruleset.c %D%/ruleset.h \
 	%D%/special.c %D%/special.h \
-	%D%/sets.c %D%/sets.h \
 	%D%/steps.c %D%/steps.h \
 	%D%/table.c %D%/table.h \
-	%D%/tenant.c \
 	%D%/view.c %D%/view.h \
 	%D%/wants.c %D%/wants.h \
 	%D%/wireguard.c %D%/wireguard.h \
@@ -39,10 +37,10 @@ libkernel_a_CPPFLAGS = $(AM_CPPFLAGS) $(NFTNL_CFLAGS)
 # Drives the library for tests/net; not installed.
 noinst_PROGRAMS += tests/tools/kernel-tool
 tests_tools_kernel_tool_SOURCES = tests/tools/kernel-tool.c
-tests_tools_kernel_tool_LDADD = libkernel.a libplan.a libconf-model.a $(BASE_LIBS) $(NFTNL_LIBS)
+tests_tools_kernel_tool_LDADD = libkernel.a libnat64.a libplan.a libconf-model.a $(BASE_LIBS) $(NFTNL_LIBS)
 noinst_PROGRAMS += tests/tools/firewall-tool
 tests_tools_firewall_tool_SOURCES = tests/tools/firewall-tool.c
-tests_tools_firewall_tool_LDADD = libkernel.a libplan.a libconf-text.a libconf-model.a $(BASE_LIBS) \
+tests_tools_firewall_tool_LDADD = libkernel.a libnat64.a libplan.a libconf-text.a libconf-model.a $(BASE_LIBS) \
 	$(FYAML_LIBS) $(NFTNL_LIBS)
 
 # What rtnetlink holds.
@@ -65,4 +63,4 @@ libkernel_a_SOURCES += \
 	%D%/sysctl.c %D%/sysctl.h
 noinst_PROGRAMS += tests/tools/rt-tool
 tests_tools_rt_tool_SOURCES = tests/tools/rt-tool.c
-tests_tools_rt_tool_LDADD = libkernel.a libplan.a libconf-model.a $(BASE_LIBS) $(NFTNL_LIBS)
+tests_tools_rt_tool_LDADD = libkernel.a libnat64.a libplan.a libconf-model.a $(BASE_LIBS) $(NFTNL_LIBS)

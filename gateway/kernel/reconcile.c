@@ -109,8 +109,7 @@ bool reconcile_can(const struct reconcile *r, const struct object *o)
 
 bool reconcile_needs_guard(const struct object *o)
 {
-	return o->kind == OBJECT_RULESET || o->kind == OBJECT_ELEMENT ||
-	       (o->kind == OBJECT_ROUTE && o->route.type == ROUTE_LOCAL);
+	return o->kind == OBJECT_ROUTE && o->route.type == ROUTE_LOCAL;
 }
 
 /* The versions of one change. */
@@ -266,7 +265,8 @@ static void versions_settle(struct reconcile *r, struct version *versions, size_
 	}
 }
 
-static int change_versions(struct reconcile *r, struct version *versions, size_t n, struct err *err)
+/* Both versions are known until versions_settle(); on failure only the former ones. */
+static int versions_begin(struct reconcile *r, struct version *versions, size_t n, struct err *err)
 {
 	int rc = versions_insert(r, versions, n);
 
@@ -281,13 +281,12 @@ static int change_versions(struct reconcile *r, struct version *versions, size_t
 			versions[i].former->leaving = true;
 		}
 	}
-	rc = r->started ? put_in_force(r, versions, n, err) : 0;
-	versions_settle(r, versions, n, rc == 0);
-	return rc;
+	return 0;
 }
 
-int reconcile_change(struct reconcile *r, struct reconcile_change *changes, size_t n_changes,
-		     struct err *err)
+/* Makes versions of the changes, whose sets are taken; ret_versions is the caller's on success. */
+static int versions_new(struct reconcile *r, struct reconcile_change *changes, size_t n_changes,
+			struct version **ret_versions, struct err *err)
 {
 	struct version *versions = calloc(n_changes + 1, sizeof(*versions)); /* never of size 0 */
 	size_t n = 0;
@@ -297,7 +296,7 @@ int reconcile_change(struct reconcile *r, struct reconcile_change *changes, size
 		rc = version_init(r, &changes[n], &versions[n], err);
 	}
 	if (rc == 0) {
-		rc = change_versions(r, versions, n, err);
+		rc = versions_begin(r, versions, n, err);
 	} else {
 		for (size_t i = 0; versions && i < n; i++) {
 			holding_free(versions[i].next);
@@ -306,6 +305,40 @@ int reconcile_change(struct reconcile *r, struct reconcile_change *changes, size
 	for (size_t i = 0; i < n_changes; i++) {
 		object_set_fini(&changes[i].set); /* those that were not taken */
 	}
+	if (rc < 0) {
+		free(versions);
+		return rc;
+	}
+	*ret_versions = versions;
+	return 0;
+}
+
+int reconcile_change(struct reconcile *r, struct reconcile_change *changes, size_t n_changes,
+		     struct err *err)
+{
+	struct version *versions;
+	int rc = versions_new(r, changes, n_changes, &versions, err);
+
+	if (rc < 0) {
+		return rc;
+	}
+	rc = r->started ? put_in_force(r, versions, n_changes, err) : 0;
+	versions_settle(r, versions, n_changes, rc == 0);
+	free(versions);
+	return rc;
+}
+
+int reconcile_plan(struct reconcile *r, struct reconcile_change *changes, size_t n_changes,
+		   struct buf *out, struct err *err)
+{
+	struct version *versions;
+	int rc = versions_new(r, changes, n_changes, &versions, err);
+
+	if (rc < 0) {
+		return rc;
+	}
+	rc = reconcile_look_format(r, out, err);
+	versions_settle(r, versions, n_changes, false);
 	free(versions);
 	return rc;
 }

@@ -57,10 +57,12 @@ int reconcile_remove_tenant(struct reconcile *r, const char *name, struct err *e
 /* What name (NULL: the node) wants; NULL: nothing is known of it. */
 const struct object_set *reconcile_wanted(const struct reconcile *r, const char *name);
 
+/* Reads all there is, so that reconcile_absent() is right. Returns 0 or a negative errno. */
+int reconcile_probe(struct reconcile *r, struct err *err) CHECKED;
 /*
  * Reads all there is and makes it what is wanted; what fails is told and left out. Returns 0, or a
  * negative errno: what could not be read, with nothing touched, or why the ruleset cannot be in
- * force; then neither it nor an AnyIP route is there.
+ * force; then no AnyIP route is there.
  */
 int reconcile_start(struct reconcile *r, struct err *err) CHECKED;
 bool reconcile_started(const struct reconcile *r);
@@ -75,8 +77,10 @@ bool reconcile_guarded(const struct reconcile *r);
  */
 int reconcile_check(struct reconcile *r, uint32_t kinds, const char *culprit, struct buf *drift,
 		    struct err *err) CHECKED;
-/* The steps reconcile_start() would take now, as text. */
-int reconcile_plan(struct reconcile *r, struct buf *out, struct err *err) CHECKED;
+/* The steps that would make the kernel what is wanted after the changes, as text. Takes the sets.
+ */
+int reconcile_plan(struct reconcile *r, struct reconcile_change *changes, size_t n_changes,
+		   struct buf *out, struct err *err) CHECKED;
 /* Takes all of ours away, also what an earlier run left; what is wanted stays known. */
 int reconcile_down(struct reconcile *r, struct err *err) CHECKED;
 

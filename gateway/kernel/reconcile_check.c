@@ -106,27 +106,20 @@ static void step_ignored(void *ctx, const struct step *step, const struct err *e
 
 /*
  * The ruleset is not as it has to be and cannot be mended: no AnyIP route stays, because nothing
- * guards it; then no ruleset either, because its sets no longer follow the tenants and would cut
- * the workers off. Best effort: the error that led here is the one to tell.
+ * may guard it. What there is of the ruleset stays: it keeps tenants apart. Best effort: the error
+ * that led here is the one to tell.
  */
 static void lose_guard(struct reconcile *r)
 {
-	static const uint32_t kinds[] = {
-		DRIVER_KIND(OBJECT_ROUTE),
-		DRIVER_KIND(OBJECT_RULESET) | DRIVER_KIND(OBJECT_ELEMENT),
-	};
-	size_t n_failed = 0;
+	struct look l;
 
 	r->unguarded = true;
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]) && n_failed == 0; i++) {
-		struct look l;
-
-		if (look_init(r, kinds[i], false, &l, NULL) < 0) {
-			return;
-		}
-		n_failed = steps_apply_most(&r->parts, &l.plan, step_ignored, NULL);
-		look_fini(&l);
+	if (look_init(r, DRIVER_KIND(OBJECT_ROUTE), false, &l, NULL) < 0) {
+		return;
 	}
+	(void)steps_apply_most(&r->parts, &l.plan, step_ignored,
+			       NULL); /* reconcile_guarded() tells */
+	look_fini(&l);
 }
 
 static void describe(const struct step *step, const char *culprit, struct buf *out)
@@ -230,16 +223,22 @@ int reconcile_check(struct reconcile *r, uint32_t kinds, const char *culprit, st
 	return r->started ? reconcile_mend(r, kinds, culprit, drift, err) : 0;
 }
 
+int reconcile_probe(struct reconcile *r, struct err *err)
+{
+	struct look l;
+	int rc = look_init(r, RECONCILE_ALL, true, &l, err);
+
+	if (rc == 0) {
+		look_fini(&l);
+	}
+	return rc;
+}
+
 int reconcile_start(struct reconcile *r, struct err *err)
 {
 	struct buf drift;
-	struct look l;
-	int rc = look_init(r, RECONCILE_ALL, true, &l, err); /* all can be read */
+	int rc;
 
-	if (rc < 0) {
-		return rc;
-	}
-	look_fini(&l);
 	r->started = true;
 	buf_init(&drift, 1);
 	rc = reconcile_mend(r, RECONCILE_ALL, NULL, &drift, err);
@@ -252,7 +251,7 @@ bool reconcile_guarded(const struct reconcile *r)
 	return r->started && !r->unguarded;
 }
 
-int reconcile_plan(struct reconcile *r, struct buf *out, struct err *err)
+int reconcile_look_format(struct reconcile *r, struct buf *out, struct err *err)
 {
 	struct look l;
 	int rc = look_init(r, RECONCILE_ALL, false, &l, err);

@@ -21,8 +21,10 @@ struct reconcile {
 	void *failed_ctx;
 };
 
-/* The ruleset, its elements, and the routes that may not be without it. */
+/* A route that may not be without the ruleset. */
 bool reconcile_needs_guard(const struct object *o);
+/* The plan from what is there to what is wanted, as text. */
+int reconcile_look_format(struct reconcile *r, struct buf *out, struct err *err) CHECKED;
 /* It can be made at present. */
 bool reconcile_can(const struct reconcile *r, const struct object *o);
 /*

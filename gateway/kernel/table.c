@@ -14,9 +14,7 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "base/container.h"
 #include "gateway/kernel/element_batch.h"
-#include "gateway/kernel/sets.h"
 
 #define DUMP_TRIES 5
 
@@ -64,81 +62,6 @@ static int put_table(struct batch *b, uint16_t type)
 	batch_add(b, nlh);
 	nftnl_table_free(t);
 	return 0;
-}
-
-static int put_counters(struct batch *b, const struct kernel_counters *start)
-{
-	for (size_t i = 0; i < N_COUNTER_NAMES; i++) {
-		const struct kernel_count *count =
-			(const void *)((const char *)start + counter_names[i].offset);
-		struct nftnl_obj *o = nftnl_obj_alloc();
-		struct nlmsghdr *nlh;
-
-		if (!o) {
-			return -ENOMEM;
-		}
-		nftnl_obj_set_str(o, NFTNL_OBJ_TABLE, TABLE_NAME);
-		nftnl_obj_set_str(o, NFTNL_OBJ_NAME, counter_names[i].name);
-		nftnl_obj_set_u32(o, NFTNL_OBJ_TYPE, NFT_OBJECT_COUNTER);
-		nftnl_obj_set_u64(o, NFTNL_OBJ_CTR_PKTS, count->packets);
-		nftnl_obj_set_u64(o, NFTNL_OBJ_CTR_BYTES, count->bytes);
-		nlh = batch_message(b, NFT_MSG_NEWOBJ, NLM_F_CREATE);
-		nftnl_obj_nlmsg_build_payload(nlh, o);
-		batch_add(b, nlh);
-		nftnl_obj_free(o);
-	}
-	return 0;
-}
-
-static int put_tenants(struct batch *b, struct elements *es)
-{
-	struct element_change change;
-	struct table_iter it = {0};
-	const struct table_node *node;
-	int rc = element_change_init(&change, b, NFT_MSG_NEWSETELEM);
-
-	if (rc < 0) {
-		return rc;
-	}
-	while ((node = table_next(&es->table, &it))) {
-		const struct element_node *en = container_of(node, const struct element_node, node);
-
-		if (en->refs > 0) {
-			element_change_add(&change, &en->element);
-		}
-	}
-	return element_change_finish(&change);
-}
-
-static int put_sets(struct batch *b, const struct guard *guard, struct elements *es)
-{
-	int rc = sets_put(b);
-
-	rc |= sets_put_resolvers(b, guard->resolvers, guard->n_resolvers, true);
-	rc |= sets_put_resolvers(b, guard->resolvers, guard->n_resolvers, false);
-	return rc | put_tenants(b, es);
-}
-
-int table_put(struct batch *b, const struct guard *guard, struct elements *es,
-	      const struct kernel_counters *start)
-{
-	const struct firewall fw = {.proxy_uid = guard->uids.proxy,
-				    .agent_uid = guard->uids.agent,
-				    .has_client_prefix = guard->has_prefix,
-				    .client_prefix = guard->client_prefix};
-	int rc;
-
-	/* Adding first makes the deletion right whether there is a table or not. */
-	batch_what(b, "the table");
-	rc = put_table(b, NFT_MSG_NEWTABLE);
-	rc |= put_table(b, NFT_MSG_DELTABLE);
-	rc |= put_table(b, NFT_MSG_NEWTABLE);
-	batch_what(b, "counters");
-	rc |= put_counters(b, start);
-	batch_what(b, "sets");
-	rc |= put_sets(b, guard, es);
-	rc |= chains_put(b, &fw);
-	return rc < 0 ? -ENOMEM : 0;
 }
 
 static int define_counter(struct batch *b, const char *name)
@@ -231,47 +154,6 @@ int table_remove_put(struct batch *b)
 	batch_what(b, "the table");
 	rc = put_table(b, NFT_MSG_NEWTABLE);
 	return rc | put_table(b, NFT_MSG_DELTABLE);
-}
-
-int table_delete(const struct kernel_ops *ops, struct err *err)
-{
-	struct batch b;
-	int rc = batch_init(&b);
-
-	if (rc == 0) {
-		rc = table_remove_put(&b);
-	}
-	rc = rc < 0 ? err_set(err, -ENOMEM, "nftables: out of memory") : batch_commit(&b, ops, err);
-	batch_fini(&b);
-	return rc;
-}
-
-static int rule_seen(const struct nlmsghdr *nlh, void *arg)
-{
-	(void)nlh;
-	++*(unsigned int *)arg;
-	return 0;
-}
-
-int table_count_rules(const struct kernel_ops *ops, unsigned int *ret_n, struct err *err)
-{
-	_Alignas(struct nlmsghdr) char data[256]; /* header and one short attribute fit */
-	struct nlmsghdr *nlh =
-		nftnl_nlmsg_build_hdr(data, NFT_MSG_GETRULE, NFPROTO_INET, NLM_F_DUMP, 1);
-	struct kernel_fault fault = {0};
-	struct kernel_request req = {.bus = BUS_NETFILTER,
-				     .data = data,
-				     .reply = rule_seen,
-				     .arg = ret_n};
-	int rc = -EINTR;
-
-	mnl_attr_put_strz(nlh, NFTA_RULE_TABLE, TABLE_NAME);
-	req.len = nlh->nlmsg_len;
-	for (int tries = 0; tries < DUMP_TRIES && rc == -EINTR; tries++) {
-		*ret_n = 0;
-		rc = ops->transact(ops->ctx, &req, &fault);
-	}
-	return rc < 0 ? err_set_errno(err, rc, "reading the rules of table inet " TABLE_NAME) : 0;
 }
 
 static int counter_seen(const struct nlmsghdr *nlh, void *arg)

@@ -37,8 +37,8 @@ static void words_split(struct words *w, char *line)
 
 static int apply(struct kernel *k, const struct words *w, struct err *err)
 {
-	struct addr resolvers[WORDS_MAX];
-	struct node_conf node = {.resolvers = resolvers};
+	static struct addr resolvers[WORDS_MAX];
+	static struct node_conf node; /* borrowed by the kernel */
 	struct kernel_uids uids;
 	uint64_t proxy, agent;
 	int rc;
@@ -49,6 +49,7 @@ static int apply(struct kernel *k, const struct words *w, struct err *err)
 	}
 	uids.proxy = (uid_t)proxy;
 	uids.agent = (uid_t)agent;
+	node = (struct node_conf){.resolvers = resolvers};
 	node.has_client_prefix = strcmp(w->word[1], "-") != 0;
 	if (node.has_client_prefix) {
 		rc = prefix_parse(str_from(w->word[1]), &node.client_prefix, err);
@@ -66,16 +67,26 @@ static int apply(struct kernel *k, const struct words *w, struct err *err)
 
 static int set(struct kernel *k, const struct words *w, struct err *err)
 {
-	struct prefix prefixes[WORDS_MAX];
+	struct arena *arena = arena_new(TENANT_ARENA_MAX);
+	struct tenant_conf *tenant = arena ? arena_alloc(arena, sizeof(*tenant)) : NULL;
+	int rc = 0;
 
-	for (size_t i = 2; i < w->n; i++) {
-		int rc = prefix_parse(str_from(w->word[i]), &prefixes[i - 2], err);
-
-		if (rc < 0) {
-			return rc;
-		}
+	if (!tenant) {
+		return err_set(err, -ENOMEM, "out of memory");
 	}
-	return kernel_set_tenant(k, w->word[1], prefixes, w->n - 2, err);
+	tenant->arena = arena;
+	tenant->refs = 1;
+	tenant->name = arena_strdup(arena, str_from(w->word[1]));
+	tenant->prefixes = arena_array(arena, WORDS_MAX, sizeof(*tenant->prefixes));
+	for (size_t i = 2; i < w->n && rc == 0; i++) {
+		rc = prefix_parse(str_from(w->word[i]), &tenant->prefixes[tenant->n_prefixes++],
+				  err);
+	}
+	if (rc == 0) {
+		rc = kernel_set_tenant(k, tenant, err);
+	}
+	tenant_conf_unref(tenant);
+	return rc;
 }
 
 static int counters(struct kernel *k, struct err *err)
@@ -124,7 +135,7 @@ int main(void)
 	size_t size = 0;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	if (kernel_new(NULL, &k, &err) < 0) {
+	if (kernel_new(NULL, ".", &k, &err) < 0) {
 		fprintf(stderr, "kernel-tool: %s\n", err.msg);
 		return 1;
 	}

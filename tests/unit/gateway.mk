@@ -1,10 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-check_PROGRAMS += tests/unit/kernel_apply_test
-tests_unit_kernel_apply_test_SOURCES = tests/unit/kernel_apply_test.c \
-	tests/unit/fake_kernel.c tests/unit/fake_kernel.h
-tests_unit_kernel_apply_test_LDADD = libkernel.a libplan.a libconf-model.a $(BASE_LIBS) $(NFTNL_LIBS) \
-	$(CMOCKA_LIBS)
 
 AGENT_TEST_LDADD = libagent.a libconf-model.a $(BASE_LIBS) $(CMOCKA_LIBS)
 check_PROGRAMS += tests/unit/agent_lines_test tests/unit/agent_sink_test
@@ -16,7 +11,7 @@ check_PROGRAMS += tests/unit/gateway_cli_test
 tests_unit_gateway_cli_test_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 tests_unit_gateway_cli_test_LDADD = $(sixgate_LDADD) $(CMOCKA_LIBS)
 check_PROGRAMS += tests/unit/kernel_generic_test
-tests_unit_kernel_generic_test_LDADD = libkernel.a libplan.a libconf-model.a $(BASE_LIBS) $(NFTNL_LIBS) \
+tests_unit_kernel_generic_test_LDADD = libkernel.a libnat64.a libplan.a libconf-model.a $(BASE_LIBS) $(NFTNL_LIBS) \
 	$(CMOCKA_LIBS)
 check_PROGRAMS += tests/unit/plan_siit_test
 tests_unit_plan_siit_test_SOURCES = tests/unit/plan_siit_test.c
@@ -31,12 +26,12 @@ tests_unit_plan_diff_test_SOURCES = tests/unit/plan_diff_test.c \
 tests_unit_plan_diff_test_LDADD = $(PLAN_TEST_LDADD)
 check_PROGRAMS += tests/unit/kernel_netns_test
 tests_unit_kernel_netns_test_SOURCES = tests/unit/kernel_netns_test.c
-tests_unit_kernel_netns_test_LDADD = libkernel.a libplan.a libconf-model.a $(BASE_LIBS) \
+tests_unit_kernel_netns_test_LDADD = libkernel.a libnat64.a libplan.a libconf-model.a $(BASE_LIBS) \
 	$(NFTNL_LIBS) $(CMOCKA_LIBS)
 check_PROGRAMS += tests/unit/reconcile_test
 tests_unit_reconcile_test_SOURCES = tests/unit/reconcile_test.c \
 	tests/unit/plan_text.c tests/unit/plan_text.h
-tests_unit_reconcile_test_LDADD = libkernel.a libplan.a libconf-model.a $(BASE_LIBS) \
+tests_unit_reconcile_test_LDADD = libkernel.a libnat64.a libplan.a libconf-model.a $(BASE_LIBS) \
 	$(NFTNL_LIBS) $(CMOCKA_LIBS)
 check_PROGRAMS += tests/unit/plan_link_test
 tests_unit_plan_link_test_SOURCES = tests/unit/plan_link_test.c

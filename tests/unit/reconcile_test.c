@@ -253,7 +253,7 @@ static void assert_at_rest(struct fake *k)
 	struct buf text;
 
 	buf_init(&text, 65536);
-	assert_int_equal(reconcile_plan(k->r, &text, NULL), 0);
+	assert_int_equal(reconcile_plan(k->r, NULL, 0, &text, NULL), 0);
 	if (text.len > 0) {
 		fail_msg("%.*s", (int)text.len, text.data);
 	}

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The kernel's state, while we run: what others change of it is mended.
+ */
+#include "gateway/control/drift.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/container.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "gateway/control/internal.h"
+#include "gateway/control/problems.h"
+#include "gateway/kernel/kernel.h"
+
+#define MOD           "kernel"
+#define SHOWN         5 /* things in one line of the log */
+#define PROBLEM_STATE "kernel state"
+#define TEXT_MAX      ((size_t)4 << 20) /* bytes */
+
+static void keep(struct drift *d, struct str text)
+{
+	struct drift_line *line = &d->lines[d->n % DRIFT_KEPT];
+	char *copy = strndup(text.p, text.len);
+
+	if (!copy) {
+		return; /* it was logged */
+	}
+	free(line->text);
+	*line = (struct drift_line){.at_s = (uint64_t)time(NULL), .text = copy};
+	d->n++;
+}
+
+/* Cuts the next line off. False at the end. */
+static bool next_line(struct str *rest, struct str *ret_line)
+{
+	const char *end = rest->len > 0 ? memchr(rest->p, '\n', rest->len) : NULL;
+
+	if (!end) {
+		return false;
+	}
+	*ret_line = (struct str){.p = rest->p, .len = (size_t)(end - rest->p)};
+	rest->len -= ret_line->len + 1;
+	rest->p = end + 1;
+	return true;
+}
+
+static void tell(struct drift *d, const struct buf *text)
+{
+	struct str rest = {.p = (const char *)text->data, .len = text->bad ? 0 : text->len}, line;
+	struct buf shown;
+	size_t n = 0;
+
+	buf_init(&shown, TEXT_MAX);
+	while (next_line(&rest, &line)) {
+		if (n++ < SHOWN) {
+			buf_printf(&shown, "%s%.*s", n > 1 ? "; " : "", (int)line.len, line.p);
+		}
+		keep(d, line);
+	}
+	if (n > SHOWN) {
+		buf_printf(&shown, "; and %zu more", n - SHOWN);
+	}
+	if (n > 0) {
+		log_warn(MOD, "put back what was changed: %.*s", shown.bad ? 0 : (int)shown.len,
+			 (const char *)shown.data);
+	}
+	buf_fini(&shown);
+}
+
+void drift_problems(struct drift *d)
+{
+	char what[32];
+
+	if (!d->kernel) {
+		return;
+	}
+	if (kernel_failures(d->kernel)) {
+		if (!problem_has(d->problems, PROBLEM_STATE)) {
+			log_err(MOD, "cannot be made as wanted: %s", kernel_failures(d->kernel));
+		}
+		problem_set(d->problems, LOG_LEVEL_ERR, PROBLEM_STATE, kernel_failures(d->kernel));
+	} else {
+		problem_clear(d->problems, PROBLEM_STATE);
+	}
+	for (int i = 0; i < N_KERNEL_PARTS; i++) {
+		const char *why = kernel_part_missing(d->kernel, (enum kernel_part)i);
+
+		(void)snprintf(what, sizeof(what), "%s",
+			       kernel_part_name((enum kernel_part)i)); /* fits */
+		if (why) {
+			problem_set(d->problems, LOG_LEVEL_ERR, what, why);
+		} else {
+			problem_clear(d->problems, what);
+		}
+	}
+}
+
+static void look(struct drift *d, int (*check)(struct kernel *, struct buf *, struct err *))
+{
+	struct buf text;
+	struct err err;
+
+	buf_init(&text, TEXT_MAX);
+	if (check(d->kernel, &text, &err) >= 0) {
+		if (kernel_applied(d->kernel)) {
+			problem_clear(d->problems, PROBLEM_KERNEL);
+		}
+	} else {
+		if (!problem_has(d->problems, PROBLEM_KERNEL)) {
+			log_err(MOD, "%s; `embed` stops", err.msg);
+		}
+		problem_set(d->problems, LOG_LEVEL_ERR, PROBLEM_KERNEL, err.msg);
+	}
+	tell(d, &text);
+	buf_fini(&text);
+	drift_problems(d);
+}
+
+static void on_change(struct io *io, uint32_t events)
+{
+	struct drift *d = container_of(io, struct drift, watch);
+
+	(void)events;
+	look(d, kernel_check);
+}
+
+static void on_poll(struct timer *timer)
+{
+	struct drift *d = container_of(timer, struct drift, poll);
+
+	look(d, kernel_check_all);
+	wheel_arm(&d->loop->wheel, timer, d->loop->now_ms + DRIFT_POLL_MS);
+}
+
+void drift_init(struct drift *d)
+{
+	timer_init(&d->poll, on_poll);
+}
+
+void drift_fini(struct drift *d)
+{
+	for (size_t i = 0; i < DRIFT_KEPT; i++) {
+		free(d->lines[i].text);
+		d->lines[i].text = NULL;
+	}
+}
+
+int drift_watch(struct drift *d, struct err *err)
+{
+	int fd, rc;
+
+	if (d->watch.ready) {
+		return 0;
+	}
+	wheel_arm(&d->loop->wheel, &d->poll, d->loop->now_ms + DRIFT_POLL_MS);
+	fd = kernel_watch(d->kernel, err);
+	if (fd < 0) {
+		return fd;
+	}
+	d->watch = (struct io){.fd = fd, .ready = on_change};
+	rc = loop_add(d->loop, &d->watch, EPOLLIN);
+	if (rc < 0) {
+		d->watch.ready = NULL;
+		return err_set_errno(err, rc, "watching the kernel");
+	}
+	return 0;
+}
+
+static void write_line(struct buf *out, uint64_t at_s, struct str text, bool mended)
+{
+	struct json j = json_to(out);
+
+	json_open(&j, NULL, '{');
+	json_u64(&j, "at_s", at_s);
+	json_str(&j, "text", text);
+	json_bool(&j, "mended", mended);
+	json_close(&j, '}');
+	json_end_line(&j);
+}
+
+int drift_write(struct drift *d, struct buf *out, struct err *err)
+{
+	struct str rest, line;
+	struct buf now;
+	int rc;
+
+	for (size_t i = d->n > DRIFT_KEPT ? d->n - DRIFT_KEPT : 0; i < d->n; i++) {
+		const struct drift_line *l = &d->lines[i % DRIFT_KEPT];
+
+		write_line(out, l->at_s, str_from(l->text), true);
+	}
+	buf_init(&now, TEXT_MAX);
+	rc = kernel_plan(d->kernel, NULL, &now, err);
+	rest = (struct str){.p = (const char *)now.data, .len = rc < 0 ? 0 : now.len};
+	while (next_line(&rest, &line)) {
+		write_line(out, (uint64_t)time(NULL), line, false);
+	}
+	buf_fini(&now);
+	return rc;
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What is wanted of the kernel and stands in no config: WireGuard's keys, in files of root's alone.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/base64.h"
+#include "gateway/kernel/internal.h"
+
+#define KEY_FILE_MAX 64 /* bytes: a key in base64 and the end of its line */
+
+static int check_owner(int fd, const char *file, struct err *err)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0) {
+		return err_set_errno(err, -errno, "%s", file);
+	}
+	if (!S_ISREG(st.st_mode)) {
+		return err_set(err, -EINVAL, "%s: is no regular file", file);
+	}
+	if ((st.st_uid != 0 && st.st_uid != geteuid()) || (st.st_mode & 077) != 0) {
+		return err_set(err, -EPERM,
+			       "%s: others may read this key: chown root and chmod 600", file);
+	}
+	return 0;
+}
+
+static int key_read(const char *file, uint8_t ret_key[WG_KEY_BYTES], struct err *err)
+{
+	char text[KEY_FILE_MAX];
+	ssize_t n = 0;
+	int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK), rc;
+
+	if (fd < 0) {
+		return err_set_errno(err, -errno, "%s", file);
+	}
+	rc = check_owner(fd, file, err);
+	if (rc == 0) {
+		n = read(fd, text, sizeof(text));
+		rc = n < 0 ? err_set_errno(err, -errno, "%s", file) : 0;
+	}
+	close(fd);
+	while (n > 0 && (text[n - 1] == '\n' || text[n - 1] == '\r' || text[n - 1] == ' ')) {
+		n--;
+	}
+	if (rc == 0 && base64_decode((struct str){.p = text, .len = n > 0 ? (size_t)n : 0}, ret_key,
+				     WG_KEY_BYTES) < 0) {
+		rc = err_set(err, -EINVAL, "%s: holds no key of 32 bytes in base64 (wg genkey)",
+			     file);
+	}
+	explicit_bzero(text, sizeof(text));
+	return rc;
+}
+
+int kernel_facts_read(const struct node_conf *node, struct desired_facts *facts, struct err *err)
+{
+	return node->wireguard.on && node->wireguard.private_key_file
+		       ? key_read(node->wireguard.private_key_file, facts->wg_private_key, err)
+		       : 0;
+}
+
+bool kernel_preshared_key(void *ctx, const char *file, uint8_t ret_key[WG_KEY_BYTES])
+{
+	(void)ctx;
+	return key_read(file, ret_key, NULL) == 0;
+}
