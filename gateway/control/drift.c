@@ -128,6 +128,13 @@ static void on_change(struct io *io, uint32_t events)
 	look(d, kernel_check);
 }
 
+void drift_work(struct drift *d)
+{
+	if (d->kernel && kernel_heard(d->kernel)) {
+		look(d, kernel_check);
+	}
+}
+
 static void on_poll(struct timer *timer)
 {
 	struct drift *d = container_of(timer, struct drift, poll);

@@ -36,6 +36,8 @@ void drift_init(struct drift *d);
 void drift_fini(struct drift *d);
 /* From now on; called again, nothing. Returns 0 or a negative errno. */
 int drift_watch(struct drift *d, struct err *err) CHECKED;
+/* To be called after each batch of events. */
+void drift_work(struct drift *d);
 /* After anything was done to the kernel: what it says of failures and missing parts. */
 void drift_problems(struct drift *d);
 /* What others changed, and what is not as wanted now, a JSON object each. */

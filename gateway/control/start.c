@@ -167,9 +167,6 @@ static void set_sysctls(struct control *c)
 	static const struct {
 		const char *name, *path, *problem;
 	} sysctls[] = {
-		{"net.ipv4.tcp_migrate_req", "/proc/sys/net/ipv4/tcp_migrate_req",
-		 "cannot be set to 1: closing a listener may reset connections that are just being "
-		 "made"},
 		{"net.ipv4.tcp_tw_reuse", "/proc/sys/net/ipv4/tcp_tw_reuse",
 		 "cannot be set to 1: a port of a connection to a backend rests for a minute, so one "
 		 "backend takes some 470 new sessions a second"},

@@ -12,6 +12,7 @@
 #include "gateway/kernel/rt.h"
 #include "gateway/kernel/ruleset.h"
 #include "gateway/kernel/sysctl.h"
+#include "gateway/kernel/watch.h"
 #include "gateway/plan/desired.h"
 
 /* What kernel.c and its neighbours share. */
@@ -45,6 +46,8 @@ struct kernel {
 	struct kernel_ops ops;
 	struct netlink *netlink; /* owned; NULL with the tests' ops */
 	struct kernel_drivers drivers;
+	struct watch *watch; /* owned; NULL: none yet */
+	bool heard;
 	struct reconcile *reconcile; /* owned */
 	struct hash_key key;
 	struct table tenants;         /* of struct ktenant, owned */

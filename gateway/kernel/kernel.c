@@ -108,6 +108,7 @@ void kernel_free(struct kernel *k)
 	}
 	reconcile_free(k->reconcile);
 	kernel_drivers_fini(&k->drivers);
+	watch_free(k->watch);
 	while ((node = table_next(&k->tenants, &it))) {
 		table_remove(&k->tenants, node);
 		ktenant_free(container_of(node, struct ktenant, node));
@@ -323,6 +324,12 @@ static int mend_again(struct kernel *k, struct err *err)
 	return rc < 0 ? rc : 0;
 }
 
+/* What was notified of until now may be our own doing. */
+static void settle_watch(struct kernel *k)
+{
+	k->heard |= k->watch && watch_settle(k->watch);
+}
+
 int kernel_apply_node(struct kernel *k, const struct node_conf *node,
 		      const struct kernel_uids *uids, struct err *err)
 {
@@ -353,6 +360,7 @@ int kernel_apply_node(struct kernel *k, const struct node_conf *node,
 		rc = anyip_missing(k, rc, err);
 	}
 	everything_fini(&all);
+	settle_watch(k);
 	return rc;
 }
 
@@ -441,6 +449,7 @@ int kernel_set_tenants(struct kernel *k, struct tenant_conf *const *tenants, siz
 	}
 	free(changes);
 	free(places);
+	settle_watch(k);
 	return rc;
 }
 
@@ -459,6 +468,7 @@ int kernel_remove_tenant(struct kernel *k, const char *name, struct err *err)
 		return 0;
 	}
 	rc = reconcile_remove_tenant(k->reconcile, name, err);
+	settle_watch(k);
 	if (rc == 0) {
 		table_remove(&k->tenants, &t->node);
 		ktenant_free(t);
@@ -468,12 +478,18 @@ int kernel_remove_tenant(struct kernel *k, const char *name, struct err *err)
 
 int kernel_watch(struct kernel *k, struct err *err)
 {
-	int fd = k->ops.watch(k->ops.ctx);
+	int rc = k->watch ? 0 : watch_new(k->netlink, &k->watch, err);
 
-	return fd < 0 ? err_set_errno(err, fd, "watching nftables") : fd;
+	return rc < 0 ? rc : watch_fd(k->watch);
 }
 
-static int check(struct kernel *k, uint32_t kinds, struct buf *drift, struct err *err)
+bool kernel_heard(const struct kernel *k)
+{
+	return k->heard;
+}
+
+static int check(struct kernel *k, uint32_t kinds, const char *cause, struct buf *drift,
+		 struct err *err)
 {
 	struct err later;
 	int rc;
@@ -482,8 +498,9 @@ static int check(struct kernel *k, uint32_t kinds, struct buf *drift, struct err
 		return 0;
 	}
 	failures_clear(k);
-	rc = reconcile_check(k->reconcile, kinds, NULL, drift, err);
+	rc = reconcile_check(k->reconcile, kinds, cause, drift, err);
 	failures_end(k);
+	settle_watch(k);
 	rc = anyip_missing(k, rc, err);
 	if (k->node && parts_there(k) != k->parts) {
 		/* a module has come or gone: more or less is wanted of the kernel now */
@@ -499,19 +516,22 @@ static int check(struct kernel *k, uint32_t kinds, struct buf *drift, struct err
 
 int kernel_check(struct kernel *k, struct buf *drift, struct err *err)
 {
-	if (!k->ops.watch_read(k->ops.ctx)) {
+	char cause[WATCH_CAUSE_MAX];
+	uint32_t kinds = k->watch ? watch_read(k->watch, cause) : 0;
+
+	k->heard = false;
+	if (kinds == 0) {
 		return 0;
 	}
-	return check(k,
-		     kernel_failures(k) || !kernel_applied(k)
-			     ? RECONCILE_ALL
-			     : DRIVER_KIND(OBJECT_RULESET) | DRIVER_KIND(OBJECT_ELEMENT),
-		     drift, err);
+	if (kernel_failures(k) || !kernel_applied(k)) {
+		kinds = RECONCILE_ALL; /* what was in the way may be gone */
+	}
+	return check(k, kinds, cause[0] != '\0' ? cause : NULL, drift, err);
 }
 
 int kernel_check_all(struct kernel *k, struct buf *drift, struct err *err)
 {
-	return check(k, RECONCILE_ALL, drift, err);
+	return check(k, RECONCILE_ALL, NULL, drift, err);
 }
 
 int kernel_plan(struct kernel *k, const struct node_conf *node, struct buf *out, struct err *err)

@@ -95,6 +95,8 @@ int kernel_remove_tenant(struct kernel *k, const char *name, struct err *err) CH
  * kernel_check(). Returns it or a negative errno.
  */
 int kernel_watch(struct kernel *k, struct err *err) CHECKED;
+/* There is something for kernel_check() though the descriptor may not tell. */
+bool kernel_heard(const struct kernel *k);
 /*
  * Mends what is not as it was made, and appends a line for each such thing to drift: of what was
  * notified, or of everything (for what the kernel does not tell about). Returns how many, or why
