@@ -260,11 +260,20 @@ bool node_conf_reserves(const struct node_conf *node, const struct prefix *p)
 	return p->len >= 64 && upper_half(&p->addr) - upper_half(&farm->addr) < node->ipv6_reserved;
 }
 
-/* What is done on the uplink needs its name, which goes into paths below /proc/sys. */
-static void check_interface(const struct node_conf *node, struct issues *issues)
+/* What is done on the uplink needs its name. Names go into paths. */
+static void check_names(const struct node_conf *node, struct issues *issues)
 {
 	if (node->interface && strpbrk(node->interface, "/ \t\n")) {
 		issues_add(issues, "/uplink/interface", "is not the name of an interface");
+	}
+	if (node->wireguard.underlay_netns && strpbrk(node->wireguard.underlay_netns, "/. \t\n")) {
+		issues_add(issues, "/wireguard/underlay_netns",
+			   "is not the name of a network namespace, as `ip netns` shows it");
+	}
+	if (node->six_in_four.underlay_netns &&
+	    strpbrk(node->six_in_four.underlay_netns, "/. \t\n")) {
+		issues_add(issues, "/six_in_four/underlay_netns",
+			   "is not the name of a network namespace, as `ip netns` shows it");
 	}
 	for (size_t i = 0; i < node->n_pool && !node->interface; i++) {
 		if (node->pool[i].delivery == DELIVERY_ONLINK) {
@@ -288,5 +297,5 @@ void node_conf_check(const struct node_conf *node, struct issues *issues)
 	check_own_prefixes(node, issues);
 	check_port_plan(node, issues);
 	check_blocks(node, issues);
-	check_interface(node, issues);
+	check_names(node, issues);
 }

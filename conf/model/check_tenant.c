@@ -285,6 +285,7 @@ void tenant_conf_check(const struct tenant_conf *tenant, const struct node_conf 
 	check_prefixes(&p);
 	check_tunnels(tenant, node, issues);
 	check_nat64(tenant, node, issues);
+	check_addresses(tenant, node, issues);
 	check_services(tenant, node, issues);
 	check_names_total(tenant, issues);
 	check_inbound(tenant, issues);

@@ -66,6 +66,9 @@ void check_blocks(const struct node_conf *node, struct issues *issues);
 /* An address of this machine: its own connections come from there, from local_ports. */
 bool check_is_machines(const struct node_conf *node, const struct addr *a);
 
+/* Part of tenant_conf_check(): exposures of whole addresses. */
+void check_addresses(const struct tenant_conf *tenant, const struct node_conf *node,
+		     struct issues *issues);
 /* Part of tenant_conf_check(): each tunnel by itself, and that each prefix has one. */
 void check_tunnels(const struct tenant_conf *tenant, const struct node_conf *node,
 		   struct issues *issues);

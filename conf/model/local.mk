@@ -2,6 +2,7 @@
 noinst_LIBRARIES += libconf-model.a
 libconf_model_a_SOURCES = \
 	%D%/check.h \
+	%D%/check_address.c \
 	%D%/check_blocks.c \
 	%D%/check_nat64.c \
 	%D%/check_node.c \

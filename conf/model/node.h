@@ -146,10 +146,12 @@ struct node_conf {
 		bool on;
 		uint16_t listen_port;
 		const char *private_key_file;
+		const char *underlay_netns; /* where its public socket lives; NULL: here */
 	} wireguard;
 	struct {
 		bool on;
 		struct addr local;
+		const char *underlay_netns; /* where local is; NULL: here */
 	} six_in_four;
 	struct bgp_neighbor {
 		struct addr address;

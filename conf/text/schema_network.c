@@ -81,15 +81,25 @@ static const struct key wireguard_keys[] = {
 	 .type = KEY_PATH,
 	 .mandatory = true,
 	 .offset = NODE(wireguard.private_key_file)},
+	{.name = "underlay_netns",
+	 .type = KEY_TEXT,
+	 .min = 1,
+	 .max = 15,
+	 .offset = NODE(wireguard.underlay_netns)},
 	{0},
 };
 const struct schema schema_wireguard = {
-	.name = "listen_port, private_key_file",
+	.name = "listen_port, private_key_file, underlay_netns",
 	.keys = wireguard_keys,
 };
 
 static const struct key six_in_four_keys[] = {
 	{.name = "local", .type = KEY_ADDR4, .mandatory = true, .offset = NODE(six_in_four.local)},
+	{.name = "underlay_netns",
+	 .type = KEY_TEXT,
+	 .min = 1,
+	 .max = 15,
+	 .offset = NODE(six_in_four.underlay_netns)},
 	{0},
 };
 const struct schema schema_six_in_four = {.name = "local", .keys = six_in_four_keys};

@@ -11,12 +11,10 @@ static const struct unbuilt {
 	const char *value; /* NULL: the key as a whole */
 	const char *what;
 } unbuilt[] = {
-	{&schema_node, "siit", NULL, "siit"},
 	{&schema_node, "dns64", NULL, "dns64"},
 	{&schema_node, "bgp", NULL, "bgp"},
 	{&schema_uplink, "kind", "wireguard", "kind: wireguard"},
 	{&schema_uplink, "kind", "6in4", "kind: 6in4"},
-	{&schema_pool_range, "delivery", "onlink", "delivery: onlink"},
 	{&schema_listener, "protocol", "udp", "protocol: udp"},
 	{&schema_listener, "protocol", "http", "protocol: http"},
 	{&schema_listener, "protocol", "detect", "protocol: detect"},
@@ -24,7 +22,6 @@ static const struct unbuilt {
 	{&schema_service, "backends", "name", "a backend given by name"},
 	{&schema_service, "check", NULL, "check"},
 	{&schema_expose, "protocol", "http", "protocol: http"},
-	{&schema_expose, "protocol", "address", "protocol: address"},
 	{&schema_expose, "redirect", NULL, "redirect"},
 	{&schema_expose, "certificate", NULL, "certificate"},
 	{&schema_expose, "backend_tls", NULL, "backend_tls"},

@@ -159,6 +159,10 @@ static void add_sit(const struct node_conf *node, const struct tenant_conf *tena
 			 .remote = tunnel->remote},
 	};
 
+	if (node->six_in_four.underlay_netns) {
+		(void)snprintf(o.link.underlay_netns, sizeof(o.link.underlay_netns), "%s",
+			       node->six_in_four.underlay_netns); /* checked */
+	}
 	(void)derive_link(node, tunnel, o.link.name);
 	(void)derive_alias(tenant, tunnel, o.link.alias);
 	(void)object_set_add(set, &o);

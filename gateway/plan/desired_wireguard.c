@@ -13,12 +13,17 @@
 
 #define WIREGUARD_MTU 1420 /* fits the outer IPv6 and IPv4 of a 1500 byte path */
 
-static void add_device(struct object_set *set, const struct desired_facts *facts, const char *link,
-		       const char *alias, uint32_t mtu, uint16_t port)
+static void add_device(struct object_set *set, const struct node_conf *node,
+		       const struct desired_facts *facts, const char *link, const char *alias,
+		       uint32_t mtu, uint16_t port)
 {
 	struct object l = {.kind = OBJECT_LINK, .link = {.kind = LINK_WIREGUARD, .mtu = mtu}};
 	struct object d = {.kind = OBJECT_WG_DEVICE, .wg_device = {.port = port}};
 
+	if (node->wireguard.underlay_netns) {
+		(void)snprintf(l.link.underlay_netns, sizeof(l.link.underlay_netns), "%s",
+			       node->wireguard.underlay_netns); /* checked */
+	}
 	(void)snprintf(l.link.name, sizeof(l.link.name), "%s", link);           /* fits */
 	(void)snprintf(l.link.alias, sizeof(l.link.alias), "%s", alias);        /* fits */
 	(void)snprintf(d.wg_device.link, sizeof(d.wg_device.link), "%s", link); /* fits */
@@ -36,7 +41,7 @@ void desired_wireguard_node(const struct node_conf *node, const struct desired_f
 			    struct object_set *set)
 {
 	if (node->wireguard.on && facts->has_wireguard) {
-		add_device(set, facts, DERIVE_WG_LINK, OBJECT_ALIAS_PREFIX "wireguard",
+		add_device(set, node, facts, DERIVE_WG_LINK, OBJECT_ALIAS_PREFIX "wireguard",
 			   WIREGUARD_MTU, node->wireguard.listen_port);
 	}
 }
@@ -104,7 +109,7 @@ void desired_wireguard_tenant(const struct node_conf *node, const struct desired
 			continue;
 		}
 		if (tunnel->own_device) {
-			add_device(set, facts, derive_link(node, tunnel, link),
+			add_device(set, node, facts, derive_link(node, tunnel, link),
 				   derive_alias(tenant, tunnel, alias),
 				   tunnel->mtu ? tunnel->mtu : WIREGUARD_MTU, tunnel->listen_port);
 		}
