@@ -23,16 +23,13 @@
 #include "gateway/control/problems.h"
 #include "gateway/control/slots.h"
 #include "gateway/control/socket.h"
+#include "tests/unit/control_rig.h"
 
 #define WORKERS 2
 
 struct fixture {
-	struct loop loop;
-	struct counters *segments[WORKERS];
-	struct slots slots;
-	struct objects objects;
-	struct problems problems;
-	struct listeners ls;
+	struct rig rig;
+	struct listeners *ls; /* of rig.c */
 	struct pool_range pool[2];
 	uint16_t port; /* this and the nine above are this process's */
 };
@@ -45,30 +42,12 @@ static struct addr loopback(uint8_t last)
 static int setup(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
-	const struct listeners_setup listeners = {
-		.loop = &f->loop,
-		.objects = &f->objects,
-		.slots = &f->slots,
-		.problems = &f->problems,
-		.n_workers = WORKERS,
-		.uid = geteuid(),
-	};
-	struct err err = {0};
 
-	assert_int_equal(loop_init(&f->loop, &err), 0);
-	for (int i = 0; i < WORKERS; i++) {
-		int fd = counters_create(&err);
-
-		assert_int_equal(counters_map(fd, 1, &f->segments[i], &err), 0);
-		close(fd);
-	}
-	slots_init(&f->slots, f->segments, WORKERS);
-	problems_init(&f->problems);
-	assert_int_equal(objects_init(&f->objects, WORKERS), 0);
-	assert_int_equal(listeners_init(&f->ls, &listeners), 0);
+	rig_init(&f->rig, WORKERS, NULL);
+	f->ls = &f->rig.c.listeners;
 	f->pool[0].range = (struct prefix){.addr = loopback(0), .len = 126}; /* four addresses */
 	f->pool[1].range = (struct prefix){.addr = loopback(9), .len = 128};
-	f->port = (uint16_t)(10000 + getpid() % 1000 * 10);
+	f->port = (uint16_t)f->rig.port;
 	*state = f;
 	return 0;
 }
@@ -77,13 +56,7 @@ static int teardown(void **state)
 {
 	struct fixture *f = *state;
 
-	listeners_fini(&f->ls);
-	objects_fini(&f->objects);
-	problems_fini(&f->problems);
-	for (int i = 0; i < WORKERS; i++) {
-		counters_unmap(f->segments[i]);
-	}
-	loop_fini(&f->loop);
+	rig_fini(&f->rig);
 	free(f);
 	return 0;
 }
@@ -112,35 +85,21 @@ static void configure(struct fixture *f, const struct node_conf *node)
 {
 	struct err err = {0};
 
-	if (listeners_configure(&f->ls, node, &err) < 0) {
+	if (listeners_configure(f->ls, node, &err) < 0) {
 		fail_msg("%s", err.msg);
 	}
 }
 
 static size_t n_open(const struct fixture *f)
 {
-	struct table_iter it = {0};
-	size_t n = 0;
-
-	while (listeners_next(&f->ls, &it)) {
-		n++;
-	}
-	assert_int_equal(n, f->ls.n_open);
-	return n;
+	return rig_listeners(&f->rig);
 }
 
 static const struct listener *find(const struct fixture *f, uint8_t last, uint16_t port)
 {
-	struct table_iter it = {0};
-	struct addr a = loopback(last);
-	struct listener *listener;
+	const struct addr a = loopback(last);
 
-	while ((listener = listeners_next(&f->ls, &it))) {
-		if (listener->local.port == port && addr_eq(&listener->local.addr, &a)) {
-			return listener;
-		}
-	}
-	return NULL;
+	return rig_listener(&f->rig, &a, port);
 }
 
 static int option(int fd, int level, int name)
@@ -221,11 +180,11 @@ static void test_config_with_a_taken_port_changes_nothing(void **state)
 
 	configure(f, &first);
 	assert_int_equal(sockets_open(&other, &fd, &err), 0);
-	assert_int_equal(listeners_configure(&f->ls, &second, &err), -EADDRINUSE);
+	assert_int_equal(listeners_configure(f->ls, &second, &err), -EADDRINUSE);
 	assert_non_null(strstr(err.msg, "address is in use"));
 	assert_int_equal(n_open(f), 5);
 	assert_ptr_equal(find(f, 0, f->port)->conf, &before[0]);
-	assert_int_equal(f->ls.n_waiting, 0);
+	assert_int_equal(f->ls->n_waiting, 0);
 	/* and the next try is not confused by the failed one */
 	sockets_close(&fd, 1);
 	configure(f, &second);
@@ -276,13 +235,13 @@ static void test_listener_of_both_config_and_exposure_goes_with_the_last(void **
 	exposing_init(&e, PROTOCOL_TLS, f->port);
 	configure(f, &with);
 	kept = find(f, 1, f->port)->fds[0];
-	listeners_expose(&f->ls, &e.tenant);
+	listeners_expose(f->ls, &e.tenant);
 	configure(f, &without);
 	assert_int_equal(n_open(f), 5);
 	assert_int_equal(find(f, 1, f->port)->fds[0], kept);
 	assert_null(find(f, 1, f->port)->conf);
 	configure(f, &with);
-	listeners_unexpose(&f->ls, &e.tenant);
+	listeners_unexpose(f->ls, &e.tenant);
 	assert_int_equal(n_open(f), 5);
 	assert_int_equal(find(f, 1, f->port)->fds[0], kept);
 	configure(f, &without);
@@ -298,18 +257,18 @@ static void test_config_decides_the_protocol_while_it_names_the_listener(void **
 
 	exposing_init(&e, PROTOCOL_TCP, f->port);
 	configure(f, &without);
-	listeners_expose(&f->ls, &e.tenant);
+	listeners_expose(f->ls, &e.tenant);
 	assert_int_equal(find(f, 2, f->port)->protocol, PROTOCOL_TCP);
 	configure(f, &with);
 	assert_int_equal(find(f, 2, f->port)->protocol, PROTOCOL_TLS);
-	assert_int_equal(problems_count(&f->problems), 1);
+	assert_int_equal(problems_count(&f->rig.c.problems), 1);
 	configure(f, &without);
 	assert_int_equal(find(f, 2, f->port)->protocol, PROTOCOL_TCP);
-	assert_int_equal(problems_count(&f->problems), 0);
+	assert_int_equal(problems_count(&f->rig.c.problems), 0);
 	configure(f, &with);
-	listeners_unexpose(&f->ls, &e.tenant);
+	listeners_unexpose(f->ls, &e.tenant);
 	assert_int_equal(find(f, 2, f->port)->protocol, PROTOCOL_TLS);
-	assert_int_equal(problems_count(&f->problems), 0);
+	assert_int_equal(problems_count(&f->rig.c.problems), 0);
 }
 
 static void test_exposure_that_changes_its_protocol_keeps_the_sockets(void **state)
@@ -322,15 +281,15 @@ static void test_exposure_that_changes_its_protocol_keeps_the_sockets(void **sta
 	exposing_init(&tcp, PROTOCOL_TCP, f->port);
 	exposing_init(&tls, PROTOCOL_TLS, f->port);
 	configure(f, &node);
-	listeners_expose(&f->ls, &tcp.tenant);
+	listeners_expose(f->ls, &tcp.tenant);
 	kept = find(f, 2, f->port)->fds[0];
-	listeners_expose(&f->ls, &tls.tenant); /* the successor comes first */
-	listeners_unexpose(&f->ls, &tcp.tenant);
+	listeners_expose(f->ls, &tls.tenant); /* the successor comes first */
+	listeners_unexpose(f->ls, &tcp.tenant);
 	assert_int_equal(n_open(f), 5);
 	assert_int_equal(find(f, 2, f->port)->fds[0], kept);
 	assert_int_equal(find(f, 2, f->port)->protocol, PROTOCOL_TLS);
-	assert_int_equal(problems_count(&f->problems), 0);
-	listeners_unexpose(&f->ls, &tls.tenant);
+	assert_int_equal(problems_count(&f->rig.c.problems), 0);
+	listeners_unexpose(f->ls, &tls.tenant);
 	assert_int_equal(n_open(f), 0);
 }
 
@@ -346,14 +305,14 @@ static void test_tls_exposure_moves_with_the_pool(void **state)
 	after.n_pool = 1;
 	exposing_init(&e, PROTOCOL_TLS, f->port + 3);
 	configure(f, &before);
-	listeners_expose(&f->ls, &e.tenant);
+	listeners_expose(f->ls, &e.tenant);
 	assert_int_equal(n_open(f), 5);
 	kept = find(f, 9, f->port + 3)->fds[0];
 	configure(f, &after);
 	assert_int_equal(n_open(f), 2);
 	assert_non_null(find(f, 8, f->port + 3));
 	assert_int_equal(find(f, 9, f->port + 3)->fds[0], kept);
-	listeners_unexpose(&f->ls, &e.tenant);
+	listeners_unexpose(f->ls, &e.tenant);
 	assert_int_equal(n_open(f), 0);
 }
 
@@ -372,15 +331,15 @@ static void test_exposure_on_a_taken_port_is_a_problem_and_tried_again(void **st
 	configure(f, &node);
 	assert_int_equal(sockets_open(&other, &fd, &err), 0);
 	exposing_init(&e, PROTOCOL_TCP, f->port + 4);
-	listeners_expose(&f->ls, &e.tenant);
+	listeners_expose(f->ls, &e.tenant);
 	assert_int_equal(n_open(f), 0);
-	assert_int_equal(problems_count(&f->problems), 1);
+	assert_int_equal(problems_count(&f->rig.c.problems), 1);
 	sockets_close(&fd, 1);
-	assert_true(timer_armed(&f->ls.retry));
-	wheel_run(&f->loop.wheel, f->ls.retry.deadline_ms + WHEEL_TICK_MS);
+	assert_true(timer_armed(&f->ls->retry));
+	wheel_run(&f->rig.c.loop.wheel, f->ls->retry.deadline_ms + WHEEL_TICK_MS);
 	assert_int_equal(n_open(f), 1);
-	assert_int_equal(problems_count(&f->problems), 0);
-	listeners_unexpose(&f->ls, &e.tenant);
+	assert_int_equal(problems_count(&f->rig.c.problems), 0);
+	listeners_unexpose(f->ls, &e.tenant);
 	assert_int_equal(n_open(f), 0);
 }
 
@@ -393,12 +352,12 @@ static void test_exposures_through_nat64_and_of_suspended_tenants_open_nothing(v
 	configure(f, &node);
 	exposing_init(&e, PROTOCOL_TCP, f->port + 5);
 	e.expose.via = VIA_NAT64;
-	listeners_expose(&f->ls, &e.tenant);
+	listeners_expose(f->ls, &e.tenant);
 	assert_int_equal(n_open(f), 0);
 	exposing_init(&e, PROTOCOL_TLS, f->port + 5);
 	e.tenant.state = TENANT_SUSPENDED;
-	listeners_expose(&f->ls, &e.tenant);
-	listeners_unexpose(&f->ls, &e.tenant);
+	listeners_expose(f->ls, &e.tenant);
+	listeners_unexpose(f->ls, &e.tenant);
 	assert_int_equal(n_open(f), 0);
 }
 
@@ -411,19 +370,19 @@ static void test_totals_outlive_their_listener(void **state)
 
 	configure(f, &with);
 	slot = find(f, 1, f->port)->slot;
-	counter_add(f->segments[0], slot, COUNTER_ACCEPTED, 5);
-	counter_add(f->segments[1], slot, COUNTER_ACCEPTED, 2);
-	counter_add(f->segments[1], slot, COUNTER_ACTIVE, 1);
+	counter_add(f->rig.segments[0], slot, COUNTER_ACCEPTED, 5);
+	counter_add(f->rig.segments[1], slot, COUNTER_ACCEPTED, 2);
+	counter_add(f->rig.segments[1], slot, COUNTER_ACTIVE, 1);
 	configure(f, &without);
-	assert_int_equal(listeners_total(&f->ls, COUNTER_ACCEPTED), 7);
-	assert_int_equal(listeners_total(&f->ls, COUNTER_ACTIVE), 1);
+	assert_int_equal(listeners_total(f->ls, COUNTER_ACCEPTED), 7);
+	assert_int_equal(listeners_total(f->ls, COUNTER_ACTIVE), 1);
 	/* its last session ends */
-	counter_sub(f->segments[1], slot, COUNTER_ACTIVE, 1);
-	counter_add(f->segments[1], slot, COUNTER_CLOSED, 1);
-	assert_int_equal(listeners_total(&f->ls, COUNTER_ACTIVE), 0);
+	counter_sub(f->rig.segments[1], slot, COUNTER_ACTIVE, 1);
+	counter_add(f->rig.segments[1], slot, COUNTER_CLOSED, 1);
+	assert_int_equal(listeners_total(f->ls, COUNTER_ACTIVE), 0);
 	configure(f, &with); /* somebody may have the slot again, from zero */
-	assert_int_equal(listeners_total(&f->ls, COUNTER_CLOSED), 1);
-	assert_int_equal(listeners_total(&f->ls, COUNTER_ACCEPTED), 7);
+	assert_int_equal(listeners_total(f->ls, COUNTER_CLOSED), 1);
+	assert_int_equal(listeners_total(f->ls, COUNTER_ACCEPTED), 7);
 }
 
 int main(void)

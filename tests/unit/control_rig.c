@@ -28,7 +28,7 @@ void rig_init(struct rig *rig, unsigned int n_workers, struct counters *const *s
 
 	rig->n_workers = n_workers;
 	/* ports of this process, so that tests beside this one do not meet it */
-	rig->port = 20000 + (unsigned int)getpid() % 8000 * 5;
+	rig->port = 10000 + (unsigned int)getpid() % 2000 * 10;
 	if (c->loop.epoll_fd == 0) {
 		assert_int_equal(loop_init(&c->loop, &err), 0);
 	}

@@ -17,7 +17,7 @@ struct rig {
 	struct control c;
 	struct counters *segments[RIG_WORKERS_MAX]; /* without workers of its own */
 	unsigned int n_workers;
-	unsigned int port; /* this and the four above are this process's */
+	unsigned int port; /* this and the nine above are this process's */
 };
 
 /* segments: NULL, or those of the workers that the test runs. */

@@ -13,7 +13,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,10 +24,10 @@
 #include "conf/model/message.h"
 #include "conf/model/node.h"
 #include "gateway/control/listeners.h"
-#include "gateway/control/logchild.h"
 #include "gateway/control/objects.h"
 #include "gateway/control/problems.h"
 #include "gateway/control/slots.h"
+#include "tests/unit/control_rig.h"
 
 #define WORKERS 3
 
@@ -42,12 +41,13 @@ static const struct workers_times quick = {
 };
 
 struct fixture {
-	struct loop loop;
-	struct objects objects;
-	struct slots slots;
-	struct problems problems;
-	struct listeners listeners;
-	struct workers workers;
+	struct rig rig;
+	struct loop *loop; /* of rig.c, as the next five */
+	struct objects *objects;
+	struct slots *slots;
+	struct problems *problems;
+	struct listeners *listeners;
+	struct workers *workers;
 	struct listener_conf listener;
 	struct node_conf node;
 	char mode_path[64], worker_path[512];
@@ -89,9 +89,9 @@ static const struct workers_ops ops = {on_changed, on_answered, on_gone, on_logs
 
 static void on_batch(struct loop *loop)
 {
-	struct fixture *f = container_of(loop, struct fixture, loop);
+	struct fixture *f = container_of(loop, struct fixture, rig.c.loop);
 
-	loop->busy = workers_pump(&f->workers, clock_ms() + 4) || loop->busy;
+	loop->busy = workers_pump(f->workers, clock_ms() + 4) || loop->busy;
 	loop->stop = f->done;
 }
 
@@ -103,10 +103,10 @@ static void on_end(struct timer *timer)
 static void run(struct fixture *f, uint64_t ms)
 {
 	f->done = false;
-	f->loop.stop = false;
-	f->loop.now_ms = clock_ms();
-	wheel_arm(&f->loop.wheel, &f->end, f->loop.now_ms + ms);
-	assert_int_equal(loop_run(&f->loop), 0);
+	f->loop->stop = false;
+	f->loop->now_ms = clock_ms();
+	wheel_arm(&f->loop->wheel, &f->end, f->loop->now_ms + ms);
+	assert_int_equal(loop_run(f->loop), 0);
 }
 
 #define RUN_UNTIL(f, condition)                              \
@@ -138,7 +138,7 @@ static const char *sent(struct fixture *f, unsigned int slot)
 {
 	ssize_t n;
 
-	while ((n = read(f->workers.worker[slot].log_fd, f->log[slot] + f->n_log[slot],
+	while ((n = read(f->workers->worker[slot].log_fd, f->log[slot] + f->n_log[slot],
 			 sizeof(f->log[0]) - 1 - f->n_log[slot])) > 0) {
 		f->n_log[slot] += (size_t)n;
 	}
@@ -165,40 +165,17 @@ static unsigned int count_sent(struct fixture *f, unsigned int slot, uint16_t ty
 	return n;
 }
 
-static uint16_t free_port(void)
+static void setup_listener(struct fixture *f)
 {
-	struct endpoint local = {.addr.b = {[10] = 0xff, 0xff, 127, 0, 0, 1}};
-	struct sockaddr_storage sa;
-	socklen_t len = endpoint_to_sockaddr(&local, false, &sa);
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
-
-	assert_int_equal(bind(fd, (struct sockaddr *)&sa, len), 0);
-	assert_int_equal(getsockname(fd, (struct sockaddr *)&sa, &len), 0);
-	assert_int_equal(endpoint_from_sockaddr((struct sockaddr *)&sa, &local), 0);
-	close(fd);
-	return local.port;
-}
-
-static void setup_listeners(struct fixture *f)
-{
-	const struct listeners_setup setup = {
-		.loop = &f->loop,
-		.objects = &f->objects,
-		.slots = &f->slots,
-		.problems = &f->problems,
-		.n_workers = WORKERS,
-		.uid = geteuid(),
-	};
 	struct err err = {0};
 
-	assert_int_equal(listeners_init(&f->listeners, &setup), 0);
 	f->listener = (struct listener_conf){
 		.address.b = {[10] = 0xff, 0xff, 127, 0, 0, 1},
-		.port = free_port(),
+		.port = (uint16_t)f->rig.port,
 		.protocol = PROTOCOL_TCP,
 	};
 	f->node = (struct node_conf){.listeners = &f->listener, .n_listeners = 1};
-	if (listeners_configure(&f->listeners, &f->node, &err) < 0) {
+	if (listeners_configure(f->listeners, &f->node, &err) < 0) {
 		fail_msg("%s", err.msg);
 	}
 }
@@ -206,6 +183,7 @@ static void setup_listeners(struct fixture *f)
 static int setup(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
+	struct control *c = &f->rig.c;
 	struct err err = {0};
 	int fd;
 
@@ -216,16 +194,12 @@ static int setup(void **state)
 	assert_int_equal(setenv("SIXGATE_FAKE_WORKER", f->mode_path, 1), 0);
 	assert_int_equal(program_path("fake_worker", f->worker_path, sizeof(f->worker_path), &err),
 			 0);
-	assert_int_equal(loop_init(&f->loop, &err), 0);
-	f->loop.batch_end = on_batch;
-	timer_init(&f->end, on_end);
-	problems_init(&f->problems);
-	f->workers = (struct workers){
-		.loop = &f->loop,
-		.objects = &f->objects,
-		.listeners = &f->listeners,
-		.slots = &f->slots,
-		.problems = &f->problems,
+	c->workers = (struct workers){
+		.loop = &c->loop,
+		.objects = &c->objects,
+		.listeners = &c->listeners,
+		.slots = &c->slots,
+		.problems = &c->problems,
 		.ops = &ops,
 		.ctx = f,
 		.times = &quick,
@@ -234,10 +208,17 @@ static int setup(void **state)
 		.root = "/",
 		.log_level = LOG_LEVEL_INFO,
 	};
-	assert_int_equal(workers_init(&f->workers, WORKERS, &err), 0);
-	slots_init(&f->slots, f->workers.segments, WORKERS);
-	assert_int_equal(objects_init(&f->objects, WORKERS), 0);
-	setup_listeners(f);
+	assert_int_equal(workers_init(&c->workers, WORKERS, &err), 0);
+	rig_init(&f->rig, WORKERS, c->workers.segments);
+	f->loop = &c->loop;
+	f->objects = &c->objects;
+	f->slots = &c->slots;
+	f->problems = &c->problems;
+	f->listeners = &c->listeners;
+	f->workers = &c->workers;
+	f->loop->batch_end = on_batch;
+	timer_init(&f->end, on_end);
+	setup_listener(f);
 	*state = f;
 	return 0;
 }
@@ -246,12 +227,9 @@ static int teardown(void **state)
 {
 	struct fixture *f = *state;
 
-	f->workers.stopping = true;
-	workers_fini(&f->workers);
-	listeners_fini(&f->listeners);
-	objects_fini(&f->objects);
-	problems_fini(&f->problems);
-	loop_fini(&f->loop);
+	f->workers->stopping = true;
+	workers_fini(f->workers);
+	rig_fini(&f->rig);
 	unlink(f->mode_path);
 	free(f);
 	return 0;
@@ -259,7 +237,7 @@ static int teardown(void **state)
 
 static unsigned int n_ready(const struct fixture *f)
 {
-	return workers_count(&f->workers, WORKER_READY);
+	return workers_count(f->workers, WORKER_READY);
 }
 
 static void start(struct fixture *f, const char *mode)
@@ -267,8 +245,8 @@ static void start(struct fixture *f, const char *mode)
 	struct err err = {0};
 
 	set_mode(f, mode);
-	assert_int_equal(workers_start(&f->workers, &err), 0);
-	workers_release(&f->workers);
+	assert_int_equal(workers_start(f->workers, &err), 0);
+	workers_release(f->workers);
 }
 
 static void start_good(struct fixture *f)
@@ -279,8 +257,8 @@ static void start_good(struct fixture *f)
 
 static void kill_worker(struct fixture *f, unsigned int slot)
 {
-	assert_int_equal(kill(f->workers.worker[slot].child.pid, SIGKILL), 0);
-	RUN_UNTIL(f, f->workers.worker[slot].state != WORKER_READY);
+	assert_int_equal(kill(f->workers->worker[slot].child.pid, SIGKILL), 0);
+	RUN_UNTIL(f, f->workers->worker[slot].state != WORKER_READY);
 }
 
 static void test_ready_after_the_full_set_and_its_listeners(void **state)
@@ -296,7 +274,7 @@ static void test_ready_after_the_full_set_and_its_listeners(void **state)
 		assert_int_equal(count_sent(f, i, MSG_LISTENER), 1);
 		assert_int_equal(count_sent(f, i, MSG_LEND), 0);
 	}
-	assert_int_equal(problems_count(&f->problems), 0);
+	assert_int_equal(problems_count(f->problems), 0);
 }
 
 static void test_nothing_is_sent_before_the_set_is_complete(void **state)
@@ -305,12 +283,12 @@ static void test_nothing_is_sent_before_the_set_is_complete(void **state)
 	struct err err;
 
 	set_mode(f, "good");
-	assert_int_equal(workers_start(&f->workers, &err), 0);
-	RUN_UNTIL(f, workers_count(&f->workers, WORKER_LOADING) == WORKERS);
+	assert_int_equal(workers_start(f->workers, &err), 0);
+	RUN_UNTIL(f, workers_count(f->workers, WORKER_LOADING) == WORKERS);
 	run(f, 600); /* long enough for proofs of life */
-	assert_int_equal(workers_count(&f->workers, WORKER_LOADING), WORKERS);
+	assert_int_equal(workers_count(f->workers, WORKER_LOADING), WORKERS);
 	assert_int_equal(count_sent(f, 0, MSG_BEGIN), 0);
-	workers_release(&f->workers);
+	workers_release(f->workers);
 	RUN_UNTIL(f, n_ready(f) == WORKERS);
 }
 
@@ -320,15 +298,15 @@ static void test_dead_worker_is_replaced_at_once_with_the_same_sockets(void **st
 	pid_t before;
 
 	start_good(f);
-	before = f->workers.worker[1].child.pid;
+	before = f->workers->worker[1].child.pid;
 	forget(f, 1);
 	kill_worker(f, 1);
 	assert_int_equal(f->n_gone, 1);
 	RUN_UNTIL(f, n_ready(f) == WORKERS);
-	assert_int_not_equal(f->workers.worker[1].child.pid, before);
-	assert_int_equal(f->workers.worker[1].restarts, 1);
+	assert_int_not_equal(f->workers->worker[1].child.pid, before);
+	assert_int_equal(f->workers->worker[1].restarts, 1);
 	assert_int_equal(count_sent(f, 1, MSG_LISTENER), 1);
-	assert_int_equal(problems_count(&f->problems), 0);
+	assert_int_equal(problems_count(f->problems), 0);
 }
 
 /* The socket is the same in all processes: what a worker does to it outlives the worker. */
@@ -341,7 +319,7 @@ static void test_sockets_that_a_worker_shut_listen_again_after_its_end(void **st
 	socklen_t len = sizeof(listens);
 
 	start_good(f);
-	listener = listeners_next(&f->listeners, &it);
+	listener = listeners_next(f->listeners, &it);
 	assert_non_null(listener);
 	assert_int_equal(shutdown(listener->fds[1], SHUT_RDWR), 0);
 	kill_worker(f, 1);
@@ -358,18 +336,18 @@ static void test_sibling_serves_the_sockets_of_a_dead_worker_until_it_is_back(vo
 	start_good(f);
 	set_mode(f, "mute");
 	kill_worker(f, 0);
-	assert_int_equal(f->listeners.selector.live, 6); /* all but the first */
+	assert_int_equal(f->listeners->selector.live, 6); /* all but the first */
 	run(f, 50);
 	assert_int_equal(count_sent(f, 1, MSG_LEND), 1);
 	assert_int_equal(count_sent(f, 1, MSG_LEND_END), 0);
 	assert_int_equal(count_sent(f, 2, MSG_LEND), 0);
-	assert_true(problem_has(&f->problems, "worker 0"));
+	assert_true(problem_has(f->problems, "worker 0"));
 	set_mode(f, "good");
 	RUN_UNTIL(f, n_ready(f) == WORKERS);
-	assert_int_equal(f->listeners.selector.live, 7);
+	assert_int_equal(f->listeners->selector.live, 7);
 	run(f, 50);
 	assert_int_equal(count_sent(f, 1, MSG_LEND_END), 1);
-	assert_false(problem_has(&f->problems, "worker 0"));
+	assert_false(problem_has(f->problems, "worker 0"));
 }
 
 static void test_loans_move_when_the_sibling_dies_too(void **state)
@@ -382,7 +360,7 @@ static void test_loans_move_when_the_sibling_dies_too(void **state)
 	kill_worker(f, 1);
 	run(f, 50);
 	/* the last one has the sockets of both */
-	assert_int_equal(f->listeners.selector.live, 4);
+	assert_int_equal(f->listeners->selector.live, 4);
 	assert_int_equal(count_sent(f, 2, MSG_LEND), 2);
 	set_mode(f, "good");
 	RUN_UNTIL(f, n_ready(f) == WORKERS);
@@ -401,10 +379,10 @@ static void test_with_all_dead_no_slot_is_left_out(void **state)
 	for (unsigned int i = 0; i < WORKERS; i++) {
 		kill_worker(f, i);
 	}
-	assert_int_equal(f->listeners.selector.live, 0); /* means all: they wait in the queues */
+	assert_int_equal(f->listeners->selector.live, 0); /* means all: they wait in the queues */
 	set_mode(f, "good");
 	RUN_UNTIL(f, n_ready(f) == WORKERS);
-	assert_int_equal(f->listeners.selector.live, 7);
+	assert_int_equal(f->listeners->selector.live, 7);
 }
 
 static void test_worker_that_keeps_dying_is_started_ever_later(void **state)
@@ -415,20 +393,20 @@ static void test_worker_that_keeps_dying_is_started_ever_later(void **state)
 	start(f, "exit");
 	/* at once, after 200, after 400, after 400 ... */
 	run(f, 1300);
-	n = f->workers.worker[0].restarts;
+	n = f->workers->worker[0].restarts;
 	if (n < 3 || n > 6) {
 		fail_msg("%u restarts", n);
 	}
-	assert_true(problem_has(&f->problems, "worker 0"));
+	assert_true(problem_has(f->problems, "worker 0"));
 	set_mode(f, "good");
 	RUN_UNTIL(f, n_ready(f) == WORKERS);
-	assert_int_equal(problems_count(&f->problems), 0);
+	assert_int_equal(problems_count(f->problems), 0);
 }
 
 static void expect_killed(struct fixture *f, const char *mode)
 {
 	start(f, mode);
-	RUN_UNTIL(f, f->workers.worker[0].restarts > 0);
+	RUN_UNTIL(f, f->workers->worker[0].restarts > 0);
 	set_mode(f, "good");
 	RUN_UNTIL(f, n_ready(f) == WORKERS);
 }
@@ -479,11 +457,11 @@ static void test_stopped_worker_is_killed_and_replaced(void **state)
 	pid_t before;
 
 	start_good(f);
-	before = f->workers.worker[2].child.pid;
+	before = f->workers->worker[2].child.pid;
 	assert_int_equal(kill(before, SIGSTOP), 0);
-	RUN_UNTIL(f, f->workers.worker[2].restarts == 1);
+	RUN_UNTIL(f, f->workers->worker[2].restarts == 1);
 	RUN_UNTIL(f, n_ready(f) == WORKERS);
-	assert_int_not_equal(f->workers.worker[2].child.pid, before);
+	assert_int_not_equal(f->workers->worker[2].child.pid, before);
 }
 
 static void test_dead_workers_sessions_are_settled(void **state)
@@ -493,13 +471,13 @@ static void test_dead_workers_sessions_are_settled(void **state)
 	struct err err;
 
 	start_good(f);
-	assert_int_equal(slots_get(&f->slots, &slot, &err), 0);
-	counter_add(f->workers.segments[1], slot, COUNTER_ACCEPTED, 9);
-	counter_add(f->workers.segments[1], slot, COUNTER_ACTIVE, 4);
+	assert_int_equal(slots_get(f->slots, &slot, &err), 0);
+	counter_add(f->workers->segments[1], slot, COUNTER_ACCEPTED, 9);
+	counter_add(f->workers->segments[1], slot, COUNTER_ACTIVE, 4);
 	kill_worker(f, 1);
-	assert_int_equal(counter_sum(f->workers.segments, WORKERS, slot, COUNTER_ACTIVE), 0);
-	assert_int_equal(counter_sum(f->workers.segments, WORKERS, slot, COUNTER_CLOSED), 4);
-	assert_int_equal(counter_sum(f->workers.segments, WORKERS, slot, COUNTER_ACCEPTED), 9);
+	assert_int_equal(counter_sum(f->workers->segments, WORKERS, slot, COUNTER_ACTIVE), 0);
+	assert_int_equal(counter_sum(f->workers->segments, WORKERS, slot, COUNTER_CLOSED), 4);
+	assert_int_equal(counter_sum(f->workers->segments, WORKERS, slot, COUNTER_ACCEPTED), 9);
 }
 
 static void test_drain_ends_all_and_nobody_is_started_again(void **state)
@@ -507,11 +485,11 @@ static void test_drain_ends_all_and_nobody_is_started_again(void **state)
 	struct fixture *f = *state;
 
 	start_good(f);
-	workers_drain(&f->workers, 1000);
-	RUN_UNTIL(f, workers_count(&f->workers, WORKER_DOWN) == WORKERS);
+	workers_drain(f->workers, 1000);
+	RUN_UNTIL(f, workers_count(f->workers, WORKER_DOWN) == WORKERS);
 	run(f, 300);
-	assert_int_equal(workers_count(&f->workers, WORKER_DOWN), WORKERS);
-	assert_int_equal(problems_count(&f->problems), 0);
+	assert_int_equal(workers_count(f->workers, WORKER_DOWN), WORKERS);
+	assert_int_equal(problems_count(f->problems), 0);
 }
 
 static void test_log_level_reaches_workers_that_come_later(void **state)
@@ -520,7 +498,7 @@ static void test_log_level_reaches_workers_that_come_later(void **state)
 
 	start_good(f);
 	assert_int_equal(count_sent(f, 0, MSG_LOG_LEVEL), 0);
-	workers_set_log_level(&f->workers, LOG_LEVEL_DEBUG);
+	workers_set_log_level(f->workers, LOG_LEVEL_DEBUG);
 	run(f, 50);
 	assert_int_equal(count_sent(f, 0, MSG_LOG_LEVEL), 1);
 	forget(f, 0);
@@ -540,7 +518,7 @@ static void test_workers_get_nothing_of_our_environment(void **state)
 	assert_int_equal(setenv("SECRET_TOKEN", "hunter2", 1), 0);
 	start_good(f);
 	assert_int_equal(unsetenv("SECRET_TOKEN"), 0);
-	snprintf(path, sizeof(path), "/proc/%d/environ", (int)f->workers.worker[0].child.pid);
+	snprintf(path, sizeof(path), "/proc/%d/environ", (int)f->workers->worker[0].child.pid);
 	file = fopen(path, "re");
 	assert_non_null(file);
 	n = fread(environment, 1, sizeof(environment) - 1, file);
@@ -551,40 +529,12 @@ static void test_workers_get_nothing_of_our_environment(void **state)
 	assert_null(memmem(environment, n, "HOME=", 5));
 }
 
-static void test_log_child_that_says_much_is_read_in_batches(void **state)
-{
-	struct fixture *f = *state;
-	const struct access_log_conf conf = {.on = true};
-	struct logchild lc = {
-		.loop = &f->loop,
-		.workers = &f->workers,
-		.problems = &f->problems,
-		.path = f->worker_path,
-		.user = "nobody",
-		.root = "/",
-	};
-	uint64_t until_ms = clock_ms() + 10000;
-
-	logchild_init(&lc);
-	set_mode(f, "flood");
-	assert_int_equal(logchild_configure(&lc, &conf), 0);
-	while (access(f->mode_path, F_OK) == 0 && clock_ms() < until_ms) {
-		(void)poll(NULL, 0, 1);
-	}
-	lc.readable.ready(&lc.readable, EPOLLIN);
-	assert_true(lc.lines > 0 && lc.lines < 200);
-	lc.readable.ready(&lc.readable, EPOLLIN);
-	assert_int_equal(lc.lines, 200);
-	logchild_fini(&lc);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 		TEST(test_ready_after_the_full_set_and_its_listeners),
 		TEST(test_workers_get_nothing_of_our_environment),
-		TEST(test_log_child_that_says_much_is_read_in_batches),
 		TEST(test_nothing_is_sent_before_the_set_is_complete),
 		TEST(test_dead_worker_is_replaced_at_once_with_the_same_sockets),
 		TEST(test_sockets_that_a_worker_shut_listen_again_after_its_end),

@@ -42,6 +42,9 @@ static void PRINTF_LIKE(2, 3) hear(struct fixture *f, const char *fmt, ...)
 {
 	va_list ap;
 
+	if (f->deaf && (fmt[0] == '+' || fmt[0] == '-')) {
+		return;
+	}
 	assert_true(f->n < HEARD_MAX);
 	va_start(ap, fmt);
 	vsnprintf(f->heard[f->n++], sizeof(f->heard[0]), fmt, ap);
@@ -50,16 +53,12 @@ static void PRINTF_LIKE(2, 3) hear(struct fixture *f, const char *fmt, ...)
 
 static void on_changed(void *ctx, const char *file)
 {
-	if (!((struct fixture *)ctx)->deaf) {
-		hear(ctx, "+%s", file);
-	}
+	hear(ctx, "+%s", file);
 }
 
 static void on_gone(void *ctx, const char *file)
 {
-	if (!((struct fixture *)ctx)->deaf) {
-		hear(ctx, "-%s", file);
-	}
+	hear(ctx, "-%s", file);
 }
 
 static void on_scanned(void *ctx, size_t n_files)
@@ -567,15 +566,14 @@ static void test_files_over_the_limit_are_told_of(void **state)
 	}
 	begin(f);
 	run_until(f, 1);
-	snprintf(name, sizeof(name), "scan %u", FILES_MAX);
-	expect(f, name);
+	expect(f, "scan 1000");
 	put(f, "more.yaml", "x");
 	run_until(f, 1);
 	expect(f, "ignored 1");
 	drop(f, "t7.yaml");
 	run_until(f, 2);
 	expect(f, "ignored 0");
-	expect(f, name);
+	expect(f, "scan 1000");
 }
 
 int main(void)
