@@ -69,7 +69,7 @@ static int pick(const struct session *s)
 
 	if (choice.balance == BALANCE_LEAST_CONNECTIONS) {
 		for (size_t i = 0; i < s->conf->n_backends; i++) {
-			load[i] = counter_sum(w->all, w->n_workers, s->conf->backends[i].slot,
+			load[i] = counter_sum(w->all, w->n_all, s->conf->backends[i].slot,
 					      COUNTER_ACTIVE);
 		}
 	} else if (choice.balance == BALANCE_SOURCE_HASH) {

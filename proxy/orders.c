@@ -129,10 +129,15 @@ static int on_quit(struct worker *w, struct channel_msg *msg, struct err *err)
 
 static int on_counters(struct worker *w, struct channel_msg *msg, struct err *err)
 {
-	if (msg->n_fds < 2 || msg->n_fds - 1 > WORKERS_MAX || msg->id >= msg->n_fds - 1 || w->own) {
+	struct cursor in = cursor_from(msg->data, msg->len);
+	size_t n_all = msg->n_fds > 0 ? msg->n_fds - 1 : 0;
+	size_t n_workers = msg->len > 0 ? cursor_u8(&in) : n_all;
+
+	if (!cursor_done(&in) || n_all > WORKERS_MAX || n_workers > n_all || msg->id >= n_workers ||
+	    w->own) {
 		return err_set(err, -EPROTO, "COUNTERS: bad form");
 	}
-	return worker_set_counters(w, msg, err);
+	return worker_set_counters(w, msg, n_workers, err);
 }
 
 static int on_log(struct worker *w, struct channel_msg *msg, struct err *err)

@@ -35,9 +35,9 @@ static void route_refuse(struct session *s, enum close_reason reason)
 
 uint64_t route_admitted(const struct worker *w, uint32_t slot)
 {
-	uint64_t accepted = counter_sum(w->all, w->n_workers, slot, COUNTER_ACCEPTED);
-	uint64_t denied = counter_sum(w->all, w->n_workers, slot, COUNTER_DENIED);
-	uint64_t limited = counter_sum(w->all, w->n_workers, slot, COUNTER_LIMITED);
+	uint64_t accepted = counter_sum(w->all, w->n_all, slot, COUNTER_ACCEPTED);
+	uint64_t denied = counter_sum(w->all, w->n_all, slot, COUNTER_DENIED);
+	uint64_t limited = counter_sum(w->all, w->n_all, slot, COUNTER_LIMITED);
 
 	return accepted - denied - limited;
 }
@@ -47,7 +47,7 @@ static bool within_limits(const struct worker *w, const struct limits *limits, s
 			  uint32_t slot)
 {
 	if (limits->connections > 0 &&
-	    counter_sum(w->all, w->n_workers, slot, COUNTER_ACTIVE) >= limits->connections) {
+	    counter_sum(w->all, w->n_all, slot, COUNTER_ACTIVE) >= limits->connections) {
 		return false;
 	}
 	return limits->new_per_second == 0 ||

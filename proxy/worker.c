@@ -164,17 +164,19 @@ int worker_init(struct worker *w, struct err *err)
 	return 0;
 }
 
-int worker_set_counters(struct worker *w, struct channel_msg *msg, struct err *err)
+int worker_set_counters(struct worker *w, struct channel_msg *msg, size_t n_workers,
+			struct err *err)
 {
 	int rc = counters_map(msg->fds[0], 1, &w->own, err);
 
 	for (size_t i = 1; rc == 0 && i < msg->n_fds; i++) {
-		rc = counters_map(msg->fds[i], 0, &w->all[w->n_workers], err);
-		w->n_workers += rc == 0;
+		rc = counters_map(msg->fds[i], 0, &w->all[w->n_all], err);
+		w->n_all += rc == 0;
 	}
 	if (rc < 0) {
 		return rc;
 	}
+	w->n_workers = n_workers;
 	w->index = msg->id;
 	w->pipes.counters = w->own;
 	w->log.counters = w->own;
@@ -297,7 +299,7 @@ void worker_fini(struct worker *w)
 	access_log_fini(&w->log);
 	source_table_fini(&w->sources);
 	node_conf_free(w->node);
-	for (size_t i = 0; i < w->n_workers; i++) {
+	for (size_t i = 0; i < w->n_all; i++) {
 		counters_unmap(w->all[i]);
 	}
 	counters_unmap(w->own);

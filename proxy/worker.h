@@ -35,8 +35,9 @@ struct worker {
 
 	struct counters *own;              /* owned mapping; NULL before COUNTERS */
 	struct counters *all[WORKERS_MAX]; /* owned mappings, read-only */
-	size_t n_workers;
-	unsigned int index; /* own, of all */
+	size_t n_all;                      /* of these, workers of before an upgrade included */
+	size_t n_workers;                  /* without them */
+	unsigned int index;                /* own, of all */
 
 	struct node_conf *node; /* owned; NULL before NODE */
 	struct tenants tenants;
@@ -84,7 +85,8 @@ int worker_init(struct worker *w, struct err *err) CHECKED;
 /* Takes the channel's descriptor and says HELLO. */
 int worker_open_channel(struct worker *w, int fd, struct err *err) CHECKED;
 /* Maps the counters of message COUNTERS, whose form was checked. */
-int worker_set_counters(struct worker *w, struct channel_msg *msg, struct err *err) CHECKED;
+int worker_set_counters(struct worker *w, struct channel_msg *msg, size_t n_workers,
+			struct err *err) CHECKED;
 /* Returns the exit status of the process. */
 int worker_run(struct worker *w) CHECKED;
 void worker_fini(struct worker *w);

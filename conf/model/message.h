@@ -26,8 +26,9 @@ enum message {
 	MSG_QUIT = 4,  /* control: exit now */
 
 	/* control to worker */
-	MSG_COUNTERS = 16, /* id = own index, fds: own segment writable, then one for each worker
-			      read-only, in order of slot */
+	MSG_COUNTERS = 16, /* id = own index, fds: own segment writable, then read-only one for each
+			      worker, in order of slot, and those of before an upgrade; u8: how
+			      many workers, else as many as there are of them all */
 	MSG_LOG = 17,      /* fd: write end of the access log pipe */
 	MSG_BEGIN = 18,    /* a full set follows */
 	MSG_END = 19,      /* objects not sent since BEGIN are gone */

@@ -42,6 +42,10 @@ static void process_close_counters(struct former_process *p)
 		close(p->counters_fd);
 		p->counters_fd = -1;
 	}
+	if (p->counters_ro_fd >= 0) {
+		close(p->counters_ro_fd);
+		p->counters_ro_fd = -1;
+	}
 }
 
 static void process_unlink(struct former_process *p)
@@ -119,6 +123,7 @@ static bool process_add(struct former *former, int slot, pid_t pid, uint64_t end
 		.readable.fd = -1,
 		.channel.fd = -1,
 		.counters_fd = -1,
+		.counters_ro_fd = -1,
 	};
 	timer_init(&p->deadline, process_late);
 	if (loop_add(former->loop, &p->exited, EPOLLIN) < 0) {
@@ -249,6 +254,29 @@ static uint64_t number_max(const struct counters *counters, uint64_t max)
 	return last > max ? last : max;
 }
 
+/* Without it new workers count a tenant's sessions in this one for nothing. */
+static void process_share(struct former_process *p)
+{
+	struct err err;
+
+	p->counters_ro_fd = counters_reopen_readonly(p->counters_fd, &err);
+	if (p->counters_ro_fd < 0) {
+		log_warn(MOD, "limits do not count a former worker's sessions: %s", err.msg);
+	}
+}
+
+size_t former_segments(const struct former *former, int *fds, size_t max)
+{
+	size_t n = 0;
+
+	for (const struct former_process *p = former->processes; p && n < max; p = p->next) {
+		if (p->counters && p->counters_ro_fd >= 0) {
+			fds[n++] = p->counters_ro_fd;
+		}
+	}
+	return n;
+}
+
 void former_start(struct former *former, struct workers *ws)
 {
 	bool any = former->n > 0 || former->n_spent > 0;
@@ -257,6 +285,7 @@ void former_start(struct former *former, struct workers *ws)
 	for (struct former_process *p = former->processes; p; p = p->next) {
 		if (p->counters_fd >= 0) {
 			p->counters = carry_join(former->carry, p->counters_fd);
+			process_share(p);
 			last = p->counters ? number_max(p->counters, last) : last;
 		}
 	}

@@ -39,6 +39,7 @@ struct former_process {
 	int slot;                  /* -1: the log child */
 	uint64_t end_ms;           /* monotonic: its sessions end then; 0: it serves on */
 	int counters_fd;           /* owned; -1: none */
+	int counters_ro_fd;        /* owned: the same for new workers; -1: none */
 	struct counters *counters; /* of carry; NULL: they do not count */
 };
 
@@ -80,6 +81,8 @@ void former_drain(struct former *former, uint32_t ms);
 bool former_ask(struct former *former, unsigned int *at, int slot, const struct channel_msg *msg);
 /* Sends msg to all of them; nobody waits for the answers. */
 void former_tell(struct former *former, const struct channel_msg *msg);
+/* Read-only descriptors of the newest one's counters and so on, at most max. Returns how many. */
+size_t former_segments(const struct former *former, int *fds, size_t max);
 /* A message to one of them is not through yet. */
 bool former_busy(const struct former *former);
 /* Ends them at once. */

@@ -68,6 +68,7 @@ static int init_parts(struct control *c, unsigned int n_workers, struct err *err
 		.listeners = &c->listeners,
 		.slots = &c->slots,
 		.problems = &c->problems,
+		.former = &c->former,
 		.ops = &control_workers_ops,
 		.times = &workers_times_default,
 		.ctx = c,

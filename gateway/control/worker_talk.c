@@ -11,6 +11,7 @@
 #include "base/container.h"
 #include "base/log.h"
 #include "conf/model/message.h"
+#include "gateway/control/former.h"
 #include "gateway/control/internal.h"
 #include "gateway/control/objects.h"
 #include "gateway/control/workers.h"
@@ -85,11 +86,16 @@ void worker_ping(struct worker *w)
 static int worker_send_counters(struct worker *w)
 {
 	struct workers *ws = w->workers;
-	struct channel_msg msg = {.type = MSG_COUNTERS, .id = w->slot};
+	const uint8_t n = (uint8_t)ws->n;
+	struct channel_msg msg = {.type = MSG_COUNTERS, .id = w->slot, .data = &n, .len = 1};
 
 	msg.fds[msg.n_fds++] = w->counters_fd;
 	for (unsigned int i = 0; i < ws->n; i++) {
 		msg.fds[msg.n_fds++] = ws->worker[i].counters_ro_fd;
+	}
+	if (ws->former) { /* limits count their sessions, too */
+		msg.n_fds += former_segments(ws->former, msg.fds + msg.n_fds,
+					     CHANNEL_FDS_MAX - msg.n_fds);
 	}
 	return worker_send(w, &msg);
 }

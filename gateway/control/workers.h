@@ -12,6 +12,7 @@
 #include "base/loop.h"
 #include "gateway/control/spawn.h"
 
+struct former;
 struct listeners;
 struct objects;
 struct problems;
@@ -81,6 +82,7 @@ struct workers {
 	struct listeners *listeners;
 	struct slots *slots;
 	struct problems *problems;
+	const struct former *former; /* NULL: no segments of before an upgrade */
 	const struct workers_ops *ops;
 	void *ctx;
 	const struct workers_times *times; /* borrowed */

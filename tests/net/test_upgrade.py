@@ -392,6 +392,21 @@ def test_former_worker_that_hangs_holds_up_neither_lists_nor_the_end(case):
     gateway.start()
 
 
+def test_limits_count_the_sessions_of_former_workers(case):
+    case.backend(case.lab.acme, 22)
+    gateway = case.start(web(case, limits={"connections": 2}), kept=True)
+    held = [case.connect(2222) for _ in range(2)]
+    assert all(works(sock) for sock in held)
+    for _ in range(2):
+        upgrade(gateway)
+        assert not opens(case), "the limit is reached"
+    held[0].close()
+    gateway.wait_sessions(1)
+    assert opens(case)
+    held[1].close()
+    wait_former_gone(gateway)
+
+
 def test_self_test_that_does_not_end_is_killed(case, program):
     gateway = start(case, kept=True, program=program)
     before = gateway.workers()
