@@ -138,7 +138,8 @@ static int answer_seen(const struct nlmsghdr *nlh, void *arg)
 		return err_set(a->err, -EPROTO, "jool: a second reply to one request");
 	}
 	a->seen = true;
-	if (nlh->nlmsg_type != a->jool->family ||
+	/* libmnl reads up to the next multiple of four, to which the kernel pads. */
+	if (nlh->nlmsg_len % NLMSG_ALIGNTO != 0 || nlh->nlmsg_type != a->jool->family ||
 	    mnl_nlmsg_get_payload_len(nlh) < JOOL_ATTRIBUTES) {
 		return err_set(a->err, -EPROTO, "jool: a reply that is not Jool's");
 	}

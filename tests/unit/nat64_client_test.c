@@ -123,8 +123,8 @@ static int walk_rows(struct script *s, struct err *err)
 
 static void module_says_why(void **state)
 {
-	static const uint8_t refusal[] = {6, 0, 1, 0,   22,  0,    0,    0, 9,
-					  0, 2, 0, 'n', 'o', '\n', '\n', 0};
+	static const uint8_t refusal[] = {6, 0, 1,   0,   22,   0,    0, 0, 9, 0,
+					  2, 0, 'n', 'o', '\n', '\n', 0, 0, 0, 0};
 	struct script s = {0};
 	struct err err;
 
