@@ -30,28 +30,27 @@ static bool in_range(struct port_range range, uint16_t port)
 	return range.last > 0 && port >= range.first && port <= range.last;
 }
 
+static bool is_shared_out(const struct node_conf *node, const struct addr *a)
+{
+	for (size_t i = 0; i < node->nat64.n_pool; i++) {
+		if (addr_eq(&node->nat64.pool[i], a)) {
+			return true;
+		}
+	}
+	return false;
+}
+
 /* Inside NAT64's region only the tenant's own block; the others are taken. */
-static void check_port(const struct place *p)
+static void check_block(const struct place *p)
 {
 	const struct node_conf *node = p->node;
 	const struct expose_conf *e = expose_at(p);
 	struct port_block own;
+	char text[ADDR_TEXT_MAX];
 
-	if (check_is_machines(node, &e->ipv4) && in_range(node->local_ports, e->port)) {
-		issues_add(p->issues, expose_path(p, "port").text,
-			   "%u is in local_ports, %u-%u, which the gateway's own connections use",
-			   e->port, node->local_ports.first, node->local_ports.last);
-	}
 	if (in_range(node->nat44_ports, e->port)) {
 		issues_add(p->issues, expose_path(p, "port").text, "%u is in nat44.ports, %u-%u",
 			   e->port, node->nat44_ports.first, node->nat44_ports.last);
-	}
-	if (e->protocol == PROTOCOL_UDP && e->port == node->wireguard.listen_port &&
-	    check_is_machines(node, &e->ipv4)) {
-		issues_add(p->issues, expose_path(p, "port").text,
-			   "%u is wireguard.listen_port: the tunnels' own packets would go to the "
-			   "tenant",
-			   e->port);
 	}
 	if (!in_range(node->nat64.ports, e->port)) {
 		return;
@@ -61,13 +60,33 @@ static void check_port(const struct place *p)
 			   "%u is in nat64.ports, and a tenant without a tunnel has no block there",
 			   e->port);
 	} else if (!addr_eq(&own.address, &e->ipv4) || !in_range(own.ports, e->port)) {
-		char text[ADDR_TEXT_MAX];
-
 		issues_add(p->issues, expose_path(p, "port").text,
 			   "%u is in another tenant's block of nat64.ports; this tenant's is %u-%u "
 			   "of %s",
 			   e->port, own.ports.first, own.ports.last,
 			   addr_format(&own.address, text));
+	}
+}
+
+static void check_port(const struct place *p)
+{
+	const struct node_conf *node = p->node;
+	const struct expose_conf *e = expose_at(p);
+
+	if (check_is_machines(node, &e->ipv4) && in_range(node->local_ports, e->port)) {
+		issues_add(p->issues, expose_path(p, "port").text,
+			   "%u is in local_ports, %u-%u, which the gateway's own connections use",
+			   e->port, node->local_ports.first, node->local_ports.last);
+	}
+	if (e->protocol == PROTOCOL_UDP && e->port == node->wireguard.listen_port &&
+	    check_is_machines(node, &e->ipv4)) {
+		issues_add(p->issues, expose_path(p, "port").text,
+			   "%u is wireguard.listen_port: the tunnels' own packets would go to the "
+			   "tenant",
+			   e->port);
+	}
+	if (is_shared_out(node, &e->ipv4)) {
+		check_block(p);
 	}
 }
 

@@ -2,7 +2,8 @@
 /*
  * Each tests/golden/conf/NAME.yaml is read as control would, and what is said about it must be
  * NAME.expect to the byte; a good one has an empty .expect. What NAME begins with says how it is
- * read: see kind_of(). A folder claims-NAME is checked as a registry, with node.yaml.
+ * read: see kind_of(). A folder claims-NAME is checked as a registry, with node.yaml, a folder
+ * case-NAME with case-NAME.node.
  * With SIXGATE_GOLDEN_UPDATE=1 the .expect files are written instead: review the difference.
  */
 #include <dirent.h>
@@ -30,6 +31,7 @@ enum kind {
 	TENANT_WITHOUT,     /* nonode-: without knowing the node */
 	TENANT_ON_SMALLEST, /* bare-: on a node that has nothing */
 	REGISTRY,
+	CASE, /* a registry with a node of its own */
 };
 
 static bool begins(const char *s, const char *prefix)
@@ -41,6 +43,9 @@ static enum kind kind_of(const char *name)
 {
 	if (begins(name, "claims-")) {
 		return REGISTRY;
+	}
+	if (begins(name, "case-")) {
+		return CASE;
 	}
 	if (begins(name, "nonode-tenant-")) {
 		return TENANT_WITHOUT;
@@ -81,6 +86,7 @@ static int read_tenant(const char *path, const char *node_path, struct issues *i
 static int read_case(const char *path, struct issues *issues)
 {
 	const char *registry[] = {"node.yaml", path};
+	char own_node[300];
 	struct node_conf *node = NULL;
 	int rc = 0;
 
@@ -96,6 +102,10 @@ static int read_case(const char *path, struct issues *issues)
 		return read_tenant(path, NULL, issues);
 	case TENANT_ON_SMALLEST:
 		return read_tenant(path, "good-node-smallest.yaml", issues);
+	case CASE:
+		snprintf(own_node, sizeof(own_node), "%s.node", path);
+		registry[0] = own_node;
+		return conf_check_files(registry, 2, CONF_ANY_OWNER, issues, NULL);
 	case REGISTRY:
 		return conf_check_files(registry, 2, CONF_ANY_OWNER, issues, NULL);
 	}
@@ -166,8 +176,8 @@ static int is_case(const struct dirent *entry)
 {
 	size_t len = strlen(entry->d_name);
 
-	return begins(entry->d_name, "claims-")
-		       ? !strstr(entry->d_name, ".expect")
+	return begins(entry->d_name, "claims-") || begins(entry->d_name, "case-")
+		       ? !strstr(entry->d_name, ".expect") && !strstr(entry->d_name, ".node")
 		       : len > 5 && strcmp(entry->d_name + len - 5, ".yaml") == 0;
 }
 

@@ -157,6 +157,25 @@ static void kernel_without_devices_gets_no_route_to_them(void **state)
 		"route 2001:db8:a000:1003::/64 table 254 unicast via fe80::1 dev eth1 mtu 1400\n");
 }
 
+static void sit_device_is_told_where_its_public_address_is(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	rig_init(&r);
+	r.node.six_in_four.underlay_netns = "public";
+	desired_link_tenant(&r.node, &r.facts, &r.tenant, &r.set);
+	assert_int_equal(object_set_sort(&r.set, NULL), 0);
+	for (size_t i = 0; i < r.set.n; i++) {
+		if (r.set.items[i].kind == OBJECT_LINK) {
+			assert_string_equal(r.set.items[i].link.underlay_netns, "public");
+			object_set_fini(&r.set);
+			return;
+		}
+	}
+	fail();
+}
+
 static bool seventeen_is_mapped(void *ctx, const struct addr *a)
 {
 	(void)ctx;
@@ -198,6 +217,7 @@ int main(void)
 		cmocka_unit_test(node_is_a_router_with_its_addresses),
 		cmocka_unit_test(tenant_has_a_way_by_each_tunnel),
 		cmocka_unit_test(kernel_without_devices_gets_no_route_to_them),
+		cmocka_unit_test(sit_device_is_told_where_its_public_address_is),
 		cmocka_unit_test(uplink_decides_what_else),
 	};
 
