@@ -271,6 +271,126 @@ static void jool_stats_and_sizes(struct rig *r)
 	object_set_fini(&desired);
 }
 
+/* A host behind a veth that talks by UDP from its port 5000, through a row without a mark. */
+static void talk(void)
+{
+	assert_int_equal(
+		shell("ip netns add jt && ip link add jv0 type veth peer name jv1 netns jt && "
+		      "ip link set jv0 up && ip -n jt link set jv1 up && ip -n jt link set lo up && "
+		      "ip addr add 2001:db8:1::1/64 dev jv0 nodad && "
+		      "ip -n jt addr add 2001:db8:1::2/64 dev jv1 nodad && "
+		      "ip -n jt -6 route add default via 2001:db8:1::1 && "
+		      "ip link add jd0 type dummy && ip link set jd0 up && "
+		      "ip addr add 203.0.113.10/24 dev jd0 && "
+		      "sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 && "
+		      "jool -i sixgate pool4 add 203.0.113.10 16384-17407 --udp && "
+		      "ip netns exec jt python3 -c 'import socket; s = "
+		      "socket.socket(socket.AF_INET6, socket.SOCK_DGRAM); s.bind((\"\", 5000)); "
+		      "s.sendto(b\"x\", (\"64:ff9b::203.0.113.77\", 99))'"),
+		0);
+}
+
+static int keep_entry(const struct jool_entry *e, void *arg)
+{
+	*(struct jool_entry *)arg = *e;
+	return 0;
+}
+
+/* The first mapping of UDP behind a place where none is, as the ports in use are counted. */
+static struct jool_entry first_mapping(const struct jool *jool)
+{
+	struct jool_walk walk = {.protocol = IPPROTO_UDP, .begun = true};
+	struct jool_entry first = {0};
+	struct err err;
+	bool more;
+
+	assert_int_equal(addr_parse(str_from("203.0.113.10"), &walk.last.src4.addr), 0);
+	walk.last.protocol = IPPROTO_UDP;
+	walk.last.src4.port = 16383;
+	walk.last.src6 = (struct endpoint){.addr = {.b = {[15] = 1}}, .port = 1};
+	assert_int_equal(jool_walk(jool, JOOL_BIB, &walk, keep_entry, &first, &more, &err), 0);
+	assert_false(more);
+	return first;
+}
+
+static void jool_mapping_makes_way(struct rig *r)
+{
+	struct jool_list sessions = {0};
+	struct object o = {.kind = OBJECT_BIB, .bib = {.protocol = IPPROTO_UDP}};
+	struct step step = {.verb = STEP_ADD, .to = &o};
+	struct jool_entry first;
+	struct jool jool;
+	struct err err = {0};
+	size_t done;
+
+	talk();
+	assert_int_equal(jool_open(&r->ctx, &jool, &err), 0);
+	first = first_mapping(&jool);
+	assert_int_equal(first.src6.port, 5000);
+	assert_false(first.is_static);
+	assert_true(first.src4.port >= 16384 && first.src4.port <= 17407);
+	assert_int_equal(jool_list_read(&jool, JOOL_SESSION, IPPROTO_UDP, 10, &sessions, &err), 0);
+	assert_int_equal(sessions.n, 1);
+	assert_int_equal(sessions.items[0].dst4.port, 99);
+	assert_true(sessions.items[0].expires_ms > 0);
+	jool_list_fini(&sessions);
+	/* the socket has another port; then the port has another socket */
+	o.bib.inside = first.src6;
+	o.bib.outside = first.src4;
+	o.bib.outside.port ^= 1;
+	if (r->driver.apply(r->driver.ctx, &step, 1, &done, &err) < 0) {
+		fail_msg("%s", err.msg);
+	}
+	first = first_mapping(&jool);
+	assert_true(first.is_static && first.src4.port == o.bib.outside.port);
+	o.bib.inside.port = 5001;
+	assert_int_equal(r->driver.apply(r->driver.ctx, &step, 1, &done, &err), -EEXIST);
+	first = first_mapping(&jool);
+	assert_true(first.is_static && first.src6.port == 5000);
+	shell("ip netns del jt; ip link del jd0");
+}
+
+static void eam_line(struct object_set *set, const char *pool6, const char *eam)
+{
+	char line[128];
+
+	want(set, "");
+	snprintf(line, sizeof(line), "instance %s", pool6);
+	plan_text_add(set, line);
+	if (eam) {
+		snprintf(line, sizeof(line), "eam %s", eam);
+		plan_text_add(set, line);
+	}
+	for (size_t i = 0; i < set->n; i++) {
+		if (set->items[i].kind == OBJECT_INSTANCE) {
+			set->items[i].instance.translator = TRANSLATOR_SIIT;
+		}
+	}
+}
+
+static void siit_module_does_what_is_asked(void **state)
+{
+	static const char *const eams[] = {"203.0.113.17/32 2001:db8:1::20/128",
+					   "203.0.113.17/32 2001:db8:1::21/128", NULL};
+	struct object_set desired;
+	struct rig *r;
+
+	(void)state;
+	if (!can("modprobe -q jool_siit 2>/dev/null")) {
+		skip();
+	}
+	r = rig_new();
+	r->ctx.translator = TRANSLATOR_SIIT;
+	r->driver = jool_driver(&r->ctx);
+	for (size_t i = 0; i < 3; i++) {
+		eam_line(&desired, "2001:db8:a000:fe::/96", eams[i]);
+		reach(r, &desired);
+		object_set_fini(&desired);
+	}
+	reach_text(r, "");
+	rig_free(r);
+}
+
 static void jool_module_does_what_is_asked(void **state)
 {
 	struct rig *r;
@@ -283,6 +403,8 @@ static void jool_module_does_what_is_asked(void **state)
 	r->driver = jool_driver(&r->ctx);
 	jool_rows(r);
 	jool_stats_and_sizes(r);
+	reach_text(r, NODE);
+	jool_mapping_makes_way(r);
 	reach_text(r, "");
 	rig_free(r);
 }
@@ -436,6 +558,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(wireguard_module_does_what_is_asked),
 		cmocka_unit_test(jool_module_does_what_is_asked),
+		cmocka_unit_test(siit_module_does_what_is_asked),
 	};
 
 	return cmocka_run_group_tests(tests, setup, NULL);
