@@ -5,7 +5,9 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "conf/model/port_event.h"
 #include "gateway/kernel/internal.h"
 #include "gateway/kernel/wireguard.h"
 
@@ -19,6 +21,9 @@ static void add_main(struct kernel_drivers *d, const struct kernel_ops *ops)
 {
 	d->rt = (struct rt){.ops = ops, .ns = NS_MAIN, .siit = d->has_siit ? &d->siit : NULL};
 	d->jool = (struct jool_context){.ops = ops, .translator = TRANSLATOR_NAT64};
+	if (access(SIXGATE_STATEDIR, F_OK) == 0) {
+		d->jool.history = PORT_HISTORY_FILE; /* an installed one has the folder */
+	}
 	d->sysctls = (struct sysctls){.root = "/proc/sys", .record = d->record};
 	d->offloads = (struct offloads){.ops = ops, .record = d->record};
 	add(d, ruleset_driver(d->ruleset));
