@@ -240,18 +240,27 @@ static int step_result(struct rt *rt, const struct rt_verbs *verbs, const struct
 	return step_err(err, step, result->rc, result->text);
 }
 
-/* Takes steps back, those in force and those of which nothing is known. */
+/*
+ * Takes steps back, those in force and, when no answers came, those of which nothing is known. A
+ * refused change may be half done: it is two messages in some drivers.
+ */
 static void steps_undo(struct rt_writer *w, const struct rt_verbs *verbs, const struct step *steps,
-		       size_t n)
+		       size_t first, size_t n)
 {
 	struct kernel_fault fault = {0};
+	bool refused[RT_STEPS_MAX];
 
+	for (size_t i = first; i < n; i++) {
+		refused[i] = w->results[i].rc != 0 && steps[i].verb != STEP_CHANGE;
+	}
 	writer_reset(w);
 	w->seq = 0;
-	for (size_t i = n; i > 0; i--) {
-		w->seq++;
-		/* What cannot be put back is found by the next observation. */
-		(void)verbs->put(w, steps[i - 1].to, steps[i - 1].from, NULL);
+	for (size_t i = n; i > first; i--) {
+		if (!refused[i - 1]) {
+			w->seq++;
+			/* What cannot be put back is found by the next observation. */
+			(void)verbs->put(w, steps[i - 1].to, steps[i - 1].from, NULL);
+		}
 	}
 	(void)writer_send(w, &fault); /* the same */
 }
@@ -288,7 +297,7 @@ static int steps_apply(struct rt_writer *w, const struct rt_verbs *verbs, const 
 		done += rc == 0;
 	}
 	if (rc < 0) {
-		steps_undo(w, verbs, steps + done, n_put - done);
+		steps_undo(w, verbs, steps, done, n_put);
 	}
 	*ret_done = done;
 	return rc < 0 ? rc : put_rc;

@@ -189,6 +189,20 @@ static int link_unmake(struct rt *rt, const struct object_link *link)
 	return rt_ask(rt, nlh, NULL, NULL, &fault);
 }
 
+/*
+ * WireGuard does not tell where its socket is, so the alias does: "sixgate:acme/home@outside". No
+ * name of ours has an '@'.
+ */
+static void alias_put(struct nlmsghdr *nlh, const struct object_link *link)
+{
+	char alias[OBJECT_ALIAS_MAX + 1 + IFNAMSIZ];
+	bool told = link->kind != LINK_WIREGUARD || link->underlay_netns[0] == '\0';
+
+	(void)snprintf(alias, sizeof(alias), "%s%s%s", link->alias, told ? "" : "@",
+		       told ? "" : link->underlay_netns); /* fits */
+	mnl_attr_put(nlh, IFLA_IFALIAS, strlen(alias), alias);
+}
+
 /* Sets what differs; from NULL: all that a new link needs. */
 static int link_set(struct rt *rt, uint32_t index, const struct object_link *from,
 		    const struct object_link *to, struct kernel_fault *fault)
@@ -197,7 +211,7 @@ static int link_set(struct rt *rt, uint32_t index, const struct object_link *fro
 	struct nlmsghdr *nlh = link_message(data, RTM_NEWLINK, 0, index);
 
 	if (!from || strcmp(from->alias, to->alias) != 0) {
-		mnl_attr_put(nlh, IFLA_IFALIAS, strlen(to->alias), to->alias);
+		alias_put(nlh, to);
 	}
 	if (from && to->mtu != 0 && from->mtu != to->mtu) {
 		mnl_attr_put_u32(nlh, IFLA_MTU, to->mtu);

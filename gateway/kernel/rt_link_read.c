@@ -69,6 +69,22 @@ static bool info_read(const struct nlattr *info, struct object_link *link)
 	return false;
 }
 
+/* What alias_put() of rt_link.c wrote. */
+static void alias_read(const struct nlattr *attr, struct object_link *link)
+{
+	char alias[OBJECT_ALIAS_MAX + 1 + IFNAMSIZ], *at;
+
+	rt_attr_name(attr, alias, sizeof(alias));
+	at = link->kind == LINK_WIREGUARD ? strrchr(alias, '@') : NULL;
+	if (at && strlen(at + 1) < sizeof(link->underlay_netns)) {
+		memcpy(link->underlay_netns, at + 1, strlen(at + 1));
+		*at = '\0';
+	}
+	if (strlen(alias) < sizeof(link->alias)) {
+		memcpy(link->alias, alias, strlen(alias));
+	}
+}
+
 static bool link_read(const struct nlmsghdr *nlh, struct rt_link_seen *seen)
 {
 	const struct ifinfomsg *ifi = mnl_nlmsg_get_payload(nlh);
@@ -81,10 +97,10 @@ static bool link_read(const struct nlmsghdr *nlh, struct rt_link_seen *seen)
 	}
 	rt_attrs_read(&attrs, nlh, sizeof(*ifi));
 	rt_attr_name(attrs.a[IFLA_IFNAME], link->name, sizeof(link->name));
-	rt_attr_name(attrs.a[IFLA_IFALIAS], link->alias, sizeof(link->alias));
 	link->mtu = rt_attr_u32(&attrs, IFLA_MTU);
 	link->down = (ifi->ifi_flags & IFF_UP) == 0;
 	seen->known_kind = info_read(attrs.a[IFLA_LINKINFO], link);
+	alias_read(attrs.a[IFLA_IFALIAS], link);
 	if (seen->known_kind && link->kind == LINK_VETH) {
 		link->down |= (ifi->ifi_flags & IFF_LOWER_UP) == 0; /* the far end is down */
 	}
@@ -140,7 +156,7 @@ static int link_complete(struct rt *rt, struct rt_link_seen *seen, struct kernel
 	if (link->kind == LINK_VETH) {
 		return peer_read(rt, seen, link->peer, fault);
 	}
-	if (seen->link_netns_id >= 0) {
+	if (link->kind == LINK_SIT && seen->link_netns_id >= 0) {
 		(void)rt_netns_name(rt, seen->link_netns_id, link->underlay_netns);
 	}
 	return 0;
