@@ -89,15 +89,6 @@ static int put_to_tenant(struct batch *b, const struct firewall *fw)
 	rule_begin(&r, "to_tenant"); /* RFC 4890 4.3.1 */
 	rule_icmpv6_error(&r);
 	rc |= rule_end_accept(&r, b);
-	rule_begin(&r, "to_tenant");
-	rule_device_in_set(&r, NFT_META_IIFNAME, FIREWALL_TUNNELS, false);
-	rule_icmp_type(&r, IPPROTO_ICMPV6, ICMP6_ECHO_REQUEST);
-	expr_limit(&r, ECHO_RATE, ECHO_BURST);
-	rc |= rule_end_accept(&r, b);
-	rule_begin(&r, "to_tenant");
-	rule_device_in_set(&r, NFT_META_IIFNAME, FIREWALL_TUNNELS, false);
-	rule_icmp_type(&r, IPPROTO_ICMPV6, ICMP6_ECHO_REQUEST);
-	rc |= rule_end_drop(&r, b, COUNTER_ECHO);
 	if (fw->has_siit) {
 		rule_begin(&r, "to_tenant"); /* the exposure of a whole address is its permission */
 		rule_in_prefix(&r, RULE_SOURCE, &fw->siit_prefix);
@@ -111,6 +102,25 @@ static int put_to_tenant(struct batch *b, const struct firewall *fw)
 	return rc | rule_end_reject(&r, b, COUNTER_INBOUND);
 }
 
+/* Ahead of known connections, which the requests of one ping are once it was answered. */
+static int put_echo(struct batch *b)
+{
+	struct rule r;
+	int rc;
+
+	rule_begin(&r, "through");
+	rule_device_in_set(&r, NFT_META_OIFNAME, FIREWALL_TUNNELS, true);
+	rule_device_in_set(&r, NFT_META_IIFNAME, FIREWALL_TUNNELS, false);
+	rule_icmp_type(&r, IPPROTO_ICMPV6, ICMP6_ECHO_REQUEST);
+	expr_limit(&r, ECHO_RATE, ECHO_BURST);
+	rc = rule_end_accept(&r, b);
+	rule_begin(&r, "through");
+	rule_device_in_set(&r, NFT_META_OIFNAME, FIREWALL_TUNNELS, true);
+	rule_device_in_set(&r, NFT_META_IIFNAME, FIREWALL_TUNNELS, false);
+	rule_icmp_type(&r, IPPROTO_ICMPV6, ICMP6_ECHO_REQUEST);
+	return rc | rule_end_drop(&r, b, COUNTER_ECHO);
+}
+
 int chains_put_forward(struct batch *b, const struct firewall *fw)
 {
 	struct rule r;
@@ -121,6 +131,7 @@ int chains_put_forward(struct batch *b, const struct firewall *fw)
 	rc |= chain_put(b, "forward4", NULL, 0, 0);
 	rc |= chain_put(b, "from_tenant", NULL, 0, 0);
 	rc |= chain_put(b, "through", "filter", NF_INET_FORWARD, PRIORITY_FORWARD);
+	rc |= put_echo(b);
 	rule_begin(&r, "through");
 	rule_ct_known(&r);
 	rc |= rule_end_accept(&r, b);

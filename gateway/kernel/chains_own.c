@@ -18,6 +18,7 @@
 #define ECHO_RATE      100 /* requests a second */
 #define ECHO_BURST     200
 
+/* Before the answers: once answered, the requests of one ping are of a known connection. */
 static int put_echo(struct batch *b, const char *chain, uint8_t protocol, uint8_t type)
 {
 	struct rule r;
@@ -51,14 +52,14 @@ static int put_own4(struct batch *b)
 	static const uint8_t errors[] = {ICMP_ECHOREPLY, ICMP_DEST_UNREACH, ICMP_TIME_EXCEEDED,
 					 ICMP_PARAMETERPROB};
 	struct rule r;
-	int rc = put_answers(b, "own4");
+	int rc = put_echo(b, "own4", IPPROTO_ICMP, ICMP_ECHO);
 
+	rc |= put_answers(b, "own4");
 	for (size_t i = 0; i < sizeof(errors); i++) {
 		rule_begin(&r, "own4");
 		rule_icmp_type(&r, IPPROTO_ICMP, errors[i]);
 		rc |= rule_end_accept(&r, b);
 	}
-	rc |= put_echo(b, "own4", IPPROTO_ICMP, ICMP_ECHO);
 	rule_begin(&r, "own4");
 	expr_meta(&r, NFT_META_L4PROTO, 0);
 	expr_ports(&r, RULE_DESTINATION, 1);
@@ -77,8 +78,9 @@ static int put_own4(struct batch *b)
 static int put_own6(struct batch *b, const struct firewall *fw)
 {
 	struct rule r;
-	int rc = put_answers(b, "own6");
+	int rc = put_echo(b, "own6", IPPROTO_ICMPV6, ICMP6_ECHO_REQUEST);
 
+	rc |= put_answers(b, "own6");
 	rule_begin(&r, "own6");
 	rule_icmpv6_error(&r);
 	rc |= rule_end_accept(&r, b);
@@ -88,7 +90,6 @@ static int put_own6(struct batch *b, const struct firewall *fw)
 	rule_begin(&r, "own6");
 	rule_icmpv6_types(&r, ICMP6_ECHO_REPLY, ICMP6_ECHO_REPLY);
 	rc |= rule_end_accept(&r, b);
-	rc |= put_echo(b, "own6", IPPROTO_ICMPV6, ICMP6_ECHO_REQUEST);
 	rule_begin(&r, "own6");
 	expr_address6(&r, RULE_DESTINATION, 128, 0);
 	expr_meta(&r, NFT_META_L4PROTO, 4);

@@ -2,11 +2,8 @@
 """The table `inet sixgate` by its driver, on this machine's kernel: what is there is adopted, what
 was altered is found and mended, and a change keeps what it need not touch."""
 
-import os
-import subprocess
-
 import pytest
-from gateway import BUILD
+from firewall import Tool
 from netns import Namespace, remove_stale
 
 NODE = """
@@ -22,30 +19,6 @@ resolvers: [192.0.2.53, "2001:db8::53"]
 registry: {dir: REGISTRY}
 """
 PREFIXES = {"acme": '"2001:db8:a000:1001::/64"', "globex": '"2001:db8:a000:1002::/64"'}
-
-
-class Tool:
-    """firewall-tool in a namespace: one command, one answer."""
-
-    def __init__(self, ns):
-        self.process = ns.popen(os.path.join(BUILD, "tests/tools/firewall-tool"),
-                                stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-    def __call__(self, command):
-        self.process.stdin.write(command + "\n")
-        self.process.stdin.flush()
-        answer = self.process.stdout.readline().strip()
-        assert answer.startswith("ok"), f"{command}: {answer}"
-        return answer
-
-    def plan(self):
-        """How many steps lack."""
-        return int(self("plan").split()[1])
-
-    def end(self):
-        self.process.stdin.close()
-        assert self.process.wait(10) == 0
-        self.process.stdout.close()
 
 
 class Gateway:
