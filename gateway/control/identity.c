@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/caps.h"
+#include "conf/model/node.h"
 
 #define PROXY_USER "sixgate-proxy"
 #define AGENT_USER "sixgate-agent"
@@ -54,13 +55,22 @@ int identity_find(struct identity *ret_identity, struct err *err)
 	return rc;
 }
 
-int identity_bound(struct err *err)
+/* Namespaces other than ours are entered for the stateless translator and for an underlay. */
+static bool needs_namespaces(const struct node_conf *conf)
+{
+	return conf->has_siit_prefix || conf->wireguard.underlay_netns ||
+	       conf->six_in_four.underlay_netns;
+}
+
+int identity_bound(const struct node_conf *conf, struct err *err)
 {
 	static const unsigned int wanted[] = {CAP_NET_ADMIN, CAP_NET_BIND_SERVICE,
 					      CAP_SETUID,    CAP_SETGID,
-					      CAP_KILL,      CAP_SYS_CHROOT};
+					      CAP_KILL,      CAP_SYS_CHROOT,
+					      CAP_SYS_ADMIN}; /* the last where it is needed */
+	size_t n = sizeof(wanted) / sizeof(wanted[0]);
 
-	return caps_bound(wanted, sizeof(wanted) / sizeof(wanted[0]), err);
+	return caps_bound(wanted, needs_namespaces(conf) ? n : n - 1, err);
 }
 
 int raise_descriptors(struct err *err)

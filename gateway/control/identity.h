@@ -7,6 +7,8 @@
 
 #include "base/err.h"
 
+struct node_conf;
+
 /* What this process may do, and who its workers are. */
 struct identity {
 	bool root; /* workers get their own users, else ours */
@@ -19,8 +21,8 @@ struct identity {
  * Finds out who we are; as root looks the workers' users up. -ENOENT when one does not exist.
  */
 int identity_find(struct identity *ret_identity, struct err *err) CHECKED;
-/* Root keeps the capabilities of sixgated and can never get another one. */
-int identity_bound(struct err *err) CHECKED;
+/* Root keeps the capabilities that conf asks for and can never get another one. */
+int identity_bound(const struct node_conf *conf, struct err *err) CHECKED;
 /* As many descriptors as we may have; workers inherit it. */
 int raise_descriptors(struct err *err) CHECKED;
 

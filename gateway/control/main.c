@@ -151,7 +151,7 @@ static int run(const struct arguments *args, struct node_conf *conf, struct err 
 		rc = raise_descriptors(err);
 	}
 	if (rc == 0 && setup.identity.root) {
-		rc = identity_bound(err);
+		rc = identity_bound(conf, err);
 	}
 	if (rc < 0) {
 		node_conf_free(conf);

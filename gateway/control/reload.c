@@ -157,12 +157,18 @@ static const char *tenants_stand_on(const struct node_conf *a, const struct node
 	if (!ports_same(a->nat44_ports, b->nat44_ports)) {
 		return "nat44";
 	}
+	if (a->has_siit_prefix != b->has_siit_prefix ||
+	    !prefix_same(&a->siit_prefix, &b->siit_prefix)) {
+		return "siit";
+	}
 	if (a->wireguard.on != b->wireguard.on ||
+	    !text_same(a->wireguard.underlay_netns, b->wireguard.underlay_netns) ||
 	    a->wireguard.listen_port != b->wireguard.listen_port ||
 	    !text_same(a->wireguard.private_key_file, b->wireguard.private_key_file)) {
 		return "wireguard";
 	}
 	if (a->six_in_four.on != b->six_in_four.on ||
+	    !text_same(a->six_in_four.underlay_netns, b->six_in_four.underlay_netns) ||
 	    !addr_eq(&a->six_in_four.local, &b->six_in_four.local)) {
 		return "six_in_four";
 	}

@@ -61,11 +61,14 @@ def test_without_cap_net_admin_hide_and_proxy_headers_work_and_it_says_what_does
     assert int(caps.split()[1], 16) & 1 << 12 == 0  # CAP_NET_ADMIN
 
 
-def test_control_keeps_six_capabilities_and_no_more(case):
-    gateway = case.start()
+@pytest.mark.parametrize("settings, more", [
+    ({}, set()), ({"siit": {"prefix": "2001:db8:a000:fe::/96"}}, {21})])  # SYS_ADMIN
+def test_control_keeps_six_capabilities_and_what_namespaces_need(case, settings, more):
+    gateway = case.start(settings=settings)
     with open(f"/proc/{gateway.process.pid}/status", encoding="ascii") as status:
         fields = dict(line.split(":\t", 1) for line in status.read().splitlines() if ":\t" in line)
     names = {12, 10, 7, 6, 5, 18}  # NET_ADMIN, NET_BIND_SERVICE, SETUID, SETGID, KILL, SYS_CHROOT
+    names |= more
     for kind in ("CapEff", "CapPrm", "CapBnd"):
         assert int(fields[kind], 16) == sum(1 << cap for cap in names), kind
 

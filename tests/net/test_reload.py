@@ -114,7 +114,7 @@ OTHER_FARM = {"kind": "direct", "interface": "up0",
 
 @pytest.mark.parametrize("key, value", [
     ("workers", 3), ("registry", {"dir": "/tmp"}), ("uplink", OTHER_FARM), ("nat64", NAT64),
-    ("nat44", {"ports": "57344-65535"}), ("six_in_four", {"local": POOL[0]})])
+    ("nat44", {"ports": "57344-65535"}), ("siit", {"prefix": "2001:db8:a000:fe::/96"}), ("six_in_four", {"local": POOL[0]})])
 def test_what_only_a_restart_can_change_is_refused_by_name(case, key, value):
     case.backend(case.lab.acme, 22)
     gateway = case.start(case.tenant(case.lab.acme, service(
