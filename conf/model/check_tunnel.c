@@ -213,6 +213,35 @@ static void check_all_carried(const struct tenant_conf *tenant, struct issues *i
 	}
 }
 
+/* Each would be one thing in the kernel. */
+static void check_twice(const struct place *p)
+{
+	const struct tunnel_conf *tunnel = p->tunnel;
+
+	for (size_t t = 0; t < p->index; t++) {
+		const struct tunnel_conf *other = &p->tenant->tunnels[t];
+
+		if (tunnel->listen_port > 0 && tunnel->listen_port == other->listen_port) {
+			issues_add(p->issues, tunnel_path(p, "listen_port").text,
+				   "%u is of /tunnels/%zu as well", tunnel->listen_port, t);
+		}
+		if (tunnel->public_key && other->public_key &&
+		    strcmp(tunnel->public_key, other->public_key) == 0) {
+			issues_add(p->issues, tunnel_path(p, "public_key").text,
+				   "is the key of /tunnels/%zu as well: give that one both "
+				   "prefixes, or each its own key",
+				   t);
+		}
+		if (tunnel->has_remote && other->has_remote && !addr_is_any(&tunnel->remote) &&
+		    addr_eq(&tunnel->remote, &other->remote)) {
+			issues_add(p->issues, tunnel_path(p, "remote").text,
+				   "is the other end of /tunnels/%zu as well: give that one both "
+				   "prefixes",
+				   t);
+		}
+	}
+}
+
 static void check_names(const struct place *p)
 {
 	for (size_t t = 0; t < p->index && p->tunnel->name; t++) {
@@ -236,6 +265,7 @@ void check_tunnels(const struct tenant_conf *tenant, const struct node_conf *nod
 		check_prefixes(&p);
 		check_key(&p);
 		check_port(&p);
+		check_twice(&p);
 		check_remote(&p);
 		check_mtu(&p);
 		check_node_has(&p);

@@ -17,6 +17,7 @@ enum key_kind {
 	KEY_KIND_ADDRESS, /* addr */
 	KEY_KIND_PUBLIC,  /* a WireGuard public key */
 	KEY_KIND_REMOTE,  /* addr: the other end of a 6in4 tunnel */
+	KEY_KIND_LISTEN,  /* UDP port of a WireGuard device of its own */
 	KEY_KIND_BLOCK,   /* number of a block of NAT64's ports */
 };
 

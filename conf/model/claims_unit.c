@@ -17,6 +17,7 @@ enum unit_kind {
 	UNIT_PREFIX,
 	UNIT_PUBLIC_KEY,
 	UNIT_REMOTE,
+	UNIT_LISTEN_PORT,
 	UNIT_BLOCK,
 	UNIT_NAME,
 	UNIT_ALPN, /* without a name */
@@ -84,6 +85,12 @@ static void each_unit(struct pass *pass, unit_fn fn)
 	unit.kind = UNIT_REMOTE;
 	for (unit.index = 0; unit.index < tenant->n_tunnels; unit.index++) {
 		if (tenant->tunnels[unit.index].has_remote) {
+			fn(pass, &unit);
+		}
+	}
+	unit.kind = UNIT_LISTEN_PORT;
+	for (unit.index = 0; unit.index < tenant->n_tunnels; unit.index++) {
+		if (tenant->tunnels[unit.index].listen_port > 0) {
 			fn(pass, &unit);
 		}
 	}
@@ -186,6 +193,22 @@ static int take_remote(struct pass *pass, const struct unit *unit)
 	if (rc == -EEXIST) {
 		refuse(pass, issue_path("/tunnels/%zu/remote", unit->index),
 		       "the other end of a 6in4 tunnel at this address", other->claim.owner->name);
+	}
+	return rc;
+}
+
+static int take_listen_port(struct pass *pass, const struct unit *unit)
+{
+	const uint16_t *port = &pass->tenant->tunnels[unit->index].listen_port;
+	const struct key_claim *other;
+	char what[32];
+	int rc = key_index_take(&pass->claims->keys, KEY_KIND_LISTEN, port, sizeof(*port), 0,
+				pass->by, &other);
+
+	if (rc == -EEXIST) {
+		(void)snprintf(what, sizeof(what), "UDP port %u", *port);
+		refuse(pass, issue_path("/tunnels/%zu/listen_port", unit->index), what,
+		       other->claim.owner->name);
 	}
 	return rc;
 }
@@ -353,6 +376,8 @@ static int take(struct pass *pass, const struct unit *unit)
 		return take_public_key(pass, unit);
 	case UNIT_REMOTE:
 		return take_remote(pass, unit);
+	case UNIT_LISTEN_PORT:
+		return take_listen_port(pass, unit);
 	case UNIT_BLOCK:
 		return take_block(pass);
 	case UNIT_NAME:
@@ -399,6 +424,10 @@ static void drop(struct claims *claims, const struct tenant_conf *tenant, const 
 	case UNIT_REMOTE:
 		key_index_drop(&claims->keys, KEY_KIND_REMOTE,
 			       tenant->tunnels[unit->index].remote.b, sizeof(struct addr), 0);
+		return;
+	case UNIT_LISTEN_PORT:
+		key_index_drop(&claims->keys, KEY_KIND_LISTEN,
+			       &tenant->tunnels[unit->index].listen_port, sizeof(uint16_t), 0);
 		return;
 	case UNIT_BLOCK:
 		key_index_drop(&claims->keys, KEY_KIND_BLOCK, &tenant->nat64_block,
@@ -479,6 +508,10 @@ static struct claim *find(struct claims *claims, const struct tenant_conf *tenan
 	case UNIT_REMOTE:
 		return key_index_claim(&claims->keys, KEY_KIND_REMOTE,
 				       tenant->tunnels[unit->index].remote.b, sizeof(struct addr),
+				       0);
+	case UNIT_LISTEN_PORT:
+		return key_index_claim(&claims->keys, KEY_KIND_LISTEN,
+				       &tenant->tunnels[unit->index].listen_port, sizeof(uint16_t),
 				       0);
 	case UNIT_BLOCK:
 		return key_index_claim(&claims->keys, KEY_KIND_BLOCK, &tenant->nat64_block,
