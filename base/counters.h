@@ -16,6 +16,7 @@
  */
 #define COUNTERS_SLOTS 262144
 #define WORKERS_MAX    64
+#define NUMBERS_MAX    UINT64_C(1000000000000000) /* of sessions; more is a worker's nonsense */
 
 enum counter {
 	COUNTER_ACTIVE,   /* gauge: sessions now */

@@ -181,6 +181,9 @@ int worker_set_counters(struct worker *w, struct channel_msg *msg, size_t n_work
 	w->pipes.counters = w->own;
 	w->log.counters = w->own;
 	w->last_number = atomic_load_explicit(&w->own->worker[WORKER_NUMBER], memory_order_relaxed);
+	if (w->last_number > NUMBERS_MAX) {
+		w->last_number = 0; /* a predecessor that was taken over may have left anything */
+	}
 	/* gauges of a predecessor in this slot */
 	atomic_store_explicit(&w->own->worker[WORKER_PIPES], 0, memory_order_relaxed);
 	atomic_store_explicit(&w->own->worker[WORKER_SOURCES], 0, memory_order_relaxed);

@@ -251,7 +251,7 @@ static uint64_t number_max(const struct counters *counters, uint64_t max)
 	uint64_t last =
 		atomic_load_explicit(&counters->worker[WORKER_NUMBER], memory_order_relaxed);
 
-	return last > max ? last : max;
+	return last > max && last < NUMBERS_MAX ? last : max;
 }
 
 /* Without it new workers count a tenant's sessions in this one for nothing. */

@@ -197,6 +197,32 @@ static void test_end_of_the_channel_drains(void **state)
 	bench_stop(&b);
 }
 
+/* So that it means one session in the access log and for "kill". */
+static void test_number_of_a_session_goes_on_behind_those_of_the_worker_before(void **state)
+{
+	static const struct {
+		uint64_t last;
+		const char *first;
+	} cases[] = {
+		{0, "\"session\":\"0.1\""},
+		{41, "\"session\":\"0.42\""},
+		{UINT64_MAX, "\"session\":\"0.1\""}, /* of one that was taken over */
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const struct rig_options options = {.last_number = cases[i].last};
+		struct bench b;
+		int client, backend;
+
+		bench_start(&b, PROTOCOL_TCP, &options);
+		bench_open(&b, &client, &backend);
+		bench_end(client, backend);
+		rig_expect_log(&b.rig, cases[i].first);
+		bench_stop(&b);
+	}
+}
+
 static void test_drain_with_a_deadline_ends_what_is_left(void **state)
 {
 	struct bench b;
@@ -441,6 +467,8 @@ int main(void)
 		cmocka_unit_test(test_backend_outside_the_prefixes_ends_the_worker),
 		cmocka_unit_test(test_bad_message_ends_the_worker),
 		cmocka_unit_test(test_end_of_the_channel_drains),
+		cmocka_unit_test(
+			test_number_of_a_session_goes_on_behind_those_of_the_worker_before),
 		cmocka_unit_test(test_drain_with_a_deadline_ends_what_is_left),
 		cmocka_unit_test(test_removed_listener_keeps_its_sessions),
 		cmocka_unit_test(test_each_backend_that_is_drained_has_its_whole_time),

@@ -108,7 +108,7 @@ void rig_do(struct rig *rig, enum message type, uint32_t id, const struct buf *d
 	assert_int_equal(rig_answer(rig), MSG_ACK);
 }
 
-static void send_counters(struct rig *rig)
+static void send_counters(struct rig *rig, uint64_t last_number)
 {
 	struct channel_msg msg = {.type = MSG_COUNTERS,
 				  .id = 0,
@@ -120,7 +120,8 @@ static void send_counters(struct rig *rig)
 	assert_true(msg.fds[0] >= 0);
 	msg.fds[1] = counters_reopen_readonly(msg.fds[0], &err);
 	assert_true(msg.fds[1] >= 0);
-	assert_int_equal(counters_map(msg.fds[0], 0, &rig->counters, &err), 0);
+	assert_int_equal(counters_map(msg.fds[0], 1, &rig->counters, &err), 0);
+	atomic_store(&rig->counters->worker[WORKER_NUMBER], last_number);
 	send_msg(rig, &msg);
 	assert_int_equal(rig_answer(rig), MSG_ACK);
 	close_all(msg.fds, 2);
@@ -183,7 +184,7 @@ void rig_start(struct rig *rig, const struct rig_options *options)
 	assert_non_null(rig->log);
 	receive(rig, &hello);
 	assert_int_equal(hello.type, MSG_HELLO);
-	send_counters(rig);
+	send_counters(rig, options->last_number);
 	send_log(rig, options->log_pipe_bytes);
 	rig_do(rig, MSG_BEGIN, 0, NULL, -1);
 	send_node(rig, options->node);

@@ -41,6 +41,7 @@ struct rig_options {
 	const char *preload;   /* LD_PRELOAD; NULL: none */
 	char fault[64];        /* for that library; see fault.c */
 	size_t log_pipe_bytes; /* 0: as the system has it */
+	uint64_t last_number;  /* of a session of the worker before */
 	struct node_conf node; /* zeroed members get defaults */
 };
 
