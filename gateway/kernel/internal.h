@@ -72,4 +72,12 @@ int kernel_facts_read(const struct node_conf *node, struct desired_facts *facts,
 /* desired_facts.preshared_key */
 bool kernel_preshared_key(void *ctx, const char *file, uint8_t ret_key[WG_KEY_BYTES]);
 
+/* kernel_tenants.c. NULL allowed. */
+void ktenant_free(struct ktenant *t);
+/* desired_facts.is_mapped; ctx: the kernel. */
+bool kernel_is_mapped(void *ctx, const struct addr *a);
+
+/* kernel.c: what was notified of until now may be our own doing. */
+void kernel_settle_watch(struct kernel *k);
+
 #endif

@@ -90,14 +90,6 @@ int kernel_new(const struct kernel_ops *ops, const char *run_dir, struct kernel 
 	return 0;
 }
 
-static void ktenant_free(struct ktenant *t)
-{
-	if (t) {
-		tenant_conf_unref(t->conf);
-		free(t);
-	}
-}
-
 void kernel_free(struct kernel *k)
 {
 	struct table_iter it = {0};
@@ -228,6 +220,10 @@ static int facts_init(struct kernel *k, const struct node_conf *node,
 		.proxy_uid = uids->proxy,
 		.agent_uid = uids->agent,
 		.has_sit = true,
+		.uplink_ra = node->interface &&
+			     sysctl_learns_routes(&k->drivers.sysctls, node->interface),
+		.is_mapped = kernel_is_mapped,
+		.mapped_ctx = k,
 		.preshared_key = kernel_preshared_key,
 	};
 	k->no_key = (struct err){0};
@@ -325,7 +321,7 @@ static int mend_again(struct kernel *k, struct err *err)
 }
 
 /* What was notified of until now may be our own doing. */
-static void settle_watch(struct kernel *k)
+void kernel_settle_watch(struct kernel *k)
 {
 	k->heard |= k->watch && watch_settle(k->watch);
 }
@@ -360,119 +356,7 @@ int kernel_apply_node(struct kernel *k, const struct node_conf *node,
 		rc = anyip_missing(k, rc, err);
 	}
 	everything_fini(&all);
-	settle_watch(k);
-	return rc;
-}
-
-static bool tenant_eq(const struct table_node *node, const void *key)
-{
-	return strcmp(container_of(node, const struct ktenant, node)->conf->name, key) == 0;
-}
-
-static struct ktenant *tenant_find(const struct kernel *k, const char *name, uint64_t *ret_hash)
-{
-	struct table_node *node;
-
-	*ret_hash = hash_bytes(&k->key, name, strlen(name));
-	node = table_find(&k->tenants, *ret_hash, tenant_eq, name);
-	return node ? container_of(node, struct ktenant, node) : NULL;
-}
-
-/* Makes a place for the tenant, so that nothing can fail when it is in force. */
-static struct ktenant *tenant_place(struct kernel *k, struct tenant_conf *conf, bool *ret_added)
-{
-	uint64_t hash;
-	struct ktenant *t = tenant_find(k, conf->name, &hash);
-
-	*ret_added = !t;
-	if (t) {
-		return t;
-	}
-	t = calloc(1, sizeof(*t));
-	if (!t || table_insert(&k->tenants, &t->node, hash) < 0) {
-		free(t);
-		return NULL;
-	}
-	t->conf = tenant_conf_ref(conf);
-	return t;
-}
-
-struct tenant_place {
-	struct ktenant *t;
-	bool added;
-};
-
-/* With rc 0 the tenants have their new versions, else those they had. */
-static void places_settle(struct kernel *k, struct tenant_place *places,
-			  struct tenant_conf *const *tenants, size_t n, int rc)
-{
-	for (size_t i = 0; i < n; i++) {
-		struct ktenant *t = places[i].t;
-
-		if (rc == 0) {
-			struct tenant_conf *former = t->conf;
-
-			t->conf = tenant_conf_ref(tenants[i]);
-			tenant_conf_unref(former);
-		} else if (t && places[i].added) {
-			table_remove(&k->tenants, &t->node);
-			ktenant_free(t);
-		}
-	}
-}
-
-int kernel_set_tenants(struct kernel *k, struct tenant_conf *const *tenants, size_t n_tenants,
-		       struct err *err)
-{
-	struct reconcile_change *changes = calloc(n_tenants, sizeof(*changes));
-	struct tenant_place *places = calloc(n_tenants, sizeof(*places));
-	int rc = changes && places ? 0 : -ENOMEM;
-
-	for (size_t i = 0; rc == 0 && i < n_tenants; i++) {
-		places[i].t = tenant_place(k, tenants[i], &places[i].added);
-		rc = places[i].t ? 0 : -ENOMEM;
-		changes[i].name = tenants[i]->name;
-		if (rc == 0 && k->node) {
-			desired_tenant(k->node, &k->facts, tenants[i], &changes[i].set);
-		}
-	}
-	if (rc < 0) {
-		(void)err_set(err, rc, "kernel: out of memory"); /* its code is rc */
-	} else if (k->node) {
-		rc = reconcile_change(k->reconcile, changes, n_tenants, err);
-	}
-	if (places) {
-		places_settle(k, places, tenants, n_tenants, rc);
-	}
-	for (size_t i = 0; changes && i < n_tenants; i++) {
-		object_set_fini(&changes[i].set); /* those that were not taken */
-	}
-	free(changes);
-	free(places);
-	settle_watch(k);
-	return rc;
-}
-
-int kernel_set_tenant(struct kernel *k, struct tenant_conf *tenant, struct err *err)
-{
-	return kernel_set_tenants(k, &tenant, 1, err);
-}
-
-int kernel_remove_tenant(struct kernel *k, const char *name, struct err *err)
-{
-	uint64_t hash;
-	struct ktenant *t = tenant_find(k, name, &hash);
-	int rc;
-
-	if (!t) {
-		return 0;
-	}
-	rc = reconcile_remove_tenant(k->reconcile, name, err);
-	settle_watch(k);
-	if (rc == 0) {
-		table_remove(&k->tenants, &t->node);
-		ktenant_free(t);
-	}
+	kernel_settle_watch(k);
 	return rc;
 }
 
@@ -500,7 +384,7 @@ static int check(struct kernel *k, uint32_t kinds, const char *cause, struct buf
 	failures_clear(k);
 	rc = reconcile_check(k->reconcile, kinds, cause, drift, err);
 	failures_end(k);
-	settle_watch(k);
+	kernel_settle_watch(k);
 	rc = anyip_missing(k, rc, err);
 	if (k->node && parts_there(k) != k->parts) {
 		/* a module has come or gone: more or less is wanted of the kernel now */

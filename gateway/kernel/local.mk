@@ -17,6 +17,7 @@ libkernel_a_SOURCES = \
 	%D%/kernel.c %D%/kernel.h \
 	%D%/kernel_drivers.c \
 	%D%/kernel_facts.c \
+	%D%/kernel_tenants.c \
 	%D%/netlink.c %D%/ops.h \
 	%D%/netns.c %D%/netns.h \
 	%D%/reconcile.c %D%/reconcile.h \
