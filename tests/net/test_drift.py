@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What others change of sixgate's kernel state is named and put back; a restart changes nothing."""
+
+import json
+
+import pytest
+
+import peers
+from gateway import service, tcp
+from lab import CLIENT_PREFIX
+
+ROUTE = f"local {CLIENT_PREFIX} dev lo table local proto 206"
+
+
+def started(case, **settings):
+    case.backend(case.lab.acme, 22)
+    return case.start(case.tenant(case.lab.acme, service(
+        "web", [case.lab.acme.address()], tcp(2222, 22))), **settings)
+
+
+def drift(gateway):
+    return json.loads(gateway.cli("drift", "--json").stdout)["drift"]
+
+
+def plan(gateway):
+    return json.loads(gateway.cli("plan", "--json").stdout)["steps"]
+
+
+def state(host):
+    """All of ours that a dump shows."""
+    nft = host.run("nft", "-s", "list", "table", "inet", "sixgate")
+    return (nft, host.ip("-6 route show table all proto 206"), host.ip("-4 route show table all proto 206"),
+            host.ip("-6 rule show"))
+
+
+def test_at_rest_there_is_nothing_to_do(case):
+    gateway = started(case)
+    assert plan(gateway) == [] and drift(gateway) == []
+    assert gateway.cli("plan").stdout == "nothing to do\n"
+    assert gateway.cli("drift").stdout == "all is as wanted\n"
+
+
+@pytest.mark.parametrize("command, named", [
+    (f"ip -6 route del {ROUTE}", f"route {CLIENT_PREFIX} table 255 local dev lo was missing"),
+    ("nft flush chain inet sixgate cpin", "ruleset was"),
+    ("nft delete table inet sixgate", "was missing"),
+])
+def test_what_others_break_is_named_and_put_back_within_a_second(case, command, named):
+    gateway = started(case)
+    host = case.lab.gateway
+    before = state(host)
+    host.run(*command.split())
+    peers.wait_for(lambda: drift(gateway), 1, "the drift")
+    found = drift(gateway)
+    assert all(line["mended"] for line in found)
+    assert any(named in line["text"] for line in found)
+    assert state(host) == before
+    assert plan(gateway) == [] and gateway.problems() == []
+    if command.startswith("nft"):
+        assert any("nft" in line["text"].rpartition(", by ")[2] for line in found)
+
+
+def test_foreign_objects_stay(case):
+    host = case.lab.gateway
+    host.ip("-6 route add 2001:db8:f00::/48 dev lo proto 99")
+    host.run("nft", "add table inet farmer")
+    gateway = started(case)
+    gateway.reload()
+    assert "2001:db8:f00::/48" in host.ip("-6 route show table all proto 99")
+    assert "farmer" in host.run("nft", "list", "tables")
+    assert drift(gateway) == []
+
+
+def test_a_restart_adopts_what_is_there(case):
+    gateway = started(case)
+    before = state(case.lab.gateway)
+    handles = case.lab.gateway.run("nft", "-a", "list", "table", "inet", "sixgate")
+    gateway.stop()
+    assert state(case.lab.gateway) == before
+    gateway.start()
+    assert state(case.lab.gateway) == before
+    after = case.lab.gateway.run("nft", "-a", "list", "table", "inet", "sixgate")
+    assert [line.rpartition("handle ")[2] for line in after.splitlines()] == \
+        [line.rpartition("handle ")[2] for line in handles.splitlines()]
+
+
+def test_plan_shows_what_apply_would_do(case):
+    gateway = started(case)
+    gateway.write_config({"resolvers": ["2001:db8:77::53"]})
+    steps = [line["step"] for line in plan(gateway)]
+    assert steps and all(step[0] in "+-~" for step in steps)
+    assert any(step.startswith("+ element") for step in steps)
+    before = state(case.lab.gateway)
+    assert [line["step"] for line in plan(gateway)] == steps and state(case.lab.gateway) == before
+    gateway.cli("apply")
+    assert plan(gateway) == [] and state(case.lab.gateway) != before
+
+
+def test_tenants_that_come_and_go_leave_nothing(case):
+    gateway = started(case)
+    globex = case.lab.globex
+    with_globex = state(case.lab.gateway)
+    for serial in range(2, 22):
+        gateway.remove("globex")
+        peers.wait_for(lambda: state(case.lab.gateway) != with_globex, message="a state without globex")
+        gateway.put(case.tenant(globex, service("x", [globex.address()], tcp(2300, 22)), serial=serial))
+        peers.wait_for(lambda: "globex/x" in gateway.services(), message="globex")
+        assert state(case.lab.gateway) == with_globex
+    assert plan(gateway) == [] and drift(gateway) == []
+
+
+def test_down_takes_all_away(case):
+    gateway = started(case)
+    host = case.lab.gateway
+    done = gateway.cli("down", check=False)
+    assert done.returncode == 1 and "another sixgated is running" in done.stderr
+    gateway.stop()
+    sixgate = gateway.cli.__globals__["BUILD"] + "/sixgate"
+    host.run(sixgate, "down", "--socket", gateway.run_folder + "/control.sock")
+    assert host.ip("-6 route show table all proto 206") == ""
+    assert "sixgate" not in host.run("nft", "list", "tables")
+    case.gateway = None
