@@ -98,15 +98,15 @@ def test_plan_shows_what_apply_would_do(case):
 
 def test_tenants_that_come_and_go_leave_nothing(case):
     gateway = started(case)
-    globex = case.lab.globex
-    gateway.remove("globex")
-    peers.wait_for(lambda: gateway.status()["tenants"]["active"] == 1, message="acme alone")
+    acme = case.lab.acme
+    gateway.remove("acme")
+    peers.wait_for(lambda: "acme/web" not in gateway.services(), message="no acme")
     before = state(case.lab.gateway)
     for serial in range(2, 22):
-        gateway.put(case.tenant(globex, service("x", [globex.address()], tcp(2300, 22)), serial=serial))
-        peers.wait_for(lambda: "globex/x" in gateway.services(), message="globex")
+        gateway.put(case.tenant(acme, service("x", [acme.address()], tcp(2300, 22)), serial=serial))
+        peers.wait_for(lambda: "acme/x" in gateway.services(), message="acme")
         assert state(case.lab.gateway) != before
-        gateway.remove("globex")
+        gateway.remove("acme")
         peers.wait_for(lambda: state(case.lab.gateway) == before, message="the state before")
     assert plan(gateway) == [] and drift(gateway) == []
 
