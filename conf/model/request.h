@@ -32,6 +32,7 @@
  * nat64:    sessions: tenant, protocol, inside, outside, remote, state, expires_ms; bib: tenant,
  *           protocol, inside, outside, kind; pool: tenant, address, ports, size, tcp, udp, icmp
  *           (ports in use), percent, alarm; stats: counter, value, text
+ * who:      tenant, protocol ("all" for a block of ports), first, last
  */
 #define REQUEST_MAX      4096 /* bytes, length included */
 #define REQUEST_ARGS_MAX 4
@@ -52,7 +53,8 @@ enum verb {
 	VERB_DRIFT = 12,   /* -> one object a thing found changed: at_s, text, mended */
 	VERB_NAT64 = 13,   /* "sessions", "bib", "pool" or "stats", [tenant] -> objects */
 	VERB_TUNNELS = 14, /* [tenant] -> one object a tunnel */
-	VERB_LAST = VERB_TUNNELS,
+	VERB_WHO = 15,     /* address, port -> one object a tenant that has it now */
+	VERB_LAST = VERB_WHO,
 };
 
 struct request {

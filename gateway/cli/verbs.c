@@ -57,9 +57,10 @@ const struct cli_verb cli_verbs[] = {
 	 "tenant's ports, how many it uses, and an alarm from 90 percent on) or stats (the module's\n"
 	 "counters, each with its meaning).\n",
 	 cli_nat64},
-	{"who", "ADDRESS PORT [TIME]", 2, 3, LOCAL | READS, "name the tenant that has a NAT64 port",
-	 "Says which tenant has, or at TIME had, the public ADDRESS and PORT, from the history in\n" PORT_HISTORY_FILE
-	 ". TIME is as 2026-11-20T12:00:00Z, or seconds since 1970.\n",
+	{"who", "ADDRESS PORT [TIME]", 2, 3, ASKS | READS, "name the tenant that has a NAT64 port",
+	 "Says which tenant has the public ADDRESS and PORT, or had it at TIME, which is as\n"
+	 "2026-11-20T12:00:00Z or in seconds since 1970: that is from the history in\n" PORT_HISTORY_FILE
+	 " and needs no sixgated.\n",
 	 cli_who},
 	{"reload", "", 0, 0, ASKS, "read the node config again",
 	 "Reads the node config and the registry again. What stays keeps its sessions; an error in\n"

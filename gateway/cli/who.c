@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * `sixgate who`: the tenant that had a public port at a time, from the history that sixgated
- * keeps. Needs no running sixgated.
+ * `sixgate who`: the tenant that has a public port, which sixgated knows, or had it at a time, from
+ * the history that it keeps; for that it need not run.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -11,7 +11,8 @@
 
 #include "base/json.h"
 #include "conf/model/port_event.h"
-#include "gateway/cli/internal.h"
+#include "gateway/cli/client.h"
+#include "gateway/cli/text.h"
 
 static const uint8_t protocols[] = {IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMP};
 #define N_PROTOCOLS (sizeof(protocols) / sizeof(protocols[0]))
@@ -142,19 +143,15 @@ static void print_holders(struct cli *cli, const struct holder *holders)
 	}
 }
 
-enum cli_exit cli_who(struct cli *cli)
+static enum cli_exit who_then(struct cli *cli, const struct question *q)
 {
 	const char *path = getenv("SIXGATE_PORTS"); /* for tests */
 	struct holder holders[N_PROTOCOLS] = {0};
 	bool any = false;
-	struct question q;
 	int rc;
 
-	if (take_question(cli, &q) < 0) {
-		return cli_usage(cli);
-	}
 	path = path ? path : PORT_HISTORY_FILE;
-	rc = read_history(&q, path, holders);
+	rc = read_history(q, path, holders);
 	if (rc < 0) {
 		cli_complain(cli, "%s: %s%s", path, strerror(-rc),
 			     rc == -ENOENT ? ": no tenant has had NAT64's ports here" : "");
@@ -171,4 +168,61 @@ enum cli_exit cli_who(struct cli *cli)
 		cli_complain(cli, "nobody had that port then");
 	}
 	return any ? CLI_OK : CLI_REFUSED;
+}
+
+static void print_now(struct cli *cli, const json_t *holder)
+{
+	char tenant[TEXT_MAX], protocol[TEXT_MAX], first[TEXT_MAX], last[TEXT_MAX];
+
+	text_of(holder, "protocol", protocol);
+	fprintf(cli->out, "%s has %s ports %s-%s\n", text_of(holder, "tenant", tenant),
+		strcmp(protocol, "all") == 0 ? "tcp, udp and icmp" : protocol,
+		text_of(holder, "first", first), text_of(holder, "last", last));
+}
+
+static enum cli_exit who_now(struct cli *cli)
+{
+	struct request req = {.verb = VERB_WHO,
+			      .args = {str_from(cli->args[0]), str_from(cli->args[1])},
+			      .n_args = 2};
+	struct document doc = {.out = cli->out};
+	enum client_result result = CLIENT_CUT;
+	struct client c;
+	enum cli_exit code = client_open(&c, cli, &req);
+	json_t *holder;
+	size_t n = 0;
+
+	if (code != CLI_OK) {
+		client_close(&c);
+		return code;
+	}
+	if (cli->json) {
+		doc = document_open(cli->out, "holders");
+	}
+	while ((result = client_next(&c, &holder)) == CLIENT_OBJECT) {
+		if (cli->json) {
+			document_item(&doc, holder);
+		} else {
+			print_now(cli, holder);
+		}
+		json_decref(holder);
+		n++;
+	}
+	if (cli->json) {
+		document_close(&doc, result == CLIENT_END);
+	} else if (n == 0 && result == CLIENT_END) {
+		cli_complain(cli, "nobody has that port");
+	}
+	client_close(&c);
+	return result != CLIENT_END ? CLI_CUT : n > 0 ? CLI_OK : CLI_REFUSED;
+}
+
+enum cli_exit cli_who(struct cli *cli)
+{
+	struct question q;
+
+	if (take_question(cli, &q) < 0) {
+		return cli_usage(cli);
+	}
+	return cli->n_args > 2 ? who_then(cli, &q) : who_now(cli);
 }

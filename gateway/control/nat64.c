@@ -280,3 +280,42 @@ int nat64_write(const struct nat64_view *view, struct nat64_query *query, struct
 	netlink_free(netlink);
 	return rc;
 }
+
+static void write_holder(const struct tenant_conf *tenant, const char *protocol,
+			 struct port_range ports, struct buf *out)
+{
+	struct json j = json_to(out);
+
+	json_open(&j, NULL, '{');
+	json_text(&j, "tenant", tenant->name);
+	json_text(&j, "protocol", protocol);
+	json_u64(&j, "first", ports.first);
+	json_u64(&j, "last", ports.last);
+	json_close(&j, '}');
+	json_end_line(&j);
+}
+
+void nat64_write_holder(const struct node_conf *conf, const struct tenant_conf *tenant,
+			const struct endpoint *at, struct buf *out)
+{
+	const struct port_range one = {.first = at->port, .last = at->port};
+	struct port_block block;
+
+	if (ports_tenant(conf, tenant, &block) == 0 && addr_eq(&block.address, &at->addr) &&
+	    at->port >= block.ports.first && at->port <= block.ports.last) {
+		write_holder(tenant, "all", block.ports, out);
+	}
+	for (size_t i = 0; i < tenant->n_services && tenant->state == TENANT_ACTIVE; i++) {
+		const struct service_conf *service = &tenant->services[i];
+
+		for (size_t n = 0; n < service->n_exposes; n++) {
+			const struct expose_conf *e = &service->exposes[n];
+
+			if (e->via == VIA_NAT64 && e->port == at->port &&
+			    addr_eq(&e->ipv4, &at->addr)) {
+				write_holder(tenant, e->protocol == PROTOCOL_UDP ? "udp" : "tcp",
+					     one, out);
+			}
+		}
+	}
+}

@@ -45,5 +45,8 @@ bool nat64_what_parse(struct str text, enum nat64_what *ret_what);
 /* Appends some objects, one a line. Returns 1: there may be more, 0: that was all, or an errno. */
 int nat64_write(const struct nat64_view *view, struct nat64_query *query, struct buf *out,
 		struct err *err) CHECKED;
+/* Appends what of the public address and port is the tenant's now, for the verb who. */
+void nat64_write_holder(const struct node_conf *conf, const struct tenant_conf *tenant,
+			const struct endpoint *at, struct buf *out);
 
 #endif

@@ -392,6 +392,7 @@ static bool verb_changes(enum verb verb)
 	case VERB_DRIFT:
 	case VERB_NAT64:
 	case VERB_TUNNELS:
+	case VERB_WHO:
 		return false;
 	case VERB_RELOAD:
 	case VERB_DRAIN:
@@ -453,6 +454,9 @@ static void control_request(struct client *c, const struct request *req, void *c
 		break;
 	case VERB_TUNNELS:
 		verb_tunnels(c, control, req);
+		break;
+	case VERB_WHO:
+		verb_who(c, control, req);
 		break;
 	case VERB_PLAN:
 		verb_plan(c, control);

@@ -124,3 +124,23 @@ void verb_tunnels(struct client *c, struct control *control, const struct reques
 	client_end(c);
 	tunnels_free(peers);
 }
+
+void verb_who(struct client *c, struct control *control, const struct request *req)
+{
+	const struct tenant_conf *tenant;
+	struct endpoint at;
+	uint64_t port;
+	uint32_t next = 0;
+
+	if (req->n_args != 2 || addr_parse(req->args[0], &at.addr) < 0 ||
+	    str_to_u64(req->args[1], 0, UINT16_MAX, &port) < 0) {
+		client_fail(c, "who needs an address and a port");
+		return;
+	}
+	at.port = (uint16_t)port;
+	client_ok(c);
+	while ((tenant = tenants_next(&control->tenants, &next))) {
+		nat64_write_holder(control->conf, tenant, &at, &c->out);
+	}
+	client_end(c);
+}

@@ -226,6 +226,35 @@ static void each_counter_has_its_sentence(void **state)
 			       "no port was free"));
 }
 
+static void holder_is_who_has_the_block_or_the_exposure(void **state)
+{
+	struct rig *r = *state;
+	struct expose_conf expose = {.protocol = PROTOCOL_UDP,
+				     .via = VIA_NAT64,
+				     .has_ipv4 = true,
+				     .ipv4 = r->pool,
+				     .port = 53};
+	struct service_conf service = {.n_exposes = 1, .exposes = &expose};
+	struct endpoint at = {.addr = r->pool, .port = 16403};
+
+	r->tenants[1].services = &service;
+	r->tenants[1].n_services = 1;
+	for (int i = 0; i < 2; i++) {
+		nat64_write_holder(&r->node, &r->tenants[i], &at, &r->out);
+	}
+	at.port = 53;
+	for (int i = 0; i < 2; i++) {
+		nat64_write_holder(&r->node, &r->tenants[i], &at, &r->out);
+	}
+	at.port = 54;
+	nat64_write_holder(&r->node, &r->tenants[1], &at, &r->out);
+	buf_u8(&r->out, 0);
+	assert_string_equal(
+		(const char *)r->out.data,
+		"{\"tenant\":\"acme\",\"protocol\":\"all\",\"first\":16394,\"last\":16403}\n"
+		"{\"tenant\":\"globex\",\"protocol\":\"udp\",\"first\":53,\"last\":53}\n");
+}
+
 static void failure_of_the_module_is_told(void **state)
 {
 	struct rig *r = *state;
@@ -279,6 +308,7 @@ int main(void)
 		TEST(sessions_come_in_pieces),
 		TEST(ports_in_use_are_counted_within_the_block),
 		TEST(each_counter_has_its_sentence),
+		TEST(holder_is_who_has_the_block_or_the_exposure),
 		TEST(failure_of_the_module_is_told),
 		TEST(tunnels_show_where_the_peer_is),
 	};
