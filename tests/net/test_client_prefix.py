@@ -27,6 +27,9 @@ from netns import libc
 def test_without_the_guard_a_daemon_on_any_would_be_open(lab, who):
     """What the other tests of this file would miss if they could not fail."""
     host = hosts_outside(lab)[who]
+    tool = Tool(lab.gateway)
+    tool("down")  # of an earlier sixgated
+    tool.end()
     lab.gateway.ip(f"-6 route add local {CLIENT_PREFIX} dev lo")
     try:
         with daemon(lab.gateway):

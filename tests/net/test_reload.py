@@ -106,7 +106,7 @@ def test_what_the_kernel_refused_at_the_start_is_tried_again(case):
     peers.wait_for(lambda: "put back" in gateway.log(), message="the table")
 
 
-NAT64 = {"prefix": "2001:db8:64::/96", "pool": [POOL[0]], "ports": "16384-49151"}
+NAT64 = {"prefix": "2001:db8:64::/96", "pool": [POOL[0]], "ports": "16384-32767"}
 OTHER_FARM = {"kind": "direct", "interface": "up0",
               "ipv4": [{"range": f"{address}/32", "delivery": "present"} for address in POOL],
               "ipv6": {"prefix": "2001:db8:a000::/48", "reserved": 300}}
@@ -114,7 +114,7 @@ OTHER_FARM = {"kind": "direct", "interface": "up0",
 
 @pytest.mark.parametrize("key, value", [
     ("workers", 3), ("registry", {"dir": "/tmp"}), ("uplink", OTHER_FARM), ("nat64", NAT64),
-    ("nat44", {"ports": "57344-65535"}), ("siit", {"prefix": "2001:db8:a000:fe::/96"}), ("six_in_four", {"local": POOL[0]})])
+    ("siit", {"prefix": "2001:db8:a000:fe::/96"}), ("six_in_four", {"local": POOL[0]})])
 def test_what_only_a_restart_can_change_is_refused_by_name(case, key, value):
     case.backend(case.lab.acme, 22)
     gateway = case.start(case.tenant(case.lab.acme, service(
