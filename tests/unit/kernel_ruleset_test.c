@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What the nftables driver sends, against a kernel that has no table, and the elements of a
+ * tenant's prefixes. That the real one takes it, and adopts it, is tests/net/test_firewall.py.
+ */
+#include "gateway/kernel/ruleset.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "gateway/plan/desired.h"
+#include "gateway/plan/firewall.h"
+
+#define STEPS_MAX 200000
+
+struct fake {
+	struct kernel_ops ops;
+	unsigned int n_batches, n_begins, n_ends, n_rules, n_new, n_deleted, n_stale;
+	unsigned int generation;
+	size_t longest; /* bytes of a message */
+};
+
+static unsigned int count_elements(const struct nlmsghdr *nlh)
+{
+	const struct nlattr *attr, *item;
+	unsigned int n = 0;
+
+	mnl_attr_for_each(attr, nlh, sizeof(struct nfgenmsg))
+	{
+		if (mnl_attr_get_type(attr) == NFTA_SET_ELEM_LIST_ELEMENTS) {
+			mnl_attr_for_each_nested(item, attr)
+			{
+				n++;
+			}
+		}
+	}
+	return n;
+}
+
+static void on_message(struct fake *f, const struct nlmsghdr *nlh)
+{
+	if (nlh->nlmsg_len > f->longest) {
+		f->longest = nlh->nlmsg_len;
+	}
+	if (nlh->nlmsg_type >> 8 != NFNL_SUBSYS_NFTABLES) {
+		f->n_begins += nlh->nlmsg_type == NFNL_MSG_BATCH_BEGIN;
+		f->n_ends += nlh->nlmsg_type == NFNL_MSG_BATCH_END;
+		return;
+	}
+	switch (nlh->nlmsg_type & 0xff) {
+	case NFT_MSG_NEWRULE:
+		f->n_rules++;
+		break;
+	case NFT_MSG_NEWSETELEM:
+		f->n_new += count_elements(nlh);
+		break;
+	case NFT_MSG_DELSETELEM:
+		f->n_deleted += count_elements(nlh);
+		break;
+	default:
+		break;
+	}
+}
+
+static int fake_transact(void *ctx, const struct kernel_request *req, struct kernel_fault *fault)
+{
+	struct fake *f = ctx;
+	const struct nlmsghdr *nlh = req->data;
+	int left = (int)req->len;
+
+	memset(fault, 0, sizeof(*fault));
+	if (nlh->nlmsg_type != NFNL_MSG_BATCH_BEGIN) {
+		_Alignas(struct nlmsghdr) char data[64] = {0};
+		struct nlmsghdr *answer = mnl_nlmsg_put_header(data);
+
+		if ((nlh->nlmsg_type & 0xff) != NFT_MSG_GETGEN) {
+			return 0; /* nothing there */
+		}
+		(void)mnl_nlmsg_put_extra_header(answer, sizeof(struct nfgenmsg)); /* zeroed */
+		mnl_attr_put_u32(answer, NFTA_GEN_ID, htonl(f->generation));
+		return req->reply(answer, req->arg);
+	}
+	f->n_batches++;
+	if (f->n_stale > 0) {
+		f->n_stale--;
+		f->generation++;
+		return -ERESTART;
+	}
+	for (; mnl_nlmsg_ok(nlh, left); nlh = mnl_nlmsg_next(nlh, &left)) {
+		on_message(f, nlh);
+	}
+	assert_int_equal(left, 0);
+	return 0;
+}
+
+struct rig {
+	struct fake fake;
+	struct ruleset *ruleset;
+	struct driver driver;
+	struct node_conf node;
+	struct desired_facts facts;
+	struct firewall firewall;
+	struct object_set set;
+	struct step *steps;
+	struct err err;
+};
+
+static struct prefix prefix_of(const char *text)
+{
+	struct prefix p;
+
+	assert_int_equal(prefix_parse(str_from(text), &p, NULL), 0);
+	return p;
+}
+
+static int setup(void **state)
+{
+	static struct rig r;
+	static struct addr pool[1] = {{{[10] = 0xff, 0xff, 203, 0, 113, 10}}};
+
+	memset(&r, 0, sizeof(r));
+	r.fake.ops = (struct kernel_ops){.ctx = &r.fake, .transact = fake_transact};
+	r.facts = (struct desired_facts){.proxy_uid = 101, .agent_uid = 102};
+	r.node = (struct node_conf){.has_ipv6_prefix = true,
+				    .ipv6_prefix = prefix_of("2001:db8::/36"),
+				    .has_client_prefix = true,
+				    .client_prefix = prefix_of("2001:db8:0:ff::/96")};
+	r.node.nat64.on = true;
+	r.node.nat64.prefix = prefix_of("64:ff9b::/96");
+	r.node.nat64.pool = pool;
+	r.node.nat64.n_pool = 1;
+	r.node.nat64.ports = (struct port_range){16384, 49151};
+	r.node.nat64.ports_per_tenant = 1024;
+	object_set_init(&r.set);
+	r.steps = test_calloc(STEPS_MAX, sizeof(*r.steps));
+	*state = &r;
+	assert_int_equal(ruleset_new(&r.fake.ops, &r.ruleset, &r.err), 0);
+	r.driver = ruleset_driver(r.ruleset);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct rig *r = *state;
+
+	test_free(r->steps);
+	object_set_fini(&r->set);
+	ruleset_free(r->ruleset);
+	return 0;
+}
+
+static uint64_t digest_of(struct rig *r)
+{
+	uint64_t digest;
+
+	object_set_fini(&r->set);
+	desired_firewall_node(&r->node, &r->facts, &r->firewall, &r->set);
+	assert_int_equal(r->set.items[0].kind, OBJECT_RULESET);
+	assert_int_equal(r->driver.prepare(r->driver.ctx, &r->set.items[0], &r->err), 0);
+	digest = r->set.items[0].ruleset.digest;
+	assert_true(digest != 0);
+	return digest;
+}
+
+static void the_digest_follows_the_rules_alone(void **state)
+{
+	struct rig *r = *state;
+	uint64_t first = digest_of(r);
+	struct addr resolver = {{[10] = 0xff, 0xff, 192, 0, 2, 53}};
+
+	assert_true(digest_of(r) == first);
+	r->node.resolvers = &resolver; /* an element */
+	r->node.n_resolvers = 1;
+	assert_true(digest_of(r) == first);
+	r->facts.proxy_uid = 103;
+	assert_true(digest_of(r) != first);
+	r->facts.proxy_uid = 101;
+	r->node.client_prefix = prefix_of("2001:db8:0:fe::/96");
+	assert_true(digest_of(r) != first);
+	r->node.client_prefix = prefix_of("2001:db8:0:ff::/96");
+	assert_true(digest_of(r) == first);
+	r->node.nat64.on = false;
+	assert_true(digest_of(r) != first);
+}
+
+static void tenant_add(struct rig *r, const char *prefix)
+{
+	struct prefix p = prefix_of(prefix);
+	const struct tenant_conf tenant = {.name = "acme", .prefixes = &p, .n_prefixes = 1};
+
+	desired_firewall_tenant(&r->node, &r->facts, &tenant, &r->set);
+}
+
+static size_t steps_of(struct rig *r, bool add)
+{
+	assert_true(r->set.n <= STEPS_MAX);
+	for (size_t i = 0; i < r->set.n; i++) {
+		r->steps[i] = (struct step){.verb = add ? STEP_ADD : STEP_REMOVE,
+					    .from = add ? NULL : &r->set.items[i],
+					    .to = add ? &r->set.items[i] : NULL};
+	}
+	return r->set.n;
+}
+
+static void rules_and_elements_are_one_transaction(void **state)
+{
+	struct rig *r = *state;
+	size_t n_steps, done = 0;
+
+	(void)digest_of(r);
+	tenant_add(r, "2001:db8:100::/40");
+	n_steps = steps_of(r, true);
+	assert_true(n_steps > 65536);
+	assert_int_equal(r->driver.apply(r->driver.ctx, r->steps, n_steps, &done, &r->err), 0);
+	assert_int_equal(done, n_steps);
+	assert_int_equal(r->fake.n_batches, 1);
+	assert_int_equal(r->fake.n_begins, 1);
+	assert_int_equal(r->fake.n_ends, 1);
+	assert_true(r->fake.n_rules > 100);
+	assert_int_equal(r->fake.n_new, n_steps - 1);
+	assert_int_equal(r->fake.n_deleted, 0);
+	assert_true(r->fake.longest < 65536);
+}
+
+static void one_tenant_that_goes_costs_its_elements(void **state)
+{
+	struct rig *r = *state;
+	size_t n_steps, done = 0;
+
+	tenant_add(r, "2001:db8:0:1001::/64");
+	n_steps = steps_of(r, false);
+	assert_int_equal(r->driver.apply(r->driver.ctx, r->steps, n_steps, &done, &r->err), 0);
+	assert_int_equal(done, n_steps);
+	assert_int_equal(r->fake.n_rules + r->fake.n_new, 0);
+	assert_int_equal(r->fake.n_deleted, n_steps);
+}
+
+static void a_batch_for_a_past_generation_is_made_again(void **state)
+{
+	struct rig *r = *state;
+	size_t n_steps, done = 0;
+
+	(void)digest_of(r);
+	n_steps = steps_of(r, true);
+	r->fake.n_stale = 3;
+	assert_int_equal(r->driver.apply(r->driver.ctx, r->steps, n_steps, &done, &r->err), 0);
+	assert_int_equal(r->fake.n_batches, 4);
+	r->fake.n_stale = 1000;
+	assert_int_equal(r->driver.apply(r->driver.ctx, r->steps, n_steps, &done, &r->err),
+			 -ERESTART);
+	assert_int_equal(done, 0);
+}
+
+static void a_prefix_makes_the_elements_of_its_bits(void **state)
+{
+	static const struct {
+		const char *prefix, *first, *last;
+		uint32_t n;
+		bool is_56;
+	} vectors[] = {
+		{"2001:db8:0:1001::/64", "2001:db8:0:1001::", "2001:db8:0:1001::", 1, false},
+		{"2001:db8:0:1000::/63", "2001:db8:0:1000::", "2001:db8:0:1001::", 2, false},
+		{"2001:db8:0:1000::/56", "2001:db8:0:1000::", "2001:db8:0:10ff::", 256, false},
+		{"2001:db8:0:1000::/55", "2001:db8:0:1000::", "2001:db8:0:1100::", 2, true},
+		{"2001:db8:5::/48", "2001:db8:5::", "2001:db8:5:ff00::", 256, true},
+		{"2001:db8:100::/40", "2001:db8:100::", "2001:db8:1ff:ff00::", 65536, true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(vectors) / sizeof(vectors[0]); i++) {
+		struct prefix p = prefix_of(vectors[i].prefix);
+		struct addr a, expected;
+
+		assert_int_equal(firewall_prefix_elements(&p), vectors[i].n);
+		assert_int_equal(firewall_prefix_element(&p, 0, &a), vectors[i].is_56);
+		assert_int_equal(addr_parse(str_from(vectors[i].first), &expected), 0);
+		assert_true(addr_eq(&a, &expected));
+		assert_int_equal(firewall_prefix_element(&p, vectors[i].n - 1, &a),
+				 vectors[i].is_56);
+		assert_int_equal(addr_parse(str_from(vectors[i].last), &expected), 0);
+		assert_true(addr_eq(&a, &expected));
+	}
+}
+
+/* RFC 6052 2.4. */
+static void ipv4_is_embedded_as_the_standard_shows(void **state)
+{
+	static const struct {
+		const char *prefix, *expected;
+	} vectors[] = {
+		{"2001:db8::/32", "2001:db8:c000:221::"},
+		{"2001:db8:100::/40", "2001:db8:1c0:2:21::"},
+		{"2001:db8:122::/48", "2001:db8:122:c000:2:2100::"},
+		{"2001:db8:122:300::/56", "2001:db8:122:3c0:0:221::"},
+		{"2001:db8:122:344::/64", "2001:db8:122:344:c0:2:2100:0"},
+		{"2001:db8:122:344::/96", "2001:db8:122:344::c000:221"},
+	};
+	const struct addr v4 = {{[10] = 0xff, 0xff, 192, 0, 2, 33}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(vectors) / sizeof(vectors[0]); i++) {
+		struct prefix p = prefix_of(vectors[i].prefix);
+		struct addr expected, a = firewall_embed(&p, &v4);
+
+		assert_int_equal(addr_parse(str_from(vectors[i].expected), &expected), 0);
+		assert_true(addr_eq(&a, &expected));
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(the_digest_follows_the_rules_alone, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(rules_and_elements_are_one_transaction, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(one_tenant_that_goes_costs_its_elements, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(a_batch_for_a_past_generation_is_made_again, setup,
+						teardown),
+		cmocka_unit_test(a_prefix_makes_the_elements_of_its_bits),
+		cmocka_unit_test(ipv4_is_embedded_as_the_standard_shows),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
