@@ -28,6 +28,14 @@ def listening(gateway):
     return found
 
 
+@pytest.mark.parametrize("name", ["tcp_migrate_req", "tcp_tw_reuse"])
+def test_what_the_kernel_is_asked_for_is_set(case, name):
+    case.lab.gateway.sysctl(f"net.ipv4.{name}", 0)
+    gateway = case.start()
+    assert case.lab.gateway.sysctl(f"net.ipv4.{name}").split()[-1] == "1"
+    assert not [text for text in gateway.problems() if name in text]
+
+
 def test_listeners_that_stay_keep_their_sockets(case):
     case.backend(case.lab.acme, 22)
     gateway = case.start(case.tenant(case.lab.acme, service(
