@@ -29,6 +29,9 @@ bool node_conf_in_pool(const struct node_conf *node, const struct addr *a);
 bool node_conf_reserves(const struct node_conf *node, const struct prefix *p);
 
 void node_conf_check(const struct node_conf *node, struct issues *issues);
+/* What is to be on the machine already, against the n addresses that are. */
+void node_conf_check_machine(const struct node_conf *node, const struct addr *addresses, size_t n,
+			     struct issues *issues);
 
 /* node NULL: what depends on the node is not checked. */
 void tenant_conf_check(const struct tenant_conf *tenant, const struct node_conf *node,

@@ -16,6 +16,7 @@ libcontrol_a_SOURCES = \
 	%D%/listener.c \
 	%D%/listeners.c %D%/listeners.h \
 	%D%/logchild.c %D%/logchild.h \
+	%D%/machine.c \
 	%D%/nat64.c %D%/nat64.h \
 	%D%/notify.c %D%/notify.h \
 	%D%/objects.c %D%/objects.h \

@@ -29,12 +29,23 @@
 
 int control_load_conf(const char *path, struct node_conf **ret_conf, struct buf *text)
 {
+	struct node_conf *conf = NULL;
 	struct issues issues;
 	int rc;
 
 	issues_init(&issues);
-	rc = conf_node_load(path, 0, ret_conf, &issues);
-	if (rc < 0) {
+	rc = conf_node_load(path, 0, &conf, &issues);
+	if (rc == 0) {
+		rc = control_check_machine(conf, &issues);
+	}
+	if (rc == 0 && issues_count(&issues) > 0) {
+		conf_locate(path, 0, &issues, 0);
+		rc = -EINVAL;
+	}
+	if (rc == 0) {
+		*ret_conf = conf;
+	} else {
+		node_conf_free(conf);
 		issues_text(&issues, text);
 	}
 	issues_fini(&issues);

@@ -115,6 +115,37 @@ static void names_of_all_exposures_are_limited_together(void **state)
 	}
 }
 
+/* Only what the config says is there already has to be. */
+static void nat64s_addresses_are_on_the_machine(void **state)
+{
+	struct pool_range ranges[] = {
+		{.range = {.addr = address("203.0.113.1"), .len = 128}},
+		{.range = {.addr = address("203.0.113.2"), .len = 128},
+		 .delivery = DELIVERY_ONLINK},
+		{.range = {.addr = address("203.0.113.8"), .len = 125},
+		 .delivery = DELIVERY_ROUTED},
+	};
+	struct addr pool[] = {address("203.0.113.2"), address("203.0.113.9"),
+			      address("203.0.113.1")};
+	struct addr there[] = {address("::1"), address("203.0.113.1")};
+	struct node_conf node = {.pool = ranges,
+				 .n_pool = 3,
+				 .nat64 = {.on = true, .pool = pool, .n_pool = 3}};
+	struct issues issues;
+
+	(void)state;
+	issues_init(&issues);
+	node_conf_check_machine(&node, there, 2, &issues);
+	assert_int_equal(issues_count(&issues), 0);
+	node_conf_check_machine(&node, there, 1, &issues);
+	assert_int_equal(issues_count(&issues), 1);
+	assert_string_equal(issues.list[0].path, "/nat64/pool/2");
+	assert_string_equal(issues.list[0].msg,
+			    "203.0.113.1 is on no interface of this machine: configure it there, "
+			    "or let its range in uplink.ipv4 have delivery: onlink or routed");
+	issues_fini(&issues);
+}
+
 static void pool_addresses_are_counted(void **state)
 {
 	struct pool_range ranges[] = {
@@ -149,6 +180,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(exposures_stay_out_of_the_translators_ports),
 		cmocka_unit_test(names_of_all_exposures_are_limited_together),
+		cmocka_unit_test(nat64s_addresses_are_on_the_machine),
 		cmocka_unit_test(pool_addresses_are_counted),
 		cmocka_unit_test(sockets_do_not_overflow),
 	};
