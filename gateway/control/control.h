@@ -17,6 +17,7 @@
 #include "gateway/control/logchild.h"
 #include "gateway/control/notify.h"
 #include "gateway/control/objects.h"
+#include "gateway/control/port_alarm.h"
 #include "gateway/control/problems.h"
 #include "gateway/control/server.h"
 #include "gateway/control/slots.h"
@@ -89,6 +90,7 @@ struct control {
 	struct tenants tenants;
 	struct kernel *kernel; /* owned; NULL: we may not */
 	struct drift drift;
+	struct port_alarm port_alarm;
 	struct server server;
 };
 

@@ -260,24 +260,81 @@ static int write_by(const struct jool_context *ctx, const struct nat64_view *vie
 	return 0;
 }
 
+/* How a view reads the module: by what it brings, or by sockets for the time of a call. */
+struct access {
+	struct netlink *netlink; /* owned; NULL: none of ours */
+	struct kernel_ops ops;
+	struct jool_context ctx;
+};
+
+static int access_init(struct access *a, const struct nat64_view *view, struct err *err)
+{
+	int rc;
+
+	*a = (struct access){0};
+	if (view->jool) {
+		a->ctx = *view->jool;
+		return 0;
+	}
+	rc = netlink_new(&a->netlink, err);
+	if (rc == 0) {
+		a->ops = netlink_ops(a->netlink);
+		a->ctx = (struct jool_context){.ops = &a->ops, .translator = TRANSLATOR_NAT64};
+	}
+	return rc;
+}
+
 int nat64_write(const struct nat64_view *view, struct nat64_query *query, struct buf *out,
 		struct err *err)
 {
-	struct kernel_ops ops;
-	struct jool_context ctx = {.ops = &ops, .translator = TRANSLATOR_NAT64};
-	struct netlink *netlink;
+	struct access access;
+	int rc = access_init(&access, view, err);
+
+	if (rc == 0) {
+		rc = write_by(&access.ctx, view, query, out, err);
+	}
+	netlink_free(access.netlink);
+	return rc;
+}
+
+static int use_of(const struct jool_context *ctx, const struct port_block *block,
+		  struct nat64_use *use, struct err *err)
+{
+	struct jool jool;
+	int rc = jool_open(ctx, &jool, err);
+
+	use->size = block->ports.last - block->ports.first + 1u;
+	use->most = 0;
+	for (size_t i = 0; i < N_PROTOCOLS && rc == 0; i++) {
+		unsigned int n = 0;
+
+		rc = block_count(&jool, block, protocols[i].number, &n, err);
+		use->most = n > use->most ? n : use->most;
+	}
+	use->alarm = (uint64_t)use->most * 100 >= (uint64_t)use->size * NAT64_ALARM_PERCENT;
+	return rc < 0 ? rc : 1;
+}
+
+int nat64_use(const struct nat64_view *view, uint32_t *at, struct nat64_use *ret_use,
+	      struct err *err)
+{
+	const struct tenant_conf *tenant = view->next(view->ctx, at);
+	struct port_block block;
+	struct access access;
 	int rc;
 
-	if (view->jool) {
-		return write_by(view->jool, view, query, out, err);
+	while (tenant && ports_tenant(view->conf, tenant, &block) < 0) {
+		tenant = view->next(view->ctx, at);
 	}
-	rc = netlink_new(&netlink, err);
-	if (rc < 0) {
-		return rc;
+	if (!tenant) {
+		return 0;
 	}
-	ops = netlink_ops(netlink);
-	rc = write_by(&ctx, view, query, out, err);
-	netlink_free(netlink);
+	ret_use->tenant = tenant->name;
+	rc = access_init(&access, view, err);
+	if (rc == 0) {
+		rc = use_of(&access.ctx, &block, ret_use, err);
+	}
+	netlink_free(access.netlink);
 	return rc;
 }
 

@@ -45,6 +45,15 @@ bool nat64_what_parse(struct str text, enum nat64_what *ret_what);
 /* Appends some objects, one a line. Returns 1: there may be more, 0: that was all, or an errno. */
 int nat64_write(const struct nat64_view *view, struct nat64_query *query, struct buf *out,
 		struct err *err) CHECKED;
+/* How much of its block a tenant uses, of the protocol that it uses most. */
+struct nat64_use {
+	const char *tenant; /* borrowed from its object */
+	unsigned int size, most;
+	bool alarm;
+};
+/* Of the next tenant that has a block. Returns 1, 0: there is none, or a negative errno. */
+int nat64_use(const struct nat64_view *view, uint32_t *at, struct nat64_use *ret_use,
+	      struct err *err) CHECKED;
 /* Appends what of the public address and port is the tenant's now, for the verb who. */
 void nat64_write_holder(const struct node_conf *conf, const struct tenant_conf *tenant,
 			const struct endpoint *at, struct buf *out);

@@ -15,6 +15,7 @@
 
 #include <cmocka.h>
 
+#include "gateway/control/port_alarm.h"
 #include "gateway/control/tunnels.h"
 #include "gateway/kernel/jool.h"
 #include "tests/unit/fake_jool.h"
@@ -226,6 +227,40 @@ static void each_counter_has_its_sentence(void **state)
 			       "no port was free"));
 }
 
+/* One of two tenants has nine of its ten ports in use. */
+static void ports_that_run_out_are_an_alarm(void **state)
+{
+	struct rig *r = *state;
+	struct port_alarm alarm = {0};
+	struct nat64_use use;
+	struct err err;
+	char text[256];
+	uint32_t at = 0;
+
+	for (uint16_t i = 0; i < 9; i++) {
+		add_mapping(r, IPPROTO_TCP, "2001:db8:a000:2::7", (uint16_t)(16404 + i), false);
+	}
+	assert_int_equal(nat64_use(&r->view, &at, &use, &err), 1);
+	assert_string_equal(use.tenant, "acme");
+	assert_false(use.alarm);
+	port_alarm_note(&alarm, &use);
+	assert_string_equal(port_alarm_text(&alarm, text, sizeof(text)), "");
+	assert_int_equal(nat64_use(&r->view, &at, &use, &err), 1);
+	assert_true(use.alarm);
+	port_alarm_note(&alarm, &use);
+	assert_int_equal(nat64_use(&r->view, &at, &use, &err), 0);
+	assert_int_equal(strncmp(port_alarm_text(&alarm, text, sizeof(text)),
+				 "globex uses 9 of its 10 ports: see", 34),
+			 0);
+	use = (struct nat64_use){.tenant = "acme", .size = 10, .most = 10, .alarm = true};
+	port_alarm_note(&alarm, &use);
+	assert_non_null(strstr(port_alarm_text(&alarm, text, sizeof(text)),
+			       "acme uses 10 of its 10 ports and 1 more tenants"));
+	r->fake.has_instance = false;
+	at = 0;
+	assert_int_equal(nat64_use(&r->view, &at, &use, &err), -ESRCH);
+}
+
 static void holder_is_who_has_the_block_or_the_exposure(void **state)
 {
 	struct rig *r = *state;
@@ -308,6 +343,7 @@ int main(void)
 		TEST(sessions_come_in_pieces),
 		TEST(ports_in_use_are_counted_within_the_block),
 		TEST(each_counter_has_its_sentence),
+		TEST(ports_that_run_out_are_an_alarm),
 		TEST(holder_is_who_has_the_block_or_the_exposure),
 		TEST(failure_of_the_module_is_told),
 		TEST(tunnels_show_where_the_peer_is),
