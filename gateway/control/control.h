@@ -131,7 +131,7 @@ struct issues;
 /* machine.c: adds what is wrong with it on this machine. Returns 0; a negative errno: unknown. */
 int control_check_machine(const struct node_conf *node, struct issues *issues) CHECKED;
 
-/* verbs.c: the control socket's requests. */
+/* verbs.c and calls.c: the control socket's requests. */
 extern const struct server_ops control_server_ops;
 void control_answered(struct control *c, unsigned int slot, uint16_t type, uint64_t serial,
 		      const struct str *refused);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 noinst_LIBRARIES += libcontrol.a
 libcontrol_a_SOURCES = \
+	%D%/calls.c %D%/calls.h \
 	%D%/carry.c %D%/carry.h \
 	%D%/confirm.c \
 	%D%/control.c %D%/control.h \
