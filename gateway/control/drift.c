@@ -139,7 +139,7 @@ static void on_poll(struct timer *timer)
 {
 	struct drift *d = container_of(timer, struct drift, poll);
 
-	look(d, kernel_check_all);
+	look(d, kernel_poll);
 	wheel_arm(&d->loop->wheel, timer, d->loop->now_ms + DRIFT_POLL_MS);
 }
 

@@ -48,6 +48,7 @@ struct kernel {
 	struct kernel_drivers drivers;
 	struct watch *watch; /* owned; NULL: none yet */
 	bool heard;
+	unsigned int n_polls;
 	struct reconcile *reconcile; /* owned */
 	struct hash_key key;
 	struct table tenants;         /* of struct ktenant, owned */

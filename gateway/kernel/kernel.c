@@ -14,7 +14,8 @@
 #include "gateway/kernel/table.h"
 #include "gateway/plan/firewall.h"
 
-#define FAILURES_MAX 3072 /* bytes; the rest is told when these are mended */
+#define POLLS_A_FULL_ONE 15   /* the watch may have missed something */
+#define FAILURES_MAX     3072 /* bytes; the rest is told when these are mended */
 
 static void object_failed(void *ctx, const struct object *o, const char *text)
 {
@@ -413,9 +414,12 @@ int kernel_check(struct kernel *k, struct buf *drift, struct err *err)
 	return check(k, kinds, cause[0] != '\0' ? cause : NULL, drift, err);
 }
 
-int kernel_check_all(struct kernel *k, struct buf *drift, struct err *err)
+int kernel_poll(struct kernel *k, struct buf *drift, struct err *err)
 {
-	return check(k, RECONCILE_ALL, NULL, drift, err);
+	bool all = kernel_failures(k) || !kernel_applied(k) || !k->watch ||
+		   k->n_polls++ % POLLS_A_FULL_ONE == POLLS_A_FULL_ONE - 1;
+
+	return check(k, all ? RECONCILE_ALL : WATCH_SILENT, NULL, drift, err);
 }
 
 int kernel_plan(struct kernel *k, const struct node_conf *node, struct buf *out, struct err *err)

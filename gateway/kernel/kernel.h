@@ -99,11 +99,11 @@ int kernel_watch(struct kernel *k, struct err *err) CHECKED;
 bool kernel_heard(const struct kernel *k);
 /*
  * Mends what is not as it was made, and appends a line for each such thing to drift: of what was
- * notified, or of everything (for what the kernel does not tell about). Returns how many, or why
- * the table is not in force; then the AnyIP routes are gone.
+ * notified, or (to be called every so often) of what the kernel tells nobody about. Returns how
+ * many, or why the table is not in force; then the AnyIP routes are gone.
  */
 int kernel_check(struct kernel *k, struct buf *drift, struct err *err) CHECKED;
-int kernel_check_all(struct kernel *k, struct buf *drift, struct err *err) CHECKED;
+int kernel_poll(struct kernel *k, struct buf *drift, struct err *err) CHECKED;
 /* What the last of these could not mend, a line each; NULL: nothing. */
 const char *kernel_failures(const struct kernel *k);
 /* A part of the kernel that the config needs and that is not there: why, or NULL. */
