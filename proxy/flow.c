@@ -12,12 +12,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "proxy/pipes.h"
 #include "proxy/worker.h"
 
 #define RELAY_SPLICE      (1u << 20) /* bytes asked of one splice; a pipe's pages hold less or more */
 #define RELAY_SMALL_FILLS 8          /* in a row, until a bulk flow is copied again */
+#define PIPE_STUCK_MS     3000       /* without a byte leaving a pipe: others may have it */
+#define RECLAIM_EVERY_MS  1000
+#define RECLAIM_BYTES     (2u << 20) /* of pipes that are emptied in one go */
 #define RELAY_READ_LOW    4096       /* bytes of one read while too much is read ahead */
 
 int flow_stash(struct worker *w, struct flow *f, const uint8_t *data, size_t len)
@@ -134,6 +138,67 @@ enum flow_result flow_copy(struct run *r, size_t head)
 	return head > 0 ? flow_write(r, w->buffer, head) : FLOW_AGAIN;
 }
 
+/* What waits in the flow's pipe goes into memory; the pipe is free then. */
+static void flow_empty_pipe(struct worker *w, struct flow *f)
+{
+	struct pipe *pipe = f->pipe;
+	struct stash *stash = f->stash ? NULL : malloc(sizeof(*stash) + pipe->held);
+	ssize_t n = 1;
+
+	if (!stash) {
+		return;
+	}
+	*stash = (struct stash){.size = (uint32_t)pipe->held};
+	while (pipe->held > 0 && n > 0) {
+		n = read(pipe->fds[0], stash->data + stash->end, pipe->held);
+		if (n > 0) {
+			stash->end += (uint32_t)n;
+			pipe->held -= (size_t)n;
+		}
+	}
+	if (stash->end == 0) {
+		free(stash);
+		return;
+	}
+	w->stashed += stash->end;
+	f->stash = stash; /* goes before what is still in the pipe */
+	if (pipe->held == 0) {
+		f->pipe = NULL;
+		pipes_put(&w->pipes, pipe);
+	}
+}
+
+/* Takes pipes from flows whose reader has taken nothing for a while. */
+static void flow_reclaim_pipes(struct worker *w)
+{
+	size_t budget = RECLAIM_BYTES;
+	struct pipe *pipe, *next;
+
+	if (w->loop.now_ms < w->reclaim_ms) {
+		return;
+	}
+	w->reclaim_ms = w->loop.now_ms + RECLAIM_EVERY_MS;
+	for (pipe = w->pipes.lent; pipe; pipe = next) {
+		next = pipe->next;
+		if (w->loop.now_ms - pipe->moved_ms >= PIPE_STUCK_MS && pipe->held <= budget &&
+		    w->stashed + pipe->held <= RELAY_STASHED_MAX) {
+			budget -= pipe->held;
+			flow_empty_pipe(w, pipe->holder);
+		}
+	}
+}
+
+static struct pipe *flow_get_pipe(struct worker *w, struct flow *f)
+{
+	struct pipe *pipe = pipes_get(&w->pipes, f, w->loop.now_ms);
+
+	if (!pipe) {
+		flow_reclaim_pipes(w);
+		pipe = pipes_get(&w->pipes, f, w->loop.now_ms);
+	}
+	return pipe;
+}
+
 /* Bytes of the source into an empty pipe. */
 static enum flow_result flow_fill(struct run *r)
 {
@@ -141,7 +206,7 @@ static enum flow_result flow_fill(struct run *r)
 	ssize_t n;
 
 	if (!f->pipe) {
-		f->pipe = pipes_get(&r->worker->pipes);
+		f->pipe = flow_get_pipe(r->worker, f);
 		f->bulk = f->pipe != NULL; /* none: copy */
 		if (!f->pipe) {
 			return FLOW_AGAIN;
@@ -184,6 +249,7 @@ static enum flow_result flow_drain_pipe(struct run *r)
 
 	if (n > 0) {
 		f->pipe->held -= (size_t)n;
+		f->pipe->moved_ms = r->worker->loop.now_ms;
 		f->bytes += (size_t)n;
 	} else if (n < 0 && errno == EAGAIN) {
 		f->writable = false;

@@ -76,7 +76,7 @@ static struct pipe *pipe_open(struct pipes *pipes)
 	return pipe;
 }
 
-struct pipe *pipes_get(struct pipes *pipes)
+static struct pipe *pipes_take(struct pipes *pipes)
 {
 	for (unsigned int large = 2; large-- > 0;) {
 		struct pipe *pipe = pipes->free[large];
@@ -90,10 +90,36 @@ struct pipe *pipes_get(struct pipes *pipes)
 	return pipe_open(pipes);
 }
 
+struct pipe *pipes_get(struct pipes *pipes, struct flow *holder, uint64_t now_ms)
+{
+	struct pipe *pipe = pipes_take(pipes);
+
+	if (!pipe) {
+		return NULL;
+	}
+	pipe->holder = holder;
+	pipe->moved_ms = now_ms;
+	pipe->prev = NULL;
+	pipe->next = pipes->lent;
+	if (pipe->next) {
+		pipe->next->prev = pipe;
+	}
+	pipes->lent = pipe;
+	return pipe;
+}
+
 void pipes_put(struct pipes *pipes, struct pipe *pipe)
 {
 	if (!pipe) {
 		return;
+	}
+	if (pipe->prev) {
+		pipe->prev->next = pipe->next;
+	} else {
+		pipes->lent = pipe->next;
+	}
+	if (pipe->next) {
+		pipe->next->prev = pipe->prev;
 	}
 	if (pipe->held > 0) {
 		pipe_close(pipes, pipe);

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/counters.h"
 
@@ -18,15 +19,20 @@
 #define PIPE_LARGE_BYTES 1048576 /* /proc/sys/fs/pipe-max-size as the kernel has it */
 #define PIPE_LARGE_UNITS 16      /* a usual pipe, of 64 KiB, is one unit */
 
+struct flow;
+
 struct pipe {
-	struct pipe *next; /* pipes.free */
-	int fds[2];        /* owned: read end, write end */
-	size_t held;       /* bytes in it */
+	struct pipe *next, *prev; /* pipes.free by next alone, or pipes.lent */
+	struct flow *holder;      /* borrowed; while it is lent */
+	uint64_t moved_ms;        /* when bytes left it last, or it was lent */
+	int fds[2];               /* owned: read end, write end */
+	size_t held;              /* bytes in it */
 	bool large;
 };
 
 struct pipes {
-	struct pipe *free[2];      /* usual, large */
+	struct pipe *free[2]; /* usual, large */
+	struct pipe *lent;
 	unsigned int n_open;       /* lent ones included */
 	unsigned int units;        /* of all open ones */
 	unsigned int large_units;  /* of these, of large ones */
@@ -39,8 +45,8 @@ void pipes_init(struct pipes *pipes, unsigned int max);
 /* Closes what is not lent. */
 void pipes_fini(struct pipes *pipes);
 
-/* An empty pipe, or NULL when there is none to be had: copy instead. */
-struct pipe *pipes_get(struct pipes *pipes);
+/* An empty pipe for holder, or NULL when there is none to be had: copy instead. */
+struct pipe *pipes_get(struct pipes *pipes, struct flow *holder, uint64_t now_ms);
 
 /* Takes pipe (NULL allowed); one that still holds bytes is closed. */
 void pipes_put(struct pipes *pipes, struct pipe *pipe);

@@ -71,8 +71,9 @@ struct worker {
 	size_t drain_at;        /* how far drain_end is */
 	bool failed;            /* the process ends with an error */
 
-	uint8_t *buffer; /* owned; PROXY_HEADER_MAX + SNI_HELLO_MAX + RELAY_BUFFER */
-	size_t stashed;  /* bytes in all flows' stashes */
+	uint8_t *buffer;     /* owned; PROXY_HEADER_MAX + SNI_HELLO_MAX + RELAY_BUFFER */
+	size_t stashed;      /* bytes in all flows' stashes */
+	uint64_t reclaim_ms; /* when pipes may be taken back next */
 };
 
 #define WORKER_BUFFER (PROXY_HEADER_MAX + SNI_HELLO_MAX + RELAY_BUFFER)

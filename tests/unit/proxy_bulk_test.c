@@ -1,18 +1,23 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Bulk through a real worker: splice, slow readers, ends and resets amid it. */
+#include <fcntl.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
+#include "base/loop.h"
 #include "proxy_rig.h"
 
 /* Writes len bytes that depend on their place; in a process of its own, so that both ends run. */
@@ -168,6 +173,74 @@ static void test_urgent_data_does_not_stop_the_stream(void **state)
 	bench_stop(&b);
 }
 
+/* Pipes of the worker that bytes wait in. */
+static unsigned int filled_pipes(const struct bench *b)
+{
+	char path[64], target[32];
+	unsigned int n_filled = 0;
+
+	for (int number = 3; number < 160; number++) {
+		int waiting = 0, fd;
+		ssize_t n;
+
+		snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)b->rig.pid, number);
+		n = readlink(path, target, sizeof(target));
+		if (n < 5 || memcmp(target, "pipe:", 5) != 0) {
+			continue;
+		}
+		fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+		if (fd >= 0) {
+			assert_int_equal(ioctl(fd, FIONREAD, &waiting), 0);
+			close(fd);
+		}
+		n_filled += waiting > 0;
+	}
+	return n_filled / 2; /* each end was counted */
+}
+
+#define STUCK 12 /* more than there are pipes */
+
+static void test_readers_that_stand_still_do_not_keep_the_pipes(void **state)
+{
+	const struct rig_options options = {.nofile = 160};
+	const size_t size = (size_t)4 << 20;
+	int client[STUCK + 1], backend[STUCK + 1], status;
+	pid_t writer[STUCK + 1];
+	uint64_t until_ms = clock_ms() + RIG_WAIT_MS;
+	unsigned int most = 0;
+	struct bench b;
+
+	(void)state;
+	bench_start(&b, PROTOCOL_TCP, &options);
+	for (int i = 0; i <= STUCK; i++) {
+		bench_open(&b, &client[i], &backend[i]);
+	}
+	for (int i = 0; i < STUCK; i++) {
+		writer[i] = write_pattern(backend[i], size, 0);
+	}
+	while (most < 10 && clock_ms() < until_ms) { /* 160 / 16 of them */
+		unsigned int n = filled_pipes(&b);
+
+		most = n > most ? n : most;
+	}
+	assert_int_equal(most, 10);
+	for (until_ms = clock_ms() + RIG_WAIT_MS; filled_pipes(&b) > 2;) {
+		assert_true(clock_ms() < until_ms);
+		writer[STUCK] = write_pattern(backend[STUCK], size, 0);
+		read_pattern(client[STUCK], size);
+		assert_true(waitpid(writer[STUCK], &status, 0) > 0);
+	}
+	for (int i = 0; i < STUCK; i++) {
+		read_pattern(client[i], size);
+		assert_true(waitpid(writer[i], &status, 0) > 0);
+		assert_int_equal(status, 0);
+	}
+	for (int i = 0; i <= STUCK; i++) {
+		bench_end(client[i], backend[i]);
+	}
+	bench_stop(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -175,6 +248,7 @@ int main(void)
 		cmocka_unit_test(test_fin_behind_bulk_loses_nothing_with_a_slow_reader),
 		cmocka_unit_test(test_reset_with_a_full_pipe_leaves_nothing),
 		cmocka_unit_test(test_urgent_data_does_not_stop_the_stream),
+		cmocka_unit_test(test_readers_that_stand_still_do_not_keep_the_pipes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
