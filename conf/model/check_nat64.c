@@ -85,6 +85,14 @@ static void check_port(const struct place *p)
 			   "tenant",
 			   e->port);
 	}
+	for (size_t t = 0; e->protocol == PROTOCOL_UDP && t < p->tenant->n_tunnels; t++) {
+		if (p->tenant->tunnels[t].listen_port == e->port &&
+		    check_is_machines(node, &e->ipv4)) {
+			issues_add(p->issues, expose_path(p, "port").text,
+				   "%u is the port of /tunnels/%zu, whose packets would not arrive",
+				   e->port, t);
+		}
+	}
 	if (is_shared_out(node, &e->ipv4)) {
 		check_block(p);
 	}

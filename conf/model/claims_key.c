@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "conf/model/internal.h"
+
 static bool key_eq(const struct table_node *node, const void *key)
 {
 	const struct key_claim *a = (const struct key_claim *)node, *b = key;
@@ -138,6 +140,33 @@ const struct key_claim *key_index_foreign_port(const struct key_index *index, ui
 	for (; claim; claim = claim->next_port) {
 		if (claim->kind == KEY_KIND_TCP && claim->port == port &&
 		    claim_is_foreign(&claim->claim, by)) {
+			return claim;
+		}
+	}
+	return NULL;
+}
+
+const struct key_claim *key_index_foreign_listen(const struct key_index *index, uint16_t port,
+						 const struct claimant *by)
+{
+	struct key_claim wanted = key_make(KEY_KIND_LISTEN, &port, sizeof(port), 0);
+	const struct key_claim *claim = key_find(index, &wanted);
+
+	return claim && claim_is_foreign(&claim->claim, by) ? claim : NULL;
+}
+
+const struct key_claim *key_index_foreign_udp(const struct key_index *index,
+					      const struct node_conf *node, uint16_t port,
+					      const struct claimant *by)
+{
+	const struct key_claim *claim = index->by_port[port % KEY_PORT_BUCKETS];
+
+	for (; claim; claim = claim->next_port) {
+		struct addr a;
+
+		memcpy(&a, claim->key, sizeof(a));
+		if (claim->kind == KEY_KIND_UDP && claim->port == port &&
+		    claim_is_foreign(&claim->claim, by) && check_is_machines(node, &a)) {
 			return claim;
 		}
 	}

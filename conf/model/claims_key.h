@@ -58,6 +58,13 @@ void key_index_drop(struct key_index *index, enum key_kind kind, const void *key
 const struct key_claim *key_index_foreign_address(const struct key_index *index,
 						  const struct addr *addr, bool whole_only,
 						  const struct claimant *by);
+/* Someone else's claim to a WireGuard port; NULL: none. */
+const struct key_claim *key_index_foreign_listen(const struct key_index *index, uint16_t port,
+						 const struct claimant *by);
+/* Someone else's claim to this UDP port of one of node's own addresses; NULL: none. */
+const struct key_claim *key_index_foreign_udp(const struct key_index *index,
+					      const struct node_conf *node, uint16_t port,
+					      const struct claimant *by);
 /* Someone else's claim to this TCP port on any address; NULL: none. */
 const struct key_claim *key_index_foreign_port(const struct key_index *index, uint16_t port,
 					       const struct claimant *by);

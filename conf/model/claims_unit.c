@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "conf/model/internal.h"
 #include "conf/model/name.h"
 #include "conf/model/ports.h"
 
@@ -202,9 +203,14 @@ static int take_listen_port(struct pass *pass, const struct unit *unit)
 	const uint16_t *port = &pass->tenant->tunnels[unit->index].listen_port;
 	const struct key_claim *other;
 	char what[32];
-	int rc = key_index_take(&pass->claims->keys, KEY_KIND_LISTEN, port, sizeof(*port), 0,
-				pass->by, &other);
+	int rc = -EEXIST;
 
+	other = pass->node ? key_index_foreign_udp(&pass->claims->keys, pass->node, *port, pass->by)
+			   : NULL;
+	if (!other) {
+		rc = key_index_take(&pass->claims->keys, KEY_KIND_LISTEN, port, sizeof(*port), 0,
+				    pass->by, &other);
+	}
 	if (rc == -EEXIST) {
 		(void)snprintf(what, sizeof(what), "UDP port %u", *port);
 		refuse(pass, issue_path("/tunnels/%zu/listen_port", unit->index), what,
@@ -329,13 +335,21 @@ static int take_endpoint(struct pass *pass, const struct unit *unit)
 	const struct expose_conf *e = unit->e;
 	const struct key_claim *other =
 		key_index_foreign_address(&pass->claims->keys, &e->ipv4, true, pass->by);
+	const struct key_claim *listen = NULL;
 	struct endpoint endpoint = {e->ipv4, e->port};
 	struct name_conflict conflict;
 	char text[ENDPOINT_TEXT_MAX], what[64];
 	int rc = -EEXIST;
 
 	endpoint_format(&endpoint, text);
-	if (other) {
+	if (!other && e->protocol == PROTOCOL_UDP && pass->node &&
+	    check_is_machines(pass->node, &e->ipv4)) {
+		listen = key_index_foreign_listen(&pass->claims->keys, e->port, pass->by);
+	}
+	if (listen) {
+		(void)snprintf(what, sizeof(what), "UDP port %u, of a WireGuard device,", e->port);
+		refuse(pass, expose_path(unit, "port"), what, listen->claim.owner->name);
+	} else if (other) {
 		refuse(pass, expose_path(unit, "ipv4"), text, other->claim.owner->name);
 	} else if (e->protocol == PROTOCOL_TCP && claims_port_spreads(pass->node, e->port) &&
 		   name_index_foreign(&pass->claims->names, e->port, pass->by, &conflict)) {
