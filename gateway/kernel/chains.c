@@ -88,9 +88,19 @@ static int put_client_prefix_in(struct batch *b, const struct prefix *p)
 		b,
 		"chain cpin, `socket wildcard` (Linux 5.14 with nft_socket: modprobe nft_socket)");
 	rule_begin(&r, "cpin");
-	rule_socket_not_wildcard(&r);
-	rule_verdict(&r, NF_ACCEPT, NULL);
-	rc |= rule_end(&r, b);
+	rule_socket_wildcard(&r, false);
+	rc |= rule_end_accept(&r, b);
+
+	/*
+	 * What is left of a socket that its process closed knows no wildcard, so neither of these
+	 * two matches it; without the third the peer's last segments would get no answer.
+	 */
+	rule_begin(&r, "cpin");
+	rule_socket_wildcard(&r, true);
+	rc |= rule_end_drop(&r, b, COUNTER_UNEXPECTED);
+	rule_begin(&r, "cpin");
+	rule_socket_transparent(&r, false);
+	rc |= rule_end_accept(&r, b);
 
 	batch_what(b, "chain cpin");
 	rule_begin(&r, "cpin");

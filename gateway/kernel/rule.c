@@ -136,16 +136,26 @@ void rule_destination_port(struct rule *r, uint16_t port)
 	expr_compare(r, NFT_CMP_EQ, &port_be, sizeof(port_be));
 }
 
-void rule_socket_not_wildcard(struct rule *r)
+static void rule_socket(struct rule *r, uint32_t key, bool value)
 {
-	const uint8_t no = 0;
+	const uint8_t byte = value ? 1 : 0;
 	struct nftnl_expr *e = expr_new(r, "socket");
 
 	if (e) {
-		nftnl_expr_set_u32(e, NFTNL_EXPR_SOCKET_KEY, NFT_SOCKET_WILDCARD);
+		nftnl_expr_set_u32(e, NFTNL_EXPR_SOCKET_KEY, key);
 		nftnl_expr_set_u32(e, NFTNL_EXPR_SOCKET_DREG, NFT_REG_1);
 	}
-	expr_compare(r, NFT_CMP_EQ, &no, sizeof(no));
+	expr_compare(r, NFT_CMP_EQ, &byte, sizeof(byte));
+}
+
+void rule_socket_wildcard(struct rule *r, bool wildcard)
+{
+	rule_socket(r, NFT_SOCKET_WILDCARD, wildcard);
+}
+
+void rule_socket_transparent(struct rule *r, bool transparent)
+{
+	rule_socket(r, NFT_SOCKET_TRANSPARENT, transparent);
 }
 
 void rule_icmpv6_types(struct rule *r, uint8_t first, uint8_t last)

@@ -36,7 +36,11 @@ void rule_tcp_first(struct rule *r, bool equal);
 /* TCP with SYN and without RST: where the MSS is told. */
 void rule_tcp_syn(struct rule *r);
 void rule_destination_port(struct rule *r, uint16_t port);
-void rule_socket_not_wildcard(struct rule *r);
+/* A socket matches the packet and is, or is not, bound to the any-address; not one that is closed.
+ */
+void rule_socket_wildcard(struct rule *r, bool wildcard);
+/* The same of one that is transparent; closed ones too. */
+void rule_socket_transparent(struct rule *r, bool transparent);
 void rule_icmpv6_types(struct rule *r, uint8_t first, uint8_t last);
 void rule_icmpv6_error(struct rule *r);
 void rule_count(struct rule *r, const char *counter);

@@ -13,11 +13,12 @@ import threading
 
 import pytest
 from guard import (  # kernel is a fixture
-    AGENT, DAEMON_PORT, GATEWAY6, GONE, IN_PREFIX, PROXY, RESOLVER4, RESOLVER6, STRANGER,
+    AGENT, DAEMON_PORT, GATEWAY6, GONE, IN_PREFIX, PROXY, RESOLVER4, RESOLVER6, STRANGER, Tool,
     daemon, datagrams_seen, hosts_outside, is_denied, kernel, made_by, proxy_reaches, reaches,
     sock, table)
 from lab import CLIENT, CLIENT_PREFIX, INTERNET, embedded
 from netns import libc
+from peers import wait_for
 
 
 # The prefix from outside
@@ -115,6 +116,21 @@ def test_the_proxy_connects_from_the_prefix_and_bytes_flow_both_ways(lab, kernel
             assert there.recv(1) == b""
     counters = kernel.counters()
     assert not any(counters.values()), counters
+
+
+def test_a_tenant_that_closes_after_the_proxy_is_answered(lab, kernel):
+    """The proxy's socket is gone for its process; what is left of it knows no wildcard."""
+    def last_acks():
+        return lab.acme.run("ss", "-Htan", "state", "last-ack")
+
+    with daemon(lab.acme) as (listener, _), proxy_connection(lab) as one:
+        there, _ = listener.accept()
+        one.close()
+        assert there.recv(1) == b""
+        wait_for(lambda: lab.gateway.run("ss", "-Htan", "state", "fin-wait-2"))
+        there.close()
+        wait_for(lambda: not last_acks(), 1, "the answer to the tenant's FIN")
+    assert not any(kernel.counters().values())
 
 
 def test_a_closed_port_of_the_tenant_is_refused_at_once(lab, kernel):

@@ -109,6 +109,8 @@ def test_the_table_reads_well(lab, kernel):
 	chain cpin {{
 		tcp flags syn / syn,ack counter name "unexpected" drop
 		socket wildcard 0 accept
+		socket wildcard 1 counter name "unexpected" drop
+		socket transparent 0 accept
 		icmpv6 type 1-4 accept
 		counter name "unexpected" drop
 	}}
