@@ -155,33 +155,6 @@ void control_release(struct control *c)
 	workers_release(&c->workers);
 }
 
-static bool sysctl_write(const char *path, const char *value)
-{
-	FILE *f = fopen(path, "we");
-	bool ok = f && fputs(value, f) >= 0;
-
-	return f && fclose(f) == 0 && ok;
-}
-
-/* What the kernel is asked for; without it things work, but less well. */
-static void set_sysctls(struct control *c)
-{
-	static const struct {
-		const char *name, *path, *problem;
-	} sysctls[] = {
-		{"net.ipv4.tcp_tw_reuse", "/proc/sys/net/ipv4/tcp_tw_reuse",
-		 "cannot be set to 1: a port of a connection to a backend rests for a minute, so one "
-		 "backend takes some 470 new sessions a second"},
-	};
-
-	for (size_t i = 0; i < sizeof(sysctls) / sizeof(sysctls[0]); i++) {
-		if (!sysctl_write(sysctls[i].path, "1")) {
-			problem_set(&c->problems, LOG_LEVEL_WARN, sysctls[i].name,
-				    sysctls[i].problem);
-		}
-	}
-}
-
 static gid_t admin_gid(struct control *c)
 {
 	const struct group *group;
@@ -280,7 +253,6 @@ int control_start(struct control *c, struct err *err)
 	if (rc < 0) {
 		return rc;
 	}
-	set_sysctls(c);
 	start_kernel(c);
 	c->node.ops = &control_node_ops;
 	if (objects_add(&c->objects, &c->node) < 0 ||

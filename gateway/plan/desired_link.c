@@ -64,7 +64,10 @@ static void add_sysctls(const struct node_conf *node, const struct desired_facts
 		add_sysctl(set, SYSCTL_PLAIN, "net/ipv4/ip_local_port_range", text);
 	}
 	if (node->n_listeners > 0) {
+		/* connections just being made survive a listener's end */
 		add_sysctl(set, SYSCTL_PLAIN, "net/ipv4/tcp_migrate_req", "1");
+		/* ports towards backends are used again after a second, not after a minute */
+		add_sysctl(set, SYSCTL_PLAIN, "net/ipv4/tcp_tw_reuse", "1");
 	}
 	if (node->has_ipv6_prefix && node->ipv6_on_link && node->interface) {
 		add_uplink_sysctl(set, node, SYSCTL_PLAIN, "net/ipv6/conf/", "/proxy_ndp", "1");
