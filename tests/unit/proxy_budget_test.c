@@ -39,7 +39,7 @@ static void test_pipes_stay_within_their_pages_and_come_back(void **state)
 	(void)state;
 	pipes_init(&pipes, 48); /* room for one large one, and usual ones */
 	for (n = 0; n < 64; n++) {
-		lent[n] = pipes_get(&pipes);
+		lent[n] = pipes_get(&pipes, NULL, 0);
 		if (!lent[n]) {
 			break;
 		}
@@ -51,7 +51,7 @@ static void test_pipes_stay_within_their_pages_and_come_back(void **state)
 		pipes_put(&pipes, lent[n]);
 	}
 	n = pipes.n_open;
-	lent[0] = pipes_get(&pipes);
+	lent[0] = pipes_get(&pipes, NULL, 0);
 	assert_int_equal(pipes.n_open, n); /* the pool's */
 	assert_int_equal(lent[0]->large, n_large > 0);
 	lent[0]->held = 1;
