@@ -25,7 +25,7 @@ CLIENTS, GATEWAY, BACKEND = "bench-client", "bench-gateway", "bench-backend"
 CLIENT_FIRST, N_CLIENTS = "198.51.100.10", 16
 TENANT_PREFIX = "2001:db8:a000:1001::/64"
 BACKEND_ADDRESS = "2001:db8:a000:1001::10"
-FILLER_PREFIX = "2001:db8:b000::/36"  # of the many tenants; all of it is the one backend
+FILLER_PREFIX = "2001:db8:a100::/40"  # of the many tenants; all of it is the one backend
 CLIENT_PREFIX = "2001:db8:a000:ff::/96"
 
 NETWORK = f"""

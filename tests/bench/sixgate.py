@@ -39,7 +39,7 @@ def bench_tenant(address, names, embed_names):
 
 def filler_tenant(number, names):
     """One of the many tenants beside it, with names and a backend address of its own."""
-    prefix = f"2001:db8:{0xb000 + number // 65536:x}:{number % 65536:x}"
+    prefix = f"2001:db8:{0xa100 + number // 65536:x}:{number % 65536:x}"
     expose = tls(names, "close", client_address="hide")
     return tenant(f"t{number}", f"{prefix}::/64",
                   [{**service("web", [expose]), "backends": [f"{prefix}::10"]}])
@@ -64,7 +64,7 @@ class Folder:
             "node": {"name": "exit1", "farm": "bench"},
             "uplink": {"kind": "direct", "interface": "client0",
                        "ipv4": [{"range": f"{address}/32", "delivery": "present"}],
-                       "ipv6": {"prefix": "2001:db8:a000::/35", "reserved": 256}},
+                       "ipv6": {"prefix": "2001:db8:a000::/36", "reserved": 256}},
             "client_prefix": CLIENT_PREFIX,
             "workers": 1,
             "source_limits": LIMITS,
