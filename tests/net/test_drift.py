@@ -122,3 +122,27 @@ def test_down_takes_all_away(case):
     assert host.ip("-6 route show table all proto 206") == ""
     assert "sixgate" not in host.run("nft", "list", "tables")
     case.gateway = None
+
+
+def test_a_tenant_whose_part_cannot_be_made_keeps_its_former_serial(case):
+    """Its route is there already, and not sixgate's."""
+    host, acme = case.lab.gateway, case.lab.acme
+    gateway = started(case)
+    [device] = [line.split(" dev ")[1].split()[0]
+                for line in host.ip("-6 route show").splitlines() if line.startswith(acme.prefix)]
+    before = state(host)
+    tunnel = {"name": "rack", "kind": "route", "via": "fe80::2", "interface": device,
+              "prefixes": [acme.prefix]}
+    web = service("web", [acme.address()], tcp(2222, 22))
+    gateway.put(case.tenant(acme, web, serial=2, tunnels=[tunnel]))
+    peers.wait_for(lambda: any("kernel: " in text and "not sixgate's" in text
+                               for text in gateway.problems()), message="why it is refused")
+    assert state(host) == before and peers.works(case.connect(2222))
+    host.ip(f"-6 route del {acme.prefix} dev {device}")
+    gateway.put(case.tenant(acme, web, serial=3, tunnels=[tunnel]))
+    peers.wait_for(lambda: acme.prefix in host.ip("-6 route show proto 206"), message="its route")
+    assert gateway.problems() == [] and plan(gateway) == []
+    assert peers.works(case.connect(2222))
+    gateway.put(case.tenant(acme, web, serial=4))
+    peers.wait_for(lambda: acme.prefix not in host.ip("-6 route show proto 206"), message="no route")
+    host.ip(f"-6 route add {acme.prefix} via fe80::2 dev {device}")
