@@ -46,7 +46,7 @@ static int put_own_prefixes(struct batch *b)
 	return rc;
 }
 
-static int put_from_tenant(struct batch *b)
+static int put_from_tenant(struct batch *b, const struct firewall *fw)
 {
 	struct rule r;
 	int rc = 0;
@@ -70,7 +70,7 @@ static int put_from_tenant(struct batch *b)
 	rule_begin(&r, "from_tenant");
 	rule_family(&r, NFPROTO_IPV4);
 	rc |= rule_end_jump(&r, b, "forward4");
-	rc |= special4_put(b, "forward4", NULL);
+	rc |= special4_put(b, "forward4", fw, NULL);
 	rule_begin(&r, "from_tenant");
 	rule_l4proto(&r, IPPROTO_TCP);
 	rule_destination_port(&r, PORT_MAIL);
@@ -142,5 +142,5 @@ int chains_put_forward(struct batch *b, const struct firewall *fw)
 	rule_device_in_set(&r, NFT_META_OIFNAME, FIREWALL_TUNNELS, true);
 	rc |= rule_end_goto(&r, b, "to_tenant");
 	rc |= put_to_tenant(b, fw);
-	return rc | put_from_tenant(b);
+	return rc | put_from_tenant(b, fw);
 }

@@ -207,7 +207,7 @@ static int put_tenant6(struct batch *b, const struct firewall *fw)
 		expr_address6(&r, RULE_SOURCE, 128, 0);
 		expr_in_set(&r, FIREWALL_MAPPED_6, false, 0);
 		rc |= rule_end_reject(&r, b, COUNTER_SPECIAL_6);
-		rc |= special4_put(b, "tenant6", &fw->siit_prefix);
+		rc |= special4_put(b, "tenant6", fw, &fw->siit_prefix);
 	}
 	if (fw->has_nat64) {
 		rule_begin(&r, "tenant6");
@@ -264,7 +264,7 @@ static int put_pref64(struct batch *b, const struct firewall *fw)
 		expr_compare(&r, NFT_CMP_NEQ, &zero, sizeof(zero));
 		rc |= rule_end_drop(&r, b, COUNTER_BITS);
 	}
-	rc |= special4_put(b, "pref64", &fw->pref64);
+	rc |= special4_put(b, "pref64", fw, &fw->pref64);
 	return rc | put_pref64_protocols(b);
 }
 

@@ -19,13 +19,22 @@
 static const struct {
 	uint8_t v4[4];
 	uint8_t len;
-	bool documentation;
 } specials4[] = {
-	{{0}, 8, false},           {{10}, 8, false},        {{100, 64}, 10, false},
-	{{127}, 8, false},         {{169, 254}, 16, false}, {{172, 16}, 12, false},
-	{{192, 0, 0}, 24, false},  {{192, 0, 2}, 24, true}, {{192, 88, 99}, 24, false},
-	{{192, 168}, 16, false},   {{198, 18}, 15, false},  {{198, 51, 100}, 24, true},
-	{{203, 0, 113}, 24, true}, {{224}, 4, false},       {{240}, 4, false},
+	{{0}, 8},
+	{{10}, 8},
+	{{100, 64}, 10},
+	{{127}, 8},
+	{{169, 254}, 16},
+	{{172, 16}, 12},
+	{{192, 0, 0}, 24},
+	{{192, 0, 2}, 24},
+	{{192, 88, 99}, 24},
+	{{192, 168}, 16},
+	{{198, 18}, 15},
+	{{198, 51, 100}, 24},
+	{{203, 0, 113}, 24},
+	{{224}, 4},
+	{{240}, 4},
 };
 
 /* Compares what of 16 (or 4) bytes at offset the mask leaves. */
@@ -51,13 +60,15 @@ static void compare_masked(struct rule *r, uint32_t offset, const uint8_t *value
 	expr_compare(r, NFT_CMP_EQ, value + first, last - first);
 }
 
-static void compare_special4(struct rule *r, const struct prefix *p, size_t i)
+/* The destination, inside p where there is one, lies in the first len bits of v4. */
+static void compare_v4(struct rule *r, const struct prefix *p, const uint8_t v4[4],
+		       unsigned int len)
 {
 	struct addr value = {{0}}, mask = {{0}};
 	const struct prefix none = {.len = p ? p->len : 0};
 
-	memcpy(value.b + 12, specials4[i].v4, 4);
-	for (unsigned int bit = 0; bit < specials4[i].len; bit++) {
+	memcpy(value.b + 12, v4, 4);
+	for (unsigned int bit = 0; bit < len; bit++) {
 		mask.b[12 + bit / 8] |= (uint8_t)(0x80u >> bit % 8);
 	}
 	if (!p) {
@@ -69,14 +80,8 @@ static void compare_special4(struct rule *r, const struct prefix *p, size_t i)
 	compare_masked(r, DESTINATION_6, value.b, mask.b, sizeof(value.b));
 }
 
-static bool is_well_known(const struct prefix *p)
-{
-	static const uint8_t well_known[12] = {0x00, 0x64, 0xff, 0x9b}; /* RFC 6052 2.1 */
-
-	return p->len == 96 && memcmp(p->addr.b, well_known, sizeof(well_known)) == 0;
-}
-
-int special4_put(struct batch *b, const char *chain, const struct prefix *p)
+int special4_put(struct batch *b, const char *chain, const struct firewall *fw,
+		 const struct prefix *p)
 {
 	uint32_t first_byte =
 		!p ? DESTINATION_4 : DESTINATION_6 + (p->len == 64 ? 9u : p->len / 8u);
@@ -104,12 +109,15 @@ int special4_put(struct batch *b, const char *chain, const struct prefix *p)
 	}
 	rule_verdict(&r, NFT_RETURN, NULL);
 	rc |= rule_end(&r, b);
-	for (size_t i = 0; i < sizeof(specials4) / sizeof(specials4[0]); i++) {
-		if (specials4[i].documentation && !(p && is_well_known(p))) {
-			continue;
-		}
+	for (size_t i = 0; i < fw->n_permit; i++) {
 		rule_begin(&r, list);
-		compare_special4(&r, p, i);
+		compare_v4(&r, p, fw->permit[i].addr.b + 12, fw->permit[i].len - 96u);
+		rule_verdict(&r, NFT_RETURN, NULL);
+		rc |= rule_end(&r, b);
+	}
+	for (size_t i = 0; i < sizeof(specials4) / sizeof(specials4[0]); i++) {
+		rule_begin(&r, list);
+		compare_v4(&r, p, specials4[i].v4, specials4[i].len);
 		rc |= rule_end_drop(&r, b, COUNTER_SPECIAL_4);
 	}
 	return rc;

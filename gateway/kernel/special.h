@@ -8,11 +8,11 @@
 /* Rules about the special-use addresses of IANA's lists (RFC 6890). Each 0 or negative. */
 
 /*
- * Drops what goes to a special-use IPv4 address inside p, a translator's prefix; our own pool is
- * not among them. p NULL: of IPv4 packets. Documentation addresses are special-use inside the
- * well-known prefix alone (RFC 6052 3.1).
+ * Drops what goes to a special-use IPv4 address inside p, a translator's prefix, but for our own
+ * pool and what fw permits. p NULL: of IPv4 packets.
  */
-int special4_put(struct batch *b, const char *chain, const struct prefix *p) CHECKED;
+int special4_put(struct batch *b, const char *chain, const struct firewall *fw,
+		 const struct prefix *p) CHECKED;
 /* Drops 6to4, Teredo, IPv4-mapped and such addresses, and multicast beyond the link. */
 int special6_put(struct batch *b, const char *chain, enum rule_address which) CHECKED;
 

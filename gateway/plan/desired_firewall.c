@@ -175,6 +175,10 @@ void desired_firewall_node(const struct node_conf *node, const struct desired_fa
 				      .has_nat44 = node->nat64.on && node->nat44_ports.first != 0,
 				      .has_siit = node->has_siit_prefix,
 				      .siit_prefix = node->siit_prefix};
+	while (firewall->n_permit < node->nat64.n_permit && firewall->n_permit < NODE_PERMIT_MAX) {
+		firewall->permit[firewall->n_permit] = node->nat64.permit[firewall->n_permit];
+		firewall->n_permit++;
+	}
 	(void)object_set_add(set, &o); /* out of memory is sticky */
 	object_set_init(&elements);
 	add_resolvers(node, &elements);
@@ -307,6 +311,11 @@ void desired_firewall_tenant(const struct node_conf *node, const struct desired_
 	(void)facts;
 	object_set_init(&elements);
 	add_proxy_targets(tenant, &elements);
+	if (tenant->mail && tenant->n_tunnels > 0) {
+		const uint32_t mark = derive_mark(node, tenant);
+
+		element_add(&elements, FIREWALL_MAIL, &mark, NULL);
+	}
 	for (size_t i = 0; i < tenant->n_tunnels; i++) {
 		add_tunnel(node, tenant, &tenant->tunnels[i], &elements);
 	}

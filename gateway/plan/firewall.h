@@ -26,6 +26,8 @@ struct firewall {
 	struct prefix pref64;          /* RFC 6052 2.2 */
 	struct port_range nat64_ports; /* of the pool's addresses, all tenants' blocks */
 	bool has_nat44;
+	struct prefix permit[NODE_PERMIT_MAX]; /* special-use IPv4 that is open all the same */
+	size_t n_permit;
 	bool has_siit;
 	struct prefix siit_prefix;
 };

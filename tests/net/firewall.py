@@ -38,7 +38,8 @@ uplink:
 listeners: [{{address: any, port: 443, protocol: tls}}]
 client_prefix: "2001:db8:a000:ff::/96"
 resolvers: [192.0.2.53, "2001:db8::53"]
-nat64: {{driver: jool, prefix: "{pref64}", pool: [203.0.113.10], ports: 16384-49151, ports_per_tenant: 1024}}
+nat64: {{driver: jool, prefix: "{pref64}", pool: [203.0.113.10], ports: 16384-49151, ports_per_tenant: 1024,
+        permit: [{permit}]}}
 local_ports: 49152-57343
 nat44: {{ports: 57344-65535}}
 wireguard: {{listen_port: 51820, private_key_file: /etc/sixgate/wg.key}}
@@ -57,6 +58,7 @@ tunnels:
 services:
   - {{name: web, backends: ["{acme}"]}}
 inbound: {{{inbound}}}
+{more}
 """
 GLOBEX_OBJECT = """
 tenant: globex
@@ -149,11 +151,13 @@ class Net:
         self.inet.ip(f"-6 route replace local {prefix} dev lo")
 
     def node(self, pref64=PREF64):
-        (self.folder / "node.yaml").write_text(NODE.format(pref64=pref64, folder=self.folder))
+        (self.folder / "node.yaml").write_text(NODE.format(
+            pref64=pref64, folder=self.folder, permit="" if "ff9b" in pref64 else "198.51.100.0/24"))
         self.tool(f"node {self.folder}/node.yaml")
 
-    def tenants(self, inbound):
-        (self.folder / "acme.yaml").write_text(ACME_OBJECT.format(inbound=inbound, acme=ACME))
+    def tenants(self, inbound, more=""):
+        (self.folder / "acme.yaml").write_text(ACME_OBJECT.format(inbound=inbound, acme=ACME,
+                                                                    more=more))
         (self.folder / "globex.yaml").write_text(GLOBEX_OBJECT)
         for name in ("acme", "globex"):
             self.tool(f"tenant {self.folder}/{name}.yaml")

@@ -98,7 +98,7 @@ def test_protocol_41_comes_from_registered_remotes_alone(net):
 
 
 SPECIAL = ["0.0.0.1", "10.0.0.1", "100.64.16.1", "127.0.0.1", "169.254.169.254", "172.31.255.1",
-           "192.0.0.8", "192.88.99.1", "192.168.1.1", "198.19.0.1", "224.0.0.1", "255.255.255.255"]
+           "192.0.0.8", "192.0.2.1", "203.0.113.9", "192.88.99.1", "192.168.1.1", "198.19.0.1", "224.0.0.1", "255.255.255.255"]
 LENGTHS = ["2a00:db8::/32", "2001:db8:100::/40", "2001:db8:64::/48", "2001:db8:64::/56",
            "2001:db8:64::/64", PREF64]
 
@@ -129,13 +129,12 @@ def test_bits_64_to_71_are_zero(net, prefix):
     refused(net, "pref64_bits", ["pref64"], lambda: arrives(net.acme, wrong, net.inet))
 
 
-def test_documentation_addresses_are_special_inside_the_well_known_prefix_alone(net):
+def test_nothing_special_is_permitted_inside_the_well_known_prefix(net):
     prefix = "64:ff9b::/96"
     net.pref64(prefix)
     net.node(prefix)
     net.tool("apply")
     assert not arrives(net.acme, embed(prefix, INET4), net.inet)
-    assert not arrives(net.acme, embed(prefix, "192.0.2.1"), net.inet)
     assert arrives(net.acme, embed(prefix, "8.8.8.8"), net.inet)
     assert arrives(net.acme, embed(prefix, GATEWAY4), net.inet)  # a tenant's site by its A record
 
@@ -211,6 +210,12 @@ def test_port_25_by_pref64_is_refused_too(net):
     address = embed(PREF64, "8.8.8.8")
     refused(net, "port25_denied", ["pref64", "from_tenant", "raw"],
             lambda: opens(net.acme, address, 25, net.inet))
+
+
+def test_a_tenant_whose_object_says_so_may_send_mail(net):
+    net.tenants("policy: closed", "outbound: {mail: true}")
+    assert opens(net.acme, INET, 25, net.inet) and opens(net.branch, INET, 25, net.inet)
+    assert not opens(net.globex, INET, 25, net.inet)
 
 
 def test_special_use_ipv4_is_not_reached_from_inside_a_tunnel(net):
