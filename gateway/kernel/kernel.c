@@ -215,6 +215,7 @@ static int facts_init(struct kernel *k, const struct node_conf *node,
 		      const struct kernel_uids *uids, struct desired_facts *facts, struct err *err)
 {
 	unsigned int parts;
+	struct err why;
 	int rc;
 
 	*facts = (struct desired_facts){
@@ -227,13 +228,12 @@ static int facts_init(struct kernel *k, const struct node_conf *node,
 		.mapped_ctx = k,
 		.preshared_key = kernel_preshared_key,
 	};
-	k->no_key = (struct err){0};
-	rc = kernel_facts_read(node, facts, &k->no_key);
-	if (rc < 0 && reconcile_started(k->reconcile)) {
-		*err = k->no_key;
-		k->no_key = (struct err){0};
+	rc = kernel_facts_read(node, facts, &why);
+	if (rc < 0 && reconcile_started(k->reconcile) && k->no_key.code == 0) {
+		*err = why;
 		return rc; /* what runs goes on with the key it has */
 	}
+	k->no_key = rc < 0 ? why : (struct err){0};
 	parts = parts_there(k);
 	facts->has_wireguard = parts & 1u << KERNEL_WIREGUARD;
 	facts->has_jool = parts & 1u << KERNEL_NAT64;

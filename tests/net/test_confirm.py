@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """apply --confirm: the former config comes back unless somebody says that the new one works."""
 
+import signal
+
 import pytest
 
 import peers
@@ -64,3 +66,14 @@ def test_a_wrong_config_is_not_on_probation(case):
     done = gateway.cli("apply", "--confirm", "60", check=False)
     assert done.returncode == 1 and "port" in done.stderr
     assert gateway.cli("confirm", check=False).returncode == 1
+
+
+def test_an_upgrade_waits_for_the_word(case):
+    """The former config would not be known to the next program."""
+    gateway, _ = apply(case, "--confirm", "86400")
+    workers = gateway.workers()
+    gateway.signal(signal.SIGUSR2)
+    peers.wait_for(lambda: any("not confirmed yet" in text for text in gateway.problems()),
+                   message="why there is no upgrade")
+    assert gateway.workers() == workers
+    gateway.cli("rollback")
