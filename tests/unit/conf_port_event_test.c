@@ -37,6 +37,9 @@ static void line_comes_back(void **state)
 
 static void what_is_no_line_is_refused(void **state)
 {
+	static const char long_name[] =
+		"2026-11-20T12:00:00Z + tcp 203.0.113.10 16384-17407 "
+		"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 	static const char *const lines[] = {
 		"",
 		"     ",
@@ -52,8 +55,7 @@ static void what_is_no_line_is_refused(void **state)
 		"2026-13-20T12:00:00Z + tcp 203.0.113.10 16384-17407 acme",
 		"2026-11-20 12:00:00Z + tcp 203.0.113.10 16384-17407 acme",
 		"2026-11-2xT12:00:00Z + tcp 203.0.113.10 16384-17407 acme",
-		"2026-11-20T12:00:00Z + tcp 203.0.113.10 16384-17407 "
-		"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+		long_name,
 	};
 	struct port_event e;
 
