@@ -12,6 +12,7 @@
 #include <linux/netfilter/nf_tables.h>
 #include <netinet/in.h>
 
+#include "gateway/kernel/expr.h"
 #include "gateway/kernel/outline.h"
 #include "gateway/kernel/rule.h"
 
@@ -170,7 +171,36 @@ static int put_replies(struct batch *b, const char *chain)
 	return rule_end(&r, b);
 }
 
-static int put_worker_chains(struct batch *b)
+/*
+ * A packet inside a tunnel's keeps the socket it came from: it meets this hook again as the outer
+ * one, and would be refused there. A worker can make neither itself: it has no raw socket, and the
+ * port is taken.
+ */
+static int put_outer(struct batch *b, const struct firewall *fw)
+{
+	const uint16_t port_be = htons(fw->wireguard_port);
+	struct rule r;
+	int rc = 0;
+
+	if (fw->has_6in4) {
+		rule_begin(&r, "proxy");
+		rule_family(&r, NFPROTO_IPV4);
+		rule_l4proto(&r, IPPROTO_IPV6);
+		rule_verdict(&r, NF_ACCEPT, NULL);
+		rc |= rule_end(&r, b);
+	}
+	if (fw->wireguard_port != 0) {
+		rule_begin(&r, "proxy");
+		rule_l4proto(&r, IPPROTO_UDP);
+		expr_payload(&r, NFT_PAYLOAD_TRANSPORT_HEADER, 0, sizeof(port_be), 0);
+		expr_compare(&r, NFT_CMP_EQ, &port_be, sizeof(port_be));
+		rule_verdict(&r, NF_ACCEPT, NULL);
+		rc |= rule_end(&r, b);
+	}
+	return rc;
+}
+
+static int put_worker_chains(struct batch *b, const struct firewall *fw)
 {
 	static const struct {
 		enum firewall_set set;
@@ -182,6 +212,7 @@ static int put_worker_chains(struct batch *b)
 	batch_what(b, "chains proxy and agent");
 	rc = chain_put(b, "proxy", NULL, 0, 0);
 	rc |= put_replies(b, "proxy");
+	rc |= put_outer(b, fw);
 	for (size_t i = 0; i < sizeof(tenants) / sizeof(tenants[0]); i++) {
 		rule_begin(&r, "proxy");
 		rule_destination_in_set(&r, false, tenants[i].bits, tenants[i].set);
@@ -224,7 +255,7 @@ int chains_put(struct batch *b, const struct firewall *fw)
 		rc = put_client_prefix_in(b, &fw->client_prefix);
 		rc |= put_client_prefix_out(b, fw);
 	}
-	rc |= put_worker_chains(b);
+	rc |= put_worker_chains(b, fw);
 	rc |= put_workers_hook(b, fw);
 	if (fw->has_tunnels) {
 		rc |= chains_put_inbound(b);

@@ -172,6 +172,8 @@ void desired_firewall_node(const struct node_conf *node, const struct desired_fa
 				      .has_nat64 = node->nat64.on,
 				      .pref64 = node->nat64.prefix,
 				      .nat64_ports = node->nat64.ports,
+				      .wireguard_port =
+					      node->wireguard.on ? node->wireguard.listen_port : 0,
 				      .has_nat44 = node->nat64.on && node->nat44_ports.first != 0,
 				      .has_siit = node->has_siit_prefix,
 				      .siit_prefix = node->siit_prefix};

@@ -21,7 +21,8 @@ struct firewall {
 	struct prefix client_prefix; /* a /96 */
 	bool has_tunnels; /* tenants may have tunnels: all below, which else is not used */
 	bool has_6in4;
-	struct addr local_6in4; /* outer address of 6in4 tunnels */
+	struct addr local_6in4;  /* outer address of 6in4 tunnels */
+	uint16_t wireguard_port; /* 0: none */
 	bool has_nat64;
 	struct prefix pref64;          /* RFC 6052 2.2 */
 	struct port_range nat64_ports; /* of the pool's addresses, all tenants' blocks */

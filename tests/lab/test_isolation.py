@@ -75,6 +75,7 @@ def test_false_sources_are_dropped(case):
             place.globex.run("sh", "-c",
                              f"ping -c 2 -i 0.05 -W 1 -I {source} {SERVER6} || true")
         # its own goes on, behind the others
+        place.globex.ip_batch(*(f"addr del {source}/128 dev six0" for source in sources))
         assert pings.answers(place.globex, SERVER6) == 1
         assert "packets 0 " in place.in6.run("nft", "list", "table", "inet", "watch")
     finally:
