@@ -22,7 +22,7 @@ NO_ICMP_ERRORS = """
 
 TUNNELS = {
     "wireguard 1420": ("acme", 1420, {}),
-    "wireguard 1280": ("acme", 1280, {"own_device": True, "listen_port": 51821, "mtu": 1280}),
+    "wireguard 1280": ("acme", 1280, {"listen_port": 51821, "mtu": 1280}),
     "6in4 1480": ("globex", 1480, {}),
     "6in4 1472": ("globex", 1472, {"mtu": 1472}),
     "6in4 1280": ("globex", 1280, {"mtu": 1280}),
