@@ -226,6 +226,7 @@ static int facts_init(struct kernel *k, const struct node_conf *node,
 			     sysctl_learns_routes(&k->drivers.sysctls, node->interface),
 		.is_mapped = kernel_is_mapped,
 		.mapped_ctx = k,
+		.link_mtu = kernel_link_mtu,
 		.preshared_key = kernel_preshared_key,
 	};
 	rc = kernel_facts_read(node, facts, &why);

@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What is wanted of the kernel and stands in no config: WireGuard's keys, in files of root's alone.
+ * What is wanted of the kernel and stands in no config: WireGuard's keys, in files of root's alone,
+ * and the MTU of the operator's links.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <net/if.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -68,4 +72,18 @@ bool kernel_preshared_key(void *ctx, const char *file, uint8_t ret_key[WG_KEY_BY
 {
 	(void)ctx;
 	return key_read(file, ret_key, NULL) == 0;
+}
+
+uint32_t kernel_link_mtu(const char *link)
+{
+	struct ifreq req = {0};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), rc;
+
+	if (fd < 0) {
+		return 0;
+	}
+	memcpy(req.ifr_name, link, strnlen(link, IFNAMSIZ - 1));
+	rc = ioctl(fd, SIOCGIFMTU, &req);
+	close(fd);
+	return rc < 0 || req.ifr_mtu < 0 ? 0 : (uint32_t)req.ifr_mtu;
 }

@@ -29,6 +29,8 @@ struct desired_facts {
 	 */
 	bool (*is_mapped)(void *ctx, const struct addr *a);
 	void *mapped_ctx;
+	/* MTU of a link of the operator's, which route tunnels use; 0: not known. May be NULL. */
+	uint32_t (*link_mtu)(const char *link);
 	/*
 	 * The preshared key in a tunnel's preshared_key_file, read before. False when it could not
 	 * be read: the peer is left out, because one without its key would be weaker than asked

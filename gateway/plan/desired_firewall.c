@@ -198,12 +198,21 @@ void desired_firewall_node(const struct node_conf *node, const struct desired_fa
 	add_once(&elements, set);
 }
 
-static uint32_t tunnel_mtu(const struct tunnel_conf *tunnel)
+/* 0: not known. */
+static uint32_t tunnel_mtu(const struct desired_facts *facts, const struct tunnel_conf *tunnel)
 {
-	static const uint32_t defaults[] =
-		{[TUNNEL_WIREGUARD] = WIREGUARD_MTU, [TUNNEL_6IN4] = SIT_MTU, [TUNNEL_ROUTE] = 0};
-
-	return tunnel->mtu != 0 ? tunnel->mtu : defaults[tunnel->kind];
+	if (tunnel->mtu != 0) {
+		return tunnel->mtu;
+	}
+	switch (tunnel->kind) {
+	case TUNNEL_WIREGUARD:
+		return WIREGUARD_MTU;
+	case TUNNEL_6IN4:
+		return SIT_MTU;
+	case TUNNEL_ROUTE:
+		return facts->link_mtu ? facts->link_mtu(tunnel->interface) : 0;
+	}
+	return 0;
 }
 
 /* A prefix behind a device: who may send from there, as whom, and from where it is reached. */
@@ -251,14 +260,15 @@ static void add_ipv4(const struct node_conf *node, const struct tenant_conf *ten
 	element_add(set, FIREWALL_NAT44, a.b + 12, block);
 }
 
-static void add_tunnel(const struct node_conf *node, const struct tenant_conf *tenant,
-		       const struct tunnel_conf *tunnel, struct object_set *set)
+static void add_tunnel(const struct node_conf *node, const struct desired_facts *facts,
+		       const struct tenant_conf *tenant, const struct tunnel_conf *tunnel,
+		       struct object_set *set)
 {
 	char link[IFNAMSIZ];
 
 	derive_link(node, tunnel, link);
 	if (strcmp(link, DERIVE_WG_LINK) != 0) { /* that one is the node's */
-		add_device(set, FIREWALL_TUNNELS, link, tunnel_mtu(tunnel));
+		add_device(set, FIREWALL_TUNNELS, link, tunnel_mtu(facts, tunnel));
 	}
 	for (size_t i = 0; i < tunnel->n_prefixes; i++) {
 		add_prefix(link, derive_mark(node, tenant), &tunnel->prefixes[i], set);
@@ -310,7 +320,6 @@ void desired_firewall_tenant(const struct node_conf *node, const struct desired_
 {
 	struct object_set elements;
 
-	(void)facts;
 	object_set_init(&elements);
 	add_proxy_targets(tenant, &elements);
 	if (tenant->mail && tenant->n_tunnels > 0) {
@@ -319,7 +328,7 @@ void desired_firewall_tenant(const struct node_conf *node, const struct desired_
 		element_add(&elements, FIREWALL_MAIL, &mark, NULL);
 	}
 	for (size_t i = 0; i < tenant->n_tunnels; i++) {
-		add_tunnel(node, tenant, &tenant->tunnels[i], &elements);
+		add_tunnel(node, facts, tenant, &tenant->tunnels[i], &elements);
 	}
 	for (size_t i = 0; i < tenant->n_services; i++) {
 		add_exposures(&tenant->services[i], &elements);

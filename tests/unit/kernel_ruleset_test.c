@@ -204,6 +204,45 @@ static void tenant_add(struct rig *r, const char *prefix)
 	desired_firewall_tenant(&r->node, &r->facts, &tenant, &r->set);
 }
 
+static uint32_t mtu_1492(const char *link)
+{
+	assert_string_equal(link, "tc0");
+	return 1492;
+}
+
+/* The packets of a route tunnel are cut for its link, whose MTU is the operator's matter. */
+static void a_links_mtu_decides_the_mss(void **state)
+{
+	struct rig *r = *state;
+	struct prefix p = prefix_of("2001:db8:0:1001::/64");
+	struct tunnel_conf tunnel = {.name = "rack",
+				     .kind = TUNNEL_ROUTE,
+				     .interface = "tc0",
+				     .prefixes = &p,
+				     .n_prefixes = 1};
+	const struct tenant_conf tenant = {.name = "acme",
+					   .prefixes = &p,
+					   .n_prefixes = 1,
+					   .tunnels = &tunnel,
+					   .n_tunnels = 1};
+	const uint8_t mss[] = {1432 >> 8, 1432 & 0xff};
+	size_t n_found = 0;
+
+	object_set_fini(&r->set);
+	r->facts.link_mtu = mtu_1492;
+	desired_firewall_tenant(&r->node, &r->facts, &tenant, &r->set);
+	for (size_t i = 0; i < r->set.n; i++) {
+		const struct object *o = &r->set.items[i];
+
+		if (o->kind == OBJECT_ELEMENT && o->element.set == FIREWALL_MSS) {
+			assert_memory_equal(o->element.key, "tc0", 4);
+			assert_memory_equal(o->element.data, mss, sizeof(mss));
+			n_found++;
+		}
+	}
+	assert_int_equal(n_found, 1);
+}
+
 static size_t steps_of(struct rig *r, bool add)
 {
 	assert_true(r->set.n <= STEPS_MAX);
@@ -343,6 +382,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(the_digest_follows_the_rules_alone, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(a_links_mtu_decides_the_mss, setup, teardown),
 		cmocka_unit_test_setup_teardown(rules_and_elements_are_one_transaction, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(one_tenant_that_goes_costs_its_elements, setup,
