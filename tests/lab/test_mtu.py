@@ -47,6 +47,8 @@ def office(case):
     for tenant, machine in machines:
         machine.delete()
         tenant.sysctl("net.ipv6.conf.all.forwarding", 0)
+    case.place.gateway.ip("link set tc0 mtu 1500")
+    case.place.initech.ip("link set eth0 mtu 1500")
 
 
 def both_ways(host, address, port):
