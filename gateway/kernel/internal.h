@@ -77,6 +77,8 @@ bool kernel_preshared_key(void *ctx, const char *file, uint8_t ret_key[WG_KEY_BY
 void ktenant_free(struct ktenant *t);
 /* desired_facts.is_mapped; ctx: the kernel. */
 bool kernel_is_mapped(void *ctx, const struct addr *a);
+/* desired_facts.has_tunnels */
+bool kernel_has_tunnels(void *ctx);
 /* desired_facts.link_mtu */
 uint32_t kernel_link_mtu(const char *link);
 

@@ -225,6 +225,7 @@ static int facts_init(struct kernel *k, const struct node_conf *node,
 		.uplink_ra = node->interface &&
 			     sysctl_learns_routes(&k->drivers.sysctls, node->interface),
 		.is_mapped = kernel_is_mapped,
+		.has_tunnels = kernel_has_tunnels,
 		.mapped_ctx = k,
 		.link_mtu = kernel_link_mtu,
 		.preshared_key = kernel_preshared_key,

@@ -9,6 +9,7 @@
 
 #include "base/container.h"
 #include "gateway/kernel/internal.h"
+#include "gateway/plan/firewall.h"
 
 void ktenant_free(struct ktenant *t)
 {
@@ -45,6 +46,29 @@ bool kernel_is_mapped(void *ctx, const struct addr *a)
 
 	while ((node = table_next(&k->tenants, &it))) {
 		if (tenant_maps(container_of(node, const struct ktenant, node)->conf, a)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool tenant_tunnels(const struct tenant_conf *conf)
+{
+	return conf->state == TENANT_ACTIVE && conf->n_tunnels > 0;
+}
+
+/* Once there they stay: a tunnel never outlives the chains that guard it. */
+bool kernel_has_tunnels(void *ctx)
+{
+	const struct kernel *k = ctx;
+	struct table_iter it = {0};
+	const struct table_node *node;
+
+	if (k->firewall && k->firewall->has_tunnels) {
+		return true;
+	}
+	while ((node = table_next(&k->tenants, &it))) {
+		if (tenant_tunnels(container_of(node, const struct ktenant, node)->conf)) {
 			return true;
 		}
 	}
@@ -107,16 +131,21 @@ static void place_settle(struct kernel *k, struct tenant_place *p, bool kept)
 	}
 }
 
-/* One or the other has a whole address: the node's own addresses follow that. */
-static bool place_maps(const struct tenant_place *p)
+/*
+ * The node's objects follow the tenant's: its own addresses when one or the other version has a
+ * whole one, its ruleset when this is the first tenant with a tunnel.
+ */
+static bool place_moves_node(const struct kernel *k, const struct tenant_place *p)
 {
-	return tenant_maps(p->t->conf, NULL) || (p->former && tenant_maps(p->former, NULL));
+	return tenant_maps(p->t->conf, NULL) || (p->former && tenant_maps(p->former, NULL)) ||
+	       (k->firewall && !k->firewall->has_tunnels && tenant_tunnels(p->t->conf));
 }
 
-/* The node's objects as they are now wanted; its ruleset stays the same. */
-static void want_node(struct kernel *k, struct reconcile_change *change)
+/* The node's objects as they are now wanted; firewall is for their ruleset to borrow. */
+static void want_node(const struct kernel *k, struct firewall *firewall,
+		      struct reconcile_change *change)
 {
-	desired_node(k->node, &k->facts, k->firewall, &change->set);
+	desired_node(k->node, &k->facts, firewall, &change->set);
 }
 
 int kernel_set_tenants(struct kernel *k, struct tenant_conf *const *tenants, size_t n_tenants,
@@ -126,24 +155,36 @@ int kernel_set_tenants(struct kernel *k, struct tenant_conf *const *tenants, siz
 	struct tenant_place *places = calloc(n_tenants, sizeof(*places));
 	int rc = changes && places ? 0 : -ENOMEM;
 	size_t n = n_tenants;
-	bool maps = false;
+	struct firewall *firewall = NULL; /* the next one; the former one serves an undo */
+	bool moves = false;
 
 	for (size_t i = 0; rc == 0 && i < n_tenants; i++) {
 		rc = place_init(k, tenants[i], &places[i]);
-		maps |= rc == 0 && place_maps(&places[i]);
+		moves |= rc == 0 && place_moves_node(k, &places[i]);
 		changes[i].name = tenants[i]->name;
 		if (rc == 0 && k->node) {
 			desired_tenant(k->node, &k->facts, tenants[i], &changes[i].set);
 		}
 	}
-	if (rc == 0 && k->node && maps) {
-		want_node(k, &changes[n++]);
+	if (rc == 0 && k->node && moves) {
+		firewall = calloc(1, sizeof(*firewall));
+		rc = firewall ? 0 : -ENOMEM;
+	}
+	if (firewall) {
+		want_node(k, firewall, &changes[n++]);
 	}
 	if (rc < 0) {
 		(void)err_set(err, rc, "kernel: out of memory"); /* its code is rc */
 	} else if (k->node) {
 		rc = reconcile_change(k->reconcile, changes, n, err);
 	}
+	if (rc == 0 && firewall) {
+		struct firewall *former = k->firewall;
+
+		k->firewall = firewall;
+		firewall = former;
+	}
+	free(firewall);
 	for (size_t i = 0; places && i < n_tenants; i++) {
 		place_settle(k, &places[i], rc == 0);
 	}
@@ -174,7 +215,7 @@ int kernel_remove_tenant(struct kernel *k, const char *name, struct err *err)
 	}
 	table_remove(&k->tenants, &t->node);
 	if (k->node && maps) {
-		want_node(k, &changes[1]);
+		want_node(k, k->firewall, &changes[1]); /* as it is: a tunnel's chains stay */
 		rc = reconcile_change(k->reconcile, changes, 2, err);
 	}
 	if (rc == 0) {

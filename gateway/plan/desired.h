@@ -28,7 +28,13 @@ struct desired_facts {
 	 * NULL: nobody has one.
 	 */
 	bool (*is_mapped)(void *ctx, const struct addr *a);
-	void *mapped_ctx;
+	/*
+	 * Whether a tenant has a tunnel, or had one since the start. Without one the chains of
+	 * their traffic are left out: they need connection tracking, which costs each proxied
+	 * connection. NULL: one has.
+	 */
+	bool (*has_tunnels)(void *ctx);
+	void *mapped_ctx; /* of both */
 	/* MTU of a link of the operator's, which route tunnels use; 0: not known. May be NULL. */
 	uint32_t (*link_mtu)(const char *link);
 	/*

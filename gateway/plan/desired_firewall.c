@@ -156,6 +156,12 @@ static void add_pool(const struct node_conf *node, struct object_set *set)
 	}
 }
 
+static bool may_have_tunnels(const struct node_conf *node, const struct desired_facts *facts)
+{
+	return node->has_ipv6_prefix &&
+	       (!facts->has_tunnels || facts->has_tunnels(facts->mapped_ctx));
+}
+
 void desired_firewall_node(const struct node_conf *node, const struct desired_facts *facts,
 			   struct firewall *firewall, struct object_set *set)
 {
@@ -166,7 +172,7 @@ void desired_firewall_node(const struct node_conf *node, const struct desired_fa
 				      .agent_uid = facts->agent_uid,
 				      .has_client_prefix = node->has_client_prefix,
 				      .client_prefix = node->client_prefix,
-				      .has_tunnels = node->has_ipv6_prefix, /* none without */
+				      .has_tunnels = may_have_tunnels(node, facts),
 				      .has_6in4 = node->six_in_four.on,
 				      .local_6in4 = node->six_in_four.local,
 				      .has_nat64 = node->nat64.on,

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The chains of tenants' traffic need connection tracking, so they come with the first tunnel."""
+
+import peers
+from gateway import service, tcp
+
+
+def chains(case):
+    return case.lab.gateway.run("nft", "list", "chains")
+
+
+def tracked(case):
+    return int(case.lab.gateway.run("cat", "/proc/sys/net/netfilter/nf_conntrack_count"))
+
+
+def acme(case, serial, **more):
+    tenant = case.lab.acme
+    return case.tenant(tenant, service("web", [tenant.address()], tcp(2222, 22)), serial=serial,
+                       **more)
+
+
+def greet(case):
+    sock = case.connect(2222)
+    sock.sendall(b"hello")
+    assert peers.read_exactly(sock, 5) == b"hello"
+
+
+def test_connections_are_not_tracked_until_a_tenant_has_a_tunnel(case):
+    host, tenant = case.lab.gateway, case.lab.acme
+    host.run("nft", "flush", "ruleset")  # of an earlier sixgated
+    case.backend(tenant, 22)
+    gateway = case.start(acme(case, 1))
+    before = tracked(case)
+    for _ in range(20):
+        greet(case)
+    assert "through" not in chains(case) and tracked(case) == before
+    [device] = [line.split(" dev ")[1].split()[0]
+                for line in host.ip("-6 route show").splitlines() if line.startswith(tenant.prefix)]
+    host.ip(f"-6 route del {tenant.prefix} dev {device}")
+    gateway.put(acme(case, 2, tunnels=[{"name": "rack", "kind": "route", "via": "fe80::2",
+                                        "interface": device, "prefixes": [tenant.prefix]}]))
+    peers.wait_for(lambda: "through" in chains(case), message="the chains of tenants' traffic")
+    greet(case)
+    gateway.put(acme(case, 3))
+    peers.wait_for(lambda: tenant.prefix not in host.ip("-6 route show proto 206"),
+                   message="the tunnel's end")
+    host.ip(f"-6 route add {tenant.prefix} via fe80::2 dev {device}")
+    assert "through" in chains(case), "they stay until a restart"
+    greet(case)
