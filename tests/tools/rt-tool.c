@@ -283,7 +283,9 @@ static int plan_or_apply(struct tool *t, bool do_apply, struct err *err)
 	} else if (rc == 0) {
 		buf_init(&text, 16 << 20);
 		plan_format(&plan, &text);
-		(void)fwrite(text.data, 1, text.len, stdout); /* the reader would miss it */
+		if (text.len > 0) {
+			(void)fwrite(text.data, 1, text.len, stdout); /* the reader would miss it */
+		}
 		buf_fini(&text);
 	}
 	plan_fini(&plan);

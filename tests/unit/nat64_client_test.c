@@ -63,7 +63,9 @@ static void add_reply(struct script *s, uint8_t flags, const void *attrs, size_t
 	nlh->nlmsg_type = FAMILY;
 	memcpy(rest + 4, header, sizeof(header));
 	rest[4 + 9] = flags;
-	memcpy(mnl_nlmsg_get_payload_tail(nlh), attrs, len);
+	if (len > 0) {
+		memcpy(mnl_nlmsg_get_payload_tail(nlh), attrs, len);
+	}
 	nlh->nlmsg_len += (uint32_t)len;
 	s->n++;
 	s->times = 1;

@@ -335,14 +335,16 @@ static void a_kernel_that_fails_from_a_step_on_never_has_an_unguarded_route(void
 	(void)state;
 	for (unsigned int at = 1; at < 12; at++) {
 		struct fake *k = fake_started();
+		struct buf drift;
 
 		k->n_steps = 0;
 		k->fail_at = at;
 		k->fail_on = true;
 		(void)!change_all(k); /* the fake asserts */
 		k->fail_at = 0;
-		(void)!reconcile_check(k->r, RECONCILE_ALL, NULL, &(struct buf){.max = 65536},
-				       NULL);
+		buf_init(&drift, 65536);
+		(void)!reconcile_check(k->r, RECONCILE_ALL, NULL, &drift, NULL);
+		buf_fini(&drift);
 		fake_free(k);
 	}
 }
