@@ -74,6 +74,7 @@ int jool_begin(const struct jool *jool, struct jool_message *m, enum jool_op op,
 		return err_set(err, -EINVAL, "jool: operation %d is not one of this translator",
 			       (int)op);
 	}
+	memset(m, 0, sizeof(*m)); /* attributes are padded without being written */
 	m->op = op;
 	m->nlh = mnl_nlmsg_put_header(m->data);
 	m->nlh->nlmsg_type = jool->family;
