@@ -17,4 +17,4 @@ tests_unit_conf_issue_test_LDADD = $(CONF_TEST_LDADD)
 tests_unit_conf_name_test_LDADD = $(CONF_TEST_LDADD)
 tests_unit_conf_request_test_LDADD = $(CONF_TEST_LDADD)
 tests_unit_conf_wire_test_LDADD = $(CONF_TEST_LDADD)
-EXTRA_DIST += tests/golden/conf
+EXTRA_DIST += tests/golden/conf tests/golden/plan
