@@ -23,6 +23,7 @@ def test_500_changes_lose_nothing_of_another(case):
             gateway.put(case.globex(tunnel={"remote": ENDS[change % 2]}, services=[exposed],
                                     serial=change + 2))
             peers.wait_for(lambda: f"globex/{name}" in gateway.services(), message=name)
-    assert flood.lost == 0 and flood.sent > CHANGES
+    assert flood.lost == 0
+    assert flood.sent > CHANGES / 4, "a change may take less time than a ping, but not by so much"
     assert ENDS[(CHANGES - 1) % 2] == GLOBEX4
     pings.reaches(place.globex, embedded(SERVER4[0]))
