@@ -370,7 +370,7 @@ void control_free(struct control *c)
 	slots_fini(&c->slots);
 	handover_fini(&c->handover);
 	tenants_fini(&c->tenants);
-	objects_fini(&c->objects);
+	items_fini(&c->items);
 	drift_fini(&c->drift);
 	kernel_free(c->kernel);
 	problems_fini(&c->problems);

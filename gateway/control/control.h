@@ -13,10 +13,10 @@
 #include "gateway/control/former.h"
 #include "gateway/control/handover.h"
 #include "gateway/control/identity.h"
+#include "gateway/control/items.h"
 #include "gateway/control/listeners.h"
 #include "gateway/control/logchild.h"
 #include "gateway/control/notify.h"
-#include "gateway/control/objects.h"
 #include "gateway/control/port_alarm.h"
 #include "gateway/control/problems.h"
 #include "gateway/control/server.h"
@@ -76,10 +76,10 @@ struct control {
 	struct upgrade upgrade;
 
 	struct node_conf *conf; /* owned: in force */
-	struct object node;     /* conf, or that of reload, on its way to the workers */
+	struct item node;       /* conf, or that of reload, on its way to the workers */
 	struct reload reload;
 	struct confirm confirm;
-	struct objects objects;
+	struct items items;
 	struct slots slots;
 	struct problems problems;
 	struct listeners listeners;

@@ -39,7 +39,7 @@ static void lend(struct workers *ws, struct worker *sibling, unsigned int slot, 
 	struct listener *listener;
 
 	while ((listener = listeners_next(ws->listeners, &it))) {
-		struct channel_msg msg = {.type = type, .id = listener->object.id};
+		struct channel_msg msg = {.type = type, .id = listener->item.id};
 
 		if (type == MSG_LEND) {
 			msg.fds[msg.n_fds++] = listener->fds[slot];

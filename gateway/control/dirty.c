@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The set of objects a worker has not been told about: a ring for the order, a bitmap for
+ * The set of items a worker has not been told about: a ring for the order, a bitmap for
  * membership. The ring cannot overflow, because no id is in it twice.
  */
 #include "gateway/control/dirty.h"

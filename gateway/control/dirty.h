@@ -9,7 +9,7 @@
 #include "base/err.h"
 
 /*
- * A set of object ids, taken out in the order they came in. It is a set and not a queue: an object
+ * A set of item ids, taken out in the order they came in. It is a set and not a queue: an item
  * that changes a thousand times while a worker is slow is in it once.
  */
 struct dirty {

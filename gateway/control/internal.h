@@ -26,7 +26,7 @@ static inline void io_watch(struct loop *loop, struct io *io, uint32_t events)
 /* control.c, for start.c */
 struct control;
 struct dir_ops;
-struct object_ops;
+struct item_ops;
 struct workers_ops;
 
 extern const struct workers_ops control_workers_ops;
@@ -37,7 +37,7 @@ void control_log_ended(void *ctx);
 int control_open_signals(struct control *c, struct err *err) CHECKED;
 
 /* reload.c, for control.c and start.c */
-extern const struct object_ops control_node_ops;
+extern const struct item_ops control_node_ops;
 void control_reload_init(struct control *c);
 /* The next step of a reload, if there is one: true when it was done. */
 bool control_reload_step(struct control *c);
@@ -98,7 +98,7 @@ void file_refuse(struct tenants *ts, const char *file, const char *text);
 /* Gives the reference to a version back, and what it claims. NULL allowed. */
 void tenant_let_go(struct tenant *t, struct tenant_conf *conf);
 void tenant_free(struct tenant *t);
-void tenant_init_object(struct tenant *t);
+void tenant_init_item(struct tenant *t);
 /* Takes conf and rolls it out, at once or next. The tenant may be gone on return. */
 void tenant_take(struct tenant *t, struct tenant_conf *conf);
 /* Takes the tenant away from all; it may be gone on return. */

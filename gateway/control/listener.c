@@ -28,12 +28,12 @@
 	"more listening sockets than the service manager keeps: those beyond are closed while " \
 	"sixgated restarts"
 
-static void listener_pack(struct object *object, unsigned int slot, struct buf *out,
+static void listener_pack(struct item *item, unsigned int slot, struct buf *out,
 			  struct channel_msg *msg);
-static void listener_settled(struct object *object);
-static void listener_refused(struct object *object, unsigned int slot, struct str why);
+static void listener_settled(struct item *item);
+static void listener_refused(struct item *item, unsigned int slot, struct str why);
 
-static const struct object_ops listener_ops = {
+static const struct item_ops listener_ops = {
 	.stage = STAGE_LATE,
 	.pack = listener_pack,
 	.remove_type = MSG_LISTENER_REMOVE,
@@ -58,7 +58,7 @@ struct listener *listener_new(struct listeners *ls, const struct endpoint *local
 		return NULL;
 	}
 	*listener = (struct listener){
-		.object.ops = &listener_ops,
+		.item.ops = &listener_ops,
 		.listeners = ls,
 		.local = *local,
 		.protocol = protocol,
@@ -159,7 +159,7 @@ int listener_open(struct listener *listener, struct err *err)
 	listener->state = LISTENER_OPEN;
 	ls->n_waiting--;
 	ls->n_open++;
-	rc = objects_add(ls->objects, &listener->object);
+	rc = items_add(ls->items, &listener->item);
 	if (rc == 0) {
 		listener_store(listener);
 		return 0;
@@ -209,7 +209,7 @@ void listener_close(struct listener *listener)
 		listener->state = LISTENER_LEAVING;
 		ls->n_open--;
 		listener_close_sockets(listener);
-		objects_remove(ls->objects, &listener->object);
+		items_remove(ls->items, &listener->item);
 		break;
 	case LISTENER_LEAVING:
 		break;
@@ -224,10 +224,10 @@ void listener_set_protocol(struct listener *listener, enum protocol protocol)
 	}
 }
 
-static void listener_pack(struct object *object, unsigned int slot, struct buf *out,
+static void listener_pack(struct item *item, unsigned int slot, struct buf *out,
 			  struct channel_msg *msg)
 {
-	const struct listener *listener = container_of(object, struct listener, object);
+	const struct listener *listener = container_of(item, struct listener, item);
 	const struct listener_conf *conf = listener->conf;
 	struct listener_msg body = {
 		.local = listener->local,
@@ -248,9 +248,9 @@ static void listener_pack(struct object *object, unsigned int slot, struct buf *
 }
 
 /* All workers have it, or have closed it. */
-static void listener_settled(struct object *object)
+static void listener_settled(struct item *item)
 {
-	struct listener *listener = container_of(object, struct listener, object);
+	struct listener *listener = container_of(item, struct listener, item);
 	struct listeners *ls = listener->listeners;
 
 	if (listener->state != LISTENER_LEAVING) {
@@ -266,9 +266,9 @@ static void listener_settled(struct object *object)
 	}
 }
 
-static void listener_refused(struct object *object, unsigned int slot, struct str why)
+static void listener_refused(struct item *item, unsigned int slot, struct str why)
 {
-	struct listener *listener = container_of(object, struct listener, object);
+	struct listener *listener = container_of(item, struct listener, item);
 	char what[LISTENER_WHAT_MAX], text[ERR_MSG_MAX], safe[ERR_MSG_MAX];
 
 	(void)snprintf(text, sizeof(text), "worker %u: %.200s", slot, /* cut if longer */

@@ -34,7 +34,7 @@ int listeners_init(struct listeners *ls, const struct listeners_setup *setup)
 
 	*ls = (struct listeners){
 		.loop = setup->loop,
-		.objects = setup->objects,
+		.items = setup->items,
 		.slots = setup->slots,
 		.problems = setup->problems,
 		.handover = setup->handover,
@@ -209,7 +209,7 @@ static void listener_settle_protocol(struct listener *listener)
 		problem_clear(problems, what);
 	}
 	if (listener->state == LISTENER_OPEN) {
-		objects_change(listener->listeners->objects, &listener->object);
+		items_change(listener->listeners->items, &listener->item);
 	}
 }
 

@@ -12,7 +12,7 @@
 #include "base/hash.h"
 #include "base/loop.h"
 #include "conf/model/node.h"
-#include "gateway/control/objects.h"
+#include "gateway/control/items.h"
 #include "gateway/control/selector.h"
 #include "gateway/control/totals.h"
 
@@ -35,7 +35,7 @@ enum listener_state {
 };
 
 struct listener {
-	struct object object;
+	struct item item;
 	struct table_node node; /* listeners.by_local */
 	struct listeners *listeners;
 	enum listener_state state;
@@ -52,7 +52,7 @@ struct listener {
 
 struct listeners {
 	struct loop *loop; /* borrowed, as the next four */
-	struct objects *objects;
+	struct items *items;
 	struct slots *slots;
 	struct problems *problems;
 	struct handover *handover; /* NULL: sockets begin and end with us */
@@ -70,7 +70,7 @@ struct listeners {
 
 struct listeners_setup {
 	struct loop *loop;
-	struct objects *objects;
+	struct items *items;
 	struct slots *slots;
 	struct problems *problems;
 	struct handover *handover;

@@ -20,7 +20,7 @@ libcontrol_a_SOURCES = \
 	%D%/machine.c \
 	%D%/nat64.c %D%/nat64.h \
 	%D%/notify.c %D%/notify.h \
-	%D%/objects.c %D%/objects.h \
+	%D%/items.c %D%/items.h \
 	%D%/port_alarm.c %D%/port_alarm.h \
 	%D%/problems.c %D%/problems.h \
 	%D%/reload.c \

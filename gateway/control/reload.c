@@ -303,7 +303,7 @@ static int reload_begin(struct control *c, struct buf *text)
 	}
 	c->reload.phase = RELOAD_SENT;
 	wheel_arm(&c->loop.wheel, &c->reload.late, c->loop.now_ms + LATE_MS);
-	objects_change(&c->objects, &c->node);
+	items_change(&c->items, &c->node);
 	return 0;
 }
 
@@ -331,7 +331,7 @@ static void reload_go_back(struct control *c, const char *why)
 	node_conf_free(c->reload.conf);
 	c->reload.conf = NULL;
 	reload_end(c, why);
-	objects_change(&c->objects, &c->node);
+	items_change(&c->items, &c->node);
 }
 
 static void reload_commit(struct control *c)
@@ -392,19 +392,19 @@ void control_reload_init(struct control *c)
 }
 
 /* The node config as the object every worker gets first. */
-static void node_pack(struct object *object, unsigned int slot, struct buf *out,
+static void node_pack(struct item *item, unsigned int slot, struct buf *out,
 		      struct channel_msg *msg)
 {
-	const struct control *c = container_of(object, struct control, node);
+	const struct control *c = container_of(item, struct control, node);
 
 	(void)slot;
 	msg->type = MSG_NODE;
 	node_conf_pack(c->reload.conf ? c->reload.conf : c->conf, out);
 }
 
-static void node_settled(struct object *object)
+static void node_settled(struct item *item)
 {
-	struct control *c = container_of(object, struct control, node);
+	struct control *c = container_of(item, struct control, node);
 
 	problem_clear(&c->problems, WHAT_NODE);
 	if (c->reload.phase == RELOAD_SENT) {
@@ -413,9 +413,9 @@ static void node_settled(struct object *object)
 	}
 }
 
-static void node_refused(struct object *object, unsigned int slot, struct str why)
+static void node_refused(struct item *item, unsigned int slot, struct str why)
 {
-	struct control *c = container_of(object, struct control, node);
+	struct control *c = container_of(item, struct control, node);
 	char safe[ERR_MSG_MAX];
 
 	(void)snprintf(c->reload.why, sizeof(c->reload.why), "worker %u refuses it: %s", slot,
@@ -430,7 +430,7 @@ static void node_refused(struct object *object, unsigned int slot, struct str wh
 	}
 }
 
-const struct object_ops control_node_ops = {
+const struct item_ops control_node_ops = {
 	.stage = STAGE_SET,
 	.pack = node_pack,
 	.settled = node_settled,

@@ -18,12 +18,12 @@
 
 #define MOD "tenants"
 
-static void tenant_pack(struct object *object, unsigned int slot, struct buf *out,
+static void tenant_pack(struct item *item, unsigned int slot, struct buf *out,
 			struct channel_msg *msg);
-static void tenant_settled(struct object *object);
-static void tenant_refused(struct object *object, unsigned int slot, struct str why);
+static void tenant_settled(struct item *item);
+static void tenant_refused(struct item *item, unsigned int slot, struct str why);
 
-static const struct object_ops tenant_ops = {
+static const struct item_ops tenant_ops = {
 	.stage = STAGE_SET,
 	.pack = tenant_pack,
 	.remove_type = MSG_TENANT_REMOVE,
@@ -31,9 +31,9 @@ static const struct object_ops tenant_ops = {
 	.refused = tenant_refused,
 };
 
-void tenant_init_object(struct tenant *t)
+void tenant_init_item(struct tenant *t)
 {
-	t->object = (struct object){.ops = &tenant_ops};
+	t->item = (struct item){.ops = &tenant_ops};
 }
 
 /* Makes the kernel's part of conf (NULL: of no version any more). */
@@ -78,9 +78,9 @@ static void tenant_send(struct tenant *t)
 {
 	struct tenants *ts = t->tenants;
 
-	if (t->object.id > 0) {
-		objects_change(ts->objects, &t->object);
-	} else if (objects_add(ts->objects, &t->object) < 0) {
+	if (t->item.id > 0) {
+		items_change(ts->items, &t->item);
+	} else if (items_add(ts->items, &t->item) < 0) {
 		file_refuse(ts, t->file, "out of memory");
 	}
 }
@@ -126,7 +126,7 @@ static void tenant_roll_out(struct tenant *t, struct tenant_conf *conf)
 
 void tenant_take(struct tenant *t, struct tenant_conf *conf)
 {
-	if (object_waiting(&t->object)) {
+	if (item_waiting(&t->item)) {
 		tenant_let_go(t, t->next);
 		t->next = conf;
 	} else {
@@ -139,7 +139,7 @@ static void tenant_remove(struct tenant *t)
 	tenant_conf_unref(t->current);
 	t->current = NULL;
 	tenant_tell_kernel(t);
-	objects_remove(t->tenants->objects, &t->object);
+	items_remove(t->tenants->items, &t->item);
 }
 
 void tenant_drop(struct tenant *t)
@@ -147,7 +147,7 @@ void tenant_drop(struct tenant *t)
 	t->gone = true;
 	tenant_let_go(t, t->next);
 	t->next = NULL;
-	if (!object_waiting(&t->object) && !t->swapping) {
+	if (!item_waiting(&t->item) && !t->swapping) {
 		tenant_remove(t);
 	}
 }
@@ -173,9 +173,9 @@ static void tenant_let_go_former(struct tenant *t)
 }
 
 /* Every worker has current, or with none of them knows the tenant any more. */
-static void tenant_settled(struct object *object)
+static void tenant_settled(struct item *item)
 {
-	struct tenant *t = container_of(object, struct tenant, object);
+	struct tenant *t = container_of(item, struct tenant, item);
 
 	if (t->current) {
 		log_debug(MOD, "%s: serial %llu is in force", t->name,
@@ -222,9 +222,9 @@ void tenant_go_back(struct tenant *t)
 	tenant_tell_kernel(t);
 }
 
-static void tenant_refused(struct object *object, unsigned int slot, struct str why)
+static void tenant_refused(struct item *item, unsigned int slot, struct str why)
 {
-	struct tenant *t = container_of(object, struct tenant, object);
+	struct tenant *t = container_of(item, struct tenant, item);
 	char text[ERR_MSG_MAX + 64], safe[ERR_MSG_MAX];
 
 	(void)snprintf(text, sizeof(text), "worker %u: %s", slot,
@@ -239,16 +239,16 @@ static void tenant_refused(struct object *object, unsigned int slot, struct str 
 	}
 	tenant_go_back(t);
 	if (t->current) {
-		objects_change(t->tenants->objects, &t->object);
+		items_change(t->tenants->items, &t->item);
 	} else {
-		objects_remove(t->tenants->objects, &t->object);
+		items_remove(t->tenants->items, &t->item);
 	}
 }
 
-static void tenant_pack(struct object *object, unsigned int slot, struct buf *out,
+static void tenant_pack(struct item *item, unsigned int slot, struct buf *out,
 			struct channel_msg *msg)
 {
-	const struct tenant *t = container_of(object, struct tenant, object);
+	const struct tenant *t = container_of(item, struct tenant, item);
 
 	(void)slot;
 	msg->type = t->swapping ? MSG_TENANT_SWAP : MSG_TENANT;
@@ -257,14 +257,14 @@ static void tenant_pack(struct object *object, unsigned int slot, struct buf *ou
 
 const struct tenant_conf *tenants_next(const struct tenants *ts, uint32_t *at)
 {
-	while (*at < ts->objects->n_ids) {
-		const struct object *object = ts->objects->by_id[(*at)++];
+	while (*at < ts->items->n_ids) {
+		const struct item *item = ts->items->by_id[(*at)++];
 		const struct tenant *t;
 
-		if (!object || object->ops != &tenant_ops) {
+		if (!item || item->ops != &tenant_ops) {
 			continue;
 		}
-		t = container_of(object, struct tenant, object);
+		t = container_of(item, struct tenant, item);
 		if (t->current && !t->gone) {
 			return t->current;
 		}

@@ -46,7 +46,7 @@ static int init_parts(struct control *c, unsigned int n_workers, struct err *err
 {
 	const struct listeners_setup listeners = {
 		.loop = &c->loop,
-		.objects = &c->objects,
+		.items = &c->items,
 		.slots = &c->slots,
 		.problems = &c->problems,
 		.handover = &c->handover,
@@ -64,7 +64,7 @@ static int init_parts(struct control *c, unsigned int n_workers, struct err *err
 	}
 	c->workers = (struct workers){
 		.loop = &c->loop,
-		.objects = &c->objects,
+		.items = &c->items,
 		.listeners = &c->listeners,
 		.slots = &c->slots,
 		.problems = &c->problems,
@@ -82,8 +82,7 @@ static int init_parts(struct control *c, unsigned int n_workers, struct err *err
 		return rc;
 	}
 	slots_init(&c->slots, c->workers.segments, n_workers);
-	if (objects_init(&c->objects, n_workers) < 0 ||
-	    listeners_init(&c->listeners, &listeners) < 0) {
+	if (items_init(&c->items, n_workers) < 0 || listeners_init(&c->listeners, &listeners) < 0) {
 		return err_set(err, -ENOMEM, "out of memory");
 	}
 	carry_start(&c->carry);
@@ -189,7 +188,7 @@ static int start_registry(struct control *c, struct err *err)
 {
 	int rc;
 
-	c->tenants.objects = &c->objects;
+	c->tenants.items = &c->items;
 	c->tenants.listeners = &c->listeners;
 	c->tenants.slots = &c->slots;
 	c->tenants.problems = &c->problems;
@@ -255,7 +254,7 @@ int control_start(struct control *c, struct err *err)
 	}
 	start_kernel(c);
 	c->node.ops = &control_node_ops;
-	if (objects_add(&c->objects, &c->node) < 0 ||
+	if (items_add(&c->items, &c->node) < 0 ||
 	    logchild_configure(&c->logchild, &c->conf->access_log) < 0) {
 		return err_set(err, -ENOMEM, "out of memory");
 	}

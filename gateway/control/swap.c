@@ -42,7 +42,7 @@ void swap_forget(struct tenant *t)
 static bool can_join(const struct tenant *t)
 {
 	return t->wanted && t->wanted_generation == t->tenants->generation && t->current &&
-	       t->current == t->good && !t->next && !t->gone && !object_waiting(&t->object) &&
+	       t->current == t->good && !t->next && !t->gone && !item_waiting(&t->item) &&
 	       memcmp(t->wanted_digest, t->swap_digest, sizeof(t->swap_digest)) != 0;
 }
 
@@ -234,6 +234,6 @@ void swap_go_back(struct tenant *t)
 		tenant_go_back(m);
 	}
 	for (size_t i = 0; i < swap.n; i++) {
-		objects_change(ts->objects, &swap.member[i]->object);
+		items_change(ts->items, &swap.member[i]->item);
 	}
 }

@@ -71,7 +71,7 @@ static struct tenant *tenant_new(struct tenants *ts, struct str name, const char
 	t->tenants = ts;
 	t->file = strdup(file);
 	memcpy(t->name, name.p, name.len);
-	tenant_init_object(t);
+	tenant_init_item(t);
 	if (!t->file ||
 	    table_insert(&ts->by_name, &t->node, hash_bytes(&ts->keys[0], name.p, name.len)) < 0) {
 		free(t->file);
@@ -295,7 +295,7 @@ static void file_apply(struct tenants *ts, const char *file, struct str name,
 	}
 	if (result != CLAIM_TAKEN) {
 		tenant_conf_unref(conf);
-		if (result == CLAIM_REFUSED && !t->current && !object_waiting(&t->object)) {
+		if (result == CLAIM_REFUSED && !t->current && !item_waiting(&t->item)) {
 			tenant_free(t);
 		}
 		return;

@@ -9,7 +9,7 @@
 #include "base/hash.h"
 #include "conf/model/node.h"
 #include "conf/model/tenant.h"
-#include "gateway/control/objects.h"
+#include "gateway/control/items.h"
 
 struct claims;
 struct conflict;
@@ -29,7 +29,7 @@ struct swap;
  * force no other tenant gets.
  */
 struct tenant {
-	struct object object;
+	struct item item;
 	struct table_node node; /* tenants.by_name */
 	struct tenants *tenants;
 	struct tenant_conf *good, *current, *next; /* a reference each; NULL: none */
@@ -49,7 +49,7 @@ struct tenant {
 };
 
 struct tenants {
-	struct objects *objects; /* borrowed, as the next five */
+	struct items *items; /* borrowed, as the next five */
 	struct listeners *listeners;
 	struct slots *slots;
 	struct problems *problems;

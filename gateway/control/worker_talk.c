@@ -13,7 +13,7 @@
 #include "conf/model/message.h"
 #include "gateway/control/former.h"
 #include "gateway/control/internal.h"
-#include "gateway/control/objects.h"
+#include "gateway/control/items.h"
 #include "gateway/control/workers.h"
 
 #define MOD            "workers"
@@ -79,7 +79,7 @@ void worker_ping(struct worker *w)
 
 	if (worker_send(w, &msg) == 0) {
 		w->ping = msg.serial;
-		w->ping_sent = w->workers->objects->feeds[w->slot].n_sent;
+		w->ping_sent = w->workers->items->feeds[w->slot].n_sent;
 	}
 }
 
@@ -139,7 +139,7 @@ static int worker_hello(struct worker *w)
 	}
 	w->state = WORKER_LOADING;
 	if (w->workers->released) {
-		feed_start(w->workers->objects, w->slot);
+		feed_start(w->workers->items, w->slot);
 	}
 	worker_ping(w);
 	/* from now on the timer asks for proofs of life */
@@ -149,7 +149,7 @@ static int worker_hello(struct worker *w)
 
 static int worker_stats(struct worker *w, uint64_t serial)
 {
-	const struct feed *feed = &w->workers->objects->feeds[w->slot];
+	const struct feed *feed = &w->workers->items->feeds[w->slot];
 
 	if (serial == 0 || serial > w->workers->serial) {
 		return -EPROTO;
@@ -186,8 +186,7 @@ static int worker_answer(struct worker *w, const struct channel_msg *msg)
 	case MSG_TENANT_REMOVE:
 	case MSG_LISTENER:
 	case MSG_LISTENER_REMOVE:
-		return feed_answer(ws->objects, w->slot, msg->id, msg->serial,
-				   refused ? &why : NULL);
+		return feed_answer(ws->items, w->slot, msg->id, msg->serial, refused ? &why : NULL);
 	case MSG_STATS:
 		return worker_stats(w, msg->serial);
 	case MSG_SESSIONS:
@@ -269,12 +268,12 @@ static void worker_talk(struct io *io, uint32_t events)
 static bool worker_pump(struct worker *w, uint64_t until_ms)
 {
 	struct workers *ws = w->workers;
-	struct feed *feed = &ws->objects->feeds[w->slot];
+	struct feed *feed = &ws->items->feeds[w->slot];
 	struct channel_msg msg;
 	int rc;
 
 	while (w->readable.fd >= 0 && !channel_busy(&w->channel)) {
-		if (!feed_next(ws->objects, w->slot, &msg)) {
+		if (!feed_next(ws->items, w->slot, &msg)) {
 			if (feed->phase == FEED_LIVE && w->state == WORKER_LOADING &&
 			    w->loaded_ping == 0) {
 				/* the answer comes after all that was sent is in force */

@@ -18,8 +18,8 @@
 #include "base/container.h"
 #include "base/log.h"
 #include "conf/model/message.h"
+#include "gateway/control/items.h"
 #include "gateway/control/listeners.h"
-#include "gateway/control/objects.h"
 #include "gateway/control/problems.h"
 #include "gateway/control/slots.h"
 
@@ -231,7 +231,7 @@ static void worker_exited(struct io *io, uint32_t events)
 	} else {
 		worker_restart_later(w, how);
 	}
-	feed_stop(ws->objects, w->slot);
+	feed_stop(ws->items, w->slot);
 	workers_cover(ws);
 	ws->ops->gone(ws->ctx, w->slot);
 	ws->ops->changed(ws->ctx);
@@ -311,7 +311,7 @@ void workers_release(struct workers *ws)
 	ws->released = true;
 	for (unsigned int i = 0; i < ws->n; i++) {
 		if (ws->worker[i].state == WORKER_LOADING) {
-			feed_start(ws->objects, i);
+			feed_start(ws->items, i);
 		}
 	}
 }

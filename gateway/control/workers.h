@@ -14,7 +14,7 @@
 
 struct former;
 struct listeners;
-struct objects;
+struct items;
 struct problems;
 struct slots;
 
@@ -43,7 +43,7 @@ struct worker {
 	struct timer timer; /* the state's time limit, or the next proof of life */
 	uint64_t started_ms, heard_ms;
 	uint64_t ping;        /* serial of the STATS without an answer; 0: none */
-	uint64_t ping_sent;   /* objects that were sent before it */
+	uint64_t ping_sent;   /* items that were sent before it */
 	uint64_t loaded_ping; /* its answer says that the first full set is in force */
 	bool died;            /* at least once: its sockets may need somebody */
 	bool draining;
@@ -78,7 +78,7 @@ struct workers_ops {
 
 struct workers {
 	struct loop *loop; /* borrowed, as the next four */
-	struct objects *objects;
+	struct items *items;
 	struct listeners *listeners;
 	struct slots *slots;
 	struct problems *problems;

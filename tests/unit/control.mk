@@ -4,7 +4,7 @@ CONTROL_RIG = tests/unit/control_rig.c tests/unit/control_rig.h
 TENANTS_RIG = $(CONTROL_RIG) tests/unit/tenants_rig.c tests/unit/tenants_rig.h
 
 check_PROGRAMS += tests/unit/control_selector_test tests/unit/control_dirty_test \
-	tests/unit/control_slots_test tests/unit/control_objects_test \
+	tests/unit/control_slots_test tests/unit/control_items_test \
 	tests/unit/control_server_test tests/unit/registry_dir_test
 tests_unit_control_selector_test_SOURCES = tests/unit/control_selector_test.c
 tests_unit_control_selector_test_LDADD = $(CONTROL_TEST_LDADD)
@@ -12,8 +12,8 @@ tests_unit_control_dirty_test_SOURCES = tests/unit/control_dirty_test.c
 tests_unit_control_dirty_test_LDADD = $(CONTROL_TEST_LDADD)
 tests_unit_control_slots_test_SOURCES = tests/unit/control_slots_test.c
 tests_unit_control_slots_test_LDADD = $(CONTROL_TEST_LDADD)
-tests_unit_control_objects_test_SOURCES = tests/unit/control_objects_test.c
-tests_unit_control_objects_test_LDADD = $(CONTROL_TEST_LDADD)
+tests_unit_control_items_test_SOURCES = tests/unit/control_items_test.c
+tests_unit_control_items_test_LDADD = $(CONTROL_TEST_LDADD)
 tests_unit_control_server_test_SOURCES = tests/unit/control_server_test.c
 tests_unit_control_server_test_LDADD = $(CONTROL_TEST_LDADD)
 tests_unit_registry_dir_test_SOURCES = tests/unit/registry_dir_test.c

@@ -107,10 +107,10 @@ static int setup(void **state)
 		fail_msg("%.*s", (int)text.len, (char *)text.data);
 	}
 	buf_fini(&text);
-	assert_int_equal(objects_add(&c->objects, &c->node), 0);
+	assert_int_equal(items_add(&c->items, &c->node), 0);
 	assert_int_equal(listeners_configure(&c->listeners, c->conf, &err), 0);
 	for (unsigned int i = 0; i < WORKERS; i++) {
-		feed_start(&c->objects, i);
+		feed_start(&c->items, i);
 	}
 	*state = f;
 	return 0;
@@ -138,12 +138,12 @@ static int teardown(void **state)
  */
 static unsigned int work(struct fixture *f, unsigned int slot, const char *why, char ret_name[32])
 {
-	struct objects *objects = &f->rig.c.objects;
+	struct items *items = &f->rig.c.items;
 	struct channel_msg msg;
 	unsigned int n = 0;
 
 	ret_name[0] = '\0';
-	while (feed_next(objects, slot, &msg)) {
+	while (feed_next(items, slot, &msg)) {
 		bool is_node = msg.type == MSG_NODE;
 		struct str text = str_from(why ? why : "");
 		struct node_conf *node;
@@ -160,7 +160,7 @@ static unsigned int work(struct fixture *f, unsigned int slot, const char *why, 
 			snprintf(ret_name, 32, "%s", node->name);
 			node_conf_free(node);
 		}
-		assert_int_equal(feed_answer(objects, slot, msg.id, msg.serial,
+		assert_int_equal(feed_answer(items, slot, msg.id, msg.serial,
 					     is_node && why ? &text : NULL),
 				 0);
 	}
@@ -269,9 +269,9 @@ static void test_worker_that_ends_is_not_waited_for(void **state)
 	write_conf(f, "second", 1);
 	fd = ask(f);
 	(void)work(f, 0, NULL, name);
-	feed_stop(&f->rig.c.objects, 1);
+	feed_stop(&f->rig.c.items, 1);
 	assert_non_null(strstr(answer(f, fd, text), "\"ok\":true"));
-	feed_start(&f->rig.c.objects, 1);
+	feed_start(&f->rig.c.items, 1);
 	(void)work(f, 1, NULL, name);
 	assert_string_equal(name, "second");
 	close(fd);
@@ -388,7 +388,7 @@ static void test_listeners_told_of_after_they_were_closed_come_without_a_socket(
 	work_all(f);
 	turns(f);
 	listeners_close_all(&c->listeners);
-	while (feed_next(&c->objects, 0, &msg)) {
+	while (feed_next(&c->items, 0, &msg)) {
 		n += msg.type == MSG_LISTENER;
 		assert_int_equal(msg.n_fds, 0);
 	}

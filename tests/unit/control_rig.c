@@ -18,7 +18,7 @@ void rig_init(struct rig *rig, unsigned int n_workers, struct counters *const *s
 	struct control *c = &rig->c;
 	const struct listeners_setup listeners = {
 		.loop = &c->loop,
-		.objects = &c->objects,
+		.items = &c->items,
 		.slots = &c->slots,
 		.problems = &c->problems,
 		.n_workers = n_workers,
@@ -40,7 +40,7 @@ void rig_init(struct rig *rig, unsigned int n_workers, struct counters *const *s
 	}
 	slots_init(&c->slots, segments ? segments : rig->segments, n_workers);
 	problems_init(&c->problems);
-	assert_int_equal(objects_init(&c->objects, n_workers), 0);
+	assert_int_equal(items_init(&c->items, n_workers), 0);
 	assert_int_equal(listeners_init(&c->listeners, &listeners), 0);
 }
 
@@ -49,7 +49,7 @@ void rig_fini(struct rig *rig)
 	struct control *c = &rig->c;
 
 	listeners_fini(&c->listeners);
-	objects_fini(&c->objects);
+	items_fini(&c->items);
 	problems_fini(&c->problems);
 	for (unsigned int i = 0; i < rig->n_workers; i++) {
 		counters_unmap(rig->segments[i]);

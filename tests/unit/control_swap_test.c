@@ -219,9 +219,9 @@ static void test_worker_that_ends_is_not_waited_for(void **state)
 	name_of(f, "acme", 2, 1, "b.example.net");
 	name_of(f, "globex", 2, 2, "a.example.net");
 	(void)work(f, 0, 0);
-	feed_stop(f->objects, 1);
+	feed_stop(f->items, 1);
 	assert_null(f->tenants->swap);
-	feed_stop(f->objects, 0);
+	feed_stop(f->items, 0);
 	/* without any worker it is in force at once */
 	name_of(f, "acme", 3, 1, "a.example.net");
 	name_of(f, "globex", 3, 2, "b.example.net");

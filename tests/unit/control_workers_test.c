@@ -23,8 +23,8 @@
 #include "base/container.h"
 #include "conf/model/message.h"
 #include "conf/model/node.h"
+#include "gateway/control/items.h"
 #include "gateway/control/listeners.h"
-#include "gateway/control/objects.h"
 #include "gateway/control/problems.h"
 #include "gateway/control/slots.h"
 #include "tests/unit/control_rig.h"
@@ -43,7 +43,7 @@ static const struct workers_times quick = {
 struct fixture {
 	struct rig rig;
 	struct loop *loop; /* of rig.c, as the next five */
-	struct objects *objects;
+	struct items *items;
 	struct slots *slots;
 	struct problems *problems;
 	struct listeners *listeners;
@@ -196,7 +196,7 @@ static int setup(void **state)
 			 0);
 	c->workers = (struct workers){
 		.loop = &c->loop,
-		.objects = &c->objects,
+		.items = &c->items,
 		.listeners = &c->listeners,
 		.slots = &c->slots,
 		.problems = &c->problems,
@@ -211,7 +211,7 @@ static int setup(void **state)
 	assert_int_equal(workers_init(&c->workers, WORKERS, &err), 0);
 	rig_init(&f->rig, WORKERS, c->workers.segments);
 	f->loop = &c->loop;
-	f->objects = &c->objects;
+	f->items = &c->items;
 	f->slots = &c->slots;
 	f->problems = &c->problems;
 	f->listeners = &c->listeners;
@@ -416,7 +416,7 @@ static void test_worker_without_hello_is_killed(void **state)
 	expect_killed(*state, "mute");
 }
 
-static void test_worker_that_answers_for_no_object_is_killed(void **state)
+static void test_worker_that_answers_for_no_item_is_killed(void **state)
 {
 	expect_killed(*state, "alive");
 }
@@ -543,7 +543,7 @@ int main(void)
 		TEST(test_with_all_dead_no_slot_is_left_out),
 		TEST(test_worker_that_keeps_dying_is_started_ever_later),
 		TEST(test_worker_without_hello_is_killed),
-		TEST(test_worker_that_answers_for_no_object_is_killed),
+		TEST(test_worker_that_answers_for_no_item_is_killed),
 		TEST(test_worker_that_does_not_answer_is_killed),
 		TEST(test_worker_that_says_what_it_may_not_is_killed),
 		TEST(test_worker_that_says_hello_twice_is_killed),

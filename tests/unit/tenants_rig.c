@@ -87,7 +87,7 @@ int setup(void **state)
 	rig_init(&f->rig, WORKERS, NULL);
 	f->port = f->rig.port;
 	f->tenants = &c->tenants;
-	f->objects = c->tenants.objects = &c->objects;
+	f->items = c->tenants.items = &c->items;
 	f->listeners = c->tenants.listeners = &c->listeners;
 	f->slots = c->tenants.slots = &c->slots;
 	f->problems = c->tenants.problems = &c->problems;
@@ -97,7 +97,7 @@ int setup(void **state)
 	tenants_set_node(&c->tenants, c->conf, true);
 	assert_int_equal(dir_new(&c->loop, f->folder, &dir_ops, f, &c->tenants.dir, &err), 0);
 	for (unsigned int i = 0; i < WORKERS; i++) {
-		feed_start(&c->objects, i);
+		feed_start(&c->items, i);
 	}
 	*state = f;
 	return 0;
@@ -186,7 +186,7 @@ struct seen work(struct fixture *f, unsigned int slot, uint64_t refuse)
 	struct channel_msg msg;
 	struct seen seen = {0};
 
-	while (feed_next(f->objects, slot, &msg)) {
+	while (feed_next(f->items, slot, &msg)) {
 		bool refused = false;
 
 		switch (msg.type) {
@@ -218,7 +218,7 @@ struct seen work(struct fixture *f, unsigned int slot, uint64_t refuse)
 			seen.n_listeners_removed++;
 			break;
 		}
-		assert_int_equal(feed_answer(f->objects, slot, msg.id, msg.serial,
+		assert_int_equal(feed_answer(f->items, slot, msg.id, msg.serial,
 					     refused ? &why : NULL),
 				 0);
 	}

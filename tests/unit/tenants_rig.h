@@ -17,7 +17,7 @@
 struct fixture {
 	struct rig rig;
 	struct tenants *tenants; /* of rig.c, as the next four */
-	struct objects *objects;
+	struct items *items;
 	struct problems *problems;
 	struct listeners *listeners;
 	struct slots *slots;
