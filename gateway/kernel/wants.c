@@ -42,11 +42,19 @@ void wants_fini(struct wants *w)
 	buf_fini(&w->scratch);
 }
 
-/* The key as text is the key, but for a sysctl's order; want_eq() is exact. */
+/*
+ * The key as text is the key, but for a sysctl's order; want_eq() is exact. Most objects are
+ * elements, whose key is bytes already.
+ */
 static uint64_t want_hash(struct wants *w, const struct object *o)
 {
 	w->scratch.len = 0;
-	object_format_key(o, &w->scratch);
+	if (o->kind == OBJECT_ELEMENT) {
+		buf_u8(&w->scratch, o->element.set);
+		buf_bytes(&w->scratch, o->element.key, o->element.key_len);
+	} else {
+		object_format_key(o, &w->scratch);
+	}
 	assert(!w->scratch.bad);
 	return hash_bytes(&w->key, w->scratch.data, w->scratch.len);
 }

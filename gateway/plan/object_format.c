@@ -4,9 +4,12 @@
  */
 #include "gateway/plan/object.h"
 
+#include <arpa/inet.h>
 #include <netinet/in.h>
+#include <string.h>
 
 #include "base/base64.h"
+#include "gateway/plan/firewall.h"
 
 const char *object_kind_name(enum object_kind kind)
 {
@@ -53,6 +56,135 @@ static void put_hex(struct buf *out, const uint8_t *bytes, size_t n)
 	}
 }
 
+/* One field of a key or of data. Returns how many bytes it takes in a concatenation. */
+static size_t put_field(struct buf *out, uint32_t type, const uint8_t *bytes)
+{
+	char text[ADDR_TEXT_MAX], name[4 * IFNAMSIZ + 1];
+	struct addr a = {.b = {[10] = 0xff, [11] = 0xff}};
+	uint16_t port_be;
+	uint32_t mark;
+
+	switch ((enum firewall_type)type) {
+	case FIREWALL_TYPE_IPV4:
+		memcpy(a.b + 12, bytes, 4);
+		buf_printf(out, "%s", addr_format(&a, text));
+		return 4;
+	case FIREWALL_TYPE_IPV6:
+		memcpy(a.b, bytes, 16);
+		buf_printf(out, "%s", addr_format(&a, text));
+		return 16;
+	case FIREWALL_TYPE_PROTOCOL:
+		buf_printf(out, "%s", protocol_name(bytes[0]));
+		return 4;
+	case FIREWALL_TYPE_SERVICE:
+		memcpy(&port_be, bytes, sizeof(port_be));
+		buf_printf(out, "%u", ntohs(port_be));
+		return 4;
+	case FIREWALL_TYPE_MARK:
+		memcpy(&mark, bytes, sizeof(mark));
+		buf_printf(out, "0x%x", mark);
+		return 4;
+	case FIREWALL_TYPE_IFNAME:
+		buf_printf(out, "%s",
+			   str_escape(name, sizeof(name),
+				      (struct str){.p = (const char *)bytes,
+						   .len = strnlen((const char *)bytes, IFNAMSIZ)}));
+		return IFNAMSIZ;
+	}
+	return 0;
+}
+
+/* As the nft program writes a concatenation. Returns its bytes. */
+static size_t put_fields(struct buf *out, uint32_t types, const uint8_t *bytes)
+{
+	size_t at = 0;
+	int shift = 24; /* the first of at most five fields of 6 bits */
+
+	while (shift > 0 && types >> shift == 0) {
+		shift -= 6;
+	}
+	for (; shift >= 0; shift -= 6) {
+		buf_printf(out, at > 0 ? " . " : " ");
+		at += put_field(out, types >> shift & 0x3f, bytes + at);
+	}
+	return at;
+}
+
+/* NULL: it is none of ours. */
+static const struct firewall_set_type *element_type(const struct object_element *e)
+{
+	return e->set < N_FIREWALL_SETS ? firewall_set_type((enum firewall_set)e->set) : NULL;
+}
+
+/* Bits and source stand for a prefix, for which a hash set has no type. */
+static void put_from(struct buf *out, const struct object_element *e, uint32_t types)
+{
+	uint32_t bits;
+	size_t at = put_fields(out, types >> 12, e->key);
+
+	memcpy(&bits, e->key + at, sizeof(bits));
+	buf_printf(out, " from");
+	(void)put_fields(out, FIREWALL_TYPE_IPV6, e->key + at + sizeof(bits)); /* the last field */
+	buf_printf(out, "/%u", bits);
+}
+
+static void put_element_key(struct buf *out, const struct object_element *e)
+{
+	const struct firewall_set_type *type = element_type(e);
+
+	if (!type || type->key_len != e->key_len) {
+		buf_printf(out, " %u ", e->set);
+		put_hex(out, e->key, e->key_len);
+		return;
+	}
+	buf_printf(out, " %s", type->name);
+	if (e->set == FIREWALL_OCTETS) {
+		buf_printf(out, " %u.0.0.0/8", e->key[0]);
+	} else if (e->set == FIREWALL_FROM_128 || e->set == FIREWALL_FROM_64 ||
+		   e->set == FIREWALL_FROM_56) {
+		put_from(out, e, type->key_type);
+	} else {
+		(void)put_fields(out, type->key_type, e->key); /* all of it */
+	}
+}
+
+static void put_element_data(struct buf *out, const struct object_element *e)
+{
+	const struct firewall_set_type *type = element_type(e);
+	size_t at;
+
+	buf_printf(out, " :");
+	if (!type || type->data_len != e->data_len) {
+		buf_printf(out, " ");
+		put_hex(out, e->data, e->data_len);
+		return;
+	}
+	at = put_fields(out, type->data_type, e->data);
+	if (type->is_range) {
+		buf_printf(out, " -");
+		(void)put_fields(out, type->data_type, e->data + at); /* the rest */
+	}
+}
+
+/* As Jool's manual calls them. */
+static void put_global(struct buf *out, const struct object_global *global)
+{
+	static const char *const names[] = {
+		[1] = "enabled",
+		[3] = "lowest-ipv6-mtu",
+		[14] = "address-dependent-filtering",
+		[15] = "drop-externally-initiated-tcp",
+		[26] = "maximum-simultaneous-opens",
+	};
+
+	buf_printf(out, " %s", translator_name(global->translator));
+	if (global->id < sizeof(names) / sizeof(names[0]) && names[global->id]) {
+		buf_printf(out, " %s", names[global->id]);
+	} else {
+		buf_printf(out, " %u", global->id);
+	}
+}
+
 static void put_rule_key(struct buf *out, const struct object_rule *rule)
 {
 	char text[ADDR_TEXT_MAX];
@@ -83,8 +215,7 @@ void object_format_key(const struct object *o, struct buf *out)
 	buf_printf(out, "%s%s", object_kind_name(o->kind), o->ns == NS_SIIT ? " @siit" : "");
 	switch (o->kind) {
 	case OBJECT_ELEMENT:
-		buf_printf(out, " %u ", o->element.set);
-		put_hex(out, o->element.key, o->element.key_len);
+		put_element_key(out, &o->element);
 		break;
 	case OBJECT_SYSCTL:
 		buf_printf(out, " %s", o->sysctl.path);
@@ -123,7 +254,7 @@ void object_format_key(const struct object *o, struct buf *out)
 		buf_printf(out, " %s", translator_name(o->instance.translator));
 		break;
 	case OBJECT_GLOBAL:
-		buf_printf(out, " %s %u", translator_name(o->global.translator), o->global.id);
+		put_global(out, &o->global);
 		break;
 	case OBJECT_POOL4:
 		buf_printf(out, " %s %s %u-%u mark 0x%x", protocol_name(o->pool4.protocol),
@@ -223,8 +354,7 @@ void object_format_value(const struct object *o, struct buf *out)
 		break;
 	case OBJECT_ELEMENT:
 		if (o->element.data_len > 0) {
-			buf_printf(out, " : ");
-			put_hex(out, o->element.data, o->element.data_len);
+			put_element_data(out, &o->element);
 		}
 		break;
 	case OBJECT_SYSCTL:

@@ -10,6 +10,8 @@
 
 #include <cmocka.h>
 
+#include "gateway/plan/firewall.h"
+
 #define WORDS_MAX 16
 
 struct words {
@@ -79,6 +81,18 @@ static void key_at(const struct words *w, size_t i, uint8_t key[WG_KEY_BYTES])
 
 	hex_at(w, i, &byte, 1);
 	memset(key, byte, WG_KEY_BYTES);
+}
+
+/* By the set's name, or for what looks at no more than the bytes by a number of none. */
+static void read_element(const struct words *w, struct object_element *e)
+{
+	enum firewall_set set = firewall_set_find(word_at(w, 1));
+
+	e->set = set < N_FIREWALL_SETS ? (uint8_t)set : (uint8_t)number_at(w, 1);
+	e->key_len = hex_at(w, 2, e->key, sizeof(e->key));
+	if (w->n > 3) {
+		e->data_len = hex_at(w, 3, e->data, sizeof(e->data));
+	}
 }
 
 static void read_link(const struct words *w, struct object_link *link)
@@ -155,12 +169,7 @@ static void read_object(const struct words *w, struct object *o, struct prefix a
 		o->ruleset.digest = number_at(w, 1);
 		break;
 	case OBJECT_ELEMENT:
-		o->element.set = (uint8_t)number_at(w, 1);
-		o->element.key_len = hex_at(w, 2, o->element.key, sizeof(o->element.key));
-		if (w->n > 3) {
-			o->element.data_len =
-				hex_at(w, 3, o->element.data, sizeof(o->element.data));
-		}
+		read_element(w, &o->element);
 		break;
 	case OBJECT_SYSCTL:
 		o->sysctl.order = (uint8_t)number_at(w, 1);

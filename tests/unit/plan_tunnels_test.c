@@ -193,11 +193,11 @@ static void node_has_the_instance_and_its_settings(void **state)
 	rig_init(&r);
 	desired_nat64_node(&r.node, &r.facts, &r.set);
 	assert_set(&r, "instance nat64 pool6 64:ff9b::/96\n"
-		       "global nat64 1 = 1\n"
-		       "global nat64 3 = 1280\n"
-		       "global nat64 14 = 0\n"
-		       "global nat64 15 = 0\n"
-		       "global nat64 26 = 0\n");
+		       "global nat64 enabled = 1\n"
+		       "global nat64 lowest-ipv6-mtu = 1280\n"
+		       "global nat64 address-dependent-filtering = 0\n"
+		       "global nat64 drop-externally-initiated-tcp = 0\n"
+		       "global nat64 maximum-simultaneous-opens = 0\n");
 }
 
 static void tenant_has_its_block_and_its_mappings(void **state)
