@@ -3,7 +3,8 @@ noinst_LIBRARIES += libagent.a
 libagent_a_SOURCES = \
 	%D%/lines.c %D%/lines.h \
 	%D%/logger.c %D%/logger.h \
-	%D%/sink.c %D%/sink.h
+	%D%/sink.c %D%/sink.h \
+	%D%/talk.c %D%/talk.h
 pkglibexec_PROGRAMS += sixgate-agent
 sixgate_agent_SOURCES = %D%/main.c
 sixgate_agent_LDADD = libagent.a libconf-model.a $(BASE_LIBS)

@@ -11,13 +11,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/channel.h"
 #include "base/container.h"
 #include "base/log.h"
-#include "base/loop.h"
 #include "conf/model/message.h"
 #include "gateway/agent/lines.h"
 #include "gateway/agent/sink.h"
+#include "gateway/agent/talk.h"
 
 #define MOD           "log"
 #define PIPES_MAX     256 /* workers, and what is left of those before them */
@@ -32,37 +31,28 @@ struct pipe {
 };
 
 struct logger {
-	struct loop loop;
-	struct channel channel;
-	struct io channel_io;
+	struct talk talk;
 	struct sink sink;
 	struct pipe *pipes; /* owned */
 	unsigned int n_pipes;
 	bool ending; /* stop when the last pipe has ended */
-	int rc;      /* why the loop stopped */
 };
 
 static void report(struct logger *lg, bool last)
 {
 	uint64_t n;
 
-	if (sink_report(&lg->sink, lg->loop.now_ms, last, &n)) {
+	if (sink_report(&lg->sink, lg->talk.loop.now_ms, last, &n)) {
 		log_warn_errno(lg->sink.cause, MOD, "access log %s: %llu lines lost",
 			       lg->sink.name ? lg->sink.name : "on standard output",
 			       (unsigned long long)n);
 	}
 }
 
-static void stop(struct logger *lg, int rc)
-{
-	lg->rc = rc;
-	lg->loop.stop = true;
-}
-
 static void stop_when_drained(struct logger *lg)
 {
 	if (lg->ending && lg->n_pipes == 0) {
-		stop(lg, lg->rc);
+		talk_stop(&lg->talk, 0);
 	}
 }
 
@@ -84,10 +74,11 @@ static void pipe_close(struct pipe *p)
 	}
 	*at = p->next;
 	lg->n_pipes--;
-	loop_del(&lg->loop, &p->io); /* control has the same pipe open: closing is not enough */
+	loop_del(&lg->talk.loop,
+		 &p->io); /* control has the same pipe open: closing is not enough */
 	close(p->io.fd);
 	p->io.fd = -1;
-	loop_defer(&lg->loop, &p->gone);
+	loop_defer(&lg->talk.loop, &p->gone);
 }
 
 enum pipe_result {
@@ -114,7 +105,7 @@ static enum pipe_result pipe_move(struct pipe *p)
 	}
 	sink_lost(sink, lines_take(&p->lines, (size_t)n, &whole), -EMSGSIZE);
 	if (whole.len > 0) {
-		sink_write(sink, whole, p->logger->loop.now_ms);
+		sink_write(sink, whole, p->logger->talk.loop.now_ms);
 		lines_next(&p->lines, whole);
 	}
 	return PIPE_MORE;
@@ -157,7 +148,7 @@ static int pipe_add(struct logger *lg, int fd, struct err *err)
 	p->logger = lg;
 	p->io = (struct io){.fd = fd, .ready = pipe_ready};
 	p->gone.run = pipe_free;
-	rc = loop_add(&lg->loop, &p->io, EPOLLIN);
+	rc = loop_add(&lg->talk.loop, &p->io, EPOLLIN);
 	if (rc < 0) {
 		(void)err_set_errno(err, rc, "epoll"); /* its code is rc */
 		goto out;
@@ -174,80 +165,11 @@ out:
 	return rc;
 }
 
-static void watch_channel(struct logger *lg)
-{
-	uint32_t events = EPOLLIN | (channel_busy(&lg->channel) ? EPOLLOUT : 0u);
-	int rc = loop_mod(&lg->loop, &lg->channel_io, events);
-
-	if (rc < 0) {
-		log_err_errno(rc, MOD, "channel to control");
-		stop(lg, rc);
-	}
-}
-
-/* What control waits for; it is never much, so a full channel means control is broken. */
-static void say(struct logger *lg, const struct channel_msg *msg)
-{
-	int rc = channel_send(&lg->channel, msg);
-
-	if (rc == -EPIPE) {
-		return; /* control is gone; what it sent before is still to be read, then comes the
-			   end */
-	}
-	if (rc < 0) {
-		log_err_errno(rc, MOD, "answer to control");
-		stop(lg, rc);
-	}
-	if (channel_busy(&lg->channel)) {
-		watch_channel(lg);
-	}
-}
-
-/* ACK, or with failure NAK. */
-static void answer(struct logger *lg, const struct channel_msg *to, const struct err *failure)
-{
-	struct channel_msg msg = {.type = failure ? MSG_NAK : MSG_ACK,
-				  .id = to->id,
-				  .serial = to->serial};
-	struct buf data;
-
-	buf_init(&data, 1024);
-	buf_u16(&data, to->type);
-	if (failure) {
-		buf_str(&data, str_from(failure->msg));
-	}
-	msg.data = data.data;
-	msg.len = data.len;
-	say(lg, &msg);
-	buf_fini(&data);
-}
-
-static void say_hello(struct logger *lg)
-{
-	struct channel_msg msg = {.type = MSG_HELLO};
-	struct buf data;
-
-	buf_init(&data, 256);
-	buf_str(&data, str_from(PACKAGE_VERSION));
-	buf_u32(&data, (uint32_t)getpid());
-	msg.data = data.data;
-	msg.len = data.len;
-	say(lg, &msg);
-	buf_fini(&data);
-}
-
 static void say_stats(struct logger *lg)
 {
-	struct channel_msg msg = {.type = MSG_LOG_STATS};
-	struct buf data;
+	const uint64_t counts[] = {lg->sink.n_written, lg->sink.n_dropped};
 
-	buf_init(&data, 64);
-	buf_u64(&data, lg->sink.n_written);
-	buf_u64(&data, lg->sink.n_dropped);
-	msg.data = data.data;
-	msg.len = data.len;
-	say(lg, &msg);
-	buf_fini(&data);
+	talk_say_counts(&lg->talk, MSG_LOG_STATS, counts, 2);
 }
 
 /* Takes what is in the pipes now; what comes later is lost with the process anyway. */
@@ -257,7 +179,7 @@ static void quit(struct logger *lg)
 		for (int i = 0; i < ROUNDS_A_QUIT && pipe_move(p) == PIPE_MORE; i++) {
 		}
 	}
-	stop(lg, 0);
+	talk_stop(&lg->talk, 0);
 }
 
 static void on_pipe(struct logger *lg, const struct channel_msg *msg)
@@ -268,12 +190,10 @@ static void on_pipe(struct logger *lg, const struct channel_msg *msg)
 	if (msg->n_fds == 1) {
 		rc = pipe_add(lg, msg->fds[0], &err);
 	} else {
-		for (size_t i = 0; i < msg->n_fds; i++) {
-			close(msg->fds[i]);
-		}
+		talk_close_fds(msg);
 		rc = err_set(&err, -EPROTO, "LOG_PIPE with %zu descriptors", msg->n_fds);
 	}
-	answer(lg, msg, rc < 0 ? &err : NULL);
+	talk_answer(&lg->talk, msg, rc < 0 ? &err : NULL);
 }
 
 static void on_reopen(struct logger *lg, const struct channel_msg *msg)
@@ -281,34 +201,23 @@ static void on_reopen(struct logger *lg, const struct channel_msg *msg)
 	struct err err;
 	int rc = sink_reopen(&lg->sink, &err);
 
-	answer(lg, msg, rc < 0 ? &err : NULL);
+	talk_answer(&lg->talk, msg, rc < 0 ? &err : NULL);
 }
 
-static void on_log_level(struct logger *lg, const struct channel_msg *msg)
+static void on_message(struct talk *t, const struct channel_msg *msg)
 {
-	log_set_level((enum log_level)msg->id);
-	answer(lg, msg, NULL);
-}
+	struct logger *lg = container_of(t, struct logger, talk);
 
-static void on_message(struct logger *lg, const struct channel_msg *msg)
-{
-	if (msg->type == MSG_LOG_PIPE) {
+	switch (msg->type) {
+	case MSG_LOG_PIPE:
 		on_pipe(lg, msg);
 		return;
-	}
-	for (size_t i = 0; i < msg->n_fds; i++) {
-		close(msg->fds[i]);
-	}
-	switch (msg->type) {
 	case MSG_LOG_REOPEN:
 		on_reopen(lg, msg);
 		break;
 	case MSG_STATS:
-		answer(lg, msg, NULL);
+		talk_answer(t, msg, NULL);
 		say_stats(lg);
-		break;
-	case MSG_LOG_LEVEL:
-		on_log_level(lg, msg);
 		break;
 	case MSG_DRAIN:
 		lg->ending = true;
@@ -318,42 +227,31 @@ static void on_message(struct logger *lg, const struct channel_msg *msg)
 		quit(lg);
 		break;
 	default: /* a number from outside, not an enum */
-		log_err(MOD, "message %u from control is unknown", msg->type);
-		stop(lg, -EPROTO);
-		break;
+		talk_other(t, msg);
+		return;
 	}
+	talk_close_fds(msg);
 }
 
-static void channel_ended(struct logger *lg)
+static void on_ended(struct talk *t)
 {
-	loop_del(&lg->loop, &lg->channel_io);
+	struct logger *lg = container_of(t, struct logger, talk);
+
 	lg->ending = true;
 	stop_when_drained(lg);
 }
 
-static void channel_ready(struct io *io, uint32_t events)
+static void on_rested(struct talk *t)
 {
-	struct logger *lg = container_of(io, struct logger, channel_io);
-	struct channel_msg msg;
-	int rc = 1;
-
-	if ((events & EPOLLOUT) && channel_flush(&lg->channel) == 0) {
-		watch_channel(lg);
-	}
-	while (!lg->loop.stop && rc == 1) {
-		rc = channel_recv(&lg->channel, &msg);
-		if (rc == 1) {
-			on_message(lg, &msg);
-		}
-	}
-	if (rc == -EPIPE) {
-		channel_ended(lg);
-	} else if (rc < 0) {
-		log_err_errno(rc, MOD, "channel to control");
-		stop(lg, rc);
-	}
-	report(lg, false);
+	report(container_of(t, struct logger, talk), false);
 }
+
+static const struct talk_ops talk_ops = {
+	.mod = MOD,
+	.message = on_message,
+	.ended = on_ended,
+	.rested = on_rested,
+};
 
 int logger_new(int dir_fd, const char *file, struct logger **ret_logger, struct err *err)
 {
@@ -367,21 +265,7 @@ int logger_new(int dir_fd, const char *file, struct logger **ret_logger, struct 
 		return err_set(err, -ENOMEM, "out of memory");
 	}
 	sink_init(&lg->sink, dir_fd, dir_fd < 0 ? NULL : file);
-	lg->channel.fd = -1;
-	rc = loop_init(&lg->loop, err);
-	if (rc == 0) {
-		rc = channel_init(&lg->channel, CHANNEL_FD);
-		if (rc < 0) {
-			(void)err_set_errno(err, rc, "channel"); /* its code is rc */
-		}
-	}
-	if (rc == 0) {
-		lg->channel_io = (struct io){.fd = lg->channel.fd, .ready = channel_ready};
-		rc = loop_add(&lg->loop, &lg->channel_io, EPOLLIN);
-		if (rc < 0) {
-			(void)err_set_errno(err, rc, "channel on descriptor %d", CHANNEL_FD);
-		}
-	}
+	rc = talk_init(&lg->talk, &talk_ops, err);
 	if (rc < 0) {
 		logger_free(lg);
 		return rc;
@@ -398,21 +282,15 @@ void logger_free(struct logger *lg)
 	while (lg->pipes) {
 		pipe_close(lg->pipes);
 	}
-	channel_fini(&lg->channel);
-	loop_fini(&lg->loop);
+	talk_fini(&lg->talk);
 	sink_fini(&lg->sink);
 	free(lg);
 }
 
 int logger_run(struct logger *lg, struct err *err)
 {
-	int rc;
+	int rc = talk_run(&lg->talk, err);
 
-	say_hello(lg);
-	rc = loop_run(&lg->loop);
-	if (rc < 0) {
-		return err_set_errno(err, rc, "event loop");
-	}
 	report(lg, true);
-	return lg->rc < 0 ? err_set_errno(err, lg->rc, "ended by control") : 0;
+	return rc;
 }

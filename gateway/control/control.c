@@ -53,9 +53,9 @@ static void control_end(struct control *c)
 	if (workers_count(&c->workers, WORKER_DOWN) < c->workers.n || c->former.n > 0) {
 		return;
 	}
-	if (!logchild_running(&c->logchild)) {
+	if (!helper_running(&c->logchild.helper)) {
 		c->loop.stop = true;
-	} else if (c->logchild.on) {
+	} else if (c->logchild.helper.on) {
 		logchild_drain(&c->logchild);
 		wheel_arm(&c->loop.wheel, &c->deadline, c->loop.now_ms + LOG_DRAIN_MS);
 	}
@@ -315,7 +315,7 @@ int control_new(const struct control_setup *setup, struct control **ret_control,
 	c->server.io.fd = c->notify.fd = -1;
 	rc = loop_init(&c->loop, err);
 	c->started_ms = c->loop.now_ms;
-	c->listeners.loop = c->logchild.loop = c->notify.loop = c->workers.loop = &c->loop;
+	c->listeners.loop = c->logchild.helper.loop = c->notify.loop = c->workers.loop = &c->loop;
 	c->carry.control = c;
 	c->former = (struct former){.loop = &c->loop,
 				    .carry = &c->carry,

@@ -11,6 +11,7 @@ libcontrol_a_SOURCES = \
 	%D%/fdstore.c %D%/fdstore.h \
 	%D%/former.c %D%/former.h %D%/former_talk.c \
 	%D%/handover.c %D%/handover.h %D%/handover_list.c \
+	%D%/helper.c %D%/helper.h \
 	%D%/holder.c \
 	%D%/identity.c %D%/identity.h \
 	%D%/internal.h \

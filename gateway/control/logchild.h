@@ -5,33 +5,18 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/channel.h"
-#include "base/loop.h"
 #include "conf/model/node.h"
-#include "gateway/control/spawn.h"
+#include "gateway/control/helper.h"
 
-struct problems;
 struct workers;
 
-/* The process that writes the access log (sixgate-agent --log), started and watched by control. */
+/* The process that writes the access log (sixgate-agent --log). */
 struct logchild {
-	struct loop *loop; /* borrowed, as the next five */
-	struct workers *workers;
-	struct problems *problems;
-	const char *path; /* of the program */
-	const char *user; /* it becomes, if we are root */
-	const char *root;
+	struct helper helper;     /* its loop, problems, path, user and root are set before */
+	struct workers *workers;  /* borrowed */
 	void (*ended)(void *ctx); /* it has ended, as asked for */
 	void *ctx;
-	bool on;
-	char *folder, *file; /* owned; NULL: standard error */
-	struct child child;
-	struct io exited, readable;
-	struct channel channel;
-	struct timer timer; /* next start, or next proof of life */
-	uint64_t started_ms, heard_ms, serial;
-	bool asked, stopping;
-	unsigned int backoff_s;
+	char *folder, *file;     /* owned; NULL: standard error */
 	uint64_t lines, dropped; /* as it said last, and those before it */
 	uint64_t lines_before, dropped_before;
 };
@@ -48,6 +33,5 @@ void logchild_add_pipe(struct logchild *lc, unsigned int slot);
 void logchild_reopen(struct logchild *lc);
 /* No more workers: it writes what is left and ends. */
 void logchild_drain(struct logchild *lc);
-bool logchild_running(const struct logchild *lc);
 
 #endif

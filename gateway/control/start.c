@@ -87,14 +87,14 @@ static int init_parts(struct control *c, unsigned int n_workers, struct err *err
 	}
 	carry_start(&c->carry);
 	former_start(&c->former, &c->workers);
-	c->logchild.loop = &c->loop;
+	c->logchild.helper.loop = &c->loop;
 	c->logchild.ended = control_log_ended;
 	c->logchild.ctx = c;
 	c->logchild.workers = &c->workers;
-	c->logchild.problems = &c->problems;
-	c->logchild.path = c->agent_path;
-	c->logchild.user = c->identity.agent_user;
-	c->logchild.root = c->empty_dir;
+	c->logchild.helper.problems = &c->problems;
+	c->logchild.helper.path = c->agent_path;
+	c->logchild.helper.user = c->identity.agent_user;
+	c->logchild.helper.root = c->empty_dir;
 	return 0;
 }
 

@@ -151,8 +151,8 @@ static void write_access_log(const struct control *c, struct json *j)
 	uint64_t dropped = slots_sum_workers(&c->slots, WORKER_LOG_DROPPED);
 
 	json_open(j, "access_log", '{');
-	json_bool(j, "on", c->logchild.on);
-	json_bool(j, "running", logchild_running(&c->logchild));
+	json_bool(j, "on", c->logchild.helper.on);
+	json_bool(j, "running", helper_running(&c->logchild.helper));
 	json_u64(j, "lines", c->logchild.lines_before + c->logchild.lines);
 	json_u64(j, "dropped", dropped + c->logchild.dropped_before + c->logchild.dropped);
 	json_close(j, '}');

@@ -211,8 +211,8 @@ static int list_processes(const struct control *c, struct handover_list *list)
 		rc = child.pidfd >= 0 ? former_pass_process(list, (int)i, &child, w->counters_fd, 0)
 				      : former_pass_spent(list, (int)i, w->counters_fd);
 	}
-	if (rc == 0 && logchild_running(&c->logchild)) {
-		struct child child = c->logchild.child;
+	if (rc == 0 && helper_running(&c->logchild.helper)) {
+		struct child child = c->logchild.helper.child;
 
 		child.channel = -1; /* its end makes the child end with the last pipe */
 		rc = former_pass_process(list, -1, &child, -1, 0);

@@ -34,21 +34,21 @@ static void test_child_that_says_much_is_read_in_batches(void **state)
 	assert_int_equal(program_path("fake_worker", path, sizeof(path), &err), 0);
 	rig_init(rig, 1, NULL);
 	*lc = (struct logchild){
-		.loop = &rig->c.loop,
+		.helper = {.loop = &rig->c.loop,
+			   .problems = &rig->c.problems,
+			   .path = path,
+			   .user = "nobody",
+			   .root = "/"},
 		.workers = &rig->c.workers,
-		.problems = &rig->c.problems,
-		.path = path,
-		.user = "nobody",
-		.root = "/",
 	};
 	logchild_init(lc);
 	assert_int_equal(logchild_configure(lc, &conf), 0);
 	while (access(mode, F_OK) == 0 && clock_ms() < until_ms) {
 		(void)poll(NULL, 0, 1);
 	}
-	lc->readable.ready(&lc->readable, EPOLLIN);
+	lc->helper.readable.ready(&lc->helper.readable, EPOLLIN);
 	assert_true(lc->lines > 0 && lc->lines < 200);
-	lc->readable.ready(&lc->readable, EPOLLIN);
+	lc->helper.readable.ready(&lc->helper.readable, EPOLLIN);
 	assert_int_equal(lc->lines, 200);
 	logchild_fini(lc);
 	rig_fini(rig);

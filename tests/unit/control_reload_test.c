@@ -90,8 +90,8 @@ static int setup(void **state)
 	c->conf_path = f->path;
 	c->notify.fd = -1;
 	c->loop.batch_end = on_batch;
-	c->logchild.loop = &c->loop;
-	c->logchild.problems = &c->problems;
+	c->logchild.helper.loop = &c->loop;
+	c->logchild.helper.problems = &c->problems;
 	logchild_init(&c->logchild);
 	snprintf(path, sizeof(path), "%s/sock", f->folder);
 	c->server.ops = &control_server_ops;
