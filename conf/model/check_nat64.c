@@ -85,6 +85,13 @@ static void check_port(const struct place *p)
 			   "tenant",
 			   e->port);
 	}
+	if (e->protocol == PROTOCOL_UDP && e->port == node->exit.listen_port &&
+	    check_is_machines(node, &e->ipv4)) {
+		issues_add(p->issues, expose_path(p, "port").text,
+			   "%u is uplink.wireguard.listen_port: what the exit sends would go to the "
+			   "tenant",
+			   e->port);
+	}
 	for (size_t t = 0; e->protocol == PROTOCOL_UDP && t < p->tenant->n_tunnels; t++) {
 		if (p->tenant->tunnels[t].listen_port == e->port &&
 		    check_is_machines(node, &e->ipv4)) {

@@ -102,12 +102,15 @@ static void check_port_plan(const struct node_conf *node, struct issues *issues)
 	const struct translated nat64 = {"/nat64/ports", node->nat64.ports};
 	const struct translated nat44 = {"/nat44/ports", node->nat44_ports};
 	struct port_range wireguard = {node->wireguard.listen_port, node->wireguard.listen_port};
+	struct port_range exit = {node->exit.listen_port, node->exit.listen_port};
 
 	check_meeting(&nat64, "/nat44/ports", node->nat44_ports, issues);
 	check_meeting(&nat64, "/local_ports", node->local_ports, issues);
 	check_meeting(&nat44, "/local_ports", node->local_ports, issues);
 	check_meeting(&nat64, "/wireguard/listen_port", wireguard, issues);
 	check_meeting(&nat44, "/wireguard/listen_port", wireguard, issues);
+	check_meeting(&nat64, "/uplink/wireguard/listen_port", exit, issues);
+	check_meeting(&nat44, "/uplink/wireguard/listen_port", exit, issues);
 	check_listener_ports(node, &nat64, issues);
 	check_listener_ports(node, &nat44, issues);
 }
@@ -260,21 +263,22 @@ bool node_conf_reserves(const struct node_conf *node, const struct prefix *p)
 	return p->len >= 64 && upper_half(&p->addr) - upper_half(&farm->addr) < node->ipv6_reserved;
 }
 
+void check_netns_name(const char *path, const char *name, struct issues *issues)
+{
+	if (name && strpbrk(name, "/. \t\n")) {
+		issues_add(issues, path,
+			   "is not the name of a network namespace, as `ip netns` shows it");
+	}
+}
+
 /* What is done on the uplink needs its name. Names go into paths. */
 static void check_names(const struct node_conf *node, struct issues *issues)
 {
 	if (node->interface && strpbrk(node->interface, "/ \t\n")) {
 		issues_add(issues, "/uplink/interface", "is not the name of an interface");
 	}
-	if (node->wireguard.underlay_netns && strpbrk(node->wireguard.underlay_netns, "/. \t\n")) {
-		issues_add(issues, "/wireguard/underlay_netns",
-			   "is not the name of a network namespace, as `ip netns` shows it");
-	}
-	if (node->six_in_four.underlay_netns &&
-	    strpbrk(node->six_in_four.underlay_netns, "/. \t\n")) {
-		issues_add(issues, "/six_in_four/underlay_netns",
-			   "is not the name of a network namespace, as `ip netns` shows it");
-	}
+	check_netns_name("/wireguard/underlay_netns", node->wireguard.underlay_netns, issues);
+	check_netns_name("/six_in_four/underlay_netns", node->six_in_four.underlay_netns, issues);
 	for (size_t i = 0; i < node->n_pool && !node->interface; i++) {
 		if (node->pool[i].delivery == DELIVERY_ONLINK) {
 			issues_add(issues, issue_path("/uplink/ipv4/%zu/delivery", i).text,
@@ -298,4 +302,5 @@ void node_conf_check(const struct node_conf *node, struct issues *issues)
 	check_port_plan(node, issues);
 	check_blocks(node, issues);
 	check_names(node, issues);
+	check_uplink(node, issues);
 }

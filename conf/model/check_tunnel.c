@@ -111,6 +111,10 @@ static void check_port(const struct place *p)
 		issues_add(p->issues, tunnel_path(p, "listen_port").text,
 			   "%u is wireguard.listen_port, of the device that tenants share", port);
 	}
+	if (port == node->exit.listen_port) {
+		issues_add(p->issues, tunnel_path(p, "listen_port").text,
+			   "%u is uplink.wireguard.listen_port, of the tunnel to the exit", port);
+	}
 	if (node->nat64.on && port >= node->nat64.ports.first && port <= node->nat64.ports.last) {
 		issues_add(p->issues, tunnel_path(p, "listen_port").text,
 			   "%u meets %u-%u of nat64.ports", port, node->nat64.ports.first,
@@ -135,9 +139,14 @@ static void check_remote(const struct place *p)
 	}
 	addr_format(remote, text);
 	if (p->node &&
-	    (node_conf_in_pool(p->node, remote) || addr_eq(&p->node->six_in_four.local, remote))) {
+	    (node_conf_in_pool(p->node, remote) || addr_eq(&p->node->six_in_four.local, remote) ||
+	     addr_eq(&p->node->exit.local, remote))) {
 		issues_add(p->issues, tunnel_path(p, "remote").text,
 			   "%s is the gateway's own address", text);
+	} else if (p->node && p->node->uplink_kind == UPLINK_6IN4 &&
+		   addr_eq(&p->node->exit.remote, remote)) {
+		issues_add(p->issues, tunnel_path(p, "remote").text,
+			   "%s is uplink.six_in_four.remote: the exit is no tenant", text);
 	} else if (special && !special->example) {
 		issues_add(p->issues, tunnel_path(p, "remote").text,
 			   "%s is %s: give the address that the Internet sees; behind NAT use a "

@@ -66,6 +66,11 @@ void check_blocks(const struct node_conf *node, struct issues *issues);
 /* An address of this machine: its own connections come from there, from local_ports. */
 bool check_is_machines(const struct node_conf *node, const struct addr *a);
 
+/* Part of node_conf_check(): the tunnel to the exit that our IPv6 comes from. */
+void check_uplink(const struct node_conf *node, struct issues *issues);
+/* The name of a network namespace, which goes into a path; NULL: none is given. */
+void check_netns_name(const char *path, const char *name, struct issues *issues);
+
 /* Part of tenant_conf_check(): exposures of whole addresses. */
 void check_addresses(const struct tenant_conf *tenant, const struct node_conf *node,
 		     struct issues *issues);

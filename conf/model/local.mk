@@ -10,6 +10,7 @@ libconf_model_a_SOURCES = \
 	%D%/check_rules.c \
 	%D%/check_tenant.c \
 	%D%/check_tunnel.c \
+	%D%/check_uplink.c \
 	%D%/claim.h \
 	%D%/claims.c %D%/claims.h \
 	%D%/claims_block.c \

@@ -17,8 +17,9 @@
 #define NODE_LISTENERS_MAX  256
 #define NODE_RESOLVERS_MAX  16
 #define NODE_PERMIT_MAX     32
-#define NODE_PREFIX_LEN_MIN 36 /* of uplink.ipv6: a /64 in it has a number of 28 bits */
-#define NODE_WORKERS_MAX    63 /* as many segments of counters go with one message */
+#define NODE_PREFIX_LEN_MIN 36    /* of uplink.ipv6: a /64 in it has a number of 28 bits */
+#define NODE_EXIT_PORT      51821 /* of uplink.wireguard */
+#define NODE_WORKERS_MAX    63    /* as many segments of counters go with one message */
 
 enum uplink_kind {
 	UPLINK_DIRECT,
@@ -108,6 +109,19 @@ struct node_conf {
 	struct prefix ipv6_prefix; /* tenants' /64s come from here */
 	uint32_t ipv6_reserved;    /* /64s at its start that are the farm's own */
 	bool ipv6_on_link;         /* not routed to us: the router asks for each address */
+	/* The tunnel to the exit that this gateway's IPv6 comes from; for kinds other than direct.
+	 */
+	struct {
+		bool has_wireguard, has_six_in_four; /* which of the two maps was given */
+		bool has_address;
+		struct addr address;        /* our own inside the tunnel */
+		uint32_t mtu;               /* 0: the most that fits, node_conf_exit_mtu() */
+		const char *underlay_netns; /* where the public socket lives; NULL: here */
+		const char *private_key_file, *public_key, *preshared_key_file;
+		struct endpoint endpoint;
+		uint16_t listen_port, keepalive_s;
+		struct addr local, remote; /* of 6in4 */
+	} exit;
 
 	struct listener_conf *listeners;
 	size_t n_listeners;
@@ -168,6 +182,9 @@ struct node_conf {
 };
 
 void node_conf_free(struct node_conf *node);
+
+/* Of the tunnel that an uplink of kind wireguard or 6in4 is: the one given, or what fits. */
+uint32_t node_conf_exit_mtu(const struct node_conf *node);
 
 /* What a proxy worker needs of the node config; wire form of message NODE. */
 void node_conf_pack(const struct node_conf *node, struct buf *out);

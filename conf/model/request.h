@@ -28,7 +28,8 @@
  *           accepted, refused, closed, denied, limited, connect_failed, bytes_in, bytes_out
  * sessions: id ("worker.number"), tenant, service, name, client, local, backend, state, age_ms,
  *           idle_ms, bytes_in, bytes_out
- * tunnels: tenant, tunnel, kind, link, prefix, remote, present, handshake_ms, bytes_in, bytes_out
+ * tunnels: tenant (null: the uplink's), tunnel, kind, link, prefix, remote, present, handshake_ms,
+ *           bytes_in, bytes_out
  * nat64:    sessions: tenant, protocol, inside, outside, remote, state, expires_ms; bib: tenant,
  *           protocol, inside, outside, kind; pool: tenant, address, ports, size, tcp, udp, icmp
  *           (ports in use), percent, alarm; stats: counter, value, text

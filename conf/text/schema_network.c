@@ -104,6 +104,66 @@ static const struct key six_in_four_keys[] = {
 };
 const struct schema schema_six_in_four = {.name = "local", .keys = six_in_four_keys};
 
+/* What both kinds of tunnel to an exit have. */
+#define EXIT_COMMON                                                              \
+	{.name = "address",                                                      \
+	 .type = KEY_ADDR6,                                                      \
+	 .offset = NODE(exit.address),                                           \
+	 .aux = NODE(exit.has_address)},                                         \
+		{.name = "mtu",                                                  \
+		 .type = KEY_U32,                                                \
+		 .min = 1280,                                                    \
+		 .max = 1480,                                                    \
+		 .offset = NODE(exit.mtu)},                                      \
+	{                                                                        \
+		.name = "underlay_netns", .type = KEY_TEXT, .min = 1, .max = 15, \
+		.offset = NODE(exit.underlay_netns)                              \
+	}
+
+static const struct key exit_wireguard_keys[] = {
+	{.name = "private_key_file",
+	 .type = KEY_PATH,
+	 .mandatory = true,
+	 .offset = NODE(exit.private_key_file)},
+	{.name = "public_key",
+	 .type = KEY_TEXT,
+	 .mandatory = true,
+	 .min = 44,
+	 .max = 44,
+	 .offset = NODE(exit.public_key)},
+	{.name = "endpoint",
+	 .type = KEY_ENDPOINT,
+	 .mandatory = true,
+	 .offset = NODE(exit.endpoint)},
+	{.name = "preshared_key_file", .type = KEY_PATH, .offset = NODE(exit.preshared_key_file)},
+	{.name = "listen_port",
+	 .type = KEY_U16,
+	 .min = 1,
+	 .max = 65535,
+	 .dflt = NODE_EXIT_PORT,
+	 .offset = NODE(exit.listen_port)},
+	{.name = "keepalive",
+	 .type = KEY_U16,
+	 .min = 1,
+	 .max = 65535,
+	 .dflt = 25,
+	 .offset = NODE(exit.keepalive_s)},
+	EXIT_COMMON,
+	{0},
+};
+const struct schema schema_exit_wireguard = {
+	.name = "private_key_file, public_key, endpoint, ...",
+	.keys = exit_wireguard_keys,
+};
+
+static const struct key exit_6in4_keys[] = {
+	{.name = "local", .type = KEY_ADDR4, .mandatory = true, .offset = NODE(exit.local)},
+	{.name = "remote", .type = KEY_ADDR4, .mandatory = true, .offset = NODE(exit.remote)},
+	EXIT_COMMON,
+	{0},
+};
+const struct schema schema_exit_6in4 = {.name = "local, remote, ...", .keys = exit_6in4_keys};
+
 static const struct key neighbor_keys[] = {
 	{.name = "address",
 	 .type = KEY_ADDR,

@@ -67,9 +67,54 @@ static const struct key uplink_keys[] = {
 	 .offset = NODE(pool),
 	 .aux = NODE(n_pool)},
 	{.name = "ipv6", .type = KEY_MAP, .sub = &schema_ipv6},
+	{.name = "wireguard",
+	 .type = KEY_MAP,
+	 .sub = &schema_exit_wireguard,
+	 .aux = NODE(exit.has_wireguard)},
+	{.name = "six_in_four",
+	 .type = KEY_MAP,
+	 .sub = &schema_exit_6in4,
+	 .aux = NODE(exit.has_six_in_four)},
 	{0},
 };
-const struct schema schema_uplink = {.name = "kind, interface, ipv4, ipv6", .keys = uplink_keys};
+
+/* The kinds that are a tunnel have a map each, which says how. */
+static void finish_uplink(struct reader *r, const struct tree_node *map, void *object)
+{
+	static const struct {
+		const char *key;
+		enum uplink_kind kind;
+		const char *keys;
+	} own[] = {
+		{"wireguard", UPLINK_WIREGUARD, "private_key_file, public_key and endpoint"},
+		{"six_in_four", UPLINK_6IN4, "local and remote"},
+	};
+	const struct node_conf *node = object;
+	const struct tree_node *kind = tree_get(map, "kind");
+
+	if (kind && (kind->kind != TREE_SCALAR ||
+		     !str_eq(kind->text, str_from(kinds[node->uplink_kind])))) {
+		return; /* which one it is is not known: nothing follows from it */
+	}
+	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
+		const struct tree_node *tunnel = tree_get(map, own[i].key);
+
+		if (tunnel && own[i].kind != node->uplink_kind) {
+			reader_issue(r, tunnel,
+				     "is for an uplink of kind %s only, and this one's is %s",
+				     kinds[own[i].kind], kinds[node->uplink_kind]);
+		} else if (!tunnel && own[i].kind == node->uplink_kind) {
+			reader_issue(r, kind, "an uplink of kind %s needs %s: a map with %s",
+				     kinds[node->uplink_kind], own[i].key, own[i].keys);
+		}
+	}
+}
+
+const struct schema schema_uplink = {
+	.name = "kind, interface, ipv4, ipv6, ...",
+	.keys = uplink_keys,
+	.finish = finish_uplink,
+};
 
 static const struct key timeouts_keys[] = {
 	{.name = "hello",

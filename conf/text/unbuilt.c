@@ -13,8 +13,6 @@ static const struct unbuilt {
 } unbuilt[] = {
 	{&schema_node, "dns64", NULL, "dns64"},
 	{&schema_node, "bgp", NULL, "bgp"},
-	{&schema_uplink, "kind", "wireguard", "kind: wireguard"},
-	{&schema_uplink, "kind", "6in4", "kind: 6in4"},
 	{&schema_listener, "protocol", "udp", "protocol: udp"},
 	{&schema_listener, "protocol", "http", "protocol: http"},
 	{&schema_listener, "protocol", "detect", "protocol: detect"},

@@ -326,6 +326,7 @@ int control_new(const struct control_setup *setup, struct control **ret_control,
 	control_confirm_init(c);
 	drift_init(&c->drift);
 	port_alarm_init(&c->port_alarm);
+	uplink_init(&c->uplink);
 	upgrade_init(&c->upgrade, c, setup->argv);
 	problems_init(&c->problems);
 	logchild_init(&c->logchild);

@@ -23,6 +23,7 @@
 #include "gateway/control/slots.h"
 #include "gateway/control/tenants.h"
 #include "gateway/control/upgrade.h"
+#include "gateway/control/uplink.h"
 #include "gateway/control/workers.h"
 
 #define DRAIN_MS 30000 /* sessions' time to end after SIGTERM */
@@ -91,6 +92,7 @@ struct control {
 	struct kernel *kernel; /* owned; NULL: we may not */
 	struct drift drift;
 	struct port_alarm port_alarm;
+	struct uplink uplink;
 	struct server server;
 };
 

@@ -40,6 +40,7 @@ libcontrol_a_SOURCES = \
 	%D%/verbs.c \
 	%D%/verbs_kernel.c %D%/verbs_kernel.h \
 	%D%/upgrade.c %D%/upgrade.h \
+	%D%/uplink.c %D%/uplink.h \
 	%D%/worker_talk.c \
 	%D%/workers.c %D%/workers.h
 

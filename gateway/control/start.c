@@ -137,6 +137,7 @@ static void apply_kernel(struct control *c)
 		rc = drift_watch(&c->drift, &err);
 	}
 	wheel_arm(&c->loop.wheel, &c->port_alarm.timer, c->loop.now_ms);
+	uplink_arm(&c->uplink, &c->loop);
 	if (rc < 0) {
 		kernel_missing(c, &err);
 	}

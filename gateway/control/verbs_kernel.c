@@ -104,25 +104,29 @@ void verb_nat64(struct client *c, struct control *control, const struct request 
 void verb_tunnels(struct client *c, struct control *control, const struct request *req)
 {
 	const struct tenant_conf *tenant;
-	struct object_set *peers = NULL;
+	struct object_set *seen = NULL;
+	uint64_t now_s = (uint64_t)time(NULL);
 	struct err err;
 	uint32_t at = 0;
 
 	if (!take_tenant(c, control, req, 0)) {
 		return;
 	}
-	/* Without what WireGuard knows the rest is shown. */
-	if (control->conf->wireguard.on && tunnels_observe(&peers, &err) < 0) {
+	/* Without what the kernel has the rest is shown. */
+	if (tunnels_observe(control->conf, &seen, &err) < 0) {
 		log_warn(MOD, "tunnels: %s", err.msg);
 	}
 	client_ok(c);
+	if (c->text[0] == '\0') {
+		tunnels_write_uplink(control->conf, seen, now_s, &c->out);
+	}
 	while ((tenant = tenants_next(&control->tenants, &at))) {
 		if (c->text[0] == '\0' || strcmp(c->text, tenant->name) == 0) {
-			tunnels_write(control->conf, tenant, peers, (uint64_t)time(NULL), &c->out);
+			tunnels_write(control->conf, tenant, seen, now_s, &c->out);
 		}
 	}
 	client_end(c);
-	tunnels_free(peers);
+	tunnels_free(seen);
 }
 
 void verb_who(struct client *c, struct control *control, const struct request *req)

@@ -178,26 +178,22 @@ static int put_replies(struct batch *b, const char *chain)
  */
 static int put_outer(struct batch *b, const struct firewall *fw)
 {
-	const uint16_t port_be = htons(fw->wireguard_port);
 	struct rule r;
 	int rc = 0;
 
-	if (fw->has_6in4) {
+	if (fw->has_6in4 || fw->has_exit_6in4) {
 		rule_begin(&r, "proxy");
 		rule_family(&r, NFPROTO_IPV4);
 		rule_l4proto(&r, IPPROTO_IPV6);
 		rule_verdict(&r, NF_ACCEPT, NULL);
 		rc |= rule_end(&r, b);
 	}
-	if (fw->wireguard_port != 0) {
-		rule_begin(&r, "proxy");
-		rule_l4proto(&r, IPPROTO_UDP);
-		expr_payload(&r, NFT_PAYLOAD_TRANSPORT_HEADER, 0, sizeof(port_be), 0);
-		expr_compare(&r, NFT_CMP_EQ, &port_be, sizeof(port_be));
-		rule_verdict(&r, NF_ACCEPT, NULL);
-		rc |= rule_end(&r, b);
-	}
-	return rc;
+	rule_begin(&r, "proxy");
+	rule_l4proto(&r, IPPROTO_UDP);
+	expr_ports(&r, RULE_SOURCE, 0);
+	expr_in_set(&r, FIREWALL_WG_PORTS, true, 0);
+	rule_verdict(&r, NF_ACCEPT, NULL);
+	return rc | rule_end(&r, b);
 }
 
 static int put_worker_chains(struct batch *b, const struct firewall *fw)

@@ -73,22 +73,34 @@ static int put_in64(struct batch *b)
 	return rc | rule_end_drop(&r, b, COUNTER_INBOUND);
 }
 
+/* From a tenant, by a device that is neither another one's nor inside this machine. */
+static void leaving(struct rule *r, uint8_t family)
+{
+	rule_begin(r, "n64out");
+	rule_family(r, family);
+	rule_mark(r, true);
+	rule_oif(r, "lo", false);
+	rule_oif(r, FIREWALL_SIIT_LINK, false);
+	rule_device_in_set(r, NFT_META_OIFNAME, FIREWALL_TUNNELS, false);
+}
+
 static int put_n64out(struct batch *b, const struct firewall *fw)
 {
 	struct rule r;
 	int rc = chain_put(b, "in64", NULL, 0, 0);
 
 	rc |= chain_put(b, "n64out", "filter", NF_INET_POST_ROUTING, PRIORITY_OUT);
+	if (fw->exit_link[0] != '\0') {
+		/* Whatever routes there are: another provider never sees a tenant's address. */
+		leaving(&r, NFPROTO_IPV6);
+		rule_oif(&r, fw->exit_link, false);
+		rc |= rule_end_drop(&r, b, COUNTER_LAN);
+	}
 	if (!fw->has_nat64) {
 		return rc;
 	}
-	rule_begin(&r, "n64out"); /* the farmer's networks, whatever their addresses are */
-	rule_family(&r, NFPROTO_IPV4);
-	rule_mark(&r, true);
-	rule_oif(&r, "lo", false);
-	rule_oif(&r, FIREWALL_SIIT_LINK, false);
+	leaving(&r, NFPROTO_IPV4); /* the farmer's networks, whatever their addresses are */
 	rule_device_in_set(&r, NFT_META_OIFNAME, FIREWALL_UPLINKS, false);
-	rule_device_in_set(&r, NFT_META_OIFNAME, FIREWALL_TUNNELS, false);
 	rc |= rule_end_drop(&r, b, COUNTER_LAN);
 	rule_begin(&r, "n64out");
 	rule_device_in_set(&r, NFT_META_OIFNAME, FIREWALL_TUNNELS, true);

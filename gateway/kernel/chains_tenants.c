@@ -52,23 +52,37 @@ static int put_raw(struct batch *b, const struct firewall *fw)
 	return rc;
 }
 
-/* A tunnel's device takes what comes from its remote; without this rule the sender is told. */
+static void outer_to(struct rule *r, const struct addr *local)
+{
+	rule_begin(r, "p41");
+	rule_family(r, NFPROTO_IPV4);
+	rule_l4proto(r, IPPROTO_IPV6);
+	expr_address4(r, RULE_DESTINATION, 0);
+	expr_compare(r, NFT_CMP_EQ, local->b + 12, 4);
+	expr_address4(r, RULE_SOURCE, 0);
+}
+
+/*
+ * A tunnel's device takes what comes from its remote; without these rules the sender is told. The
+ * exit's address is among FIREWALL_REMOTES when it shares the tenants' local one.
+ */
 static int put_outer(struct batch *b, const struct firewall *fw)
 {
+	bool shared = fw->has_6in4 && addr_eq(&fw->exit_local, &fw->local_6in4);
 	struct rule r;
 	int rc = chain_put(b, "p41", "filter", NF_INET_PRE_ROUTING, PRIORITY_OUTER);
 
-	if (!fw->has_6in4) {
-		return rc;
+	if (fw->has_6in4) {
+		outer_to(&r, &fw->local_6in4);
+		expr_in_set(&r, FIREWALL_REMOTES, false, 0);
+		rc |= rule_end_drop(&r, b, COUNTER_OUTER);
 	}
-	rule_begin(&r, "p41");
-	rule_family(&r, NFPROTO_IPV4);
-	rule_l4proto(&r, IPPROTO_IPV6);
-	expr_address4(&r, RULE_DESTINATION, 0);
-	expr_compare(&r, NFT_CMP_EQ, fw->local_6in4.b + 12, 4);
-	expr_address4(&r, RULE_SOURCE, 0);
-	expr_in_set(&r, FIREWALL_REMOTES, false, 0);
-	return rc | rule_end_drop(&r, b, COUNTER_OUTER);
+	if (fw->has_exit_6in4 && !shared) {
+		outer_to(&r, &fw->exit_local);
+		expr_compare(&r, NFT_CMP_NEQ, fw->exit_remote.b + 12, 4);
+		rc |= rule_end_drop(&r, b, COUNTER_OUTER);
+	}
+	return rc;
 }
 
 static void source_in(struct rule *r, enum firewall_set set, unsigned int bits)

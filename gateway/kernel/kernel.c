@@ -152,7 +152,7 @@ static bool part_needed(const struct node_conf *node, enum kernel_part part)
 {
 	switch (part) {
 	case KERNEL_WIREGUARD:
-		return node->wireguard.on;
+		return node->wireguard.on || node->uplink_kind == UPLINK_WIREGUARD;
 	case KERNEL_NAT64:
 		return node->nat64.on;
 	case KERNEL_SIIT:

@@ -61,11 +61,27 @@ static int key_read(const char *file, uint8_t ret_key[WG_KEY_BYTES], struct err 
 	return rc;
 }
 
+static int exit_keys_read(const struct node_conf *node, struct desired_facts *facts,
+			  struct err *err)
+{
+	int rc;
+
+	if (node->uplink_kind != UPLINK_WIREGUARD) {
+		return 0;
+	}
+	rc = key_read(node->exit.private_key_file, facts->exit_private_key, err);
+	return rc == 0 && node->exit.preshared_key_file
+		       ? key_read(node->exit.preshared_key_file, facts->exit_preshared_key, err)
+		       : rc;
+}
+
 int kernel_facts_read(const struct node_conf *node, struct desired_facts *facts, struct err *err)
 {
-	return node->wireguard.on && node->wireguard.private_key_file
-		       ? key_read(node->wireguard.private_key_file, facts->wg_private_key, err)
-		       : 0;
+	int rc = node->wireguard.on && node->wireguard.private_key_file
+			 ? key_read(node->wireguard.private_key_file, facts->wg_private_key, err)
+			 : 0;
+
+	return rc < 0 ? rc : exit_keys_read(node, facts, err);
 }
 
 bool kernel_preshared_key(void *ctx, const char *file, uint8_t ret_key[WG_KEY_BYTES])

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <linux/if_link.h>
 #include <linux/if_tunnel.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -85,6 +86,21 @@ static void alias_read(const struct nlattr *attr, struct object_link *link)
 	}
 }
 
+/* Absent in a notification. */
+static void stats_read(const struct nlattr *attr, struct object_link *link)
+{
+	struct rtnl_link_stats64 stats;
+
+	if (attr &&
+	    mnl_attr_get_payload_len(attr) >= offsetof(struct rtnl_link_stats64, rx_errors)) {
+		memset(&stats, 0, sizeof(stats));
+		memcpy(&stats, mnl_attr_get_payload(attr),
+		       offsetof(struct rtnl_link_stats64, rx_errors));
+		link->rx_bytes = stats.rx_bytes;
+		link->tx_bytes = stats.tx_bytes;
+	}
+}
+
 static bool link_read(const struct nlmsghdr *nlh, struct rt_link_seen *seen)
 {
 	const struct ifinfomsg *ifi = mnl_nlmsg_get_payload(nlh);
@@ -101,6 +117,7 @@ static bool link_read(const struct nlmsghdr *nlh, struct rt_link_seen *seen)
 	link->down = (ifi->ifi_flags & IFF_UP) == 0;
 	seen->known_kind = info_read(attrs.a[IFLA_LINKINFO], link);
 	alias_read(attrs.a[IFLA_IFALIAS], link);
+	stats_read(attrs.a[IFLA_STATS64], link);
 	if (seen->known_kind && link->kind == LINK_VETH) {
 		link->down |= (ifi->ifi_flags & IFF_LOWER_UP) == 0; /* the far end is down */
 	}

@@ -14,6 +14,16 @@ struct rule_reader {
 	enum object_ns ns;
 };
 
+/* The kernel says up to which length routes do not count; all ones: all of them count. */
+static uint8_t ignore_read(const struct rt_attrs *attrs)
+{
+	uint32_t upto = attrs->a[FRA_SUPPRESS_PREFIXLEN]
+				? rt_attr_u32(attrs, FRA_SUPPRESS_PREFIXLEN)
+				: UINT32_MAX;
+
+	return upto < 128 ? (uint8_t)(upto + 1) : 0;
+}
+
 static int rule_seen(const struct nlmsghdr *nlh, void *arg)
 {
 	const struct fib_rule_hdr *frh = mnl_nlmsg_get_payload(nlh);
@@ -34,6 +44,7 @@ static int rule_seen(const struct nlmsghdr *nlh, void *arg)
 	o.rule.from = rt_prefix(&from, frh->src_len);
 	o.rule.priority = rt_attr_u32(&attrs, FRA_PRIORITY);
 	o.rule.table = attrs.a[FRA_TABLE] ? rt_attr_u32(&attrs, FRA_TABLE) : frh->table;
+	o.rule.ignore_below = ignore_read(&attrs);
 	rt_attr_name(attrs.a[FRA_IIFNAME], o.rule.iif, sizeof(o.rule.iif));
 	return object_set_add(r->set, &o) ? 0 : -ENOMEM;
 }
@@ -80,6 +91,9 @@ static void rule_message(struct rt_writer *w, uint16_t type, uint16_t flags,
 	}
 	if (rule->iif[0] != '\0') {
 		mnl_attr_put_strz(nlh, FRA_IIFNAME, rule->iif);
+	}
+	if (rule->ignore_below != 0) {
+		mnl_attr_put_u32(nlh, FRA_SUPPRESS_PREFIXLEN, rule->ignore_below - 1u);
 	}
 	rt_message_end(w, nlh);
 }

@@ -304,6 +304,17 @@ static int wireguard_observe(void *ctx, uint32_t kinds, struct object_set *set, 
 	return rc < 0 ? rc : wireguard_read(ctx, family, kinds, set, err);
 }
 
+int wireguard_peers(const struct kernel_ops *ops, const char *link, struct object_set *set,
+		    struct err *err)
+{
+	uint16_t family;
+	int rc = family_get(ops, &family, err);
+
+	return rc < 0 ? rc
+		      : wireguard_read_link(ops, family, link, DRIVER_KIND(OBJECT_WG_PEER), set,
+					    err);
+}
+
 struct driver wireguard_driver(const struct kernel_ops *ops)
 {
 	return (struct driver){

@@ -14,5 +14,8 @@
  * counters; an endpoint is sent only where one is desired. ops is borrowed.
  */
 struct driver wireguard_driver(const struct kernel_ops *ops);
+/* Adds the peers of one link; none when there is no such link. */
+int wireguard_peers(const struct kernel_ops *ops, const char *link, struct object_set *set,
+		    struct err *err) CHECKED;
 
 #endif

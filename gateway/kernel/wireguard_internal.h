@@ -10,6 +10,9 @@
 /* Adds device and peers of each WireGuard link of ours. family: wireguard's number. */
 int wireguard_read(const struct kernel_ops *ops, uint16_t family, uint32_t kinds,
 		   struct object_set *set, struct err *err) CHECKED;
+/* The same of one link; one that is not there has nothing. link fits IFNAMSIZ. */
+int wireguard_read_link(const struct kernel_ops *ops, uint16_t family, const char *link,
+			uint32_t kinds, struct object_set *set, struct err *err) CHECKED;
 /* "wireguard: what: text of the kernel; how to mend it". Returns rc. */
 int wireguard_err(struct err *err, int rc, const struct kernel_fault *fault, const char *what);
 

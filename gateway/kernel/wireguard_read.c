@@ -282,8 +282,8 @@ static void dump_add(struct wg_dump *dump, uint32_t kinds, struct object_set *se
 	explicit_bzero(&o, sizeof(o));
 }
 
-static int device_read(const struct kernel_ops *ops, uint16_t family, const char *link,
-		       uint32_t kinds, struct object_set *set, struct err *err)
+int wireguard_read_link(const struct kernel_ops *ops, uint16_t family, const char *link,
+			uint32_t kinds, struct object_set *set, struct err *err)
 {
 	_Alignas(struct nlmsghdr) char data[128];
 	struct kernel_fault fault = {0};
@@ -298,7 +298,7 @@ static int device_read(const struct kernel_ops *ops, uint16_t family, const char
 					     .reply = device_seen,
 					     .arg = &dump};
 
-		memcpy(dump.device.link, link, sizeof(dump.device.link));
+		memcpy(dump.device.link, link, strlen(link));
 		mnl_attr_put_strz(nlh, WGDEVICE_A_IFNAME, link);
 		req.len = nlh->nlmsg_len;
 		rc = ops->transact(ops->ctx, &req, &fault);
@@ -406,7 +406,7 @@ int wireguard_read(const struct kernel_ops *ops, uint16_t family, uint32_t kinds
 	}
 	rc = links_read(ops, links, err);
 	for (size_t i = 0; i < links->n && rc == 0; i++) {
-		rc = device_read(ops, family, links->name[i], kinds, set, err);
+		rc = wireguard_read_link(ops, family, links->name[i], kinds, set, err);
 	}
 	free(links);
 	return rc;

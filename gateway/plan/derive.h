@@ -18,6 +18,7 @@
 #define DERIVE_MARK_MASK 0xf0000000u
 #define DERIVE_IPV4      0x64400000u /* 100.64.0.0/10; the numbers of reserved /64s are ours */
 #define DERIVE_WG_LINK   "sg-wg"     /* the WireGuard device that tenants share */
+#define DERIVE_EXIT_LINK "sg-up"     /* the tunnel to the exit that our own IPv6 comes from */
 
 /* The number of the first /64 of p inside the farm's prefix; the check of the tenant made sure. */
 uint32_t derive_index(const struct node_conf *node, const struct prefix *p);

@@ -9,6 +9,7 @@ void desired_node(const struct node_conf *node, const struct desired_facts *fact
 {
 	desired_firewall_node(node, facts, firewall, set);
 	desired_link_node(node, facts, set);
+	desired_uplink_node(node, facts, set);
 	desired_wireguard_node(node, facts, set);
 	desired_nat64_node(node, facts, set);
 	desired_siit_node(node, facts, set);

@@ -9,16 +9,17 @@
 /*
  * What node config and tenant objects ask of the kernel, as objects. Pure: no I/O; secrets and
  * uids come in struct desired_facts. One file an area: desired_link.c (links, addresses, routes,
- * rules, sysctls), desired_wireguard.c, desired_nat64.c, desired_siit.c,
- * desired_firewall.c. Each adds to a set;
- * out of memory is sticky there.
+ * sysctls), desired_uplink.c (a tunnel to another exit), desired_wireguard.c, desired_nat64.c,
+ * desired_siit.c, desired_firewall.c. Each adds to a set; out of memory is sticky there.
  */
 struct firewall;
 
 /* What is needed and is not in the config. */
 struct desired_facts {
 	uint32_t proxy_uid, agent_uid, dns64_uid;
-	uint8_t wg_private_key[WG_KEY_BYTES];  /* read from wireguard.private_key_file */
+	uint8_t wg_private_key[WG_KEY_BYTES]; /* read from wireguard.private_key_file */
+	/* Those of uplink.wireguard. */
+	uint8_t exit_private_key[WG_KEY_BYTES], exit_preshared_key[WG_KEY_BYTES];
 	bool has_siit;                         /* a namespace and jool_siit */
 	bool has_wireguard, has_sit, has_jool; /* the kernel can; else their objects are left out */
 	bool uplink_ra; /* the uplink's default route comes by router advertisements */
@@ -53,15 +54,28 @@ void desired_node(const struct node_conf *node, const struct desired_facts *fact
 void desired_tenant(const struct node_conf *node, const struct desired_facts *facts,
 		    const struct tenant_conf *tenant, struct object_set *set);
 
+#define DESIRED_LAST_METRIC 0x7fffffff /* any other route to the prefix wins */
+
 /* The areas, for desired.c alone. */
 void desired_link_node(const struct node_conf *node, const struct desired_facts *facts,
 		       struct object_set *set);
 void desired_link_tenant(const struct node_conf *node, const struct desired_facts *facts,
 			 const struct tenant_conf *tenant, struct object_set *set);
+void desired_uplink_node(const struct node_conf *node, const struct desired_facts *facts,
+			 struct object_set *set);
 void desired_wireguard_node(const struct node_conf *node, const struct desired_facts *facts,
 			    struct object_set *set);
 void desired_wireguard_tenant(const struct node_conf *node, const struct desired_facts *facts,
 			      const struct tenant_conf *tenant, struct object_set *set);
+/* A WireGuard link with its port and key; all is borrowed. */
+struct wireguard_device {
+	const char *link, *alias;
+	const char *underlay_netns; /* NULL: here */
+	uint32_t mtu;
+	uint16_t port;
+	const uint8_t *private_key; /* WG_KEY_BYTES */
+};
+void desired_wireguard_device(const struct wireguard_device *device, struct object_set *set);
 void desired_nat64_node(const struct node_conf *node, const struct desired_facts *facts,
 			struct object_set *set);
 void desired_nat64_tenant(const struct node_conf *node, const struct desired_facts *facts,

@@ -156,6 +156,30 @@ static void add_pool(const struct node_conf *node, struct object_set *set)
 	}
 }
 
+static void add_wg_port(uint16_t port, struct object_set *set)
+{
+	const uint16_t port_be = htons(port);
+
+	element_add(set, FIREWALL_WG_PORTS, &port_be, NULL);
+}
+
+/*
+ * The tunnel that the uplink is. Its MTU decides the MSS of what comes out of it here: the route
+ * back, which decides it for other devices, depends on who sends.
+ */
+static void add_exit(const struct node_conf *node, struct object_set *set)
+{
+	if (node->uplink_kind == UPLINK_DIRECT) {
+		return;
+	}
+	add_device(set, FIREWALL_UPLINKS, DERIVE_EXIT_LINK, node_conf_exit_mtu(node));
+	if (node->uplink_kind == UPLINK_WIREGUARD) {
+		add_wg_port(node->exit.listen_port, set);
+	} else if (node->six_in_four.on && addr_eq(&node->six_in_four.local, &node->exit.local)) {
+		element_add(set, FIREWALL_REMOTES, node->exit.remote.b + 12, NULL);
+	}
+}
+
 static bool may_have_tunnels(const struct node_conf *node, const struct desired_facts *facts)
 {
 	return node->has_ipv6_prefix &&
@@ -178,14 +202,18 @@ void desired_firewall_node(const struct node_conf *node, const struct desired_fa
 				      .has_nat64 = node->nat64.on,
 				      .pref64 = node->nat64.prefix,
 				      .nat64_ports = node->nat64.ports,
-				      .wireguard_port =
-					      node->wireguard.on ? node->wireguard.listen_port : 0,
+				      .has_exit_6in4 = node->uplink_kind == UPLINK_6IN4,
+				      .exit_local = node->exit.local,
+				      .exit_remote = node->exit.remote,
 				      .has_nat44 = node->nat64.on && node->nat44_ports.first != 0,
 				      .has_siit = node->has_siit_prefix,
 				      .siit_prefix = node->siit_prefix};
 	while (firewall->n_permit < node->nat64.n_permit && firewall->n_permit < NODE_PERMIT_MAX) {
 		firewall->permit[firewall->n_permit] = node->nat64.permit[firewall->n_permit];
 		firewall->n_permit++;
+	}
+	if (node->uplink_kind != UPLINK_DIRECT) {
+		memcpy(firewall->exit_link, DERIVE_EXIT_LINK, sizeof(DERIVE_EXIT_LINK));
 	}
 	(void)object_set_add(set, &o); /* out of memory is sticky */
 	object_set_init(&elements);
@@ -197,7 +225,9 @@ void desired_firewall_node(const struct node_conf *node, const struct desired_fa
 	}
 	if (node->wireguard.on) {
 		add_device(&elements, FIREWALL_TUNNELS, DERIVE_WG_LINK, WIREGUARD_MTU);
+		add_wg_port(node->wireguard.listen_port, &elements);
 	}
+	add_exit(node, &elements);
 	if (node->nat64.on) {
 		add_pool(node, &elements);
 	}
@@ -281,6 +311,9 @@ static void add_tunnel(const struct node_conf *node, const struct desired_facts 
 	}
 	if (tunnel->ipv4) {
 		add_ipv4(node, tenant, tunnel, link, set);
+	}
+	if (tunnel->own_device) {
+		add_wg_port(tunnel->listen_port, set);
 	}
 	if (tunnel->kind == TUNNEL_6IN4 && tunnel->has_remote) {
 		element_add(set, FIREWALL_REMOTES, tunnel->remote.b + 12, NULL);

@@ -12,8 +12,7 @@
 #include "gateway/plan/derive.h"
 #include "gateway/plan/desired.h"
 
-#define SIT_MTU          1480       /* RFC 4213 3.2: an outer path of 1500 */
-#define BLACKHOLE_METRIC 0x7fffffff /* any other route to the prefix wins */
+#define SIT_MTU 1480 /* RFC 4213 3.2: an outer path of 1500 */
 
 /* In the order in which they are written. */
 enum sysctl_order {
@@ -83,7 +82,7 @@ static void add_route(struct object_set *set, const struct prefix *to, uint32_t 
 			   .route = {.to = *to, .table = table, .type = type}};
 
 	if (type == ROUTE_BLACKHOLE) {
-		o.route.metric = BLACKHOLE_METRIC;
+		o.route.metric = DESIRED_LAST_METRIC;
 	}
 	(void)snprintf(o.route.link, sizeof(o.route.link), "%s", link); /* checked */
 	(void)object_set_add(set, &o);
@@ -139,7 +138,7 @@ void desired_link_node(const struct node_conf *node, const struct desired_facts 
 
 	add_sysctls(node, facts, set);
 	add_pool(node, facts, set);
-	if (node->six_in_four.on) {
+	if (node->six_in_four.on || node->uplink_kind == UPLINK_6IN4) {
 		/* Up, it would take protocol 41 from everybody. */
 		(void)object_set_add(set, &down);
 	}

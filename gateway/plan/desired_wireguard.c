@@ -13,21 +13,18 @@
 
 #define WIREGUARD_MTU 1420 /* fits the outer IPv6 and IPv4 of a 1500 byte path */
 
-static void add_device(struct object_set *set, const struct node_conf *node,
-		       const struct desired_facts *facts, const char *link, const char *alias,
-		       uint32_t mtu, uint16_t port)
+void desired_wireguard_device(const struct wireguard_device *device, struct object_set *set)
 {
-	struct object l = {.kind = OBJECT_LINK, .link = {.kind = LINK_WIREGUARD, .mtu = mtu}};
-	struct object d = {.kind = OBJECT_WG_DEVICE, .wg_device = {.port = port}};
+	struct object l = {.kind = OBJECT_LINK,
+			   .link = {.kind = LINK_WIREGUARD, .mtu = device->mtu}};
+	struct object d = {.kind = OBJECT_WG_DEVICE, .wg_device = {.port = device->port}};
 
-	if (node->wireguard.underlay_netns) {
-		(void)snprintf(l.link.underlay_netns, sizeof(l.link.underlay_netns), "%s",
-			       node->wireguard.underlay_netns); /* checked */
-	}
-	(void)snprintf(l.link.name, sizeof(l.link.name), "%s", link);           /* fits */
-	(void)snprintf(l.link.alias, sizeof(l.link.alias), "%s", alias);        /* fits */
-	(void)snprintf(d.wg_device.link, sizeof(d.wg_device.link), "%s", link); /* fits */
-	memcpy(d.wg_device.private_key, facts->wg_private_key, WG_KEY_BYTES);
+	(void)snprintf(l.link.underlay_netns, sizeof(l.link.underlay_netns), "%s",
+		       device->underlay_netns ? device->underlay_netns : "");    /* checked */
+	(void)snprintf(l.link.name, sizeof(l.link.name), "%s", device->link);    /* fits */
+	(void)snprintf(l.link.alias, sizeof(l.link.alias), "%s", device->alias); /* fits */
+	(void)snprintf(d.wg_device.link, sizeof(d.wg_device.link), "%s", device->link); /* fits */
+	memcpy(d.wg_device.private_key, device->private_key, WG_KEY_BYTES);
 	/* As the kernel keeps it (RFC 7748 5), else it would differ from what was asked for. */
 	d.wg_device.private_key[0] &= 248;
 	d.wg_device.private_key[WG_KEY_BYTES - 1] &= 127;
@@ -40,10 +37,35 @@ static void add_device(struct object_set *set, const struct node_conf *node,
 void desired_wireguard_node(const struct node_conf *node, const struct desired_facts *facts,
 			    struct object_set *set)
 {
+	const struct wireguard_device shared = {
+		.link = DERIVE_WG_LINK,
+		.alias = OBJECT_ALIAS_PREFIX "wireguard",
+		.underlay_netns = node->wireguard.underlay_netns,
+		.mtu = WIREGUARD_MTU,
+		.port = node->wireguard.listen_port,
+		.private_key = facts->wg_private_key,
+	};
+
 	if (node->wireguard.on && facts->has_wireguard) {
-		add_device(set, node, facts, DERIVE_WG_LINK, OBJECT_ALIAS_PREFIX "wireguard",
-			   WIREGUARD_MTU, node->wireguard.listen_port);
+		desired_wireguard_device(&shared, set);
 	}
+}
+
+static void add_own_device(const struct node_conf *node, const struct desired_facts *facts,
+			   const struct tenant_conf *tenant, const struct tunnel_conf *tunnel,
+			   struct object_set *set)
+{
+	char link[IFNAMSIZ], alias[OBJECT_ALIAS_MAX];
+	const struct wireguard_device own = {
+		.link = derive_link(node, tunnel, link),
+		.alias = derive_alias(tenant, tunnel, alias),
+		.underlay_netns = node->wireguard.underlay_netns,
+		.mtu = tunnel->mtu ? tunnel->mtu : WIREGUARD_MTU,
+		.port = tunnel->listen_port,
+		.private_key = facts->wg_private_key,
+	};
+
+	desired_wireguard_device(&own, set);
 }
 
 static int prefix_order(const void *a, const void *b)
@@ -103,15 +125,12 @@ void desired_wireguard_tenant(const struct node_conf *node, const struct desired
 	for (size_t i = 0; i < tenant->n_tunnels && node->wireguard.on && facts->has_wireguard;
 	     i++) {
 		const struct tunnel_conf *tunnel = &tenant->tunnels[i];
-		char link[IFNAMSIZ], alias[OBJECT_ALIAS_MAX];
 
 		if (tunnel->kind != TUNNEL_WIREGUARD) {
 			continue;
 		}
 		if (tunnel->own_device) {
-			add_device(set, node, facts, derive_link(node, tunnel, link),
-				   derive_alias(tenant, tunnel, alias),
-				   tunnel->mtu ? tunnel->mtu : WIREGUARD_MTU, tunnel->listen_port);
+			add_own_device(node, facts, tenant, tunnel, set);
 		}
 		add_peer(node, facts, tunnel, set);
 	}

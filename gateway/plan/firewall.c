@@ -34,6 +34,7 @@ static const struct firewall_set_type types[N_FIREWALL_SETS] = {
 	[FIREWALL_PAIRS_56] = {"pairs56", CONCAT(MARK, IPV6), 0, 20, 0, false, false},
 	[FIREWALL_MAIL] = {"mail", MARK, 0, 4, 0, false, false},
 	[FIREWALL_REMOTES] = {"remotes", IPV4, 0, 4, 0, false, false},
+	[FIREWALL_WG_PORTS] = {"wgports", FIREWALL_TYPE_SERVICE, 0, 2, 0, false, false},
 	[FIREWALL_MSS] = {"mss", IFNAME, FIREWALL_TYPE_SERVICE, 16, 2, false, false},
 	[FIREWALL_NAT44] = {"nat44", IPV4, CONCAT(IPV4, FIREWALL_TYPE_SERVICE), 4, 16, true, false},
 	[FIREWALL_POOL_4] = {"pool4", IPV4, 0, 4, 0, false, false},

@@ -21,8 +21,11 @@ struct firewall {
 	struct prefix client_prefix; /* a /96 */
 	bool has_tunnels; /* tenants may have tunnels: all below, which else is not used */
 	bool has_6in4;
-	struct addr local_6in4;  /* outer address of 6in4 tunnels */
-	uint16_t wireguard_port; /* 0: none */
+	struct addr local_6in4; /* outer address of 6in4 tunnels */
+	/* The tunnel to the exit that our IPv6 comes from: tenants' leaves by it alone. */
+	char exit_link[IFNAMSIZ]; /* empty: the uplink is none */
+	bool has_exit_6in4;
+	struct addr exit_local, exit_remote; /* its outer addresses, of 6in4 */
 	bool has_nat64;
 	struct prefix pref64;          /* RFC 6052 2.2 */
 	struct port_range nat64_ports; /* of the pool's addresses, all tenants' blocks */
@@ -59,6 +62,7 @@ enum firewall_set {
 	FIREWALL_PAIRS_56,    /* mark . ipv6_addr */
 	FIREWALL_MAIL,        /* mark: may send to port 25 */
 	FIREWALL_REMOTES,     /* ipv4_addr: outer addresses of 6in4 tunnels */
+	FIREWALL_WG_PORTS,    /* inet_service: of WireGuard devices of ours */
 	FIREWALL_MSS,         /* ifname : MSS, network order */
 	FIREWALL_NAT44,       /* ipv4_addr : ipv4_addr . inet_service, first and last */
 	FIREWALL_POOL_4,      /* ipv4_addr: of NAT64 */

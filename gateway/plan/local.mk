@@ -8,6 +8,7 @@ libplan_a_SOURCES = \
 	%D%/desired_link.c \
 	%D%/desired_nat64.c \
 	%D%/desired_siit.c \
+	%D%/desired_uplink.c \
 	%D%/desired_wireguard.c \
 	%D%/firewall.c %D%/firewall.h %D%/firewall_elements.h \
 	%D%/object.c %D%/object.h \

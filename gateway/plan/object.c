@@ -235,7 +235,8 @@ bool object_same(const struct object *desired, const struct object *observed)
 	case OBJECT_WG_PEER:
 		return wg_peer_same(&desired->wg_peer, &observed->wg_peer);
 	case OBJECT_RULE:
-		return desired->rule.table == observed->rule.table;
+		return desired->rule.table == observed->rule.table &&
+		       desired->rule.ignore_below == observed->rule.ignore_below;
 	case OBJECT_ROUTE:
 		return route_same(&desired->route, &observed->route);
 	case OBJECT_INSTANCE:

@@ -85,6 +85,7 @@ struct object_link {
 	char peer[IFNAMSIZ];           /* LINK_VETH: the other end, in NS_SIIT */
 	char underlay_netns[IFNAMSIZ]; /* where its public socket lives; empty: here */
 	bool down;                     /* observed; desired ones are up */
+	uint64_t rx_bytes, tx_bytes;   /* observed; not compared */
 };
 
 struct object_wg_device {
@@ -115,6 +116,7 @@ struct object_rule {
 	struct prefix from; /* key; len 0 with an unspecified address: any */
 	char iif[IFNAMSIZ]; /* key; empty: any */
 	uint32_t table;
+	uint8_t ignore_below; /* the table's routes to prefixes shorter than this do not count */
 };
 
 enum route_type {

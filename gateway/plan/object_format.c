@@ -371,6 +371,9 @@ void object_format_value(const struct object *o, struct buf *out)
 		break;
 	case OBJECT_RULE:
 		buf_printf(out, " table %u", o->rule.table);
+		if (o->rule.ignore_below != 0) {
+			buf_printf(out, " ignore below /%u", o->rule.ignore_below);
+		}
 		break;
 	case OBJECT_ROUTE:
 		put_route(out, &o->route);

@@ -18,6 +18,7 @@ address link=siit0 address=fe80::64:0/64
 address link=up0 address=203.0.113.17/32
 rule priority=100 from=2001:db8:a000::/48 iif=siit0 table=700
 rule priority=101 from=100.64.0.0/10 table=700
+rule priority=102 from=2001:db8:a000::/48 table=254 ignore_below=4
 route to=2001:db8:a000:ff::/96 table=255 type=local link=lo
 route to=203.0.113.24/29 table=255 type=local link=lo
 route to=2001:db8:a000::/48 type=blackhole

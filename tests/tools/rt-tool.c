@@ -145,6 +145,7 @@ static int rule_of(char **words, size_t n, struct object_rule *rule)
 {
 	rule->priority = number_of(words, n, "priority");
 	rule->table = number_of(words, n, "table");
+	rule->ignore_below = (uint8_t)number_of(words, n, "ignore_below");
 	name_of(words, n, "iif", rule->iif, sizeof(rule->iif));
 	return prefix_parse(str_from(value_of(words, n, "from")), &rule->from, NULL);
 }

@@ -302,10 +302,12 @@ static void failure_of_the_module_is_told(void **state)
 	assert_false(nat64_what_parse(str_from("flush"), &query.what));
 }
 
-static void tunnels_show_where_the_peer_is(void **state)
+static void tunnels_show_where_the_other_end_is(void **state)
 {
 	struct rig *r = *state;
 	struct object_set peers;
+	struct object six = {.kind = OBJECT_LINK,
+			     .link = {.name = "sg-0001", .rx_bytes = 7, .tx_bytes = 8}};
 	struct object o = {.kind = OBJECT_WG_PEER,
 			   .wg_peer = {.link = "sg-wg",
 				       .endpoint = {.addr = addr_of("198.51.100.77"), .port = 7},
@@ -316,6 +318,7 @@ static void tunnels_show_where_the_peer_is(void **state)
 	memset(o.wg_peer.public_key, 1, WG_KEY_BYTES);
 	object_set_init(&peers);
 	object_set_add(&peers, &o);
+	object_set_add(&peers, &six);
 	assert_int_equal(object_set_sort(&peers, NULL), 0);
 	tunnels_write(&r->node, &r->tenants[0], &peers, 1061, &r->out);
 	tunnels_write(&r->node, &r->tenants[1], &peers, 1061, &r->out);
@@ -326,12 +329,47 @@ static void tunnels_show_where_the_peer_is(void **state)
 		"\"prefix\":\"2001:db8:a000:1::/64\",\"present\":true,\"remote\":"
 		"\"198.51.100.77:7\",\"handshake_ms\":61000,\"bytes_in\":5,\"bytes_out\":6}\n"
 		"{\"tenant\":\"acme\",\"tunnel\":\"dc\",\"kind\":\"6in4\",\"link\":\"sg-0001\","
-		"\"prefix\":\"2001:db8:a000:1::/64\",\"remote\":\"198.51.100.9\"}\n"
+		"\"prefix\":\"2001:db8:a000:1::/64\",\"present\":true,\"remote\":\"198.51.100.9\","
+		"\"bytes_in\":7,\"bytes_out\":8}\n"
 		"{\"tenant\":\"globex\",\"tunnel\":\"home\",\"kind\":\"wireguard\",\"link\":"
 		"\"sg-wg\",\"prefix\":\"2001:db8:a000:2::/64\",\"present\":false}\n"
 		"{\"tenant\":\"globex\",\"tunnel\":\"dc\",\"kind\":\"6in4\",\"link\":\"sg-0002\","
-		"\"prefix\":\"2001:db8:a000:2::/64\",\"remote\":\"198.51.100.9\"}\n");
+		"\"prefix\":\"2001:db8:a000:2::/64\",\"present\":false,\"remote\":"
+		"\"198.51.100.9\"}\n");
 	object_set_fini(&peers);
+}
+
+static void uplink_that_is_a_tunnel_is_shown_as_one(void **state)
+{
+	struct rig *r = *state;
+	struct object_set seen;
+	struct object o = {.kind = OBJECT_LINK,
+			   .link = {.name = "sg-up", .rx_bytes = 7, .tx_bytes = 8}};
+
+	object_set_init(&seen);
+	object_set_add(&seen, &o);
+	o = (struct object){.kind = OBJECT_WG_PEER,
+			    .wg_peer = {.link = "sg-up", .handshake_s = 1000, .rx_bytes = 5}};
+	memset(o.wg_peer.public_key, 1, WG_KEY_BYTES);
+	object_set_add(&seen, &o);
+	assert_int_equal(object_set_sort(&seen, NULL), 0);
+	r->node.exit.remote = addr_of("198.51.100.30");
+	r->node.exit.public_key = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
+	for (int kind = UPLINK_DIRECT; kind <= UPLINK_6IN4; kind++) {
+		r->node.uplink_kind = (enum uplink_kind)kind;
+		tunnels_write_uplink(&r->node, &seen, 1061, &r->out);
+	}
+	r->node.uplink_kind = UPLINK_DIRECT;
+	buf_u8(&r->out, 0);
+	assert_string_equal(
+		(const char *)r->out.data,
+		"{\"tenant\":null,\"tunnel\":\"uplink\",\"kind\":\"wireguard\",\"link\":\"sg-up\","
+		"\"prefix\":\"2001:db8:a000::/48\",\"present\":true,\"remote\":null,"
+		"\"handshake_ms\":61000,\"bytes_in\":5,\"bytes_out\":0}\n"
+		"{\"tenant\":null,\"tunnel\":\"uplink\",\"kind\":\"6in4\",\"link\":\"sg-up\","
+		"\"prefix\":\"2001:db8:a000::/48\",\"present\":true,\"remote\":\"198.51.100.30\","
+		"\"bytes_in\":7,\"bytes_out\":8}\n");
+	object_set_fini(&seen);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -346,7 +384,8 @@ int main(void)
 		TEST(ports_that_run_out_are_an_alarm),
 		TEST(holder_is_who_has_the_block_or_the_exposure),
 		TEST(failure_of_the_module_is_told),
-		TEST(tunnels_show_where_the_peer_is),
+		TEST(tunnels_show_where_the_other_end_is),
+		TEST(uplink_that_is_a_tunnel_is_shown_as_one),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -213,6 +213,116 @@ static void uplink_decides_what_else(void **state)
 		       "proxy-neighbour 2001:db8:a000:1001::10 dev eth0\n");
 }
 
+#define KEY_1 "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE="
+
+static void rig_exit(struct rig *r, enum uplink_kind kind)
+{
+	rig_init(r);
+	r->node.uplink_kind = kind;
+	r->node.exit.listen_port = 51821;
+	r->node.exit.keepalive_s = 25;
+	r->node.exit.public_key = KEY_1;
+	r->node.exit.endpoint = (struct endpoint){addr_of("198.51.100.30"), 51820};
+	r->node.exit.local = addr_of("203.0.113.10");
+	r->node.exit.remote = addr_of("198.51.100.30");
+	r->facts.exit_private_key[0] = 0xff;
+	r->facts.exit_preshared_key[31] = 9;
+}
+
+static void uplink_of_kind_direct_asks_for_nothing(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	rig_exit(&r, UPLINK_DIRECT);
+	desired_uplink_node(&r.node, &r.facts, &r.set);
+	assert_set(&r, "");
+}
+
+static void farms_sources_take_the_tunnel_or_nothing(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	rig_exit(&r, UPLINK_WIREGUARD);
+	desired_uplink_node(&r.node, &r.facts, &r.set);
+	for (size_t i = 0; i < r.set.n; i++) {
+		const struct object *o = &r.set.items[i];
+
+		assert_true(o->kind != OBJECT_WG_DEVICE || o->wg_device.private_key[0] == 0xf8);
+		assert_true(o->kind != OBJECT_WG_PEER || o->wg_peer.preshared_key[31] == 9);
+	}
+	assert_set(&r, "link sg-up wireguard mtu 1420 alias sixgate:uplink\n"
+		       "wg-device sg-up port 51821\n"
+		       "wg-peer sg-up " KEY_1
+		       " allowed ::/0 keepalive 25 endpoint 198.51.100.30:51820\n"
+		       "rule 2060 from 2001:db8:a000::/48 table 254 ignore below /4\n"
+		       "rule 2061 from 2001:db8:a000::/48 table 206\n"
+		       "route ::/0 table 206 unicast dev sg-up\n"
+		       "route ::/0 table 206 metric 2147483647 unreachable\n");
+}
+
+static void own_sources_outside_of_the_farm_take_it_too(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	rig_exit(&r, UPLINK_6IN4);
+	r.node.client_prefix = prefix_of("2001:db8:b000::/96");
+	r.node.exit.has_address = true;
+	r.node.exit.address = addr_of("2001:db8:0:5::2");
+	r.node.exit.mtu = 1472;
+	r.node.exit.underlay_netns = "public";
+	desired_uplink_node(&r.node, &r.facts, &r.set);
+	assert_set(
+		&r,
+		"link sg-up sit local 203.0.113.10 remote 198.51.100.30 mtu 1472 underlay public alias sixgate:uplink\n"
+		"address 2001:db8:0:5::2/128 dev sg-up\n"
+		"rule 2060 from 2001:db8:0:5::2/128 table 254 ignore below /4\n"
+		"rule 2060 from 2001:db8:a000::/48 table 254 ignore below /4\n"
+		"rule 2060 from 2001:db8:b000::/96 table 254 ignore below /4\n"
+		"rule 2061 from 2001:db8:0:5::2/128 table 206\n"
+		"rule 2061 from 2001:db8:a000::/48 table 206\n"
+		"rule 2061 from 2001:db8:b000::/96 table 206\n"
+		"route ::/0 table 206 unicast dev sg-up\n"
+		"route ::/0 table 206 metric 2147483647 unreachable\n"
+		"route ::/0 table 254 metric 2147483647 unicast dev sg-up src 2001:db8:0:5::2\n");
+}
+
+static void own_address_inside_the_farm_needs_no_rule_of_its_own(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	rig_exit(&r, UPLINK_6IN4);
+	r.node.exit.has_address = true;
+	r.node.exit.address = addr_of("2001:db8:a000::1");
+	desired_uplink_node(&r.node, &r.facts, &r.set);
+	for (size_t i = 0; i < r.set.n; i++) {
+		assert_true(r.set.items[i].kind != OBJECT_RULE ||
+			    r.set.items[i].rule.from.len == 48);
+	}
+	object_set_fini(&r.set);
+}
+
+/* Nothing leaves by another way while the tunnel cannot be made. */
+static void kernel_without_the_tunnel_has_the_rules_all_the_same(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	for (int kind = UPLINK_WIREGUARD; kind <= UPLINK_6IN4; kind++) {
+		rig_exit(&r, (enum uplink_kind)kind);
+		r.facts.has_wireguard = r.facts.has_sit = false;
+		r.node.exit.has_address = true;
+		r.node.exit.address = addr_of("2001:db8:a000::1");
+		desired_uplink_node(&r.node, &r.facts, &r.set);
+		assert_set(&r, "rule 2060 from 2001:db8:a000::/48 table 254 ignore below /4\n"
+			       "rule 2061 from 2001:db8:a000::/48 table 206\n"
+			       "route ::/0 table 206 metric 2147483647 unreachable\n");
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -221,6 +331,11 @@ int main(void)
 		cmocka_unit_test(kernel_without_devices_gets_no_route_to_them),
 		cmocka_unit_test(sit_device_is_told_where_its_public_address_is),
 		cmocka_unit_test(uplink_decides_what_else),
+		cmocka_unit_test(uplink_of_kind_direct_asks_for_nothing),
+		cmocka_unit_test(farms_sources_take_the_tunnel_or_nothing),
+		cmocka_unit_test(own_sources_outside_of_the_farm_take_it_too),
+		cmocka_unit_test(own_address_inside_the_farm_needs_no_rule_of_its_own),
+		cmocka_unit_test(kernel_without_the_tunnel_has_the_rules_all_the_same),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

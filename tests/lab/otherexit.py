@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Another exit, of another operator: the farm's prefix is routed to it, and it hands it on by a
+tunnel to the gateway, made with ip and wg."""
+
+from topology import FARM, GATEWAY4, GATEWAY6, Host, WireGuard, cables, up
+
+EXIT4 = "198.51.100.30"
+EXIT_PORT = 51820
+OWN6 = "2001:db8:0:5::2"  # the gateway's own address inside the tunnel
+FARM_SEEN = f"""
+    table inet watch {{
+        chain pre {{
+            type filter hook prerouting priority -400;
+            iifname gw0 ip6 saddr {{ {FARM}, {OWN6} }} counter
+        }}
+    }}"""
+
+
+class OtherExit(Host):
+    def __init__(self, place):
+        super().__init__("exit", EXIT4)
+        self.place = place
+        self.keys = WireGuard()
+        cables((place.isp, "iexit", self, "eth0"), (place.isp, "iexit6", self, "eth1"))
+        place.isp.ip_batch("link set iexit master br0", *up("iexit", "iexit6"),
+                           "addr add 2001:db8:0:3::1/64 dev iexit6 nodad",
+                           f"route replace {FARM} via 2001:db8:0:3::2 dev iexit6",
+                           f"route add {OWN6}/128 via 2001:db8:0:3::2 dev iexit6")
+        self.sysctl("net.ipv6.conf.all.forwarding", 1)
+        self.ip_batch(*up("eth0", "eth1"), f"addr add {EXIT4}/24 dev eth0",
+                      "addr add 2001:db8:0:3::2/64 dev eth1 nodad",
+                      "route add default via 198.51.100.1",
+                      "route add default via 2001:db8:0:3::1")
+        # what the gateway's own provider sees of the farm's addresses
+        place.isp.run("nft", "-f", "-", input=FARM_SEEN)
+
+    def delete(self):
+        self.place.isp.run("nft", "delete", "table", "inet", "watch")
+        self.place.isp.ip_batch("link del iexit", "link del iexit6")
+        super().delete()
+
+    def leaked(self):
+        """Packets with the farm's addresses that the gateway gave to its own provider."""
+        text = self.place.isp.run("nft", "list", "table", "inet", "watch")
+        return int(text.split("packets ")[1].split()[0])
+
+    def wireguard(self, gateway_key, psk_file=None):
+        self.ip("link add wgx type wireguard")
+        self.run("wg", "set", "wgx", "listen-port", str(EXIT_PORT), "private-key", "/dev/stdin",
+                 "peer", gateway_key, "allowed-ips", f"{FARM},{OWN6}/128",
+                 *(("preshared-key", psk_file) if psk_file else ()), input=self.keys.private)
+        self._hand_on("wgx", 1420)
+
+    def six_in_four(self, mtu=1480):
+        self.ip(f"link add sitx type sit local {EXIT4} remote {GATEWAY4} ttl 64")
+        self._hand_on("sitx", mtu)
+
+    def _hand_on(self, device, mtu):
+        self.ip_batch(f"link set {device} up mtu {mtu}", f"route add {FARM} dev {device}",
+                      f"route add {OWN6}/128 dev {device}")
+
+
+def without_ipv6(gateway):
+    """A data centre that has none."""
+    gateway.ip_batch("route del ::/0 via 2001:db8:0:1::1", f"addr del {GATEWAY6}/64 dev up0")
+
+
+def with_ipv6(gateway):
+    """And one that gives a little: an address, and a default route that is not for the farm."""
+    gateway.ip_batch(f"addr add {GATEWAY6}/64 dev up0 nodad",
+                     "route add ::/0 via 2001:db8:0:1::1 dev up0")

@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A gateway whose own IPv6 comes from another exit by a tunnel: a proxy of its own in a data centre
+that has IPv4 only."""
+
+import json
+import os
+
+import peers
+import pings
+import pytest
+from gateway import service
+from otherexit import EXIT4, EXIT_PORT, OWN6, OtherExit, with_ipv6, without_ipv6
+from test_modules import exchange
+from test_mtu import NO_ICMP_ERRORS, both_ways
+from topology import FARM, GATEWAY4, SERVER4, SERVER6, WireGuard, embedded
+
+WEB_PORT = 2300
+
+
+@pytest.fixture
+def exit_host(place):
+    host = OtherExit(place)
+    yield host
+    host.delete()
+
+
+def key_file(gateway, name, text):
+    path = os.path.join(gateway.folder, name)
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="ascii") as out:
+        out.write(text + "\n")
+    return path
+
+
+def prepare(case, exit_host, kind):
+    """The node config with an uplink of that kind. Returns what sets up the exit's end of it."""
+    gateway = case.prepare()
+    if kind == "6in4":
+        tunnel = {"six_in_four": {"local": GATEWAY4, "remote": EXIT4, "address": OWN6}}
+        finish = exit_host.six_in_four
+    else:
+        keys, secret = WireGuard(), WireGuard().private
+        psk = key_file(gateway, "exit.psk", secret)
+        tunnel = {"wireguard": {
+            "private_key_file": key_file(gateway, "exit.key", keys.private),
+            "preshared_key_file": psk, "public_key": exit_host.keys.public,
+            "endpoint": f"{EXIT4}:{EXIT_PORT}", "address": OWN6}}
+
+        def finish():
+            exit_host.wireguard(keys.public, psk)
+    gateway.write_config({"uplink": {**gateway.config["uplink"], "kind": kind, **tunnel}})
+    web = service("web", [case.place.initech.address()], {
+        "protocol": "tcp", "ipv4": GATEWAY4, "port": WEB_PORT, "to": 80,
+        "client_address": "embed"})
+    gateway.put(case.acme())
+    gateway.put(case.globex())
+    gateway.put(case.initech(services=[web], inbound={"policy": "open"}))
+    return finish
+
+
+def uplink_of(gateway):
+    rows = json.loads(gateway.cli("tunnels", "--json").stdout)["tunnels"]
+    return next(row for row in rows if row["tenant"] is None)
+
+
+def silent_exit_is_told(gateway, finish):
+    """By WireGuard it is known whether the exit answers."""
+    problem = f"the exit {EXIT4}:{EXIT_PORT} never answered"
+    peers.wait_for(lambda: any(problem in text for text in gateway.problems()), 60,
+                   "the silent exit among the problems")
+    assert "handshake_ms" not in uplink_of(gateway)
+    finish()
+    peers.wait_for(lambda: not any("the exit" in text for text in gateway.problems()), 60,
+                   "the exit has answered")
+
+
+def tenants_are_on_the_internet(case):
+    place = case.place
+    place.acme_wireguard(case.acme_keys, case.gateway.keys.public)
+    place.globex_6in4()
+    for tenant in place.tenants:
+        pings.reaches(tenant, SERVER6, timeout=30)
+        pings.reaches(tenant, embedded(SERVER4[0]))
+        pings.reaches(place.in6, tenant.address())
+
+
+def each_is_known_by_its_own_address(case):
+    """10 MB while no ICMP error passes; and the client's address by way of the proxy."""
+    place = case.place
+    server6 = case.serve(place.in6, 80)
+    inside = case.serve(place.initech, 80)
+    both_ways(place.initech, SERVER6, 80)
+    assert server6.peers[-1][0] == place.initech.address()
+    both_ways(place.in6, place.initech.address(), 80)
+    assert inside.peers[-1][0] == SERVER6
+    assert exchange(place.in4, GATEWAY4, WEB_PORT, b"hello") == b"hello"
+    assert inside.peers[-1][0] == embedded(SERVER4[0], "2001:db8:a000:ff::")
+
+
+def other_default_route_is_not_for_the_farm(case, exit_host):
+    """The machine's own traffic takes it; the farm's does not, though the rules be gone."""
+    gateway, place = case.gateway, case.place
+    assert OWN6 in gateway_asks(place)
+    with_ipv6(place.gateway)
+    assert OWN6 not in gateway_asks(place)
+    with pings.Stream(place.initech, SERVER6):
+        place.gateway.run("sh", "-c", "ip -6 rule del pref 2060; ip -6 rule del pref 2061")
+        peers.wait_for(lambda: "rule 2061" in gateway.cli("drift").stdout, 20, "rules are back")
+    pings.reaches(place.initech, SERVER6)
+    # by a wider route than the farm's own ones, and narrower than the default
+    place.gateway.ip("-6 route add 2000::/3 via 2001:db8:0:1::1 dev up0")
+    pings.reaches(place.initech, SERVER6)
+    place.gateway.ip("-6 route del 2000::/3 via 2001:db8:0:1::1 dev up0")
+    exit_host.ip("link set eth1 down")
+    assert pings.answers(place.initech, SERVER6, within=1) == 0
+    assert exit_host.leaked() == 0
+    without_ipv6(place.gateway)
+
+
+def gateway_asks(place):
+    return place.gateway.ip(f"-6 route get {SERVER6}")
+
+
+def state_of(host):
+    return host.ip("-d link show sg-up") + host.ip("-6 rule") + host.ip("-6 route show table 206")
+
+
+@pytest.mark.parametrize("kind", ["wireguard", "6in4"])
+def test_ipv6_comes_from_another_exit(case, exit_host, kind):
+    place = case.place
+    without_ipv6(place.gateway)
+    finish = prepare(case, exit_host, kind)
+    gateway = case.gateway
+    gateway.start()
+    if kind == "wireguard":
+        silent_exit_is_told(gateway, finish)
+    else:
+        finish()
+    tenants_are_on_the_internet(case)
+    row = uplink_of(gateway)
+    assert (row["link"], row["kind"], row["prefix"]) == ("sg-up", kind, FARM)
+    assert row["remote"].startswith(EXIT4) and row["bytes_in"] > 0 and row["bytes_out"] > 0
+    assert kind == "6in4" or row["handshake_ms"] < 120000
+    before = state_of(place.gateway)
+    with pings.Stream(place.initech, SERVER6) as stream:
+        assert gateway.stop() == 0
+        gateway.start()
+    assert stream.lost == 0 and state_of(place.gateway) == before
+    gateway.nothing_to_do()
+    for host in (place.in6, place.initech):
+        host.run("nft", "-f", "-", input=NO_ICMP_ERRORS)
+    each_is_known_by_its_own_address(case)
+    for host in (place.in6, place.initech):
+        host.run("nft", "delete", "table", "inet", "blackhole")
+    other_default_route_is_not_for_the_farm(case, exit_host)
+    gateway.nothing_to_do()
