@@ -7,8 +7,9 @@
 #include "base/err.h"
 
 enum sandbox_kind {
-	SANDBOX_PROXY, /* sockets of AF_INET and AF_INET6, pipes, splice; no path, no exec */
-	SANDBOX_LOG,   /* no socket; opens files below one folder descriptor it already has */
+	SANDBOX_PROXY,      /* sockets of AF_INET and AF_INET6, pipes, splice; no path, no exec */
+	SANDBOX_LOG,        /* no socket; opens files below one folder descriptor it already has */
+	SANDBOX_NEIGHBOURS, /* neither: descriptors that are passed to it */
 };
 
 struct sandbox {

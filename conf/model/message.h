@@ -65,6 +65,26 @@ enum message {
 	MSG_LOG_PIPE = 64,   /* id = any, for messages; fd: read end of a new pipe. ACK */
 	MSG_LOG_REOPEN = 65, /* the file was renamed: close it, make it anew. ACK or NAK */
 	MSG_LOG_STATS = 66,  /* child: lines written u64, lines dropped u64 */
+
+	/*
+	 * Control and the neighbour child (sixgate-agent --neighbours). Start: HELLO from the
+	 * child, the other two from control. STATS is answered ACK and NEIGHBOUR_STATS. QUIT and
+	 * the end of the channel end it.
+	 */
+	MSG_NEIGHBOUR_LINK = 80,     /* the uplink's link-layer address, 6 bytes, and one of its
+					addresses, 16 bytes; fd: its packet socket, if it is another */
+	MSG_NEIGHBOUR_PREFIXES = 81, /* any number of: u8 1 to answer for it from now on, 0 no
+					longer; address, 16 bytes; length u8 */
+	MSG_NEIGHBOUR_STATS = 82,    /* child: u64 of each enum neighbour_count */
+};
+
+/* What became of neighbour solicitations. */
+enum neighbour_count {
+	NEIGHBOUR_ANSWERED,
+	NEIGHBOUR_FOREIGN,   /* for an address that no tenant has */
+	NEIGHBOUR_MALFORMED, /* nothing that RFC 4861 7.1.1 lets one answer */
+	NEIGHBOUR_LIMITED,   /* over the rate */
+	N_NEIGHBOUR_COUNTS,
 };
 
 /*

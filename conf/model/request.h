@@ -23,6 +23,7 @@
  * before an upgrade, whose sessions are counted nowhere any more), tenants: {active, suspended,
  * refused}, listeners: [{address, protocol}], kernel: {applied, and packets dropped by kind},
  *           access_log: {on, running, lines, dropped},
+ *           neighbours: {on, running, answered, foreign, malformed, limited},
  *           and node-wide: active, accepted, refused, closed, bytes_in, bytes_out
  * services: tenant, service, backends: [{address, active, accepted, connect_failed}], active,
  *           accepted, refused, closed, denied, limited, connect_failed, bytes_in, bytes_out

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 noinst_LIBRARIES += libagent.a
 libagent_a_SOURCES = \
+	%D%/answered.c %D%/answered.h \
 	%D%/lines.c %D%/lines.h \
 	%D%/logger.c %D%/logger.h \
+	%D%/neighbours.c %D%/neighbours.h \
 	%D%/sink.c %D%/sink.h \
+	%D%/solicitation.c %D%/solicitation.h \
 	%D%/talk.c %D%/talk.h
 pkglibexec_PROGRAMS += sixgate-agent
 sixgate_agent_SOURCES = %D%/main.c

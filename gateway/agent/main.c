@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * sixgate-agent: the unprivileged programs beside the proxy. So far one: `--log`, the writer of
- * the access log. Started by sixgated with the channel on descriptor 3; nobody else runs it.
+ * sixgate-agent: the unprivileged programs beside the proxy: `--log` writes the access log,
+ * `--neighbours` answers on an on-link uplink. Started by sixgated with the channel on descriptor
+ * 3; nobody else runs it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -14,11 +15,12 @@
 #include "base/log.h"
 #include "base/sandbox.h"
 #include "gateway/agent/logger.h"
+#include "gateway/agent/neighbours.h"
 
 #define MOD "sixgate-agent"
 
 struct arguments {
-	bool log;
+	bool log, neighbours; /* one of them */
 	const char *user, *root;
 	const char *folder, *file; /* NULL: standard output */
 };
@@ -26,8 +28,10 @@ struct arguments {
 static void usage(FILE *out)
 {
 	fputs("usage: sixgate-agent --log [--user USER] [--root DIR] [--folder DIR --file NAME]\n"
+	      "       sixgate-agent --neighbours [--user USER] [--root DIR]\n"
 	      "Started by sixgated; see sixgated(8).\n"
 	      "  --log          write the access log\n"
+	      "  --neighbours   answer neighbour solicitations for tenants' addresses\n"
 	      "  --user USER    user to become\n"
 	      "  --root DIR     empty folder to become the root folder\n"
 	      "  --folder DIR   folder of the access log; without it: standard output\n"
@@ -40,10 +44,15 @@ static void usage(FILE *out)
 static int arguments_read(int argc, char **argv, struct arguments *args)
 {
 	static const struct option options[] = {
-		{"log", no_argument, NULL, 'l'},        {"user", required_argument, NULL, 'u'},
-		{"root", required_argument, NULL, 'r'}, {"folder", required_argument, NULL, 'd'},
-		{"file", required_argument, NULL, 'f'}, {"help", no_argument, NULL, 'h'},
-		{"version", no_argument, NULL, 'v'},    {0},
+		{"log", no_argument, NULL, 'l'},
+		{"neighbours", no_argument, NULL, 'n'},
+		{"user", required_argument, NULL, 'u'},
+		{"root", required_argument, NULL, 'r'},
+		{"folder", required_argument, NULL, 'd'},
+		{"file", required_argument, NULL, 'f'},
+		{"help", no_argument, NULL, 'h'},
+		{"version", no_argument, NULL, 'v'},
+		{0},
 	};
 	int c;
 
@@ -52,6 +61,9 @@ static int arguments_read(int argc, char **argv, struct arguments *args)
 		switch (c) {
 		case 'l':
 			args->log = true;
+			break;
+		case 'n':
+			args->neighbours = true;
 			break;
 		case 'u':
 			args->user = optarg;
@@ -75,8 +87,8 @@ static int arguments_read(int argc, char **argv, struct arguments *args)
 			return 2;
 		}
 	}
-	if (optind < argc || !args->log || !args->folder != !args->file ||
-	    (args->file && strchr(args->file, '/'))) {
+	if (optind < argc || args->log == args->neighbours || !args->folder != !args->file ||
+	    (args->neighbours && args->file) || (args->file && strchr(args->file, '/'))) {
 		usage(stderr);
 		return 2;
 	}
@@ -111,6 +123,27 @@ static int run_log(const struct arguments *args, struct err *err)
 	return rc;
 }
 
+static int run_neighbours(const struct arguments *args, struct err *err)
+{
+	const struct sandbox sb = {.kind = SANDBOX_NEIGHBOURS,
+				   .user = args->user,
+				   .root = args->root,
+				   .keep_dir_fd = -1};
+	struct neighbours *n;
+	int rc = sandbox_enter(&sb, NULL, err);
+
+	if (rc < 0) {
+		return rc; /* fails closed: the process ends */
+	}
+	rc = neighbours_new(&n, err);
+	if (rc < 0) {
+		return rc;
+	}
+	rc = neighbours_run(n, err);
+	neighbours_free(n);
+	return rc;
+}
+
 int main(int argc, char **argv)
 {
 	struct arguments args;
@@ -126,7 +159,7 @@ int main(int argc, char **argv)
 	signal(SIGINT, SIG_IGN);
 	signal(SIGTERM, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
-	if (run_log(&args, &err) < 0) {
+	if ((args.log ? run_log : run_neighbours)(&args, &err) < 0) {
 		log_err(MOD, "%s", err.msg);
 		return 1;
 	}

@@ -151,6 +151,21 @@ static void print_access_log(const struct cli *cli, const json_t *status)
 		text_of(log, "dropped", dropped));
 }
 
+/* Of an on-link uplink; else there is nothing to say. */
+static void print_neighbours(const struct cli *cli, const json_t *status)
+{
+	const json_t *n = json_object_get(status, "neighbours");
+	char a[TEXT_MAX], b[TEXT_MAX], c[TEXT_MAX], d[TEXT_MAX];
+
+	if (json_is_true(json_object_get(n, "on"))) {
+		fprintf(cli->out,
+			"neighbours %s answered, %s asked for nobody, %s malformed, %s over the "
+			"rate\n",
+			text_of(n, "answered", a), text_of(n, "foreign", b),
+			text_of(n, "malformed", c), text_of(n, "limited", d));
+	}
+}
+
 /* What the rules in the kernel have stopped; not there without the right to set them. */
 static void print_kernel(const struct cli *cli, const json_t *status)
 {
@@ -181,6 +196,7 @@ static enum cli_exit show(const struct cli *cli, json_t *status)
 	print_totals(cli, status);
 	print_listeners(cli, status);
 	print_access_log(cli, status);
+	print_neighbours(cli, status);
 	print_kernel(cli, status);
 	return CLI_OK;
 }

@@ -315,7 +315,8 @@ int control_new(const struct control_setup *setup, struct control **ret_control,
 	c->server.io.fd = c->notify.fd = -1;
 	rc = loop_init(&c->loop, err);
 	c->started_ms = c->loop.now_ms;
-	c->listeners.loop = c->logchild.helper.loop = c->notify.loop = c->workers.loop = &c->loop;
+	c->listeners.loop = c->logchild.helper.loop = c->responder.helper.loop = c->notify.loop =
+		c->workers.loop = &c->loop;
 	c->carry.control = c;
 	c->former = (struct former){.loop = &c->loop,
 				    .carry = &c->carry,
@@ -330,6 +331,7 @@ int control_new(const struct control_setup *setup, struct control **ret_control,
 	upgrade_init(&c->upgrade, c, setup->argv);
 	problems_init(&c->problems);
 	logchild_init(&c->logchild);
+	responder_init(&c->responder);
 	if (rc == 0 && tenants_init(&c->tenants) < 0) {
 		rc = err_set(err, -ENOMEM, "out of memory");
 	}
@@ -364,6 +366,7 @@ void control_free(struct control *c)
 	dir_free(c->dir);
 	workers_fini(&c->workers);
 	logchild_fini(&c->logchild);
+	responder_fini(&c->responder);
 	listeners_fini(&c->listeners);
 	upgrade_fini(&c->upgrade);
 	former_fini(&c->former);

@@ -19,6 +19,7 @@
 #include "gateway/control/notify.h"
 #include "gateway/control/port_alarm.h"
 #include "gateway/control/problems.h"
+#include "gateway/control/responder.h"
 #include "gateway/control/server.h"
 #include "gateway/control/slots.h"
 #include "gateway/control/tenants.h"
@@ -86,6 +87,7 @@ struct control {
 	struct listeners listeners;
 	struct workers workers;
 	struct logchild logchild;
+	struct responder responder;
 	struct registry_dir *dir; /* owned */
 	unsigned int n_read;      /* its files, until all were handed out once */
 	struct tenants tenants;

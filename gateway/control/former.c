@@ -72,8 +72,8 @@ static void process_exited(struct io *io, uint32_t events)
 	wheel_disarm(&former->loop->wheel, &p->deadline);
 	former_close_channel(p);
 	process_close_counters(p);
-	log_info(MOD, "former %s, pid %d, ended: %s", p->slot == LOG_SLOT ? "log child" : "worker",
-		 pid, how);
+	log_info(MOD, "former %s, pid %d, ended: %s", p->slot == LOG_SLOT ? "child" : "worker", pid,
+		 how);
 	process_unlink(p);
 	loop_defer(former->loop, &p->gone);
 	former->ops->changed(former->ctx);

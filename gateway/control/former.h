@@ -34,9 +34,9 @@ struct former_process {
 	struct deferred gone;
 	struct timer deadline;     /* of the drain; then it is killed */
 	struct child child;        /* without its channel */
-	struct channel channel;    /* fd -1: the log child, or one that has closed it */
+	struct channel channel;    /* fd -1: such a child, or one that has closed it */
 	unsigned int number;       /* ours, in order of arrival, from 1 */
-	int slot;                  /* -1: the log child */
+	int slot;                  /* -1: a child beside the workers */
 	uint64_t end_ms;           /* monotonic: its sessions end then; 0: it serves on */
 	int counters_fd;           /* owned; -1: none */
 	int counters_ro_fd;        /* owned: the same for new workers; -1: none */
@@ -91,8 +91,8 @@ void former_fini(struct former *former);
 /* Puts those that still run on the list for the next image. */
 int former_pass(const struct former *former, struct handover_list *list) CHECKED;
 /*
- * The names of a process, its channel and counters (-1: none); slot -1: the log child. end_ms: as
- * in struct former_process.
+ * The names of a process, its channel and counters (-1: none); slot -1: a child beside the workers.
+ * end_ms: as in struct former_process.
  */
 int former_pass_process(struct handover_list *list, int slot, const struct child *child,
 			int counters_fd, uint64_t end_ms) CHECKED;

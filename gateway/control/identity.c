@@ -2,8 +2,9 @@
 /*
  * Who sixgated and its workers are. Root with six capabilities, the only ones control and the start
  * of its workers need: NET_ADMIN (netlink), NET_BIND_SERVICE (listeners below 1024), SETUID, SETGID
- * and SYS_CHROOT (the workers' way into their sandbox), KILL (workers of another uid). Called by
- * main before anything else is opened.
+ * and SYS_CHROOT (the workers' way into their sandbox), KILL (workers of another uid); and where
+ * the config needs it SYS_ADMIN (other namespaces) and NET_RAW (neighbours of an on-link uplink).
+ * Called by main before anything else is opened.
  */
 #include "gateway/control/identity.h"
 
@@ -64,13 +65,17 @@ static bool needs_namespaces(const struct node_conf *conf)
 
 int identity_bound(const struct node_conf *conf, struct err *err)
 {
-	static const unsigned int wanted[] = {CAP_NET_ADMIN, CAP_NET_BIND_SERVICE,
-					      CAP_SETUID,    CAP_SETGID,
-					      CAP_KILL,      CAP_SYS_CHROOT,
-					      CAP_SYS_ADMIN}; /* the last where it is needed */
-	size_t n = sizeof(wanted) / sizeof(wanted[0]);
+	unsigned int wanted[8] = {CAP_NET_ADMIN, CAP_NET_BIND_SERVICE, CAP_SETUID, CAP_SETGID,
+				  CAP_KILL,      CAP_SYS_CHROOT};
+	size_t n = 6;
 
-	return caps_bound(wanted, needs_namespaces(conf) ? n : n - 1, err);
+	if (needs_namespaces(conf)) {
+		wanted[n++] = CAP_SYS_ADMIN;
+	}
+	if (conf->ipv6_on_link) {
+		wanted[n++] = CAP_NET_RAW;
+	}
+	return caps_bound(wanted, n, err);
 }
 
 int raise_descriptors(struct err *err)

@@ -25,11 +25,13 @@ libcontrol_a_SOURCES = \
 	%D%/port_alarm.c %D%/port_alarm.h \
 	%D%/problems.c %D%/problems.h \
 	%D%/reload.c \
+	%D%/responder.c %D%/responder.h \
 	%D%/rollout.c \
 	%D%/selector.c %D%/selector.h \
 	%D%/server.c %D%/server.h \
 	%D%/slots.c %D%/slots.h %D%/slots_kept.c \
 	%D%/socket.c %D%/socket.h \
+	%D%/solicited.c %D%/solicited.h \
 	%D%/spawn.c %D%/spawn.h \
 	%D%/start.c \
 	%D%/status.c %D%/status.h \

@@ -232,6 +232,7 @@ static int reload_apply(struct control *c, struct node_conf *conf, struct err *e
 	if (logchild_configure(&c->logchild, &conf->access_log) < 0) {
 		log_err(MOD, "out of memory, the access log keeps its former settings");
 	}
+	responder_configure(&c->responder, conf);
 	c->conf = conf;
 	c->tenants.folder = conf->registry.dir;
 	tenants_set_node(&c->tenants, conf, tenants_depend(conf, former));

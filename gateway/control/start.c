@@ -42,6 +42,14 @@ static int make_dirs(struct control *c, struct err *err)
 	return 0;
 }
 
+static void init_helper(struct control *c, struct helper *h)
+{
+	h->problems = &c->problems;
+	h->path = c->agent_path;
+	h->user = c->identity.agent_user;
+	h->root = c->empty_dir;
+}
+
 static int init_parts(struct control *c, unsigned int n_workers, struct err *err)
 {
 	const struct listeners_setup listeners = {
@@ -87,14 +95,11 @@ static int init_parts(struct control *c, unsigned int n_workers, struct err *err
 	}
 	carry_start(&c->carry);
 	former_start(&c->former, &c->workers);
-	c->logchild.helper.loop = &c->loop;
 	c->logchild.ended = control_log_ended;
 	c->logchild.ctx = c;
 	c->logchild.workers = &c->workers;
-	c->logchild.helper.problems = &c->problems;
-	c->logchild.helper.path = c->agent_path;
-	c->logchild.helper.user = c->identity.agent_user;
-	c->logchild.helper.root = c->empty_dir;
+	init_helper(c, &c->logchild.helper);
+	init_helper(c, &c->responder.helper);
 	return 0;
 }
 
@@ -123,6 +128,8 @@ static void start_kernel(struct control *c)
 	c->drift.kernel = c->kernel;
 	if (rc < 0) {
 		kernel_missing(c, &err);
+	} else {
+		responder_follow(&c->responder, c->kernel);
 	}
 }
 
@@ -259,6 +266,7 @@ int control_start(struct control *c, struct err *err)
 	    logchild_configure(&c->logchild, &c->conf->access_log) < 0) {
 		return err_set(err, -ENOMEM, "out of memory");
 	}
+	responder_configure(&c->responder, c->conf);
 	rc = listeners_configure(&c->listeners, c->conf, err);
 	return rc < 0 ? rc : start_registry(c, err);
 }

@@ -180,6 +180,7 @@ void control_write_status(struct control *c, struct buf *out)
 	write_listeners(c, &j);
 	write_kernel(c, &j);
 	write_access_log(c, &j);
+	responder_write(&c->responder, &j, "neighbours");
 	json_u64(&j, "active", listeners_total(&c->listeners, COUNTER_ACTIVE));
 	json_u64(&j, "accepted", listeners_total(&c->listeners, COUNTER_ACCEPTED));
 	json_u64(&j, "refused", listeners_total(&c->listeners, COUNTER_REFUSED));

@@ -199,6 +199,15 @@ static int list_sockets(const struct control *c, struct handover_list *list)
 	return rc;
 }
 
+/* Its channel ends with our image, and it with that; the log child with the last pipe. */
+static int list_helper(const struct helper *h, struct handover_list *list)
+{
+	struct child child = h->child;
+
+	child.channel = -1;
+	return helper_running(h) ? former_pass_process(list, -1, &child, -1, 0) : 0;
+}
+
 static int list_processes(const struct control *c, struct handover_list *list)
 {
 	int rc = former_pass(&c->former, list);
@@ -211,13 +220,8 @@ static int list_processes(const struct control *c, struct handover_list *list)
 		rc = child.pidfd >= 0 ? former_pass_process(list, (int)i, &child, w->counters_fd, 0)
 				      : former_pass_spent(list, (int)i, w->counters_fd);
 	}
-	if (rc == 0 && helper_running(&c->logchild.helper)) {
-		struct child child = c->logchild.helper.child;
-
-		child.channel = -1; /* its end makes the child end with the last pipe */
-		rc = former_pass_process(list, -1, &child, -1, 0);
-	}
-	return rc;
+	rc = rc == 0 ? list_helper(&c->logchild.helper, list) : rc;
+	return rc == 0 ? list_helper(&c->responder.helper, list) : rc;
 }
 
 /* Our environment and what was taken out of it at our start. NULL when out of memory. */

@@ -8,6 +8,7 @@
 #include "gateway/kernel/netns.h"
 #include "gateway/kernel/offload.h"
 #include "gateway/kernel/ops.h"
+#include "gateway/kernel/proxy_prefix.h"
 #include "gateway/kernel/reconcile.h"
 #include "gateway/kernel/rt.h"
 #include "gateway/kernel/ruleset.h"
@@ -34,6 +35,7 @@ struct kernel_drivers {
 	struct record *record, *record_inner; /* owned */
 	struct sysctls sysctls, sysctls_inner;
 	struct offloads offloads;
+	struct proxy_prefixes proxy_prefixes;
 	struct netns_driver netns_driver[KERNEL_SIIT_INNER];
 };
 

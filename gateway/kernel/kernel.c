@@ -363,6 +363,17 @@ int kernel_apply_node(struct kernel *k, const struct node_conf *node,
 	return rc;
 }
 
+void kernel_on_prefix(struct kernel *k, kernel_prefix_fn fn, void *ctx)
+{
+	k->drivers.proxy_prefixes.changed = fn;
+	k->drivers.proxy_prefixes.ctx = ctx;
+}
+
+void kernel_each_prefix(const struct kernel *k, kernel_prefix_fn fn, void *ctx)
+{
+	proxy_prefixes_each(&k->drivers.proxy_prefixes, fn, ctx);
+}
+
 int kernel_watch(struct kernel *k, struct err *err)
 {
 	int rc = k->watch ? 0 : watch_new(k->netlink, &k->watch, err);

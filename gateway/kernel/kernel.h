@@ -116,6 +116,14 @@ enum kernel_part {
 const char *kernel_part_name(enum kernel_part part);
 const char *kernel_part_missing(const struct kernel *k, enum kernel_part part);
 
+/*
+ * fn is told of each prefix that neighbours on the uplink are to be answered for from now on
+ * (wanted), or no longer. kernel_each_prefix() tells of all that are wanted.
+ */
+typedef void (*kernel_prefix_fn)(void *ctx, const struct prefix *p, bool wanted);
+void kernel_on_prefix(struct kernel *k, kernel_prefix_fn fn, void *ctx);
+void kernel_each_prefix(const struct kernel *k, kernel_prefix_fn fn, void *ctx);
+
 /* The steps that would make the kernel what node (NULL: the one in force) asks for. */
 int kernel_plan(struct kernel *k, const struct node_conf *node, struct buf *out,
 		struct err *err) CHECKED;

@@ -35,6 +35,8 @@ static void add_main(struct kernel_drivers *d, const struct kernel_ops *ops)
 	add(d, rt_rule_driver(&d->rt));
 	add(d, rt_route_driver(&d->rt));
 	add(d, rt_neighbour_driver(&d->rt));
+	proxy_prefixes_init(&d->proxy_prefixes);
+	add(d, proxy_prefix_driver(&d->proxy_prefixes));
 	add(d, jool_driver(&d->jool));
 }
 
@@ -92,6 +94,7 @@ int kernel_drivers_init(struct kernel_drivers *d, const struct kernel_ops *ops, 
 void kernel_drivers_fini(struct kernel_drivers *d)
 {
 	netlink_free(d->inner);
+	proxy_prefixes_fini(&d->proxy_prefixes);
 	if (d->has_siit) {
 		netns_fini(&d->siit);
 	}

@@ -23,6 +23,7 @@ libkernel_a_SOURCES = \
 	%D%/reconcile.c %D%/reconcile.h \
 	%D%/reconcile_check.c %D%/reconcile_internal.h \
 	%D%/outline.c %D%/outline.h \
+	%D%/proxy_prefix.c %D%/proxy_prefix.h \
 	%D%/port_history.c %D%/port_history.h \
 	%D%/rule.c %D%/rule.h \
 	%D%/ruleset.c %D%/ruleset.h \

@@ -230,8 +230,9 @@ static size_t backends_read(const struct tenant_conf *tenant, struct addr *ret_a
 }
 
 /*
- * On an on-link uplink the router asks for each address. The kernel answers for single ones: those
- * that are known, the services' backends, each once.
+ * On an on-link uplink the router asks for each address. The kernel answers for single ones, those
+ * that are known: the services' backends, each once. It does so while sixgated is stopped, too,
+ * and joins the group in which they are asked for, which switches may look at.
  */
 static void add_neighbours(const struct node_conf *node, const struct tenant_conf *tenant,
 			   struct object_set *set)
@@ -261,6 +262,17 @@ static void add_neighbours(const struct node_conf *node, const struct tenant_con
 	free(addresses);
 }
 
+/* A process of ours answers for the others. */
+static void add_proxy_prefixes(const struct tenant_conf *tenant, struct object_set *set)
+{
+	struct object o = {.kind = OBJECT_PROXY_PREFIX};
+
+	for (size_t i = 0; i < tenant->n_prefixes; i++) {
+		o.proxy_prefix = tenant->prefixes[i];
+		(void)object_set_add(set, &o);
+	}
+}
+
 void desired_link_tenant(const struct node_conf *node, const struct desired_facts *facts,
 			 const struct tenant_conf *tenant, struct object_set *set)
 {
@@ -277,5 +289,6 @@ void desired_link_tenant(const struct node_conf *node, const struct desired_fact
 	}
 	if (node->has_ipv6_prefix && node->ipv6_on_link && node->interface) {
 		add_neighbours(node, tenant, set);
+		add_proxy_prefixes(tenant, set);
 	}
 }

@@ -149,6 +149,8 @@ static int key_cmp(const struct object *a, const struct object *b)
 		return route_cmp(&a->route, &b->route);
 	case OBJECT_PROXY_NEIGHBOUR:
 		return proxy_neighbour_cmp(&a->proxy_neighbour, &b->proxy_neighbour);
+	case OBJECT_PROXY_PREFIX:
+		return prefix_cmp(&a->proxy_prefix, &b->proxy_prefix);
 	case OBJECT_INSTANCE:
 		return u64_cmp(a->instance.translator, b->instance.translator);
 	case OBJECT_GLOBAL:
@@ -251,6 +253,7 @@ bool object_same(const struct object *desired, const struct object *observed)
 	case OBJECT_OFFLOAD:
 	case OBJECT_ADDRESS:
 	case OBJECT_PROXY_NEIGHBOUR:
+	case OBJECT_PROXY_PREFIX:
 	case OBJECT_POOL4:
 	case N_OBJECT_KINDS:
 		return true; /* all is key */

@@ -31,8 +31,9 @@ enum object_kind {
 	OBJECT_RULE,    /* policy rule, ours by FRA_PROTOCOL */
 	OBJECT_ROUTE,   /* ours by rtm_protocol */
 	OBJECT_PROXY_NEIGHBOUR,
-	OBJECT_INSTANCE, /* of Jool; ours by its name */
-	OBJECT_GLOBAL,   /* of the instance */
+	OBJECT_PROXY_PREFIX, /* not the kernel's: see proxy_prefix.h */
+	OBJECT_INSTANCE,     /* of Jool; ours by its name */
+	OBJECT_GLOBAL,       /* of the instance */
 	OBJECT_POOL4,
 	OBJECT_BIB, /* static entries */
 	OBJECT_EAM,
@@ -201,6 +202,7 @@ struct object {
 		struct object_rule rule;
 		struct object_route route;
 		struct object_proxy_neighbour proxy_neighbour;
+		struct prefix proxy_prefix; /* key */
 		struct object_instance instance;
 		struct object_global global;
 		struct object_pool4 pool4;

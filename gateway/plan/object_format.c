@@ -26,6 +26,7 @@ const char *object_kind_name(enum object_kind kind)
 		[OBJECT_RULE] = "rule",
 		[OBJECT_ROUTE] = "route",
 		[OBJECT_PROXY_NEIGHBOUR] = "proxy-neighbour",
+		[OBJECT_PROXY_PREFIX] = "proxy-prefix",
 		[OBJECT_INSTANCE] = "instance",
 		[OBJECT_GLOBAL] = "global",
 		[OBJECT_POOL4] = "pool4",
@@ -250,6 +251,9 @@ void object_format_key(const struct object *o, struct buf *out)
 		buf_printf(out, " %s dev %s", addr_format(&o->proxy_neighbour.address, text),
 			   o->proxy_neighbour.link);
 		break;
+	case OBJECT_PROXY_PREFIX:
+		buf_printf(out, " %s", prefix_format(&o->proxy_prefix, text));
+		break;
 	case OBJECT_INSTANCE:
 		buf_printf(out, " %s", translator_name(o->instance.translator));
 		break;
@@ -394,6 +398,7 @@ void object_format_value(const struct object *o, struct buf *out)
 	case OBJECT_OFFLOAD:
 	case OBJECT_ADDRESS:
 	case OBJECT_PROXY_NEIGHBOUR:
+	case OBJECT_PROXY_PREFIX:
 	case OBJECT_POOL4:
 	case N_OBJECT_KINDS:
 		break;

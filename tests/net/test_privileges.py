@@ -13,6 +13,7 @@ import peers
 from gateway import BUILD, service, tcp
 from lab import CLIENT, embedded
 from peers import works
+from test_neighbours import ON_LINK
 
 STRANGER = 61004  # uids need no entry in passwd
 
@@ -62,8 +63,9 @@ def test_without_cap_net_admin_hide_and_proxy_headers_work_and_it_says_what_does
 
 
 @pytest.mark.parametrize("settings, more", [
-    ({}, set()), ({"siit": {"prefix": "2001:db8:a000:fe::/96"}}, {21})])  # SYS_ADMIN
-def test_control_keeps_six_capabilities_and_what_namespaces_need(case, settings, more):
+    ({}, set()), ({"siit": {"prefix": "2001:db8:a000:fe::/96"}}, {21}),  # SYS_ADMIN
+    (ON_LINK, {13})])  # NET_RAW
+def test_control_keeps_six_capabilities_and_what_the_config_needs(case, settings, more):
     gateway = case.start(settings=settings)
     with open(f"/proc/{gateway.process.pid}/status", encoding="ascii") as status:
         fields = dict(line.split(":\t", 1) for line in status.read().splitlines() if ":\t" in line)

@@ -49,3 +49,6 @@ tests_unit_control_swap_test_LDADD = $(CONTROL_TEST_LDADD)
 check_PROGRAMS += tests/unit/control_logchild_test
 tests_unit_control_logchild_test_SOURCES = tests/unit/control_logchild_test.c $(CONTROL_RIG)
 tests_unit_control_logchild_test_LDADD = $(CONTROL_TEST_LDADD)
+check_PROGRAMS += tests/unit/control_solicited_test
+tests_unit_control_solicited_test_SOURCES = tests/unit/control_solicited_test.c
+tests_unit_control_solicited_test_LDADD = $(CONTROL_TEST_LDADD)

@@ -93,6 +93,9 @@ static int setup(void **state)
 	c->logchild.helper.loop = &c->loop;
 	c->logchild.helper.problems = &c->problems;
 	logchild_init(&c->logchild);
+	c->responder.helper.loop = &c->loop;
+	c->responder.helper.problems = &c->problems;
+	responder_init(&c->responder);
 	snprintf(path, sizeof(path), "%s/sock", f->folder);
 	c->server.ops = &control_server_ops;
 	c->server.ctx = c;

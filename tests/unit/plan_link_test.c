@@ -210,7 +210,10 @@ static void uplink_decides_what_else(void **state)
 		       "route 2001:db8:a000::/48 table 254 metric 2147483647 blackhole\n"
 		       "route 203.0.113.24/29 table 255 local dev lo\n"
 		       "route 2001:db8:a000:ff::/96 table 255 local dev lo\n"
-		       "proxy-neighbour 2001:db8:a000:1001::10 dev eth0\n");
+		       "proxy-neighbour 2001:db8:a000:1001::10 dev eth0\n"
+		       "proxy-prefix 2001:db8:a000:1001::/64\n"
+		       "proxy-prefix 2001:db8:a000:1002::/64\n"
+		       "proxy-prefix 2001:db8:a000:1003::/64\n");
 }
 
 #define KEY_1 "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE="

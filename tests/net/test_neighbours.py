@@ -1,0 +1,327 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The neighbour child: an on-link uplink, whose router asks for each address of the tenants."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import struct
+import subprocess
+import time
+
+import pytest
+
+import rest
+from lab import POOL
+from peers import wait_for
+from test_log_child import is_sanitized
+
+FARM = "2001:db8:a000::/48"
+FREE = "2001:db8:a000:5555::1"  # inside it, but no tenant's
+ALL_NODES = "ff02::1"
+ON_LINK = {"uplink": {
+    "kind": "direct", "interface": "up1",
+    "ipv4": [{"range": f"{address}/32", "delivery": "present"} for address in POOL],
+    "ipv6": {"prefix": FARM, "reserved": 256, "on_link": True}}}
+
+
+def checksum(data):
+    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    while total >> 16:
+        total = (total & 0xffff) + (total >> 16)
+    return ~total & 0xffff
+
+
+def binary(address):
+    return socket.inet_pton(socket.AF_INET6, address)
+
+
+def group_of(target):
+    return "ff02::1:ff" + binary(target).hex()[-6:-4] + ":" + binary(target).hex()[-4:]
+
+
+def solicitation(target, source, destination=None, hops=255, code=0, options=b"", wrong_sum=0):
+    """An IPv6 packet."""
+    destination = destination or group_of(target)
+    body = struct.pack("!BBHI", 135, code, 0, 0) + binary(target) + options
+    pseudo = binary(source) + binary(destination) + struct.pack("!II", len(body), 58)
+    body = body[:2] + struct.pack("!H", checksum(pseudo + body) ^ wrong_sum) + body[4:]
+    return struct.pack("!IHBB", 6 << 28, len(body), 58, hops) + binary(source) + \
+        binary(destination) + body
+
+
+def link_local(host, device):
+    [link] = json.loads(host.ip(f"-j -6 addr show dev {device}"))
+    return next(one["local"] for one in link["addr_info"] if one["scope"] == "link")
+
+
+class Router:
+    """The uplink's router: its kernel asks, and so does this, with packets of its own."""
+
+    def __init__(self, host, gateway, device="eth0", uplink="up1"):
+        self.host, self.device = host, device
+        self.mac = self.link(host, device)
+        self.gateway_mac = self.link(gateway, uplink)
+        with host.inside():
+            self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(0x86dd))
+            self.socket.bind((device, 0x86dd))
+        self.address = link_local(host, device)
+
+    @staticmethod
+    def link(host, device):
+        return json.loads(host.ip(f"-j link show dev {device}"))[0]["address"]
+
+    def send(self, packet):
+        group = bytes.fromhex("3333") + packet[36:40]
+        unicast = bytes.fromhex(self.gateway_mac.replace(":", ""))
+        self.socket.sendto(packet, (self.device, 0x86dd, 0, 0,
+                                    group if packet[24] == 255 else unicast))
+
+    def answer(self, target, within=2.0):
+        """(destination, source, flags, MAC) of the next advertisement for target, or None."""
+        end = time.monotonic() + within
+        while (left := end - time.monotonic()) > 0:
+            self.socket.settimeout(left)
+            try:
+                packet, frame = self.socket.recvfrom(2000)
+            except TimeoutError:
+                break
+            if frame[2] == socket.PACKET_OUTGOING or packet[6] != 58 or packet[40] != 136 or \
+                    packet[48:64] != binary(target):
+                continue
+            pseudo = packet[8:40] + struct.pack("!II", len(packet) - 40, 58)
+            assert checksum(pseudo + packet[40:]) == 0 and packet[7] == 255
+            assert packet[64:66] == b"\x02\x01" and len(packet) == 72
+            return (socket.inet_ntop(socket.AF_INET6, packet[24:40]),
+                    socket.inet_ntop(socket.AF_INET6, packet[8:24]),
+                    packet[44], packet[66:72].hex(":"))
+        return None
+
+    def reaches(self, address, within=2):
+        done = subprocess.run(self.host.argv("ping", "-6", "-n", "-q", "-c", "1", "-W", str(within),
+                                             address), capture_output=True, check=False)
+        return done.returncode == 0
+
+
+@pytest.fixture
+def router(lab):
+    """Its way to the farm is the link itself, not the gateway."""
+    lab.internet.ip(f"route replace {FARM} dev eth0")
+    one = Router(lab.internet, lab.gateway)
+    yield one
+    one.socket.close()
+    lab.internet.ip("neigh flush dev eth0")
+    lab.internet.ip(f"route replace {FARM} via 2001:db8:77::1")
+
+
+def child_of(gateway):
+    """The process id of the child, or None."""
+    done = subprocess.run(["pgrep", "-P", str(gateway.process.pid), "-f", "--", "--neighbours"],
+                          capture_output=True, text=True, check=False)
+    pids = [int(pid) for pid in done.stdout.split()]
+    assert len(pids) <= 1
+    return pids[0] if pids else None
+
+
+def counts(gateway):
+    return gateway.status()["neighbours"]
+
+
+@pytest.fixture
+def gateway(case, router):  # pylint: disable=unused-argument
+    one = case.start(case.tenant(case.lab.acme), settings=ON_LINK)
+    wait_for(lambda: child_of(one), message="a child")
+    return one
+
+
+def test_the_router_reaches_each_address_of_tenants_and_no_other(case, gateway, router):
+    lab = case.lab
+    for tenant in lab.tenants:
+        assert router.reaches(tenant.address(0x11)) and router.reaches(tenant.address(0x1e))
+    assert not router.reaches(FREE, within=1)
+    assert "lladdr" not in lab.internet.ip(f"neigh show {FREE}")
+    assert gateway.status()["neighbours"]["on"]
+    # the counts come with the proofs of life
+    wait_for(lambda: counts(gateway)["answered"] >= 4 and counts(gateway)["foreign"] >= 1, 15)
+    assert counts(gateway)["limited"] == 0 and gateway.problems() == []
+
+
+def test_the_child_has_nothing_and_control_cannot_read(gateway, router):
+    pid = child_of(gateway)
+    with open(f"/proc/{pid}/status", encoding="ascii") as status:
+        status = dict(line.rstrip("\n").split(":\t", 1) for line in status if ":\t" in line)
+    assert "0" not in status["Uid"].split() and int(status["CapEff"], 16) == 0
+    assert status["NoNewPrivs"] == "1"
+    if not is_sanitized():
+        assert status["Seccomp"] == "2" and os.listdir(f"/proc/{pid}/root/") == []
+    assert router.reaches("2001:db8:a000:1001::13")
+    packet_sockets = [inode for line in open(f"/proc/{pid}/net/packet", encoding="ascii")
+                      if (inode := line.split()[-1]) != "Inode"]
+
+    def held(which):
+        return [link for fd in os.listdir(f"/proc/{which}/fd") if (
+            link := os.readlink(f"/proc/{which}/fd/{fd}")).startswith("socket:") and
+            link[8:-1] in packet_sockets]
+    assert len(held(pid)) == 1
+    assert not held(gateway.process.pid)
+
+
+def test_answers_are_as_a_proxy_gives_them(case, gateway, router):
+    target = case.lab.acme.address(0x2222)  # nobody has it: who is asked for it is the tenant
+    source = link_local(case.lab.gateway, "up1")
+    router.send(solicitation(target, router.address))
+    assert router.answer(target) == (router.address, source, 0xc0, router.gateway_mac)
+    option = b"\x01\x01" + bytes.fromhex(router.mac.replace(":", ""))
+    router.send(solicitation(target, router.address, destination=target, options=option))
+    assert router.answer(target) == (router.address, source, 0xc0, router.gateway_mac)
+    # who probes for a duplicate is told to keep off
+    router.send(solicitation(target, "::"))
+    assert router.answer(target) == (ALL_NODES, source, 0x80, router.gateway_mac)
+    assert gateway.problems() == []
+
+
+def test_what_rfc_4861_forbids_is_not_answered(case, gateway, router):
+    target = case.lab.acme.address(0x3333)
+    own = router.address
+    multicast_mac = b"\x01\x01\x01\x02\x03\x04\x05\x06"
+    wrong = [
+        solicitation(target, own, hops=254),
+        solicitation(target, own, code=1),
+        solicitation(target, own, wrong_sum=1),
+        solicitation(target, own, options=b"\x01\x00" + bytes(6)),
+        solicitation(target, own, options=b"\x01\x02" + bytes(6)),
+        solicitation(target, own, options=multicast_mac),
+        solicitation(target, own)[:-4],
+        solicitation(target, own) + b"more",
+        solicitation(target, own, destination=ALL_NODES),
+        solicitation(target, "ff02::5"),
+        solicitation(target, "::1"),
+        solicitation(target, "::", destination=target),
+        solicitation(target, "::", options=b"\x01\x01" + bytes(6)),
+        solicitation(FREE, own),
+        solicitation("2001:db8:77::1234", own),
+    ]
+    for packet in wrong:
+        router.send(packet)
+    assert router.answer(target, within=1) is None
+    router.send(solicitation(target, own))
+    assert router.answer(target)
+    # all but three, which the filter keeps from it
+    wait_for(lambda: counts(gateway)["answered"] == 1, 15)
+    assert counts(gateway)["malformed"] == 11 and counts(gateway)["foreign"] == 1
+
+
+def test_it_follows_tenants_as_they_come_and_go(case, gateway, router):
+    target = case.lab.acme.address(0x4444)
+
+    def answers():
+        router.send(solicitation(target, router.address))
+        return router.answer(target, within=0.3) is not None
+
+    assert answers()
+    gateway.put(case.tenant(case.lab.acme, serial=2, state="suspended"))
+    wait_for(lambda: not answers(), message="no answer")
+    gateway.put(case.tenant(case.lab.acme, serial=3))
+    wait_for(answers, message="an answer")
+    gateway.remove("acme")
+    wait_for(lambda: not answers(), message="no answer")
+
+
+def test_a_killed_child_is_replaced_and_knows_its_job(case, gateway, router):
+    pid = child_of(gateway)
+    os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: child_of(gateway) not in (None, pid), message="another one")
+    wait_for(lambda: router.reaches(case.lab.acme.address(0x15), within=1), message="an answer")
+    assert not router.reaches(FREE, within=1)
+    wait_for(lambda: gateway.problems() == [], 15, "no problems")
+
+
+def test_a_flood_is_bounded_and_outlived(case, gateway, router):
+    pid = child_of(gateway)
+    target = case.lab.acme.address(0x5555)
+    packet = solicitation(target, router.address)
+    before, begun, sent = rest.cpu_seconds(pid), time.monotonic(), 0
+    while time.monotonic() < begun + 2:
+        for _ in range(100):
+            with contextlib.suppress(BlockingIOError, OSError):
+                router.send(packet)
+                sent += 1
+    took = time.monotonic() - begun
+    wait_for(lambda: counts(gateway)["limited"] > 0, 15, "the limit")
+    answered = counts(gateway)["answered"]
+    assert answered < 4000 * (took + 2) and answered < sent / 2, (sent, answered)
+    assert rest.cpu_seconds(pid) - before < took
+    router.socket.close()
+    assert router.reaches(case.lab.acme.address(0x16))
+
+
+def test_a_reload_turns_it_off_and_on_without_leaks(case, gateway, router):
+    def descriptors():
+        return len(os.listdir(f"/proc/{gateway.process.pid}/fd"))
+
+    assert router.reaches(case.lab.acme.address(0x17))
+    n_fds = descriptors()
+    for _ in range(3):
+        gateway.write_config({"uplink": {**ON_LINK["uplink"], "ipv6": {
+            "prefix": FARM, "reserved": 256}}})
+        gateway.reload()
+        wait_for(lambda: child_of(gateway) is None, message="its end")
+        assert not counts(gateway)["running"]
+        gateway.write_config(ON_LINK)
+        gateway.reload()
+        wait_for(lambda: child_of(gateway), message="a child")
+    wait_for(lambda: descriptors() == n_fds, message="descriptors as before")
+    assert router.reaches(case.lab.acme.address(0x18))
+
+
+def test_an_interface_that_is_made_anew_is_found(case, gateway, router):
+    """Not by the same socket: that is of the one before."""
+    lab, pid = case.lab, child_of(gateway)
+    target = case.lab.acme.address(0x6666)
+
+    def plug():
+        lab.gateway.ip(f"link add up9 type veth peer name eth9 netns {lab.internet.name}")
+        for host, device in ((lab.gateway, "up9"), (lab.internet, "eth9")):
+            host.ip(f"link set {device} up")
+        return Router(lab.internet, lab.gateway, "eth9", "up9")
+
+    def answers(who):
+        who.send(solicitation(target, router.address))
+        return who.answer(target, within=0.3) is not None
+
+    first = plug()
+    try:
+        gateway.write_config({"uplink": {**ON_LINK["uplink"], "interface": "up9"}})
+        gateway.reload()
+        wait_for(lambda: child_of(gateway) not in (None, pid), message="another child")
+        wait_for(lambda: answers(first), message="an answer")
+        pid = child_of(gateway)
+        lab.gateway.ip("link del up9")
+        wait_for(lambda: any("on-link" in text for text in gateway.problems()), 15, "a problem")
+        second = plug()
+        wait_for(lambda: answers(second), 15, "an answer")
+        assert child_of(gateway) == pid
+        wait_for(lambda: gateway.problems() == [], 15, "no problem")
+        second.socket.close()
+    finally:
+        first.socket.close()
+        gateway.write_config(ON_LINK)
+        gateway.reload()
+        lab.gateway.ip("link del up9")
+
+
+def test_an_upgrade_keeps_it(case, gateway, router):
+    pid = child_of(gateway)
+    gateway.signal(signal.SIGUSR2)
+    wait_for(lambda: child_of(gateway) not in (None, pid), 20, "another child")
+    assert router.reaches(case.lab.acme.address(0x19))
+    wait_for(lambda: not os.path.exists(f"/proc/{pid}"), message="the former one's end")
+    assert gateway.problems() == []
+
+
+def test_stop_ends_it(gateway):
+    pid = child_of(gateway)
+    assert gateway.stop() == 0
+    assert not os.path.exists(f"/proc/{pid}")
+    gateway.start()  # for the end of the test
