@@ -10,6 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/str.h"
+
+#define ISSUE_FILE_SHOWN_MAX 1024 /* bytes of a file's name, escaped */
+
 struct issue_path issue_path(const char *fmt, ...)
 {
 	struct issue_path path;
@@ -87,8 +91,10 @@ void issues_sort(struct issues *issues, size_t first)
 
 static void issue_head(const struct issue *issue, struct buf *out)
 {
+	char file[ISSUE_FILE_SHOWN_MAX];
+
 	if (issue->file) {
-		buf_printf(out, "%s:", issue->file);
+		buf_printf(out, "%s:", str_escape(file, sizeof(file), str_from(issue->file)));
 	}
 	if (issue->line > 0) {
 		buf_printf(out, "%u:%u:", issue->line, issue->col);

@@ -14,8 +14,6 @@
 #include "conf/text/internal.h"
 #include "conf/text/tree.h"
 
-#define FILES_MAX 100000
-
 struct file {
 	char *path;     /* owned */
 	bool in_folder; /* has to be called after its tenant */
@@ -37,8 +35,8 @@ static int add_tenant(struct check *c, const char *path, bool in_folder)
 	size_t size = c->size > 0 ? c->size * 2 : 64;
 	struct file *tenants;
 
-	if (c->n_tenants == FILES_MAX) {
-		issues_add(c->issues, "", "more than %d files", FILES_MAX);
+	if (c->n_tenants == REGISTRY_FILES_MAX) {
+		issues_add(c->issues, "", "more than %d files", REGISTRY_FILES_MAX);
 		return -E2BIG;
 	}
 	if (c->n_tenants == c->size) {
@@ -149,10 +147,12 @@ static int is_tenant(const struct check *c, const char *path, bool *ret_tenant)
 
 static int add_node(struct check *c, const char *path)
 {
+	char first[ERR_MSG_MAX];
 	int rc;
 
 	if (c->node_path) {
-		issues_add(c->issues, "", "a second node config: %s was given", c->node_path);
+		issues_add(c->issues, "", "a second node config: %s was given",
+			   str_escape(first, sizeof(first), str_from(c->node_path)));
 		return -EINVAL;
 	}
 	c->node_path = path;
@@ -200,6 +200,7 @@ static void count_tenant(struct check *c, const struct tenant_conf *tenant)
 static int check_name(struct check *c, size_t i, const struct tenant_conf *tenant)
 {
 	const struct file *file = &c->tenants[i];
+	char other[ERR_MSG_MAX];
 
 	if (!file->in_folder) {
 		return 0;
@@ -210,7 +211,8 @@ static int check_name(struct check *c, size_t i, const struct tenant_conf *tenan
 	}
 	if (i > 0 && file[-1].in_folder && str_eq(stem(file[-1].path), stem(file->path)) &&
 	    strncmp(file[-1].path, file->path, (size_t)(stem(file->path).p - file->path)) == 0) {
-		issues_add(c->issues, "/tenant", "has another file, %s", file[-1].path);
+		issues_add(c->issues, "/tenant", "has another file, %s",
+			   str_escape(other, sizeof(other), str_from(file[-1].path)));
 		return -EINVAL;
 	}
 	return 0;
@@ -219,9 +221,10 @@ static int check_name(struct check *c, size_t i, const struct tenant_conf *tenan
 static int check_tenant(struct check *c, size_t i)
 {
 	const char *path = c->tenants[i].path;
+	enum conf_flags flags = c->flags | (c->tenants[i].in_folder ? CONF_NO_LINK : 0);
 	struct tenant_conf *tenant;
 	size_t first;
-	int rc = conf_tenant_load(path, c->flags, c->node, &tenant, c->issues);
+	int rc = conf_tenant_load(path, flags, c->node, &tenant, c->issues);
 
 	if (rc < 0) {
 		return rc;
@@ -236,7 +239,7 @@ static int check_tenant(struct check *c, size_t i)
 	}
 	tenant_conf_unref(tenant);
 	if (rc < 0) {
-		conf_locate(path, c->flags, c->issues, first);
+		conf_locate(path, flags, c->issues, first);
 	}
 	return rc;
 }

@@ -67,7 +67,8 @@ int conf_file_read(const char *path, enum conf_flags flags, char **ret_data, siz
 		   struct issues *issues)
 {
 	/* a FIFO put in the file's place must not hold us up */
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY |
+				    (flags & CONF_NO_LINK ? O_NOFOLLOW : 0));
 	const char *why;
 	struct stat st;
 	int rc = 0;
@@ -84,7 +85,10 @@ int conf_file_read(const char *path, enum conf_flags flags, char **ret_data, siz
 	}
 	rc = read_all(fd, st.st_size > 0 ? (size_t)st.st_size : 0, ret_data, ret_len);
 out:
-	if (rc < 0) {
+	if (rc == -ELOOP && flags & CONF_NO_LINK) {
+		issues_add(issues, "",
+			   "is a symbolic link, which is not followed in a registry folder");
+	} else if (rc < 0) {
 		issues_add(issues, "", "cannot be read: %s", strerror(-rc));
 	}
 	if (fd >= 0) {

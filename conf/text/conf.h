@@ -22,7 +22,11 @@
 enum conf_flags {
 	/* Take a file whoever owns it and may write it: for tests and for looking at one's own. */
 	CONF_ANY_OWNER = 1,
+	/* Refuse a symbolic link, as control does in its registry folder. */
+	CONF_NO_LINK = 2,
 };
+
+#define REGISTRY_FILES_MAX 200000 /* tenant objects of a registry folder */
 
 /*
  * The node config. On 0 ret_node is the caller's: node_conf_free().

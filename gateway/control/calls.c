@@ -65,7 +65,6 @@ void verb_sessions(struct client *c, struct control *control, const struct reque
 	c->more = sessions_more;
 }
 
-/* Answered by control_reloaded(), in its own time. */
 /* Cuts "left<separator>right". False when one of them is missing. */
 static bool str_cut(struct str text, char separator, struct str *ret_left, struct str *ret_right)
 {

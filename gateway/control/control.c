@@ -16,6 +16,7 @@
 #include "base/container.h"
 #include "base/log.h"
 #include "conf/model/message.h"
+#include "conf/text/conf.h"
 #include "gateway/control/internal.h"
 #include "gateway/kernel/kernel.h"
 #include "gateway/registry/dir.h"

@@ -211,6 +211,20 @@ static void helper_timer(struct timer *timer)
 	wheel_arm(&h->loop->wheel, timer, h->loop->now_ms + PING_MS);
 }
 
+/* in: the text of a NAK. Returns 0 or -EPROTO. */
+static int helper_refused(const struct helper *h, struct cursor in)
+{
+	unsigned int type = cursor_u16(&in);
+	struct str why = cursor_str(&in);
+	char safe[ERR_MSG_MAX];
+
+	if (!cursor_done(&in)) {
+		return -EPROTO;
+	}
+	log_err(h->ops->mod, "message %u refused: %s", type, str_escape(safe, sizeof(safe), why));
+	return 0;
+}
+
 /* Returns 0 or -EPROTO. */
 static int helper_handle(struct helper *h, const struct channel_msg *msg)
 {
@@ -225,8 +239,7 @@ static int helper_handle(struct helper *h, const struct channel_msg *msg)
 		h->asked &= cursor_u16(&in) != MSG_STATS;
 		return 0;
 	case MSG_NAK:
-		log_err(h->ops->mod, "refuses message %u", cursor_u16(&in));
-		return 0;
+		return helper_refused(h, in);
 	}
 	return h->ops->message(h, msg);
 }

@@ -309,7 +309,7 @@ static void file_apply(struct tenants *ts, const char *file, struct str name,
 
 void tenants_changed(struct tenants *ts, const char *file)
 {
-	struct str name = {.p = file, .len = dir_tenant_len(file)};
+	struct str name = {.p = file, .len = conf_object_name_len(file)};
 	struct tenant *t = tenants_lookup(ts, name);
 	struct tenant_conf *conf;
 	uint64_t digest[2];
@@ -359,7 +359,7 @@ void tenants_changed(struct tenants *ts, const char *file)
 
 void tenants_gone(struct tenants *ts, const char *file)
 {
-	struct str name = {.p = file, .len = dir_tenant_len(file)};
+	struct str name = {.p = file, .len = conf_object_name_len(file)};
 	struct tenant *t = tenants_lookup(ts, name);
 
 	file_accept(ts, file);

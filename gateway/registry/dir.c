@@ -23,6 +23,7 @@
 
 #include "base/container.h"
 #include "base/hash.h"
+#include "conf/text/conf.h"
 
 #define CHECK_MS  2000 /* is the folder still the one that is watched? */
 #define SCAN_STEP 64   /* entries between looks at the clock */
@@ -61,24 +62,6 @@ struct registry_dir {
 	bool unreadable;  /* said so */
 	bool again;       /* something could not be looked at: scan when the timer comes */
 };
-
-size_t dir_tenant_len(const char *file)
-{
-	static const char *const suffixes[] = {".yaml", ".yml", ".json"};
-	size_t len = strlen(file);
-
-	if (file[0] == '.') {
-		return 0;
-	}
-	for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
-		size_t n = strlen(suffixes[i]);
-
-		if (len > n && strcmp(file + len - n, suffixes[i]) == 0) {
-			return len - n;
-		}
-	}
-	return 0;
-}
 
 static bool file_eq(const struct table_node *node, const void *key)
 {
@@ -261,7 +244,7 @@ static void dir_event(struct registry_dir *dir, const struct inotify_event *even
 		wheel_arm(&dir->loop->wheel, &dir->check, dir->loop->now_ms);
 		return;
 	}
-	if (event->len == 0 || dir_tenant_len(event->name) == 0) {
+	if (event->len == 0 || conf_object_name_len(event->name) == 0) {
 		return;
 	}
 	dir_touch(dir, event->name);
@@ -372,7 +355,7 @@ static void dir_scan_step(struct registry_dir *dir)
 			dir_scan_end(dir);
 			return;
 		}
-		if (dir_tenant_len(entry->d_name) == 0) {
+		if (conf_object_name_len(entry->d_name) == 0) {
 			continue;
 		}
 		file = dir_file(dir, entry->d_name);
@@ -468,7 +451,9 @@ static int dir_open(const struct registry_dir *dir, const char *file, size_t *re
 	struct stat st;
 	int rc;
 
-	if (fd < 0 || fstat(fd, &st) < 0) {
+	if (fd < 0 && errno == ELOOP) {
+		rc = err_set(err, -ELOOP, "%s: is a symbolic link, which is not followed", file);
+	} else if (fd < 0 || fstat(fd, &st) < 0) {
 		rc = err_set_errno(err, -errno, "%s", file);
 	} else if (!S_ISREG(st.st_mode)) {
 		rc = err_set(err, -EINVAL, "%s: not a regular file", file);

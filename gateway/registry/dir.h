@@ -17,8 +17,7 @@
  */
 struct registry_dir;
 
-#define REGISTRY_FILES_MAX 200000
-#define REGISTRY_FILE_MAX  ((size_t)4 << 20) /* bytes of one object */
+#define REGISTRY_FILE_MAX ((size_t)4 << 20) /* bytes of one object */
 
 /* file: name inside the folder, borrowed. Called out of dir_work() only, but for unreadable(). */
 struct dir_ops {
@@ -30,7 +29,7 @@ struct dir_ops {
 	void (*unreadable)(void *ctx, const char *why);
 	/* So many files beyond files_max are as if they were not there; 0: no more. */
 	void (*ignored)(void *ctx, size_t n);
-	size_t files_max; /* REGISTRY_FILES_MAX */
+	size_t files_max; /* REGISTRY_FILES_MAX of conf/text/conf.h */
 };
 
 /*
@@ -61,8 +60,5 @@ void dir_rescan(struct registry_dir *dir);
  */
 int dir_read(const struct registry_dir *dir, const char *file, char **ret_text, size_t *ret_len,
 	     struct err *err) CHECKED;
-
-/* Length of the tenant's name in a file's name: without the suffix; 0 for a file to ignore. */
-size_t dir_tenant_len(const char *file);
 
 #endif

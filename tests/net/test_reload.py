@@ -167,6 +167,16 @@ def test_access_log_goes_off_and_on_again(case):
     peers.wait_for(lambda: len(gateway.access_log()) == 2, message="the second line alone")
 
 
+def test_log_that_cannot_be_made_anew_says_why(case):
+    """SIGHUP after a rotation gone wrong: a folder is where the file was."""
+    gateway = case.start()
+    os.unlink(gateway.access_log_path) if os.path.exists(gateway.access_log_path) else None
+    os.mkdir(gateway.access_log_path)
+    gateway.signal(signal.SIGHUP)
+    peers.wait_for(lambda: "access.log: Is a directory" in gateway.log(), message="the reason")
+    os.rmdir(gateway.access_log_path)
+
+
 def test_e10_sigterm_behind_a_reload_leaves_sessions_their_time(case):
     """Both are there at once: the workers are told of a config that will not be in force."""
     case.backend(case.lab.acme, 22)

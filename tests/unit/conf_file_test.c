@@ -197,6 +197,26 @@ static void what_cannot_be_read_is_said(void **state)
 	assert_string_equal(msg, "cannot be read: No such file or directory");
 }
 
+/* Control follows no link out of its registry folder; who names a file may name a link to it. */
+static void a_link_in_a_folder_is_refused(void **state)
+{
+	const char *text = "tenant: a\nserial: 1\nprefixes: [\"2001:db8:1::/64\"]\n";
+	char folder[128], object[128], msg[ERR_MSG_MAX];
+	struct conf_totals totals;
+
+	(void)state;
+	strcpy(folder, in_dir("registry"));
+	assert_int_equal(mkdir(folder, 0755), 0);
+	strcpy(object, write_file("t", text, 0644));
+	assert_int_equal(symlink(object, in_dir("registry/a.yaml")), 0);
+	assert_int_equal(check_two(in_dir("registry/a.yaml"), NULL, msg, &totals), 0);
+	assert_int_equal(check_two(folder, NULL, msg, &totals), -ELOOP);
+	assert_string_equal(msg, "is a symbolic link, which is not followed in a registry folder");
+	assert_int_equal(totals.n_tenants, 0);
+	assert_int_equal(unlink(in_dir("registry/a.yaml")), 0);
+	assert_int_equal(rmdir(folder), 0);
+}
+
 static int make_dir(void **state)
 {
 	(void)state;
@@ -226,6 +246,7 @@ int main(void)
 		cmocka_unit_test(files_are_checked_in_any_order),
 		cmocka_unit_test(two_of_the_same_are_refused),
 		cmocka_unit_test(what_cannot_be_read_is_said),
+		cmocka_unit_test(a_link_in_a_folder_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, make_dir, remove_dir);

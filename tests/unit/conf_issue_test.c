@@ -111,6 +111,24 @@ static void json_holds_the_parts(void **state)
 	issues_fini(&issues);
 }
 
+/* Who may make a file in some folder does not write to the terminal of who checks it. */
+static void a_files_name_is_escaped_in_the_text(void **state)
+{
+	struct issues issues;
+	struct buf out;
+
+	(void)state;
+	issues_init(&issues);
+	issues_add(&issues, "", "is empty")->line = 1;
+	issues_set_file(&issues, 0, "a\n\033[31m.yaml");
+	buf_init(&out, 4096);
+	issues_text(&issues, &out);
+	buf_u8(&out, '\0');
+	assert_string_equal((const char *)out.data, "a\\x0a\\x1b[31m.yaml:1:0: is empty\n");
+	buf_fini(&out);
+	issues_fini(&issues);
+}
+
 static void the_first_one_is_a_line_for_the_log(void **state)
 {
 	struct issues issues;
@@ -140,6 +158,7 @@ int main(void)
 		cmocka_unit_test(more_than_can_be_shown_are_counted),
 		cmocka_unit_test(a_config_with_thousands_of_errors_shows_a_hundred),
 		cmocka_unit_test(json_holds_the_parts),
+		cmocka_unit_test(a_files_name_is_escaped_in_the_text),
 		cmocka_unit_test(the_first_one_is_a_line_for_the_log),
 	};
 

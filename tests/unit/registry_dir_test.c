@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "base/container.h"
+#include "conf/text/conf.h"
 
 #define HEARD_MAX 64
 #define NOBODY    65534
@@ -209,15 +210,15 @@ static void test_only_objects_count(void **state)
 	struct fixture *f = *state;
 
 	(void)f;
-	assert_int_equal(dir_tenant_len("acme.yaml"), 4);
-	assert_int_equal(dir_tenant_len("acme.yml"), 4);
-	assert_int_equal(dir_tenant_len("acme.json"), 4);
-	assert_int_equal(dir_tenant_len(".acme.yaml"), 0);
-	assert_int_equal(dir_tenant_len(".yaml"), 0);
-	assert_int_equal(dir_tenant_len("acme.yaml~"), 0);
-	assert_int_equal(dir_tenant_len("acme.yaml.tmp"), 0);
-	assert_int_equal(dir_tenant_len("acme"), 0);
-	assert_int_equal(dir_tenant_len("README.md"), 0);
+	assert_int_equal(conf_object_name_len("acme.yaml"), 4);
+	assert_int_equal(conf_object_name_len("acme.yml"), 4);
+	assert_int_equal(conf_object_name_len("acme.json"), 4);
+	assert_int_equal(conf_object_name_len(".acme.yaml"), 0);
+	assert_int_equal(conf_object_name_len(".yaml"), 0);
+	assert_int_equal(conf_object_name_len("acme.yaml~"), 0);
+	assert_int_equal(conf_object_name_len("acme.yaml.tmp"), 0);
+	assert_int_equal(conf_object_name_len("acme"), 0);
+	assert_int_equal(conf_object_name_len("README.md"), 0);
 }
 
 static void test_start_hands_out_what_is_there(void **state)
@@ -537,7 +538,7 @@ static void test_reads_only_plain_files_of_the_owner(void **state)
 	expect_unreadable(f, "pipe.yaml", "not a regular file");
 	snprintf(path, sizeof(path), "%s/link.yaml", f->path);
 	assert_int_equal(symlink("a.yaml", path), 0);
-	expect_unreadable(f, "link.yaml", "link.yaml");
+	expect_unreadable(f, "link.yaml", "is a symbolic link");
 	put(f, "open.yaml", "x");
 	snprintf(path, sizeof(path), "%s/open.yaml", f->path);
 	assert_int_equal(chmod(path, 0666), 0);
