@@ -34,6 +34,7 @@
  * nat64:    sessions: tenant, protocol, inside, outside, remote, state, expires_ms; bib: tenant,
  *           protocol, inside, outside, kind; pool: tenant, address, ports, size, tcp, udp, icmp
  *           (ports in use), percent, alarm; stats: counter, value, text
+ * denied:   tenant, link, reason, packets, bytes, text; tenant null: what is no one tenant's
  * who:      tenant, protocol ("all" for a block of ports), first, last
  */
 #define REQUEST_MAX      4096 /* bytes, length included */
@@ -56,7 +57,8 @@ enum verb {
 	VERB_NAT64 = 13,   /* "sessions", "bib", "pool" or "stats", [tenant] -> objects */
 	VERB_TUNNELS = 14, /* [tenant] -> one object a tunnel */
 	VERB_WHO = 15,     /* address, port -> one object a tenant that has it now */
-	VERB_LAST = VERB_WHO,
+	VERB_DENIED = 16,  /* [tenant] -> one object a reason for which packets were refused */
+	VERB_LAST = VERB_DENIED,
 };
 
 struct request {

@@ -92,6 +92,7 @@ enum cli_exit cli_sessions(struct cli *cli);
 enum cli_exit cli_status(struct cli *cli);
 enum cli_exit cli_nat64(struct cli *cli);
 enum cli_exit cli_tunnels(struct cli *cli);
+enum cli_exit cli_denied(struct cli *cli);
 enum cli_exit cli_version(struct cli *cli);
 enum cli_exit cli_who(struct cli *cli);
 

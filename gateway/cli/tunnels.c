@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* `sixgate tunnels` and `sixgate nat64`: what the kernel has, as sixgated reads it. */
+/* `sixgate tunnels`, `denied` and `nat64`: what the kernel has, as sixgated reads it. */
 #include <string.h>
 
 #include "gateway/cli/list.h"
@@ -38,6 +38,19 @@ enum cli_exit cli_tunnels(struct cli *cli)
 	};
 	static const struct list list = {"tunnels", columns, N_COLUMNS(columns)};
 	struct request req = {.verb = VERB_TUNNELS};
+
+	return run(cli, &list, &req);
+}
+
+enum cli_exit cli_denied(struct cli *cli)
+{
+	static const struct list_column columns[] = {
+		{{"TENANT", false}, "tenant", text_of}, {{"LINK", false}, "link", text_of},
+		{{"REASON", false}, "reason", text_of}, {{"PACKETS", true}, "packets", text_of},
+		{{"BYTES", true}, "bytes", text_size},  {{"MEANING", false}, "text", text_of},
+	};
+	static const struct list list = {"denied", columns, N_COLUMNS(columns)};
+	struct request req = {.verb = VERB_DENIED};
 
 	return run(cli, &list, &req);
 }

@@ -51,6 +51,11 @@ const struct cli_verb cli_verbs[] = {
 	 "One line a tunnel. Of WireGuard: where the peer was last heard from, how long its last\n"
 	 "handshake is ago, and bytes from and to it.\n",
 	 cli_tunnels},
+	{"denied", "", 0, 0, ASKS | READS | BIT(CLI_OPTION_TENANT),
+	 "list the packets that rules refused, by tenant and reason",
+	 "One line a tenant and reason, with how many packets since the first of them; the link where\n"
+	 "they came in when they had a false source. Without a tenant: what is not one tenant's.\n",
+	 cli_denied},
 	{"nat64", "TABLE", 1, 1, ASKS | READS | BIT(CLI_OPTION_TENANT),
 	 "list NAT64's sessions, mappings, ports or counters",
 	 "TABLE is sessions, bib (the mappings of tenants' sockets to public ports), pool (each\n"

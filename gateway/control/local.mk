@@ -6,6 +6,7 @@ libcontrol_a_SOURCES = \
 	%D%/confirm.c \
 	%D%/control.c %D%/control.h \
 	%D%/cover.c \
+	%D%/denied.c %D%/denied.h \
 	%D%/dirty.c %D%/dirty.h \
 	%D%/drift.c %D%/drift.h \
 	%D%/fdstore.c %D%/fdstore.h \

@@ -2,7 +2,6 @@
 /*
  * What `status` and `services` show; the fields are in conf/model/request.h. Only reads.
  */
-#include <stddef.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -114,33 +113,14 @@ static void write_tenants(const struct control *c, struct json *j)
 
 static void write_kernel(const struct control *c, struct json *j)
 {
-#define COUNT(member)                                             \
-	{                                                         \
-#member, offsetof(struct kernel_counters, member) \
-	}
-	static const struct {
-		const char *key;
-		size_t offset;
-	} counts[] = {
-		COUNT(spoofed),        COUNT(unexpected),     COUNT(foreign_source),
-		COUNT(proxy_denied),   COUNT(agent_denied),   COUNT(outer_unknown),
-		COUNT(tenant_nested),  COUNT(tenant_spoofed), COUNT(special_ipv6),
-		COUNT(special_ipv4),   COUNT(pref64_bits),    COUNT(pref64_protocol),
-		COUNT(port25_denied),  COUNT(own_denied),     COUNT(lan_denied),
-		COUNT(inbound_denied), COUNT(echo_limited),   COUNT(nat44_denied),
-	};
-#undef COUNT
 	struct kernel_counters counters;
 	struct err err;
 
 	json_open(j, "kernel", '{');
 	json_bool(j, "applied", c->kernel && kernel_applied(c->kernel));
 	if (c->kernel && kernel_counters(c->kernel, &counters, &err) == 0) {
-		for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
-			const struct kernel_count *count =
-				(const void *)((const char *)&counters + counts[i].offset);
-
-			json_u64(j, counts[i].key, count->packets);
+		for (int i = 0; i < N_DENIALS; i++) {
+			json_u64(j, denial_name((enum denial)i), counters.of[i].packets);
 		}
 	}
 	json_close(j, '}');

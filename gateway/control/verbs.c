@@ -188,6 +188,7 @@ static bool verb_changes(enum verb verb)
 	case VERB_NAT64:
 	case VERB_TUNNELS:
 	case VERB_WHO:
+	case VERB_DENIED:
 		return false;
 	case VERB_RELOAD:
 	case VERB_DRAIN:
@@ -249,6 +250,9 @@ static void control_request(struct client *c, const struct request *req, void *c
 		break;
 	case VERB_TUNNELS:
 		verb_tunnels(c, control, req);
+		break;
+	case VERB_DENIED:
+		verb_denied(c, control, req);
 		break;
 	case VERB_WHO:
 		verb_who(c, control, req);

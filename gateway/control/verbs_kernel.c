@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The verbs nat64 and tunnels: what is asked, and who asks, is checked here; what is shown is made
- * by nat64.c and tunnels.c.
+ * The verbs nat64, tunnels and denied: what is asked, and who asks, is checked here; what is shown
+ * is made by nat64.c, tunnels.c and denied.c.
  */
 #include "gateway/control/verbs_kernel.h"
 
@@ -10,10 +10,12 @@
 
 #include "base/log.h"
 #include "gateway/control/control.h"
+#include "gateway/control/denied.h"
 #include "gateway/control/nat64.h"
 #include "gateway/control/tunnels.h"
 
-#define MOD "verbs"
+#define MOD       "verbs"
+#define PIECE_MAX 65536 /* bytes of a list's piece */
 
 _Static_assert(sizeof(struct nat64_query) <= CLIENT_STATE_MAX, "fits into a client's state");
 
@@ -127,6 +129,55 @@ void verb_tunnels(struct client *c, struct control *control, const struct reques
 	}
 	client_end(c);
 	tunnels_free(seen);
+}
+
+/* The tenants from c->at on, until the piece is large enough, then what is no tenant's. */
+static int denied_piece(struct client *c, struct control *control, struct err *err)
+{
+	const char *only = c->text[0] != '\0' ? c->text : NULL;
+	const struct tenant_conf *tenant = NULL;
+	struct kernel_counters total;
+	struct denied_counts counts;
+	int rc = kernel_counters(control->kernel, &total, err);
+
+	rc = rc < 0 ? rc : kernel_denied(control->kernel, &counts, err);
+	if (rc < 0) {
+		return rc;
+	}
+	while (c->out.len < PIECE_MAX && (tenant = tenants_next(&control->tenants, &c->at))) {
+		if (!only || strcmp(only, tenant->name) == 0) {
+			denied_write_tenant(control->conf, tenant, &counts, &c->out);
+		}
+	}
+	if (!tenant) {
+		if (!only) {
+			denied_write_rest(&total, &counts, &c->out);
+		}
+		client_end(c);
+	}
+	denied_fini(&counts);
+	return 0;
+}
+
+static void denied_more(struct client *c, void *ctx)
+{
+	struct err err;
+
+	if (denied_piece(c, ctx, &err) < 0) {
+		log_warn(MOD, "denied: %s", err.msg);
+		c->more = NULL;
+		c->last = true; /* without an end: the caller knows that it was cut */
+	}
+}
+
+void verb_denied(struct client *c, struct control *control, const struct request *req)
+{
+	if (!control->kernel) {
+		client_fail(c, "sixgated may not touch the kernel: it has no CAP_NET_ADMIN");
+	} else if (take_tenant(c, control, req, 0)) {
+		client_ok(c);
+		c->more = denied_more;
+	}
 }
 
 void verb_who(struct client *c, struct control *control, const struct request *req)

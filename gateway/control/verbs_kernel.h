@@ -10,6 +10,7 @@ struct control;
 /* Verbs that only read from the kernel; each has sockets of its own for the time of a piece. */
 void verb_nat64(struct client *c, struct control *control, const struct request *req);
 void verb_tunnels(struct client *c, struct control *control, const struct request *req);
+void verb_denied(struct client *c, struct control *control, const struct request *req);
 void verb_who(struct client *c, struct control *control, const struct request *req);
 
 #endif

@@ -12,6 +12,7 @@
 #include <linux/netfilter/nf_tables.h>
 #include <netinet/in.h>
 
+#include "gateway/kernel/denial.h"
 #include "gateway/kernel/expr.h"
 #include "gateway/kernel/outline.h"
 #include "gateway/kernel/rule.h"
@@ -68,7 +69,7 @@ static int put_client_prefix_in(struct batch *b, const struct prefix *p)
 	rule_begin(&r, "cpfx");
 	rule_iif_is_not_lo(&r);
 	rule_in_prefix(&r, RULE_SOURCE, p);
-	rule_count(&r, COUNTER_SPOOFED);
+	rule_count(&r, denial_name(DENIAL_SPOOFED));
 	rule_verdict(&r, NF_DROP, NULL);
 	rc |= rule_end(&r, b);
 
@@ -81,7 +82,7 @@ static int put_client_prefix_in(struct batch *b, const struct prefix *p)
 	/* The proxy never listens in the prefix, so nothing may be opened from outside. */
 	rule_begin(&r, "cpin");
 	rule_tcp_first(&r, true);
-	rule_count(&r, COUNTER_UNEXPECTED);
+	rule_count(&r, denial_name(DENIAL_UNEXPECTED));
 	rule_verdict(&r, NF_DROP, NULL);
 	rc |= rule_end(&r, b);
 
@@ -98,7 +99,7 @@ static int put_client_prefix_in(struct batch *b, const struct prefix *p)
 	 */
 	rule_begin(&r, "cpin");
 	rule_socket_wildcard(&r, true);
-	rc |= rule_end_drop(&r, b, COUNTER_UNEXPECTED);
+	rc |= rule_end_drop(&r, b, denial_name(DENIAL_UNEXPECTED));
 	rule_begin(&r, "cpin");
 	rule_socket_transparent(&r, false);
 	rc |= rule_end_accept(&r, b);
@@ -110,7 +111,7 @@ static int put_client_prefix_in(struct batch *b, const struct prefix *p)
 	rc |= rule_end(&r, b);
 
 	rule_begin(&r, "cpin");
-	rule_count(&r, COUNTER_UNEXPECTED);
+	rule_count(&r, denial_name(DENIAL_UNEXPECTED));
 	rule_verdict(&r, NF_DROP, NULL);
 	rc |= rule_end(&r, b);
 	return rc;
@@ -126,7 +127,7 @@ static int put_client_prefix_out(struct batch *b, const struct firewall *fw)
 	rule_begin(&r, "cpout");
 	rule_in_prefix(&r, RULE_SOURCE, &fw->client_prefix);
 	rule_uid(&r, false, fw->proxy_uid);
-	rule_count(&r, COUNTER_FOREIGN);
+	rule_count(&r, denial_name(DENIAL_FOREIGN_SOURCE));
 	rule_reject(&r);
 	return rc | rule_end(&r, b);
 }
@@ -151,14 +152,12 @@ static int put_proxy_to_resolvers(struct batch *b, bool v4)
 }
 
 /* What ends a worker's chain: everything that no rule before allowed. */
-static int put_denied(struct batch *b, const char *chain, const char *counter)
+static int put_denied(struct batch *b, const char *chain, enum denial why)
 {
 	struct rule r;
 
 	rule_begin(&r, chain);
-	rule_count(&r, counter);
-	rule_reject(&r);
-	return rule_end(&r, b);
+	return rule_end_reject(&r, b, denial_name(why));
 }
 
 static int put_replies(struct batch *b, const char *chain)
@@ -192,8 +191,7 @@ static int put_outer(struct batch *b, const struct firewall *fw)
 	rule_l4proto(&r, IPPROTO_UDP);
 	expr_ports(&r, RULE_SOURCE, 0);
 	expr_in_set(&r, FIREWALL_WG_PORTS, true, 0);
-	rule_verdict(&r, NF_ACCEPT, NULL);
-	return rc | rule_end(&r, b);
+	return rc | rule_end_accept(&r, b);
 }
 
 static int put_worker_chains(struct batch *b, const struct firewall *fw)
@@ -218,11 +216,11 @@ static int put_worker_chains(struct batch *b, const struct firewall *fw)
 	}
 	rc |= put_proxy_to_resolvers(b, true);
 	rc |= put_proxy_to_resolvers(b, false);
-	rc |= put_denied(b, "proxy", COUNTER_PROXY);
+	rc |= put_denied(b, "proxy", DENIAL_PROXY);
 
 	rc |= chain_put(b, "agent", NULL, 0, 0);
 	rc |= put_replies(b, "agent");
-	rc |= put_denied(b, "agent", COUNTER_AGENT);
+	rc |= put_denied(b, "agent", DENIAL_AGENT);
 	return rc;
 }
 
@@ -254,6 +252,7 @@ int chains_put(struct batch *b, const struct firewall *fw)
 	rc |= put_worker_chains(b, fw);
 	rc |= put_workers_hook(b, fw);
 	if (fw->has_tunnels) {
+		rc |= denied_put(b);
 		rc |= chains_put_inbound(b);
 		rc |= chains_put_tenants(b, fw);
 		rc |= chains_put_own(b, fw);

@@ -12,26 +12,9 @@
 
 /* The table's chains and rules: the guard of client_prefix, and where the workers may send. */
 
-#define COUNTER_SPOOFED    "spoofed"
-#define COUNTER_UNEXPECTED "unexpected"
-#define COUNTER_FOREIGN    "foreign_source"
-#define COUNTER_PROXY      "proxy_denied"
-#define COUNTER_AGENT      "agent_denied"
-
-/* The tenants' traffic. Packets that are refused are counted by reason. */
-#define COUNTER_OUTER     "outer_unknown"
-#define COUNTER_NESTED    "tenant_nested"
-#define COUNTER_SOURCE    "tenant_spoofed"
-#define COUNTER_SPECIAL_6 "special_ipv6"
-#define COUNTER_SPECIAL_4 "special_ipv4"
-#define COUNTER_BITS      "pref64_bits"
-#define COUNTER_PROTOCOL  "pref64_protocol"
-#define COUNTER_MAIL      "port25_denied"
-#define COUNTER_OWN       "own_denied"
-#define COUNTER_LAN       "lan_denied"
-#define COUNTER_INBOUND   "inbound_denied"
-#define COUNTER_ECHO      "echo_limited"
-#define COUNTER_NAT44     "nat44_denied"
+/* Echo requests a second, of each tenant. */
+#define CHAINS_ECHO_RATE  100
+#define CHAINS_ECHO_BURST 200
 
 /* All chains with their rules; counters and sets come before. Returns 0 or -ENOMEM. */
 int chains_put(struct batch *b, const struct firewall *fw) CHECKED;

@@ -11,13 +11,12 @@
 #include <netinet/icmp6.h>
 #include <netinet/in.h>
 
+#include "gateway/kernel/denial.h"
 #include "gateway/kernel/expr.h"
 #include "gateway/kernel/special.h"
 
 #define PRIORITY_FORWARD 0
 #define PORT_MAIL        25
-#define ECHO_RATE        100 /* requests a second, of all tenants */
-#define ECHO_BURST       200
 
 /* The metadata service that some clouds have at a unique local address; fd00:ec2::254 */
 static const struct prefix metadata = {.addr = {.b = {0xfd, 0x00, 0x0e,
@@ -53,7 +52,7 @@ static int put_from_tenant(struct batch *b, const struct firewall *fw)
 
 	rule_begin(&r, "from_tenant"); /* link-local, or a tenant whose elements are on their way */
 	rule_mark(&r, false);
-	rc |= rule_end_drop(&r, b, COUNTER_SOURCE);
+	rc |= rule_end_denied(&r, b, DENIED_SOURCE);
 	rc |= put_own_prefixes(b);
 	rule_begin(&r, "from_tenant");
 	rule_device_in_set(&r, NFT_META_OIFNAME, FIREWALL_TUNNELS, true);
@@ -63,10 +62,10 @@ static int put_from_tenant(struct batch *b, const struct firewall *fw)
 	rc |= rule_end_accept(&r, b);
 	rule_begin(&r, "from_tenant");
 	rule_device_in_set(&r, NFT_META_OIFNAME, FIREWALL_UPLINKS, false);
-	rc |= rule_end_reject(&r, b, COUNTER_LAN);
+	rc |= rule_end_denied(&r, b, DENIED_LAN);
 	rule_begin(&r, "from_tenant");
 	rule_in_prefix(&r, RULE_DESTINATION, &metadata);
-	rc |= rule_end_reject(&r, b, COUNTER_LAN);
+	rc |= rule_end_denied(&r, b, DENIED_LAN);
 	rule_begin(&r, "from_tenant");
 	rule_family(&r, NFPROTO_IPV4);
 	rc |= rule_end_jump(&r, b, "forward4");
@@ -76,7 +75,7 @@ static int put_from_tenant(struct batch *b, const struct firewall *fw)
 	rule_destination_port(&r, PORT_MAIL);
 	expr_meta(&r, NFT_META_MARK, 0);
 	expr_in_set(&r, FIREWALL_MAIL, false, 0);
-	rc |= rule_end_reject(&r, b, COUNTER_MAIL);
+	rc |= rule_end_denied(&r, b, DENIED_MAIL);
 	rule_begin(&r, "from_tenant");
 	return rc | rule_end_accept(&r, b);
 }
@@ -99,26 +98,19 @@ static int put_to_tenant(struct batch *b, const struct firewall *fw)
 	rule_begin(&r, "to_tenant");
 	rc |= rule_end_jump(&r, b, "inbound");
 	rule_begin(&r, "to_tenant");
-	return rc | rule_end_reject(&r, b, COUNTER_INBOUND);
+	return rc | rule_end_denied(&r, b, DENIED_INBOUND);
 }
 
 /* Ahead of known connections, which the requests of one ping are once it was answered. */
 static int put_echo(struct batch *b)
 {
 	struct rule r;
-	int rc;
 
 	rule_begin(&r, "through");
 	rule_device_in_set(&r, NFT_META_OIFNAME, FIREWALL_TUNNELS, true);
 	rule_device_in_set(&r, NFT_META_IIFNAME, FIREWALL_TUNNELS, false);
 	rule_icmp_type(&r, IPPROTO_ICMPV6, ICMP6_ECHO_REQUEST);
-	expr_limit(&r, ECHO_RATE, ECHO_BURST);
-	rc = rule_end_accept(&r, b);
-	rule_begin(&r, "through");
-	rule_device_in_set(&r, NFT_META_OIFNAME, FIREWALL_TUNNELS, true);
-	rule_device_in_set(&r, NFT_META_IIFNAME, FIREWALL_TUNNELS, false);
-	rule_icmp_type(&r, IPPROTO_ICMPV6, ICMP6_ECHO_REQUEST);
-	return rc | rule_end_drop(&r, b, COUNTER_ECHO);
+	return rule_end_goto(&r, b, "echo");
 }
 
 int chains_put_forward(struct batch *b, const struct firewall *fw)

@@ -17,6 +17,7 @@
 #include <linux/netfilter/nf_tables.h>
 #include <stdio.h>
 
+#include "gateway/kernel/denial.h"
 #include "gateway/kernel/expr.h"
 
 /* How a destination is looked for. */
@@ -54,6 +55,30 @@ static int put_from(struct batch *b, const struct destination *d)
 	return rc;
 }
 
+/*
+ * Where echo requests to a tenant's hosts go to: ICMPv6 is open, at a rate that is the tenant's.
+ * The mark is only lent for that: a key that comes from a map is one the nft program cannot show.
+ */
+static int put_echo(struct batch *b)
+{
+	static const enum firewall_set marks[] = {FIREWALL_MARKS_64, FIREWALL_MARKS_56};
+	struct rule r;
+	int rc = chain_put(b, "echo", NULL, 0, 0);
+
+	for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]); i++) {
+		rule_begin(&r, "echo");
+		rule_tenant_of(&r, RULE_DESTINATION, marks[i]);
+		expr_set_mark(&r, 0);
+		expr_meta(&r, NFT_META_MARK, 0);
+		expr_update_limit(&r, FIREWALL_ECHO_TO, 0, CHAINS_ECHO_RATE, CHAINS_ECHO_BURST);
+		expr_constant(&r, 0, 0);
+		expr_set_mark(&r, 0);
+		rc |= rule_end_accept(&r, b);
+	}
+	rule_begin(&r, "echo");
+	return rc | rule_end_denied(&r, b, DENIED_ECHO);
+}
+
 int chains_put_inbound(struct batch *b)
 {
 	static const struct {
@@ -64,6 +89,7 @@ int chains_put_inbound(struct batch *b)
 	int rc = 0;
 
 	batch_what(b, "chains of the inbound policy");
+	rc |= put_echo(b);
 	for (size_t i = 0; i < N_DESTINATIONS; i++) {
 		rc |= put_from(b, &destinations[i]);
 	}

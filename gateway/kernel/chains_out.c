@@ -10,13 +10,12 @@
 #include <netinet/icmp6.h>
 #include <netinet/in.h>
 
+#include "gateway/kernel/denial.h"
 #include "gateway/kernel/expr.h"
 
 #define PRIORITY_MSS  (-150) /* before NAT: at 110 a SYN of NAT44 left with the wrong MSS */
 #define PRIORITY_OUT  (-10)
 #define PRIORITY_SNAT 100
-#define ECHO_RATE     100
-#define ECHO_BURST    200
 
 static int put_mss(struct batch *b)
 {
@@ -51,11 +50,7 @@ static int put_in64(struct batch *b)
 	rc |= rule_end_accept(&r, b);
 	rule_begin(&r, "in64");
 	rule_icmp_type(&r, IPPROTO_ICMPV6, ICMP6_ECHO_REQUEST);
-	expr_limit(&r, ECHO_RATE, ECHO_BURST);
-	rc |= rule_end_accept(&r, b);
-	rule_begin(&r, "in64");
-	rule_icmp_type(&r, IPPROTO_ICMPV6, ICMP6_ECHO_REQUEST);
-	rc |= rule_end_drop(&r, b, COUNTER_ECHO);
+	rc |= rule_end_goto(&r, b, "echo");
 	rule_begin(&r, "in64");
 	rule_tcp_first(&r, false);
 	rc |= rule_end_accept(&r, b);
@@ -70,7 +65,7 @@ static int put_in64(struct batch *b)
 	rule_begin(&r, "in64");
 	rc |= rule_end_jump(&r, b, "inbound");
 	rule_begin(&r, "in64");
-	return rc | rule_end_drop(&r, b, COUNTER_INBOUND);
+	return rc | rule_end_denied(&r, b, DENIED_INBOUND_TRANSLATED);
 }
 
 /* From a tenant, by a device that is neither another one's nor inside this machine. */
@@ -94,14 +89,14 @@ static int put_n64out(struct batch *b, const struct firewall *fw)
 		/* Whatever routes there are: another provider never sees a tenant's address. */
 		leaving(&r, NFPROTO_IPV6);
 		rule_oif(&r, fw->exit_link, false);
-		rc |= rule_end_drop(&r, b, COUNTER_LAN);
+		rc |= rule_end_denied(&r, b, DENIED_LAN_TRANSLATED);
 	}
 	if (!fw->has_nat64) {
 		return rc;
 	}
 	leaving(&r, NFPROTO_IPV4); /* the farmer's networks, whatever their addresses are */
 	rule_device_in_set(&r, NFT_META_OIFNAME, FIREWALL_UPLINKS, false);
-	rc |= rule_end_drop(&r, b, COUNTER_LAN);
+	rc |= rule_end_denied(&r, b, DENIED_LAN_TRANSLATED);
 	rule_begin(&r, "n64out");
 	rule_device_in_set(&r, NFT_META_OIFNAME, FIREWALL_TUNNELS, true);
 	rule_in_prefix(&r, RULE_SOURCE, &fw->pref64);
@@ -139,7 +134,7 @@ static int put_nat44(struct batch *b)
 	}
 	rule_begin(&r, "nat44");
 	from_inside(&r);
-	return rc | rule_end_drop(&r, b, COUNTER_NAT44);
+	return rc | rule_end_denied(&r, b, DENIED_NAT44);
 }
 
 int chains_put_out(struct batch *b, const struct firewall *fw)

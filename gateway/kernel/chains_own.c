@@ -12,25 +12,32 @@
 #include <netinet/in.h>
 #include <netinet/ip_icmp.h>
 
+#include "gateway/kernel/denial.h"
 #include "gateway/kernel/expr.h"
 
 #define PRIORITY_INPUT (-10)
-#define ECHO_RATE      100 /* requests a second */
-#define ECHO_BURST     200
 
 /* Before the answers: once answered, the requests of one ping are of a known connection. */
 static int put_echo(struct batch *b, const char *chain, uint8_t protocol, uint8_t type)
 {
 	struct rule r;
-	int rc;
 
 	rule_begin(&r, chain);
 	rule_icmp_type(&r, protocol, type);
-	expr_limit(&r, ECHO_RATE, ECHO_BURST);
-	rc = rule_end_accept(&r, b);
-	rule_begin(&r, chain);
-	rule_icmp_type(&r, protocol, type);
-	return rc | rule_end_drop(&r, b, COUNTER_ECHO);
+	return rule_end_goto(&r, b, "echo_own");
+}
+
+static int put_echo_own(struct batch *b)
+{
+	struct rule r;
+	int rc = chain_put(b, "echo_own", NULL, 0, 0);
+
+	rule_begin(&r, "echo_own");
+	expr_meta(&r, NFT_META_MARK, 0);
+	expr_update_limit(&r, FIREWALL_ECHO_FROM, 0, CHAINS_ECHO_RATE, CHAINS_ECHO_BURST);
+	rc |= rule_end_accept(&r, b);
+	rule_begin(&r, "echo_own");
+	return rc | rule_end_denied(&r, b, DENIED_ECHO_OWN);
 }
 
 /* Answers to what we sent; TCP by its flags, because what was translated has no connection. */
@@ -72,7 +79,7 @@ static int put_own4(struct batch *b)
 	expr_in_set(&r, FIREWALL_OPEN_4, true, 0);
 	rc |= rule_end_accept(&r, b);
 	rule_begin(&r, "own4");
-	return rc | rule_end_reject(&r, b, COUNTER_OWN);
+	return rc | rule_end_denied(&r, b, DENIED_OWN);
 }
 
 static int put_own6(struct batch *b, const struct firewall *fw)
@@ -102,7 +109,7 @@ static int put_own6(struct batch *b, const struct firewall *fw)
 		rc |= rule_end_accept(&r, b);
 	}
 	rule_begin(&r, "own6");
-	return rc | rule_end_reject(&r, b, COUNTER_OWN);
+	return rc | rule_end_denied(&r, b, DENIED_OWN);
 }
 
 int chains_put_own(struct batch *b, const struct firewall *fw)
@@ -111,7 +118,8 @@ int chains_put_own(struct batch *b, const struct firewall *fw)
 	int rc;
 
 	batch_what(b, "chains of this machine's own services");
-	rc = chain_put(b, "own4", NULL, 0, 0);
+	rc = put_echo_own(b);
+	rc |= chain_put(b, "own4", NULL, 0, 0);
 	rc |= chain_put(b, "own6", NULL, 0, 0);
 	rc |= chain_put(b, "inp", "filter", NF_INET_LOCAL_IN, PRIORITY_INPUT);
 	rule_begin(&r, "inp");

@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "gateway/kernel/denial.h"
 #include "gateway/kernel/expr.h"
 #include "gateway/kernel/special.h"
 
@@ -21,6 +22,13 @@
 #define PRIORITY_TENANTS (-150)
 #define PRIORITY_MSS     (-140)
 #define PORT_MAIL        25
+
+/*
+ * New flows a second, of each tenant. With FIREWALL_FLOW_MS one tenant has at most 64 * 300 + 2048
+ * of FIREWALL_FLOWS, a twenty-fourth of it.
+ */
+#define FLOW_RATE  64
+#define FLOW_BURST 2048
 
 /* What Jool takes has no connection; a foreign `ct state invalid drop` would stop it. */
 static int put_raw(struct batch *b, const struct firewall *fw)
@@ -75,12 +83,12 @@ static int put_outer(struct batch *b, const struct firewall *fw)
 	if (fw->has_6in4) {
 		outer_to(&r, &fw->local_6in4);
 		expr_in_set(&r, FIREWALL_REMOTES, false, 0);
-		rc |= rule_end_drop(&r, b, COUNTER_OUTER);
+		rc |= rule_end_drop(&r, b, denial_name(DENIAL_OUTER));
 	}
 	if (fw->has_exit_6in4 && !shared) {
 		outer_to(&r, &fw->exit_local);
 		expr_compare(&r, NFT_CMP_NEQ, fw->exit_remote.b + 12, 4);
-		rc |= rule_end_drop(&r, b, COUNTER_OUTER);
+		rc |= rule_end_drop(&r, b, denial_name(DENIAL_OUTER));
 	}
 	return rc;
 }
@@ -121,7 +129,7 @@ static int put_pre(struct batch *b)
 		expr_map(&r, marks[i].set, 0, 0);
 		expr_compare(&r, NFT_CMP_NEQ, &none,
 			     sizeof(none)); /* any: that there is one counts */
-		rc |= rule_end_drop(&r, b, COUNTER_SOURCE);
+		rc |= rule_end_denied(&r, b, DENIED_SOURCE);
 	}
 	return rc;
 }
@@ -173,7 +181,7 @@ static int put_tenant(struct batch *b)
 
 	rule_begin(&r, "tenant");
 	rule_l4proto(&r, IPPROTO_IPV6);
-	rc |= rule_end_drop(&r, b, COUNTER_NESTED);
+	rc |= rule_end_denied(&r, b, DENIED_NESTED);
 	rule_begin(&r, "tenant");
 	rule_family(&r, NFPROTO_IPV4);
 	rc |= rule_end_goto(&r, b, "tenant4");
@@ -187,13 +195,13 @@ static int put_tenant(struct batch *b)
 	source_in(&r, FIREWALL_SOURCES_56, 56);
 	rc |= rule_end_goto(&r, b, "tenant6");
 	rule_begin(&r, "tenant");
-	rc |= rule_end_drop(&r, b, COUNTER_SOURCE);
+	rc |= rule_end_denied(&r, b, DENIED_SOURCE);
 
 	rule_begin(&r, "tenant4");
 	expr_meta(&r, NFT_META_IIFNAME, 0);
 	expr_address4(&r, RULE_SOURCE, 4);
 	expr_in_set(&r, FIREWALL_SOURCES_4, false, 0);
-	rc |= rule_end_drop(&r, b, COUNTER_SOURCE);
+	rc |= rule_end_denied(&r, b, DENIED_SOURCE);
 	rule_begin(&r, "tenant4");
 	expr_address4(&r, RULE_SOURCE, 0);
 	expr_map(&r, FIREWALL_MARKS_4, 0, 0);
@@ -220,7 +228,7 @@ static int put_tenant6(struct batch *b, const struct firewall *fw)
 		rule_in_prefix(&r, RULE_DESTINATION, &fw->siit_prefix);
 		expr_address6(&r, RULE_SOURCE, 128, 0);
 		expr_in_set(&r, FIREWALL_MAPPED_6, false, 0);
-		rc |= rule_end_reject(&r, b, COUNTER_SPECIAL_6);
+		rc |= rule_end_denied(&r, b, DENIED_SIIT);
 		rc |= special4_put(b, "tenant6", fw, &fw->siit_prefix);
 	}
 	if (fw->has_nat64) {
@@ -234,9 +242,52 @@ static int put_tenant6(struct batch *b, const struct firewall *fw)
 	return rc | rule_end_accept(&r, b);
 }
 
+static void load_flow(struct rule *r)
+{
+	expr_address6(r, RULE_SOURCE, 128, 0);
+	expr_address6(r, RULE_DESTINATION, 128, 4);
+	expr_meta(r, NFT_META_L4PROTO, 8);
+	expr_ports(r, RULE_SOURCE, 9);
+}
+
+/*
+ * What a tenant sends by UDP, so that the answers are known: there is no connection tracking. New
+ * flows have a rate that is the tenant's, so that one cannot fill the set for all. Where the
+ * inbound policy is open no answer has to be known.
+ */
+static int put_flow64(struct batch *b)
+{
+	static const struct {
+		enum firewall_set set;
+		unsigned int bits;
+	} open[] = {{FIREWALL_INBOUND_64, 64}, {FIREWALL_INBOUND_56, 56}};
+	struct rule r;
+	int rc = 0;
+
+	rule_begin(&r, "flow64");
+	load_flow(&r);
+	expr_in_set(&r, FIREWALL_FLOWS, true, 0);
+	expr_update(&r, FIREWALL_FLOWS, 0);
+	rc |= rule_end_accept(&r, b);
+	for (size_t i = 0; i < sizeof(open) / sizeof(open[0]); i++) {
+		rule_begin(&r, "flow64");
+		expr_address6(&r, RULE_SOURCE, open[i].bits, 0);
+		expr_in_set(&r, open[i].set, true, 0);
+		rc |= rule_end_accept(&r, b);
+	}
+	rule_begin(&r, "flow64");
+	expr_meta(&r, NFT_META_MARK, 0);
+	expr_update_limit(&r, FIREWALL_FLOW_RATE, 0, FLOW_RATE, FLOW_BURST);
+	load_flow(&r);
+	expr_update(&r, FIREWALL_FLOWS, 0);
+	rc |= rule_end_accept(&r, b);
+	rule_begin(&r, "flow64");
+	return rc | rule_end_denied(&r, b, DENIED_FLOWS);
+}
+
 static int put_pref64_protocols(struct batch *b)
 {
-	const uint8_t protocols[] = {IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMPV6};
+	const uint8_t protocols[] = {IPPROTO_TCP, IPPROTO_ICMPV6};
 	struct rule r;
 	int rc = 0;
 
@@ -245,16 +296,10 @@ static int put_pref64_protocols(struct batch *b)
 	rule_destination_port(&r, PORT_MAIL);
 	expr_meta(&r, NFT_META_MARK, 0);
 	expr_in_set(&r, FIREWALL_MAIL, false, 0);
-	rc |= rule_end_reject(&r, b, COUNTER_MAIL);
-	/* What it sends by UDP, so that the answers are known: there is no connection tracking. */
+	rc |= rule_end_denied(&r, b, DENIED_MAIL);
 	rule_begin(&r, "pref64");
 	rule_l4proto(&r, IPPROTO_UDP);
-	expr_address6(&r, RULE_SOURCE, 128, 0);
-	expr_address6(&r, RULE_DESTINATION, 128, 4);
-	expr_meta(&r, NFT_META_L4PROTO, 8);
-	expr_ports(&r, RULE_SOURCE, 9);
-	expr_update(&r, FIREWALL_FLOWS, 0);
-	rc |= rule_end(&r, b);
+	rc |= rule_end_goto(&r, b, "flow64");
 	for (size_t i = 0; i < sizeof(protocols); i++) {
 		rule_begin(&r, "pref64");
 		rule_l4proto(&r, protocols[i]);
@@ -262,7 +307,7 @@ static int put_pref64_protocols(struct batch *b)
 	}
 	/* Jool would let them pass to the forward chain. */
 	rule_begin(&r, "pref64");
-	return rc | rule_end_reject(&r, b, COUNTER_PROTOCOL);
+	return rc | rule_end_denied(&r, b, DENIED_PROTOCOL);
 }
 
 static int put_pref64(struct batch *b, const struct firewall *fw)
@@ -276,9 +321,10 @@ static int put_pref64(struct batch *b, const struct firewall *fw)
 		rule_begin(&r, "pref64"); /* RFC 6052 2.2; Jool ignores them */
 		expr_payload(&r, NFT_PAYLOAD_NETWORK_HEADER, 24 + 8, 1, 0);
 		expr_compare(&r, NFT_CMP_NEQ, &zero, sizeof(zero));
-		rc |= rule_end_drop(&r, b, COUNTER_BITS);
+		rc |= rule_end_denied(&r, b, DENIED_BITS);
 	}
 	rc |= special4_put(b, "pref64", fw, &fw->pref64);
+	rc |= put_flow64(b);
 	return rc | put_pref64_protocols(b);
 }
 
@@ -308,6 +354,7 @@ int chains_put_tenants(struct batch *b, const struct firewall *fw)
 	rc |= chain_put(b, "tenant", NULL, 0, 0);
 	rc |= chain_put(b, "tenant4", NULL, 0, 0);
 	rc |= chain_put(b, "tenant6", NULL, 0, 0);
+	rc |= chain_put(b, "flow64", NULL, 0, 0);
 	rc |= chain_put(b, "pref64", NULL, 0, 0);
 	rc |= chain_put(b, "pre", "filter", NF_INET_PRE_ROUTING, PRIORITY_TENANTS);
 	rc |= put_pre(b);

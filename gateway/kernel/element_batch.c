@@ -16,7 +16,6 @@
 
 #define UDATA_HOST_ENDIAN  1 /* of the nft program */
 #define UDATA_BIG_ENDIAN   2
-#define FLOWS_MAX          262144
 #define ELEMENTS_A_MESSAGE 512 /* at most 90 bytes each: a message stays below 48 KiB */
 
 static struct nftnl_set *set_new(enum firewall_set id)
@@ -73,7 +72,7 @@ static int set_define(struct batch *b, enum firewall_set id)
 	nftnl_set_set_u32(s, NFTNL_SET_ID, (uint32_t)id + 1);
 	nftnl_set_set_u32(s, NFTNL_SET_FLAGS,
 			  (type->data_type != 0 ? NFT_SET_MAP : 0) |
-				  (type->dynamic ? NFT_SET_EVAL | NFT_SET_TIMEOUT : 0));
+				  (type->max != 0 ? NFT_SET_EVAL | NFT_SET_TIMEOUT : 0));
 	nftnl_set_set_u32(s, NFTNL_SET_KEY_TYPE, type->key_type);
 	nftnl_set_set_u32(s, NFTNL_SET_KEY_LEN, type->key_len);
 	if (type->data_type != 0) {
@@ -84,9 +83,9 @@ static int set_define(struct batch *b, enum firewall_set id)
 		nftnl_set_free(s);
 		return -ENOMEM;
 	}
-	if (type->dynamic) {
-		nftnl_set_set_u64(s, NFTNL_SET_TIMEOUT, FIREWALL_FLOW_MS);
-		nftnl_set_set_u32(s, NFTNL_SET_DESC_SIZE, FLOWS_MAX);
+	if (type->max != 0) {
+		nftnl_set_set_u32(s, NFTNL_SET_DESC_SIZE, type->max);
+		nftnl_set_set_u64(s, NFTNL_SET_TIMEOUT, type->timeout_ms);
 	}
 	nlh = batch_message(b, NFT_MSG_NEWSET, NLM_F_CREATE);
 	nftnl_set_nlmsg_build_payload(nlh, s);

@@ -205,30 +205,59 @@ void expr_route_mss(struct rule *r, unsigned int place)
 	}
 }
 
-void expr_update(struct rule *r, enum firewall_set set, unsigned int place)
+/* stateful: what each element has of it; owned; NULL: nothing. */
+static void update(struct rule *r, enum firewall_set set, unsigned int place,
+		   struct nftnl_expr *stateful)
 {
 	struct nftnl_expr *e = expr_new(r, "dynset");
 
-	if (e) {
-		nftnl_expr_set_u32(e, NFTNL_EXPR_DYNSET_SREG_KEY, place_register(place));
-		nftnl_expr_set_u32(e, NFTNL_EXPR_DYNSET_OP, NFT_DYNSET_OP_UPDATE);
-		nftnl_expr_set_u64(e, NFTNL_EXPR_DYNSET_TIMEOUT, FIREWALL_FLOW_MS);
-		r->bad |= nftnl_expr_set_str(e, NFTNL_EXPR_DYNSET_SET_NAME,
-					     firewall_set_type(set)->name) < 0;
+	if (!e) {
+		if (stateful) {
+			nftnl_expr_free(stateful);
+		}
+		return;
+	}
+	nftnl_expr_set_u32(e, NFTNL_EXPR_DYNSET_SREG_KEY, place_register(place));
+	nftnl_expr_set_u32(e, NFTNL_EXPR_DYNSET_OP, NFT_DYNSET_OP_UPDATE);
+	nftnl_expr_set_u64(e, NFTNL_EXPR_DYNSET_TIMEOUT, firewall_set_type(set)->timeout_ms);
+	r->bad |=
+		nftnl_expr_set_str(e, NFTNL_EXPR_DYNSET_SET_NAME, firewall_set_type(set)->name) < 0;
+	if (stateful) {
+		nftnl_expr_add_expr(e, NFTNL_EXPR_DYNSET_EXPRESSIONS, stateful);
 	}
 }
 
-void expr_limit(struct rule *r, uint64_t rate, uint32_t burst)
+void expr_update(struct rule *r, enum firewall_set set, unsigned int place)
 {
-	struct nftnl_expr *e = expr_new(r, "limit");
+	update(r, set, place, NULL);
+}
 
-	if (e) {
-		nftnl_expr_set_u64(e, NFTNL_EXPR_LIMIT_RATE, rate);
-		nftnl_expr_set_u64(e, NFTNL_EXPR_LIMIT_UNIT, 1); /* second */
-		nftnl_expr_set_u32(e, NFTNL_EXPR_LIMIT_BURST, burst);
-		nftnl_expr_set_u32(e, NFTNL_EXPR_LIMIT_TYPE, NFT_LIMIT_PKTS);
-		nftnl_expr_set_u32(e, NFTNL_EXPR_LIMIT_FLAGS, 0);
+void expr_update_count(struct rule *r, enum firewall_set set, unsigned int place)
+{
+	struct nftnl_expr *count = nftnl_expr_alloc("counter");
+
+	r->bad |= !count;
+	if (count) {
+		nftnl_expr_set_u64(count, NFTNL_EXPR_CTR_PACKETS, 0);
+		nftnl_expr_set_u64(count, NFTNL_EXPR_CTR_BYTES, 0);
 	}
+	update(r, set, place, count);
+}
+
+void expr_update_limit(struct rule *r, enum firewall_set set, unsigned int place, uint64_t rate,
+		       uint32_t burst)
+{
+	struct nftnl_expr *limit = nftnl_expr_alloc("limit");
+
+	r->bad |= !limit;
+	if (limit) {
+		nftnl_expr_set_u64(limit, NFTNL_EXPR_LIMIT_RATE, rate);
+		nftnl_expr_set_u64(limit, NFTNL_EXPR_LIMIT_UNIT, 1); /* second */
+		nftnl_expr_set_u32(limit, NFTNL_EXPR_LIMIT_BURST, burst);
+		nftnl_expr_set_u32(limit, NFTNL_EXPR_LIMIT_TYPE, NFT_LIMIT_PKTS);
+		nftnl_expr_set_u32(limit, NFTNL_EXPR_LIMIT_FLAGS, 0);
+	}
+	update(r, set, place, limit);
 }
 
 void expr_snat4(struct rule *r, unsigned int place)

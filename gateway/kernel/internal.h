@@ -84,7 +84,9 @@ bool kernel_has_tunnels(void *ctx);
 /* desired_facts.link_mtu */
 uint32_t kernel_link_mtu(const char *link);
 
-/* kernel.c: what was notified of until now may be our own doing. */
+/* kernel.c: the tenant's prefixes lie in the node's: else its object is about to be refused. */
+bool kernel_tenant_fits(const struct node_conf *node, const struct tenant_conf *tenant);
+/* What was notified of until now may be our own doing. */
 void kernel_settle_watch(struct kernel *k);
 
 #endif

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/container.h"
+#include "gateway/kernel/denied.h"
 #include "gateway/kernel/internal.h"
 #include "gateway/kernel/table.h"
 #include "gateway/plan/firewall.h"
@@ -178,8 +179,7 @@ static unsigned int parts_there(const struct kernel *k)
 	return parts;
 }
 
-/* The tenant's prefixes lie in the node's: else its object is about to be refused. */
-static bool tenant_fits(const struct node_conf *node, const struct tenant_conf *tenant)
+bool kernel_tenant_fits(const struct node_conf *node, const struct tenant_conf *tenant)
 {
 	if (!node->has_ipv6_prefix) {
 		return tenant->n_tunnels == 0;
@@ -282,7 +282,7 @@ static int everything_init(struct kernel *k, const struct node_conf *node,
 	while ((at = table_next(&k->tenants, &it))) {
 		const struct tenant_conf *conf = container_of(at, struct ktenant, node)->conf;
 
-		if (tenant_fits(node, conf)) {
+		if (kernel_tenant_fits(node, conf)) {
 			all->changes[all->n].name = conf->name;
 			desired_tenant(node, &all->facts, conf, &all->changes[all->n++].set);
 		}
@@ -456,6 +456,11 @@ int kernel_plan(struct kernel *k, const struct node_conf *node, struct buf *out,
 int kernel_counters(struct kernel *k, struct kernel_counters *ret_counters, struct err *err)
 {
 	return table_counters(&k->ops, ret_counters, err);
+}
+
+int kernel_denied(struct kernel *k, struct denied_counts *ret_counts, struct err *err)
+{
+	return denied_read(&k->ops, ret_counts, err);
 }
 
 int kernel_down(struct kernel *k, struct err *err)

@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "conf/model/node.h"
 #include "conf/model/tenant.h"
+#include "gateway/kernel/denial.h"
 
 /*
  * All that sixgate puts into the kernel, as node config and tenant objects want it: what they want
@@ -22,6 +23,7 @@
  */
 struct kernel;
 struct kernel_ops;
+struct denied_counts;
 
 struct kernel_uids {
 	uid_t proxy; /* the proxy workers; the only one that may use client_prefix */
@@ -34,26 +36,7 @@ struct kernel_count {
 
 /* Since the table was first installed; changed rules keep them. */
 struct kernel_counters {
-	struct kernel_count spoofed;        /* from outside with a source inside client_prefix */
-	struct kernel_count unexpected;     /* to client_prefix, but of no connected socket */
-	struct kernel_count foreign_source; /* another uid with a source inside client_prefix */
-	struct kernel_count proxy_denied;   /* a proxy worker to where it has no business */
-	struct kernel_count agent_denied;   /* the same of the agent */
-
-	/* Of tenants with tunnels. */
-	struct kernel_count outer_unknown;  /* protocol 41 from where no tunnel of ours is */
-	struct kernel_count tenant_nested;  /* protocol 41 inside a tunnel */
-	struct kernel_count tenant_spoofed; /* from a source that is not its own */
-	struct kernel_count special_ipv6;   /* from or to 6to4, Teredo, mapped and such addresses */
-	struct kernel_count special_ipv4; /* to a special-use IPv4 address, inside Pref64 or not */
-	struct kernel_count pref64_bits;  /* into Pref64 with bits 64 to 71 set */
-	struct kernel_count pref64_protocol; /* into Pref64, neither TCP, UDP nor ICMP */
-	struct kernel_count port25_denied;
-	struct kernel_count own_denied;     /* from a tenant to a service of this machine */
-	struct kernel_count lan_denied;     /* from a tenant by a device that is no way out */
-	struct kernel_count inbound_denied; /* to a tenant whose policy does not allow it */
-	struct kernel_count echo_limited;   /* echo requests over the rate */
-	struct kernel_count nat44_denied;   /* from a tunnel's IPv4 address without a block */
+	struct kernel_count of[N_DENIALS];
 };
 
 /*
@@ -130,6 +113,9 @@ int kernel_plan(struct kernel *k, const struct node_conf *node, struct buf *out,
 /* Reads the counters; all zero while the table is not in. */
 int kernel_counters(struct kernel *k, struct kernel_counters *ret_counters,
 		    struct err *err) CHECKED;
+
+/* The same by tenant and reason; denied_fini() is due on 0. denied.h */
+int kernel_denied(struct kernel *k, struct denied_counts *ret_counts, struct err *err) CHECKED;
 
 /*
  * Takes all of it away, also that of an earlier run. Nothing there is success. Needs no

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/container.h"
+#include "gateway/kernel/denied.h"
 #include "gateway/kernel/internal.h"
 #include "gateway/plan/firewall.h"
 
@@ -220,6 +221,9 @@ int kernel_remove_tenant(struct kernel *k, const char *name, struct err *err)
 	}
 	if (rc == 0) {
 		rc = reconcile_remove_tenant(k->reconcile, name, err);
+	}
+	if (rc == 0 && k->node && kernel_tenant_fits(k->node, t->conf)) {
+		denied_forget(&k->ops, k->node, t->conf);
 	}
 	kernel_settle_watch(k);
 	if (rc == 0) {

@@ -8,6 +8,8 @@ libkernel_a_SOURCES = \
 	%D%/chains_out.c \
 	%D%/chains_own.c \
 	%D%/chains_tenants.c \
+	%D%/denial.c %D%/denial.h \
+	%D%/denied.c %D%/denied.h \
 	%D%/driver.h \
 	%D%/element_batch.c %D%/element_batch.h \
 	%D%/expr.c %D%/expr.h \

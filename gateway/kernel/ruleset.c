@@ -95,21 +95,20 @@ static int ruleset_prepare(void *ctx, struct object *desired, struct err *err)
 	return rc < 0 ? err_set(err, rc, "nftables: out of memory") : 0;
 }
 
-static int element_observed(enum firewall_set set, const void *key, uint32_t key_len,
-			    const void *data, uint32_t data_len, void *arg)
+static int element_observed(const struct view_element *e, void *arg)
 {
-	const struct firewall_set_type *type = firewall_set_type(set);
+	const struct firewall_set_type *type = firewall_set_type(e->set);
 	struct object o = {.kind = OBJECT_ELEMENT,
-			   .element = {.set = (uint8_t)set,
+			   .element = {.set = (uint8_t)e->set,
 				       .key_len = type->key_len,
 				       .data_len = type->data_len}};
 
-	if (key_len != type->key_len || data_len != type->data_len) {
+	if (e->key_len != type->key_len || e->data_len != type->data_len) {
 		return 0; /* the set itself is not ours as it is, and will be replaced */
 	}
-	memcpy(o.element.key, key, key_len);
-	if (data_len > 0) {
-		memcpy(o.element.data, data, data_len);
+	memcpy(o.element.key, e->key, e->key_len);
+	if (e->data_len > 0) {
+		memcpy(o.element.data, e->data, e->data_len);
 	}
 	return object_set_add(arg, &o) ? 0 : -ENOMEM;
 }
@@ -119,7 +118,7 @@ static int observe_elements(const struct kernel_ops *ops, struct object_set *set
 	for (int id = 0; id < N_FIREWALL_SETS; id++) {
 		int rc = 0;
 
-		if (!firewall_set_type((enum firewall_set)id)->dynamic) {
+		if (firewall_set_type((enum firewall_set)id)->max == 0) {
 			rc = view_elements(ops, (enum firewall_set)id, element_observed, set, err);
 		}
 		if (rc < 0) {

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "gateway/kernel/chains.h"
+#include "gateway/kernel/denial.h"
 #include "gateway/kernel/expr.h"
 
 #define DESTINATION_6 24 /* offset in the header */
@@ -118,7 +119,7 @@ int special4_put(struct batch *b, const char *chain, const struct firewall *fw,
 	for (size_t i = 0; i < sizeof(specials4) / sizeof(specials4[0]); i++) {
 		rule_begin(&r, list);
 		compare_v4(&r, p, specials4[i].v4, specials4[i].len);
-		rc |= rule_end_drop(&r, b, COUNTER_SPECIAL_4);
+		rc |= rule_end_denied(&r, b, DENIED_SPECIAL_4);
 	}
 	return rc;
 }
@@ -144,7 +145,7 @@ int special6_put(struct batch *b, const char *chain, enum rule_address which)
 		rule_begin(&r, chain);
 		expr_payload(&r, NFT_PAYLOAD_NETWORK_HEADER, offset, specials6[i].len, 0);
 		expr_compare(&r, NFT_CMP_EQ, specials6[i].value, specials6[i].len);
-		rc |= rule_end_drop(&r, b, COUNTER_SPECIAL_6);
+		rc |= rule_end_denied(&r, b, DENIED_SPECIAL_6);
 	}
 	return rc;
 }

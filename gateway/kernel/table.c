@@ -11,37 +11,11 @@
 #include <libnftnl/table.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
-#include <stddef.h>
 #include <string.h>
 
 #include "gateway/kernel/element_batch.h"
 
 #define DUMP_TRIES 5
-
-static const struct counter_name {
-	const char *name;
-	size_t offset; /* in struct kernel_counters */
-} counter_names[] = {
-	{COUNTER_SPOOFED, offsetof(struct kernel_counters, spoofed)},
-	{COUNTER_UNEXPECTED, offsetof(struct kernel_counters, unexpected)},
-	{COUNTER_FOREIGN, offsetof(struct kernel_counters, foreign_source)},
-	{COUNTER_PROXY, offsetof(struct kernel_counters, proxy_denied)},
-	{COUNTER_AGENT, offsetof(struct kernel_counters, agent_denied)},
-	{COUNTER_OUTER, offsetof(struct kernel_counters, outer_unknown)},
-	{COUNTER_NESTED, offsetof(struct kernel_counters, tenant_nested)},
-	{COUNTER_SOURCE, offsetof(struct kernel_counters, tenant_spoofed)},
-	{COUNTER_SPECIAL_6, offsetof(struct kernel_counters, special_ipv6)},
-	{COUNTER_SPECIAL_4, offsetof(struct kernel_counters, special_ipv4)},
-	{COUNTER_BITS, offsetof(struct kernel_counters, pref64_bits)},
-	{COUNTER_PROTOCOL, offsetof(struct kernel_counters, pref64_protocol)},
-	{COUNTER_MAIL, offsetof(struct kernel_counters, port25_denied)},
-	{COUNTER_OWN, offsetof(struct kernel_counters, own_denied)},
-	{COUNTER_LAN, offsetof(struct kernel_counters, lan_denied)},
-	{COUNTER_INBOUND, offsetof(struct kernel_counters, inbound_denied)},
-	{COUNTER_ECHO, offsetof(struct kernel_counters, echo_limited)},
-	{COUNTER_NAT44, offsetof(struct kernel_counters, nat44_denied)},
-};
-#define N_COUNTER_NAMES (sizeof(counter_names) / sizeof(counter_names[0]))
 
 static int put_table(struct batch *b, uint16_t type)
 {
@@ -98,8 +72,8 @@ int table_define(struct batch *b, const struct firewall *fw)
 		outline_table(b->outline, 0);
 	}
 	batch_what(b, "counters");
-	for (size_t i = 0; i < N_COUNTER_NAMES; i++) {
-		rc |= define_counter(b, counter_names[i].name);
+	for (int i = 0; i < N_DENIALS; i++) {
+		rc |= define_counter(b, denial_name((enum denial)i));
 	}
 	batch_what(b, "sets");
 	rc |= sets_define(b);
@@ -158,6 +132,7 @@ int table_remove_put(struct batch *b)
 
 static int counter_seen(const struct nlmsghdr *nlh, void *arg)
 {
+	struct kernel_counters *counters = arg;
 	struct nftnl_obj *o = nftnl_obj_alloc();
 	const char *name, *table;
 
@@ -170,13 +145,11 @@ static int counter_seen(const struct nlmsghdr *nlh, void *arg)
 	}
 	name = nftnl_obj_get_str(o, NFTNL_OBJ_NAME);
 	table = nftnl_obj_get_str(o, NFTNL_OBJ_TABLE);
-	for (size_t i = 0; name && table && i < N_COUNTER_NAMES; i++) {
-		if (strcmp(table, TABLE_NAME) == 0 && strcmp(name, counter_names[i].name) == 0) {
-			struct kernel_count *count =
-				(void *)((char *)arg + counter_names[i].offset);
-
-			count->packets = nftnl_obj_get_u64(o, NFTNL_OBJ_CTR_PKTS);
-			count->bytes = nftnl_obj_get_u64(o, NFTNL_OBJ_CTR_BYTES);
+	for (int i = 0; name && table && i < N_DENIALS; i++) {
+		if (strcmp(table, TABLE_NAME) == 0 &&
+		    strcmp(name, denial_name((enum denial)i)) == 0) {
+			counters->of[i].packets = nftnl_obj_get_u64(o, NFTNL_OBJ_CTR_PKTS);
+			counters->of[i].bytes = nftnl_obj_get_u64(o, NFTNL_OBJ_CTR_BYTES);
 		}
 	}
 	nftnl_obj_free(o);

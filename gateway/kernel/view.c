@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <libnftnl/chain.h>
 #include <libnftnl/common.h>
+#include <libnftnl/expr.h>
 #include <libnftnl/object.h>
 #include <libnftnl/rule.h>
 #include <libnftnl/set.h>
@@ -187,6 +188,29 @@ struct element_reader {
 	void *arg;
 };
 
+static void element_read(const struct nftnl_set_elem *e, struct view_element *ret_element)
+{
+	const struct nftnl_expr *stateful = NULL;
+	uint32_t len;
+
+	ret_element->key = nftnl_set_elem_get((struct nftnl_set_elem *)e, NFTNL_SET_ELEM_KEY,
+					      &ret_element->key_len);
+	ret_element->data = nftnl_set_elem_get((struct nftnl_set_elem *)e, NFTNL_SET_ELEM_DATA,
+					       &ret_element->data_len);
+	if (!ret_element->data) {
+		ret_element->data_len = 0;
+	}
+	if (nftnl_set_elem_is_set(e, NFTNL_SET_ELEM_EXPR)) {
+		stateful =
+			nftnl_set_elem_get((struct nftnl_set_elem *)e, NFTNL_SET_ELEM_EXPR, &len);
+	}
+	if (stateful && nftnl_expr_is_set(stateful, NFTNL_EXPR_CTR_PACKETS) &&
+	    strcmp(nftnl_expr_get_str(stateful, NFTNL_EXPR_NAME), "counter") == 0) {
+		ret_element->packets = nftnl_expr_get_u64(stateful, NFTNL_EXPR_CTR_PACKETS);
+		ret_element->bytes = nftnl_expr_get_u64(stateful, NFTNL_EXPR_CTR_BYTES);
+	}
+}
+
 static int elements_seen(const struct nlmsghdr *nlh, void *arg)
 {
 	const struct element_reader *er = arg;
@@ -201,11 +225,10 @@ static int elements_seen(const struct nlmsghdr *nlh, void *arg)
 	}
 	it = nftnl_set_elems_iter_create(s);
 	while (it && rc == 0 && (e = nftnl_set_elems_iter_next(it))) {
-		uint32_t key_len = 0, data_len = 0;
-		const void *key = nftnl_set_elem_get(e, NFTNL_SET_ELEM_KEY, &key_len);
-		const void *data = nftnl_set_elem_get(e, NFTNL_SET_ELEM_DATA, &data_len);
+		struct view_element element = {.set = er->set};
 
-		rc = key ? er->fn(er->set, key, key_len, data, data ? data_len : 0, er->arg) : 0;
+		element_read(e, &element);
+		rc = element.key ? er->fn(&element, er->arg) : 0;
 	}
 	if (it) {
 		nftnl_set_elems_iter_destroy(it);

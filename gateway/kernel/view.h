@@ -26,9 +26,15 @@ int view_dump(const struct kernel_ops *ops, const struct nlmsghdr *nlh, kernel_r
 int view_read(const struct kernel_ops *ops, struct view *view, struct err *err) CHECKED;
 void view_fini(struct view *view);
 
+/* An element of a set; key and data are borrowed for the time of the call. */
+struct view_element {
+	enum firewall_set set;
+	const void *key, *data;
+	uint32_t key_len, data_len;
+	uint64_t packets, bytes; /* of its counter, where it has one */
+};
 /* Called with each element of a set. A negative return ends the reading. */
-typedef int (*view_element_fn)(enum firewall_set set, const void *key, uint32_t key_len,
-			       const void *data, uint32_t data_len, void *arg);
+typedef int (*view_element_fn)(const struct view_element *e, void *arg);
 /* A set or table that is not there has no elements. Returns 0 or a negative errno. */
 int view_elements(const struct kernel_ops *ops, enum firewall_set set, view_element_fn fn,
 		  void *arg, struct err *err) CHECKED;

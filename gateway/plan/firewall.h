@@ -80,8 +80,14 @@ enum firewall_set {
 	FIREWALL_FROM_128, /* the same . bits of the source . the source, masked to them */
 	FIREWALL_FROM_64,
 	FIREWALL_FROM_56,
+	/* Filled by rules, while packets pass: */
 	FIREWALL_FLOWS, /* ipv6_addr . ipv6_addr . inet_proto . inet_service: UDP sent into Pref64
 			 */
+	FIREWALL_FLOW_RATE,    /* mark: with the rate of new elements of FIREWALL_FLOWS */
+	FIREWALL_ECHO_TO,      /* mark: with the rate of echo requests to the tenant's hosts */
+	FIREWALL_ECHO_FROM,    /* mark: the same of its requests to this machine */
+	FIREWALL_DENIED,       /* mark . enum denial: with how many were refused */
+	FIREWALL_DENIED_LINKS, /* ifname . enum denial: the same where there is no mark yet */
 	N_FIREWALL_SETS,
 };
 
@@ -106,7 +112,8 @@ struct firewall_set_type {
 	uint32_t key_type, data_type; /* data_type 0: a set, not a map */
 	uint8_t key_len, data_len;    /* bytes */
 	bool is_range;                /* the data is a first and a last */
-	bool dynamic;                 /* the kernel fills and empties it; no elements of ours */
+	uint32_t max;                 /* elements, as rules fill it; 0: all elements are ours */
+	uint32_t timeout_ms;          /* of those, since they were last hit */
 };
 
 const struct firewall_set_type *firewall_set_type(enum firewall_set set);

@@ -21,18 +21,30 @@ def test_each_kind_comes_up_from_its_object(case):
     case.gateway.nothing_to_do()
 
 
+def proxied(case, name, tenant, port, tunnel=None):
+    """A client's bytes reach a service of the tenant's by the proxy, and come back."""
+    ssh = service("ssh", [tenant.address()],
+                  {"protocol": "tcp", "ipv4": GATEWAY4, "port": port, "to": 22})
+    case.gateway.put(getattr(case, name)(tunnel, serial=2, services=[ssh]))
+    case.serve(tenant, 22)
+    peers.wait_for(lambda: f"{name}/ssh" in case.gateway.services())
+    assert exchange(case.place.in4, GATEWAY4, port, b"hello") == b"hello"
+
+
 def test_the_proxy_reaches_tenants_in_tunnels(case):
     """The outer packets are the proxy's, too, for the rules of what it may send."""
     case.start()
-    place = case.place
-    for number, (name, tenant) in enumerate((("acme", place.acme), ("globex", place.globex))):
-        port = 2300 + number
-        ssh = service("ssh", [tenant.address()],
-                      {"protocol": "tcp", "ipv4": GATEWAY4, "port": port, "to": 22})
-        case.gateway.put(getattr(case, name)(serial=2, services=[ssh]))
-        case.serve(tenant, 22)
-        peers.wait_for(lambda name=name: f"{name}/ssh" in case.gateway.services())
-        assert exchange(place.in4, GATEWAY4, port, b"hello") == b"hello"
+    proxied(case, "acme", case.place.acme, 2300)
+    proxied(case, "globex", case.place.globex, 2301)
+
+
+def test_the_proxy_reaches_a_tunnel_that_has_a_port_of_its_own(case):
+    own = {"listen_port": 51821}
+    case.start(connect=False, objects=[])
+    case.gateway.put(case.acme(own))
+    case.place.acme_wireguard(case.acme_keys, case.gateway.keys.public, port=51821)
+    pings.reaches(case.place.acme, SERVER6)
+    proxied(case, "acme", case.place.acme, 2300, own)
 
 
 def test_objects_come_and_go_while_others_go_on(case):

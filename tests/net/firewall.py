@@ -10,6 +10,7 @@ get arrives there; the gateway itself sends what the translator would send.
 """
 
 import contextlib
+import json
 import os
 import re
 import socket
@@ -26,7 +27,7 @@ LAN, LAN4 = "2001:db8:5::2", "192.0.2.66"
 ACME, GLOBEX, BRANCH = (f"2001:db8:a000:100{n}::10" for n in (1, 2, 3))
 ACME4 = "100.64.16.1"
 IPV6_FREEBIND, IP_FREEBIND, SO_MARK = 78, 15, 36
-MARK = 0x10001001
+MARK, MARK_GLOBEX = 0x10001001, 0x10001002
 
 NODE = """
 node: {{name: exit1, farm: freefarm}}
@@ -169,6 +170,17 @@ class Net:
     def counter(self, name):
         return int(re.search(r"packets (\d+)", self.nft("list", "counter", "inet", "sixgate",
                                                         name)).group(1))
+
+    def elements(self, name):
+        """Keys of a set with what nft tells of them."""
+        listed = json.loads(self.nft("-j", "list", "set", "inet", "sixgate", name))
+        return [element["elem"] if "elem" in element else {"val": element}
+                for element in listed["nftables"][1]["set"].get("elem", [])]
+
+    def denied(self, name="denied"):
+        """{(mark or link, reason): packets}"""
+        return {tuple(element["val"]["concat"]): element["counter"]["packets"]
+                for element in self.elements(name)}
 
     @contextlib.contextmanager
     def without(self, *chains):

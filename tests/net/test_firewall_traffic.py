@@ -2,11 +2,12 @@
 """Tenants' traffic through the chains of the table. Each refusal is also tried with chains that
 accept everything, where it has to pass: so each test fails without their rules."""
 
+import contextlib
 import socket
 
 import pytest
 from firewall import (ACME, ACME4, BRANCH, GATEWAY4, GATEWAY6, GLOBEX, INET, INET4, LAN, LAN4, MARK,
-                      PREF64, REMOTE, Net, arrives, embed, mss_of, opens, server, sock)
+                      MARK_GLOBEX, PREF64, REMOTE, Net, arrives, embed, mss_of, opens, server, sock)
 
 
 @pytest.fixture(scope="module")
@@ -276,16 +277,34 @@ def test_echo_is_rate_limited(net):
     assert net.counter("echo_limited") > before
 
 
+def echo_flood(ns, address, n=1000):
+    request = bytes([128, 0, 0, 0, 0, 1])
+    with sock(ns, address, socket.SOCK_RAW, proto=socket.IPPROTO_ICMPV6) as one:
+        for number in range(n):
+            one.sendto(request + number.to_bytes(2, "big"), (address, 0))
+
+
+@pytest.mark.parametrize("flooded, other", [((INET, ACME), (INET, GLOBEX)),
+                                            ((ACME, GATEWAY6), (GLOBEX, GATEWAY6))])
+def test_a_flood_of_pings_is_its_own_tenants_matter(net, flooded, other):
+    hosts = {INET: net.inet, ACME: net.acme, GLOBEX: net.globex}
+    before = net.counter("echo_limited")
+    for _ in range(3):
+        echo_flood(hosts[flooded[0]], flooded[1])
+        assert ping(hosts[other[0]], other[1])
+    assert net.counter("echo_limited") > before + 1000
+
+
 # From the translator: the gateway sends what it would
 
 
-def from64(net, kind="udp", source="8.8.8.8", **how):
+def from64(net, kind="udp", source="8.8.8.8", to=ACME, host=None):
     address = embed(PREF64, source)
     net.gateway.ip(f"-6 route replace local {address} dev lo")
     try:
-        if kind == "tcp":
-            return opens(net.gateway, ACME, 22, net.acme, source=address)
-        return arrives(net.gateway, ACME, net.acme, source=address, **how)
+        attempt = opens if kind == "tcp" else arrives
+        port = 22 if kind == "tcp" else 9999
+        return attempt(net.gateway, to, to=host or net.acme, port=port, source=address)
     finally:
         net.gateway.ip(f"-6 route del local {address} dev lo")
 
@@ -304,6 +323,33 @@ def test_an_answer_to_a_tenants_datagram_comes_back_and_no_other(net):
     assert not from64(net, source="9.9.9.8")
     net.nft("flush set inet sixgate flows64")
     assert not from64(net, source="9.9.9.9")
+
+
+def test_a_flood_of_udp_flows_is_its_own_tenants_matter(net):
+    """A tenant that sends to everybody has a bounded part of what is known of all."""
+    before, known = net.counter("flows_limited"), len(net.elements("flows64"))
+    base = embed(PREF64, "8.0.0.0").rsplit(":", 2)[0]
+    with sock(net.acme, base + "::", socket.SOCK_DGRAM, source=ACME, port=7000) as one:
+        for number in range(8000):
+            with contextlib.suppress(PermissionError):  # what a refusal is, here
+                one.sendto(b"x", (f"{base}:800:{number + 1:x}", 53))
+    assert net.counter("flows_limited") > before
+    assert 2000 < len(net.elements("flows64")) - known < 7000
+    address = embed(PREF64, "9.9.9.7")
+    with sock(net.globex, address, socket.SOCK_DGRAM, source=GLOBEX, port=9999) as one:
+        one.sendto(b"x", (address, 53))
+    assert from64(net, source="9.9.9.7", to=GLOBEX, host=net.globex)
+    net.nft("flush set inet sixgate flows64; flush set inet sixgate flow_rate")
+
+
+def test_an_open_tenant_has_no_limit_of_flows(net):
+    net.tenants("policy: open")
+    before = net.counter("flows_limited")
+    base = embed(PREF64, "8.0.0.0").rsplit(":", 2)[0]
+    with sock(net.acme, base + "::", socket.SOCK_DGRAM, source=ACME, port=7001) as one:
+        for number in range(4000):
+            one.sendto(b"x", (f"{base}:801:{number + 1:x}", 53))
+    assert net.counter("flows_limited") == before
 
 
 def test_policies_hold_for_mappings_of_nat64(net):
@@ -392,6 +438,60 @@ def test_ipv4_inside_a_tunnel_leaves_by_the_tenants_ports(net):
     refused_before = net.counter("nat44_denied")
     assert not arrives(net.acme, INET4, net.inet, source=ACME4)
     assert net.counter("nat44_denied") > refused_before
+
+
+# Whose they were
+
+
+REASONS = {"tenant_nested": 6, "tenant_spoofed": 7, "special_ipv4": 9, "port25_denied": 12,
+           "own_denied": 13, "lan_denied": 14, "inbound_denied": 15, "nat44_denied": 17}
+
+
+def counted(net, who, reason, attempt):
+    """One refused packet is one of the tenant's (or the link's), and of nobody else's."""
+    sets = ("denied", "denied_links")
+    before = {name: net.denied(name) for name in sets}
+    attempt()
+    after = {name: net.denied(name) for name in sets}
+    changed = {key: count - before[name].get(key, 0) for name in sets
+               for key, count in after[name].items() if count != before[name].get(key, 0)}
+    assert changed == {(who, REASONS[reason]): 1}, (who, reason)
+
+
+def test_what_is_refused_is_counted_by_tenant_and_reason(net):
+    net.nft("flush set inet sixgate denied; flush set inet sixgate denied_links")
+    quick = {"port": 25}
+    for ns, mark in ((net.acme, MARK), (net.branch, MARK), (net.globex, MARK_GLOBEX)):
+        counted(net, mark, "lan_denied", lambda ns=ns: arrives(ns, LAN, net.lan))
+        counted(net, mark, "port25_denied", lambda ns=ns: opens(ns, INET, to=net.inet, **quick))
+        counted(net, mark, "special_ipv4",
+                lambda ns=ns: arrives(ns, embed(PREF64, "10.0.0.1"), net.inet))
+        counted(net, mark, "own_denied", lambda ns=ns: arrives(ns, GATEWAY6, net.gateway))
+    # the one whose policy it is, not the one who sends
+    counted(net, MARK, "inbound_denied", lambda: arrives(net.inet, ACME, net.acme))
+    counted(net, MARK_GLOBEX, "inbound_denied", lambda: arrives(net.acme, GLOBEX, net.globex))
+    counted(net, MARK, "inbound_denied", lambda: from64(net))
+    # without a mark yet: by the link
+    counted(net, "sg-1002", "tenant_spoofed",
+            lambda: arrives(net.globex, INET, net.inet, source="2001:db8:dead::1"))
+    counted(net, "sg-wg", "tenant_nested", lambda: raw(net, net.acme, 41, INET))
+    counts = net.denied()
+    assert counts[(MARK, REASONS["lan_denied"])] == 2
+    net.node("2001:db8:65::/96")  # other rules
+    assert net.tool("apply") != "ok 0"
+    assert net.denied() == counts
+
+
+def test_a_full_set_refuses_all_the_same(net):
+    net.nft("flush set inet sixgate denied")
+    net.nft("add set inet sixgate none { type mark . mark; flags dynamic,timeout; size 1; }; "
+            "add element inet sixgate none { 1 . 1 }; flush chain inet sixgate no_lan; "
+            "add rule inet sixgate no_lan update @none { meta mark . 0xe counter }; "
+            "add rule inet sixgate no_lan counter name lan_denied reject")
+    before = net.counter("lan_denied")
+    assert not arrives(net.acme, LAN, net.lan)
+    assert net.counter("lan_denied") == before + 1
+    net.tool("apply")
 
 
 # The matrix

@@ -95,11 +95,11 @@ static int counters(struct kernel *k, struct err *err)
 	int rc = kernel_counters(k, &c, err);
 
 	if (rc == 0) {
-		printf("ok spoofed=%" PRIu64 " unexpected=%" PRIu64 " foreign_source=%" PRIu64
-		       " proxy_denied=%" PRIu64 " "
-		       "agent_denied=%" PRIu64 "\n",
-		       c.spoofed.packets, c.unexpected.packets, c.foreign_source.packets,
-		       c.proxy_denied.packets, c.agent_denied.packets);
+		printf("ok");
+		for (int i = 0; i < N_DENIALS; i++) {
+			printf(" %s=%" PRIu64, denial_name((enum denial)i), c.of[i].packets);
+		}
+		printf("\n");
 	}
 	return rc;
 }

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef SIXGATE_GATEWAY_KERNEL_DENIED_H
+#define SIXGATE_GATEWAY_KERNEL_DENIED_H
+
+#include <net/if.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "conf/model/node.h"
+#include "conf/model/tenant.h"
+#include "gateway/kernel/denial.h"
+#include "gateway/kernel/ops.h"
+
+/* What rules refused, by tenant and reason, as the kernel counts it. */
+struct denied_count {
+	uint32_t mark;       /* the tenant's (derive_mark()); 0: only the link is known */
+	char link[IFNAMSIZ]; /* where the packets came in; "": the mark is known */
+	enum denial why;
+	uint64_t packets, bytes;
+};
+
+struct denied_counts {
+	struct denied_count *items; /* owned; sorted by mark, link and reason */
+	size_t n;
+};
+
+/* On 0 denied_fini() is due. */
+int denied_read(const struct kernel_ops *ops, struct denied_counts *ret_counts,
+		struct err *err) CHECKED;
+void denied_fini(struct denied_counts *counts);
+/* The items of mark, or of 0 those of link: the first; ret_n of them. */
+const struct denied_count *denied_find(const struct denied_counts *counts, uint32_t mark,
+				       const char *link, size_t *ret_n);
+
+/*
+ * The tenant is gone: its counts go, and those of the links that were its alone, so that the next
+ * one with its prefix begins at zero. Where that fails they go by themselves, in time.
+ */
+void denied_forget(const struct kernel_ops *ops, const struct node_conf *node,
+		   const struct tenant_conf *tenant);
+
+#endif

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`sixgate denied`: why a tenant's packets do not get through."""
+
+import contextlib
+import json
+
+import peers
+from gateway import service, tcp
+from lab import INTERNET, POOL
+
+
+def denied(gateway, *argv):
+    """{(tenant, link, reason): packets}"""
+    rows = json.loads(gateway.cli("denied", "--json", *argv).stdout)["denied"]
+    assert all(row["text"] and row["bytes"] >= 40 * row["packets"] for row in rows)
+    return {(row["tenant"], row["link"], row["reason"]): row["packets"] for row in rows}
+
+
+def refused(host, address, port, source=None):
+    with contextlib.suppress(OSError):
+        host.connect(address, port, timeout=0.3, source=source).close()
+        raise AssertionError(f"{host.role} reached {address} port {port}")
+
+
+def racks(case, serial=1):
+    """Both tenants behind links of the farmer's."""
+    objects = []
+    for number, host in enumerate(case.lab.tenants, 1):
+        case.lab.gateway.run("sh", "-c", f"ip -6 route del {host.prefix} 2>&- || true")
+        objects.append(case.tenant(host, service(
+            "web", [host.address()], tcp(2220 + number, 22)), serial=serial, tunnels=[{
+                "name": "rack", "kind": "route", "via": "fe80::2", "interface": f"ten{number}",
+                "prefixes": [host.prefix]}]))
+    return objects
+
+
+def test_what_is_refused_is_told_by_tenant_and_reason(case):
+    place = case.lab
+    case.backend(place.acme, 22)
+    gateway = case.start(*racks(case))
+    try:
+        assert denied(gateway) == {}
+        refused(place.acme, INTERNET, 25)  # by up1, which is no way out
+        refused(place.acme, "2001:db8:77::1", 22)
+        refused(place.globex, place.acme.address(), 22)
+        place.acme.ip("addr add 2001:db8:dead::1/128 dev eth0 nodad")
+        refused(place.acme, INTERNET, 80, source="2001:db8:dead::1")
+        counts = denied(gateway)
+        assert {key for key in counts} == {
+            ("acme", None, "lan_denied"), ("acme", None, "own_denied"),
+            ("acme", None, "inbound_denied"), (None, "ten1", "tenant_spoofed")}
+        assert denied(gateway, "--tenant", "acme") == {
+            key: count for key, count in counts.items() if key[0] == "acme"}
+        assert denied(gateway, "--tenant", "globex") == {}
+        assert "no such tenant" in gateway.cli("denied", "--tenant", "none", check=False).stderr
+
+        gateway.reload()
+        assert denied(gateway) == counts
+        gateway.stop()
+        gateway.write_config({"six_in_four": {"local": POOL[0]}})
+        gateway.start()
+        rules = place.gateway.run("nft", "list", "chain", "inet", "sixgate", "p41")
+        assert "outer_unknown" in rules, "the rules are other ones"
+        assert denied(gateway) == counts
+
+        gateway.remove("acme")
+        peers.wait_for(lambda: "acme" not in {key[0] for key in denied(gateway)})
+        gateway.put(racks(case, 2)[0])
+        peers.wait_for(lambda: "acme/web" in gateway.services())
+        assert "acme" not in {key[0] for key in denied(gateway)}, "the former one's counts"
+    finally:
+        place.acme.run("sh", "-c", "ip addr del 2001:db8:dead::1/128 dev eth0 2>&- || true")
+        for number, host in enumerate(place.tenants, 1):
+            place.gateway.ip(f"-6 route replace {host.prefix} via fe80::2 dev ten{number}")
