@@ -210,7 +210,7 @@ static void control_batch_end(struct loop *loop)
 
 	more |= workers_pump(&c->workers, until_ms);
 	more |= control_reload_step(c);
-	drift_work(&c->drift);
+	more |= drift_work(&c->drift);
 	loop->busy |= more;
 }
 

@@ -99,25 +99,28 @@ void drift_problems(struct drift *d)
 	}
 }
 
-static void look(struct drift *d, int (*check)(struct kernel *, struct buf *, struct err *))
+static void look(struct drift *d)
 {
 	struct buf text;
 	struct err err;
+	bool ended;
+	int rc;
 
 	buf_init(&text, TEXT_MAX);
-	if (check(d->kernel, &text, &err) >= 0) {
-		if (kernel_applied(d->kernel)) {
-			problem_clear(d->problems, PROBLEM_KERNEL);
-		}
-	} else {
+	rc = kernel_look(d->kernel, &ended, &text, &err);
+	if (rc < 0) {
 		if (!problem_has(d->problems, PROBLEM_KERNEL)) {
 			log_err(MOD, "%s; `embed` stops", err.msg);
 		}
 		problem_set(d->problems, LOG_LEVEL_ERR, PROBLEM_KERNEL, err.msg);
+	} else if (ended && kernel_applied(d->kernel)) {
+		problem_clear(d->problems, PROBLEM_KERNEL);
 	}
 	tell(d, &text);
 	buf_fini(&text);
-	drift_problems(d);
+	if (ended) {
+		drift_problems(d);
+	}
 }
 
 static void on_change(struct io *io, uint32_t events)
@@ -125,21 +128,28 @@ static void on_change(struct io *io, uint32_t events)
 	struct drift *d = container_of(io, struct drift, watch);
 
 	(void)events;
-	look(d, kernel_check);
+	kernel_hear(d->kernel);
 }
 
-void drift_work(struct drift *d)
+bool drift_work(struct drift *d)
 {
-	if (d->kernel && kernel_heard(d->kernel)) {
-		look(d, kernel_check);
+	if (!d->kernel) {
+		return false;
 	}
+	if (kernel_heard(d->kernel)) {
+		kernel_hear(d->kernel);
+	}
+	if (kernel_looking(d->kernel)) {
+		look(d);
+	}
+	return kernel_looking(d->kernel);
 }
 
 static void on_poll(struct timer *timer)
 {
 	struct drift *d = container_of(timer, struct drift, poll);
 
-	look(d, kernel_poll);
+	kernel_poll(d->kernel);
 	wheel_arm(&d->loop->wheel, timer, d->loop->now_ms + DRIFT_POLL_MS);
 }
 

@@ -2,6 +2,7 @@
 #ifndef SIXGATE_GATEWAY_DRIFT_H
 #define SIXGATE_GATEWAY_DRIFT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -36,8 +37,8 @@ void drift_init(struct drift *d);
 void drift_fini(struct drift *d);
 /* From now on; called again, nothing. Returns 0 or a negative errno. */
 int drift_watch(struct drift *d, struct err *err) CHECKED;
-/* To be called after each batch of events. */
-void drift_work(struct drift *d);
+/* To be called after each batch of events: a bounded step. True when more is to be done. */
+bool drift_work(struct drift *d);
 /* After anything was done to the kernel: what it says of failures and missing parts. */
 void drift_problems(struct drift *d);
 /* What others changed, and what is not as wanted now, a JSON object each. */

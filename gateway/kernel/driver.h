@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "gateway/plan/firewall.h"
 #include "gateway/plan/object_set.h"
 #include "gateway/plan/plan.h"
 
@@ -20,6 +21,11 @@ struct driver {
 	 * foreign one, except where the kind says so. -EINTR from the kernel is tried again inside.
 	 */
 	int (*observe)(void *ctx, uint32_t kinds, struct object_set *set, struct err *err);
+	/*
+	 * Of the driver of nftables: the same for the elements of one set (enum firewall_set),
+	 * which may be read at a time of its own. NULL: none.
+	 */
+	int (*observe_set)(void *ctx, unsigned int id, struct object_set *set, struct err *err);
 	/* Completes a desired object with what only the driver knows. NULL: nothing. */
 	int (*prepare)(void *ctx, struct object *desired, struct err *err);
 	/*
@@ -33,5 +39,28 @@ struct driver {
 };
 
 #define DRIVER_KIND(kind) (UINT32_C(1) << (kind))
+
+/*
+ * A slice is what is looked at in one go, so that no look takes long: the objects of a kind, or,
+ * as there are most of them, the elements of one set. Several are bits of a uint64_t, those of
+ * kinds as DRIVER_KIND().
+ */
+#define N_SLICES        (N_OBJECT_KINDS + N_FIREWALL_SETS)
+#define SLICE(n)        (UINT64_C(1) << (n))
+#define SLICES_ALL      ((SLICE(N_SLICES) - 1) & ~SLICE(OBJECT_ELEMENT))
+#define SLICES_KINDS    ((SLICE(N_OBJECT_KINDS) - 1) & ~SLICE(OBJECT_ELEMENT))
+#define SLICES_ELEMENTS (SLICES_ALL & ~SLICES_KINDS)
+
+static inline unsigned int slice_of(const struct object *o)
+{
+	return o->kind == OBJECT_ELEMENT ? N_OBJECT_KINDS + 0u + o->element.set
+					 : (unsigned int)o->kind;
+}
+
+/* Of bits of DRIVER_KIND(). */
+static inline uint64_t slices_of_kinds(uint32_t kinds)
+{
+	return (kinds & SLICES_KINDS) | (kinds & DRIVER_KIND(OBJECT_ELEMENT) ? SLICES_ELEMENTS : 0);
+}
 
 #endif

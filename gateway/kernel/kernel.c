@@ -386,53 +386,65 @@ bool kernel_heard(const struct kernel *k)
 	return k->heard;
 }
 
-static int check(struct kernel *k, uint32_t kinds, const char *cause, struct buf *drift,
-		 struct err *err)
-{
-	struct err later;
-	int rc;
-
-	if (!reconcile_started(k->reconcile)) {
-		return 0;
-	}
-	failures_clear(k);
-	rc = reconcile_check(k->reconcile, kinds, cause, drift, err);
-	failures_end(k);
-	kernel_settle_watch(k);
-	rc = anyip_missing(k, rc, err);
-	if (k->node && parts_there(k) != k->parts) {
-		/* a module has come or gone: more or less is wanted of the kernel now */
-		int rc_node = kernel_apply_node(k, k->node, &k->uids, &later);
-
-		k->parts = parts_there(k);
-		if (rc_node < 0 && rc >= 0) {
-			return err_set(err, rc_node, "%s", later.msg);
-		}
-	}
-	return rc;
-}
-
-int kernel_check(struct kernel *k, struct buf *drift, struct err *err)
+void kernel_hear(struct kernel *k)
 {
 	char cause[WATCH_CAUSE_MAX];
 	uint32_t kinds = k->watch ? watch_read(k->watch, cause) : 0;
 
 	k->heard = false;
 	if (kinds == 0) {
-		return 0;
+		return;
 	}
 	if (kernel_failures(k) || !kernel_applied(k)) {
 		kinds = RECONCILE_ALL; /* what was in the way may be gone */
 	}
-	return check(k, kinds, cause[0] != '\0' ? cause : NULL, drift, err);
+	reconcile_look(k->reconcile, kinds, cause);
 }
 
-int kernel_poll(struct kernel *k, struct buf *drift, struct err *err)
+void kernel_poll(struct kernel *k)
 {
 	bool all = kernel_failures(k) || !kernel_applied(k) || !k->watch ||
 		   k->n_polls++ % POLLS_A_FULL_ONE == POLLS_A_FULL_ONE - 1;
 
-	return check(k, all ? RECONCILE_ALL : WATCH_SILENT, NULL, drift, err);
+	reconcile_look(k->reconcile, all ? RECONCILE_ALL : WATCH_SILENT, NULL);
+}
+
+/* A module has come or gone: more or less is wanted of the kernel now. */
+static int follow_parts(struct kernel *k, int rc, struct err *err)
+{
+	struct err later;
+	int rc_node;
+
+	if (!k->node || parts_there(k) == k->parts) {
+		return rc;
+	}
+	rc_node = kernel_apply_node(k, k->node, &k->uids, &later);
+	k->parts = parts_there(k);
+	return rc_node < 0 && rc >= 0 ? err_set(err, rc_node, "%s", later.msg) : rc;
+}
+
+/* What was changed until now is heard before what we change ourselves. */
+static int look_end(struct kernel *k, struct buf *drift, struct err *err)
+{
+	int rc;
+
+	kernel_hear(k);
+	failures_clear(k);
+	rc = reconcile_look_end(k->reconcile, drift, err);
+	failures_end(k);
+	kernel_settle_watch(k);
+	return follow_parts(k, anyip_missing(k, rc, err), err);
+}
+
+bool kernel_looking(const struct kernel *k)
+{
+	return reconcile_looking(k->reconcile);
+}
+
+int kernel_look(struct kernel *k, bool *ret_ended, struct buf *drift, struct err *err)
+{
+	*ret_ended = !reconcile_look_step(k->reconcile);
+	return *ret_ended ? look_end(k, drift, err) : 0;
 }
 
 int kernel_plan(struct kernel *k, const struct node_conf *node, struct buf *out, struct err *err)

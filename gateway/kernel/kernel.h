@@ -75,18 +75,25 @@ int kernel_remove_tenant(struct kernel *k, const char *name, struct err *err) CH
 
 /*
  * A descriptor, kept by k, that is readable when somebody changed something: then call
- * kernel_check(). Returns it or a negative errno.
+ * kernel_hear(). Returns it or a negative errno.
  */
 int kernel_watch(struct kernel *k, struct err *err) CHECKED;
-/* There is something for kernel_check() though the descriptor may not tell. */
+/* There is something for kernel_hear() though the descriptor may not tell. */
 bool kernel_heard(const struct kernel *k);
 /*
- * Mends what is not as it was made, and appends a line for each such thing to drift: of what was
- * notified, or (to be called every so often) of what the kernel tells nobody about. Returns how
- * many, or why the table is not in force; then the AnyIP routes are gone.
+ * Takes a note of what has to be looked at: what was notified of, or (to be called every so often)
+ * what the kernel tells nobody about, and now and then everything.
  */
-int kernel_check(struct kernel *k, struct buf *drift, struct err *err) CHECKED;
-int kernel_poll(struct kernel *k, struct buf *drift, struct err *err) CHECKED;
+void kernel_hear(struct kernel *k);
+void kernel_poll(struct kernel *k);
+/* There is something to look at. */
+bool kernel_looking(const struct kernel *k);
+/*
+ * Looks at a part of that. The last step mends what is not as it was made, appends a line for each
+ * such thing to drift, and sets ret_ended. Returns how many, or why the table is not in force; then
+ * the AnyIP routes are gone.
+ */
+int kernel_look(struct kernel *k, bool *ret_ended, struct buf *drift, struct err *err) CHECKED;
 /* What the last of these could not mend, a line each; NULL: nothing. */
 const char *kernel_failures(const struct kernel *k);
 /* A part of the kernel that the config needs and that is not there: why, or NULL. */

@@ -24,6 +24,7 @@ libkernel_a_SOURCES = \
 	%D%/netns.c %D%/netns.h \
 	%D%/reconcile.c %D%/reconcile.h \
 	%D%/reconcile_check.c %D%/reconcile_internal.h \
+	%D%/reconcile_look.c \
 	%D%/outline.c %D%/outline.h \
 	%D%/proxy_prefix.c %D%/proxy_prefix.h \
 	%D%/port_history.c %D%/port_history.h \

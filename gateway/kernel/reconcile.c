@@ -218,7 +218,7 @@ static int put_in_force(struct reconcile *r, struct version *versions, size_t n,
 	}
 	buf_init(&drift, 1 << 20);
 	r->former_wanted = true;
-	n_mended = reconcile_mend(r, RECONCILE_ALL, NULL, &drift, NULL);
+	n_mended = reconcile_mend(r, SLICES_ALL, NULL, &drift, NULL);
 	r->former_wanted = false;
 	buf_fini(&drift);
 	if (rc != -EUCLEAN && n_mended > 0 && try_versions(r, versions, n, &first) == 0) {

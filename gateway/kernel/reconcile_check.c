@@ -11,16 +11,14 @@
 #include "base/container.h"
 #include "gateway/kernel/reconcile_internal.h"
 
-#define GUARD_KINDS \
-	(DRIVER_KIND(OBJECT_RULESET) | DRIVER_KIND(OBJECT_ELEMENT) | DRIVER_KIND(OBJECT_ROUTE))
+#define GUARD_SLICES (SLICE(OBJECT_RULESET) | SLICES_ELEMENTS | SLICE(OBJECT_ROUTE))
 
 /* What a link takes with it, and what hangs on those. */
-#define LINK_KINDS                                                                                \
-	(DRIVER_KIND(OBJECT_LINK) | DRIVER_KIND(OBJECT_WG_DEVICE) | DRIVER_KIND(OBJECT_WG_PEER) | \
-	 DRIVER_KIND(OBJECT_ADDRESS) | DRIVER_KIND(OBJECT_ROUTE) |                                \
-	 DRIVER_KIND(OBJECT_PROXY_NEIGHBOUR))
+#define LINK_SLICES                                                             \
+	(SLICE(OBJECT_LINK) | SLICE(OBJECT_WG_DEVICE) | SLICE(OBJECT_WG_PEER) | \
+	 SLICE(OBJECT_ADDRESS) | SLICE(OBJECT_ROUTE) | SLICE(OBJECT_PROXY_NEIGHBOUR))
 
-/* The state that is there and the one that is wanted, of some kinds, and the way between. */
+/* The state that is there and the one that is wanted, of some slices, and the way between. */
 struct look {
 	struct object_set observed, desired;
 	struct plan plan;
@@ -34,34 +32,34 @@ static void look_fini(struct look *l)
 }
 
 /* All that is wanted and can be made, each thing once. */
-static void desired_all(struct reconcile *r, uint32_t kinds, struct object_set *set)
+static void desired_all(struct reconcile *r, uint64_t slices, struct object_set *set)
 {
-	struct table_iter it = {0};
-	struct table_node *node;
+	for (unsigned int slice = 0; slice < N_SLICES; slice++) {
+		const struct want *want = slices & SLICE(slice) ? r->wants.slice[slice] : NULL;
 
-	while ((node = table_next(&r->wants.table, &it))) {
-		const struct want *want = container_of(node, const struct want, node);
-		const struct object *o = want_value(want, !r->former_wanted);
+		for (; want; want = want->next) {
+			const struct object *o = want_value(want, !r->former_wanted);
 
-		if (o && (kinds & DRIVER_KIND(o->kind)) && reconcile_can(r, o)) {
-			(void)object_set_add(set, o); /* set->bad says it */
+			if (o && reconcile_can(r, o)) {
+				(void)object_set_add(set, o); /* set->bad says it */
+			}
 		}
 	}
 }
 
 /* What is there of parts that are absent, or of kinds nobody asked for, is not compared. */
-static int look_init(struct reconcile *r, uint32_t kinds, bool nothing_wanted, struct look *l,
+static int look_init(struct reconcile *r, uint64_t slices, bool nothing_wanted, struct look *l,
 		     struct err *err)
 {
 	int rc;
 
 	*l = (struct look){0};
-	rc = parts_observe(&r->parts, kinds, &l->observed, err);
+	rc = parts_observe(&r->parts, slices, &l->observed, err);
 	if (rc == 0) {
 		rc = object_set_sort(&l->observed, err);
 	}
 	if (rc == 0 && !nothing_wanted) {
-		desired_all(r, kinds, &l->desired);
+		desired_all(r, slices, &l->desired);
 		rc = object_set_sort(&l->desired, err);
 	}
 	if (rc == 0) {
@@ -114,7 +112,7 @@ static void lose_guard(struct reconcile *r)
 	struct look l;
 
 	r->unguarded = true;
-	if (look_init(r, DRIVER_KIND(OBJECT_ROUTE), false, &l, NULL) < 0) {
+	if (look_init(r, SLICE(OBJECT_ROUTE), false, &l, NULL) < 0) {
 		return;
 	}
 	(void)steps_apply_most(&r->parts, &l.plan, step_ignored,
@@ -152,12 +150,12 @@ static void describe(const struct step *step, const char *culprit, struct buf *o
 	buf_printf(out, "\n");
 }
 
-static int mend_once(struct reconcile *r, uint32_t kinds, const char *culprit, struct buf *drift,
+static int mend_once(struct reconcile *r, uint64_t slices, const char *culprit, struct buf *drift,
 		     struct err *err)
 {
 	struct mending m = {.r = r};
 	struct look l;
-	int n, rc = look_init(r, kinds, false, &l, err);
+	int n, rc = look_init(r, slices, false, &l, err);
 
 	if (rc < 0) {
 		return rc;
@@ -183,8 +181,7 @@ static int mend_once(struct reconcile *r, uint32_t kinds, const char *culprit, s
 	return n;
 }
 
-/* The guard's part of the kernel is there or not; without it nothing that needs it is made. */
-static int guard_absent(struct reconcile *r, struct err *err)
+int reconcile_guard_absent(struct reconcile *r, struct err *err)
 {
 	const struct part *part = parts_find(&r->parts, OBJECT_RULESET, NS_MAIN);
 
@@ -197,36 +194,39 @@ static int guard_absent(struct reconcile *r, struct err *err)
 	return err_set(err, -EOPNOTSUPP, "%s", part->why);
 }
 
-int reconcile_mend(struct reconcile *r, uint32_t kinds, const char *culprit, struct buf *drift,
+int reconcile_mend(struct reconcile *r, uint64_t slices, const char *culprit, struct buf *drift,
 		   struct err *err)
 {
 	int rc, absent;
 
 	if (r->unguarded) {
-		kinds |= GUARD_KINDS; /* it may work by now */
+		slices |= GUARD_SLICES; /* it may work by now */
 		r->unguarded = false;
 	}
-	if (kinds & DRIVER_KIND(OBJECT_LINK)) {
-		kinds |= LINK_KINDS;
+	if (slices & SLICE(OBJECT_LINK)) {
+		slices |= LINK_SLICES;
 	}
-	rc = mend_once(r, kinds, culprit, drift, err);
+	if (slices == SLICES_ALL) {
+		r->look = (struct look_place){0}; /* what it was about to see is seen now */
+	}
+	rc = mend_once(r, slices, culprit, drift, err);
 	if (rc < 0 && rc != -ENOMEM && !r->unguarded) {
 		lose_guard(r); /* it could not even be read */
 	}
-	absent = rc < 0 ? 0 : guard_absent(r, err);
+	absent = rc < 0 ? 0 : reconcile_guard_absent(r, err);
 	return absent < 0 ? absent : rc;
 }
 
 int reconcile_check(struct reconcile *r, uint32_t kinds, const char *culprit, struct buf *drift,
 		    struct err *err)
 {
-	return r->started ? reconcile_mend(r, kinds, culprit, drift, err) : 0;
+	return r->started ? reconcile_mend(r, slices_of_kinds(kinds), culprit, drift, err) : 0;
 }
 
 int reconcile_probe(struct reconcile *r, struct err *err)
 {
 	struct look l;
-	int rc = look_init(r, RECONCILE_ALL, true, &l, err);
+	int rc = look_init(r, SLICES_ALL, true, &l, err);
 
 	if (rc == 0) {
 		look_fini(&l);
@@ -241,7 +241,7 @@ int reconcile_start(struct reconcile *r, struct err *err)
 
 	r->started = true;
 	buf_init(&drift, 1);
-	rc = reconcile_mend(r, RECONCILE_ALL, NULL, &drift, err);
+	rc = reconcile_mend(r, SLICES_ALL, NULL, &drift, err);
 	buf_fini(&drift);
 	return rc < 0 ? rc : 0;
 }
@@ -254,7 +254,7 @@ bool reconcile_guarded(const struct reconcile *r)
 int reconcile_look_format(struct reconcile *r, struct buf *out, struct err *err)
 {
 	struct look l;
-	int rc = look_init(r, RECONCILE_ALL, false, &l, err);
+	int rc = look_init(r, SLICES_ALL, false, &l, err);
 
 	if (rc < 0) {
 		return rc;
@@ -279,7 +279,7 @@ int reconcile_down(struct reconcile *r, struct err *err)
 {
 	struct err first = {0};
 	struct look l;
-	int rc = look_init(r, RECONCILE_ALL, true, &l, err);
+	int rc = look_init(r, SLICES_ALL, true, &l, err);
 
 	if (rc < 0) {
 		return rc;

@@ -7,13 +7,25 @@
 #include "gateway/kernel/steps.h"
 #include "gateway/kernel/wants.h"
 
-/* What reconcile.c and reconcile_check.c share. */
+/* What reconcile.c, reconcile_check.c and reconcile_look.c share. */
+
+#define CULPRIT_MAX 96 /* bytes; as WATCH_CAUSE_MAX */
+
+/* Where a look is that goes on over several steps: from slice to slice, round and round. */
+struct look_place {
+	uint64_t todo;             /* slices to look at; those before at: in the next round */
+	unsigned int at;           /* slice */
+	uint64_t wrong;            /* slices of this round that are not as wanted */
+	char culprit[CULPRIT_MAX]; /* terminated; "": not known */
+};
+
 struct reconcile {
 	struct parts parts;
 	struct hash_key key;
 	struct table holdings; /* of struct holding, owned; two of one name during its change */
 	struct wants wants;
 	unsigned int round; /* numbers the walks over wants */
+	struct look_place look;
 	bool started;
 	bool unguarded; /* the ruleset could not be put in force: nothing that needs it is made */
 	bool former_wanted; /* a change has failed: what was wanted before it holds */
@@ -25,13 +37,18 @@ struct reconcile {
 bool reconcile_needs_guard(const struct object *o);
 /* The plan from what is there to what is wanted, as text. */
 int reconcile_look_format(struct reconcile *r, struct buf *out, struct err *err) CHECKED;
+/*
+ * When the ruleset's part of the kernel is missing, what needs it is taken away. Returns 0, or why
+ * it is missing.
+ */
+int reconcile_guard_absent(struct reconcile *r, struct err *err) CHECKED;
 /* It can be made at present. */
 bool reconcile_can(const struct reconcile *r, const struct object *o);
 /*
  * reconcile_check() without its look at whether the run has started: as much as works. Returns how
  * many objects were not as wanted, or a negative errno.
  */
-int reconcile_mend(struct reconcile *r, uint32_t kinds, const char *culprit, struct buf *drift,
+int reconcile_mend(struct reconcile *r, uint64_t slices, const char *culprit, struct buf *drift,
 		   struct err *err) CHECKED;
 
 #endif

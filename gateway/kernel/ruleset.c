@@ -113,19 +113,30 @@ static int element_observed(const struct view_element *e, void *arg)
 	return object_set_add(arg, &o) ? 0 : -ENOMEM;
 }
 
+static int observe_set(const struct kernel_ops *ops, enum firewall_set id, struct object_set *set,
+		       struct err *err)
+{
+	return firewall_set_type(id)->max != 0 ? 0
+					      : view_elements(ops, id, element_observed, set, err);
+}
+
 static int observe_elements(const struct kernel_ops *ops, struct object_set *set, struct err *err)
 {
 	for (int id = 0; id < N_FIREWALL_SETS; id++) {
-		int rc = 0;
+		int rc = observe_set(ops, (enum firewall_set)id, set, err);
 
-		if (firewall_set_type((enum firewall_set)id)->max == 0) {
-			rc = view_elements(ops, (enum firewall_set)id, element_observed, set, err);
-		}
 		if (rc < 0) {
 			return rc;
 		}
 	}
 	return 0;
+}
+
+static int ruleset_observe_set(void *ctx, unsigned int id, struct object_set *set, struct err *err)
+{
+	const struct ruleset *r = ctx;
+
+	return observe_set(r->ops, (enum firewall_set)id, set, err);
 }
 
 static int observe_once(const struct ruleset *r, uint32_t kinds, struct object_set *set,
@@ -391,6 +402,7 @@ struct driver ruleset_driver(struct ruleset *r)
 			       .ns = NS_MAIN,
 			       .ctx = r,
 			       .observe = ruleset_observe,
+			       .observe_set = ruleset_observe_set,
 			       .prepare = ruleset_prepare,
 			       .apply = ruleset_apply};
 }

@@ -30,7 +30,29 @@ static void set_cut(struct object_set *set, size_t n)
 	}
 }
 
-int parts_observe(struct parts *parts, uint32_t kinds, struct object_set *set, struct err *err)
+/* All elements in one go are one picture; some sets are read one by one. */
+static int part_observe(const struct driver *d, uint64_t slices, struct object_set *set,
+			struct err *err)
+{
+	const uint64_t elements = slices & SLICES_ELEMENTS;
+	const bool in_one = elements == SLICES_ELEMENTS || !d->observe_set;
+	uint32_t kinds = (uint32_t)(slices & SLICES_KINDS);
+	int rc = 0;
+
+	kinds |= elements != 0 && in_one ? DRIVER_KIND(OBJECT_ELEMENT) : 0;
+	kinds &= d->kinds;
+	if (kinds != 0) {
+		rc = d->observe(d->ctx, kinds, set, err);
+	}
+	for (unsigned int id = 0; rc == 0 && !in_one && id < N_FIREWALL_SETS; id++) {
+		if (elements & SLICE(N_OBJECT_KINDS + id)) {
+			rc = d->observe_set(d->ctx, id, set, err);
+		}
+	}
+	return rc;
+}
+
+int parts_observe(struct parts *parts, uint64_t slices, struct object_set *set, struct err *err)
 {
 	for (size_t i = 0; i < parts->n; i++) {
 		struct part *part = &parts->part[i];
@@ -39,10 +61,10 @@ int parts_observe(struct parts *parts, uint32_t kinds, struct object_set *set, s
 		size_t n = set->n;
 		int rc;
 
-		if ((d->kinds & kinds) == 0) {
+		if ((slices_of_kinds(d->kinds) & slices) == 0) {
 			continue;
 		}
-		rc = d->observe(d->ctx, d->kinds & kinds, set, &why);
+		rc = part_observe(d, slices, set, &why);
 		part->absent = rc < 0;
 		if (rc < 0) {
 			(void)snprintf(part->why, sizeof(part->why), "%s", why.msg); /* fits */

@@ -25,10 +25,10 @@ struct parts {
 /* NULL: nobody does objects like this one. */
 struct part *parts_find(const struct parts *parts, enum object_kind kind, enum object_ns ns);
 /*
- * Adds what is there of the kinds to set. A part that is missing or cannot be read is noted, and no
- * error; but of the ruleset it has to be known whether it is there.
+ * Adds what is there of the slices to set. A part that is missing or cannot be read is noted, and
+ * no error; but of the ruleset it has to be known whether it is there.
  */
-int parts_observe(struct parts *parts, uint32_t kinds, struct object_set *set,
+int parts_observe(struct parts *parts, uint64_t slices, struct object_set *set,
 		  struct err *err) CHECKED;
 
 /* Carries out the plan, or undoes what was done of it. -EUCLEAN: that failed too. */

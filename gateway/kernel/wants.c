@@ -42,21 +42,49 @@ void wants_fini(struct wants *w)
 	buf_fini(&w->scratch);
 }
 
-/*
- * The key as text is the key, but for a sysctl's order; want_eq() is exact. Most objects are
- * elements, whose key is bytes already.
- */
+/* Equal keys give equal bytes; want_eq() is exact. Of what there is much it has to be quick. */
 static uint64_t want_hash(struct wants *w, const struct object *o)
 {
-	w->scratch.len = 0;
+	struct buf *b = &w->scratch;
+
+	b->len = 0;
 	if (o->kind == OBJECT_ELEMENT) {
-		buf_u8(&w->scratch, o->element.set);
-		buf_bytes(&w->scratch, o->element.key, o->element.key_len);
+		buf_u8(b, o->element.set);
+		buf_bytes(b, o->element.key, o->element.key_len);
+	} else if (o->kind == OBJECT_ROUTE) {
+		buf_bytes(b, o->route.to.addr.b, sizeof(o->route.to.addr.b));
+		buf_u32(b, o->route.table);
+	} else if (o->kind == OBJECT_WG_PEER) {
+		buf_bytes(b, o->wg_peer.public_key, WG_KEY_BYTES);
+	} else if (o->kind == OBJECT_POOL4) {
+		buf_bytes(b, o->pool4.address.b, sizeof(o->pool4.address.b));
+		buf_u8(b, o->pool4.protocol);
+		buf_u32(b, o->pool4.mark);
 	} else {
-		object_format_key(o, &w->scratch);
+		object_format_key(o, b);
 	}
-	assert(!w->scratch.bad);
-	return hash_bytes(&w->key, w->scratch.data, w->scratch.len);
+	assert(!b->bad);
+	return hash_bytes(&w->key, b->data, b->len);
+}
+
+static void slice_add(struct wants *w, struct want *want)
+{
+	struct want **first = &w->slice[slice_of(want->holds[0].object)];
+
+	want->next = *first;
+	want->to_this = first;
+	if (want->next) {
+		want->next->to_this = &want->next;
+	}
+	*first = want;
+}
+
+static void slice_remove(struct want *want)
+{
+	*want->to_this = want->next;
+	if (want->next) {
+		want->next->to_this = want->to_this;
+	}
 }
 
 static bool want_eq(const struct table_node *node, const void *key)
@@ -105,6 +133,7 @@ static int wants_add_one(struct wants *w, const struct holding *h, const struct 
 		want_free(want);
 		return -ENOMEM;
 	}
+	slice_add(w, want);
 	return 0;
 }
 
@@ -119,6 +148,7 @@ static void wants_remove_one(struct wants *w, const struct holding *h, const str
 	}
 	if (want->n == 1) {
 		table_remove(&w->table, &want->node);
+		slice_remove(want);
 		want_free(want);
 		return;
 	}

@@ -7,7 +7,7 @@
 
 #include "base/cursor.h"
 #include "base/hash.h"
-#include "gateway/plan/object_set.h"
+#include "gateway/kernel/driver.h"
 
 /*
  * Who wants which object: a table from an object's key to all sets that have it. While a set is
@@ -27,11 +27,13 @@ struct want {
 		const struct object *object; /* borrowed from by->set */
 	} * holds;                           /* owned; the newest last */
 	size_t n, size;
-	unsigned int round; /* of the last walk that met it */
+	unsigned int round;           /* of the last walk that met it */
+	struct want *next, **to_this; /* wants.slice */
 };
 
 struct wants {
 	struct table table;
+	struct want *slice[N_SLICES]; /* the same, by slice */
 	struct hash_key key;
 	struct buf scratch;
 };

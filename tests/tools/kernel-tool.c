@@ -5,7 +5,10 @@
  *
  *   apply CLIENT_PREFIX|- PROXY_UID AGENT_UID [RESOLVER...]
  *   set TENANT [PREFIX...]
+ *   farm PREFIX INTERFACE       of the next apply
+ *   tunnel TENANT PREFIX LINK   a tenant with one route tunnel
  *   remove TENANT
+ *   look                        everything is compared and mended, in steps
  *   counters
  *   down
  */
@@ -14,10 +17,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "gateway/kernel/kernel.h"
 
 #define WORDS_MAX 1024
+
+/* What `farm` said; node.interface is borrowed for ever. */
+static struct node_conf farm_conf;
 
 struct words {
 	char *word[WORDS_MAX];
@@ -49,7 +56,8 @@ static int apply(struct kernel *k, const struct words *w, struct err *err)
 	}
 	uids.proxy = (uid_t)proxy;
 	uids.agent = (uid_t)agent;
-	node = (struct node_conf){.resolvers = resolvers};
+	node = farm_conf;
+	node.resolvers = resolvers;
 	node.has_client_prefix = strcmp(w->word[1], "-") != 0;
 	if (node.has_client_prefix) {
 		rc = prefix_parse(str_from(w->word[1]), &node.client_prefix, err);
@@ -65,19 +73,88 @@ static int apply(struct kernel *k, const struct words *w, struct err *err)
 	return kernel_apply_node(k, &node, &uids, err);
 }
 
-static int set(struct kernel *k, const struct words *w, struct err *err)
+static int farm(const struct words *w, struct err *err)
+{
+	int rc = prefix_parse(str_from(w->word[1]), &farm_conf.ipv6_prefix, err);
+
+	farm_conf.has_ipv6_prefix = rc == 0;
+	farm_conf.interface = strdup(w->word[2]);
+	return rc;
+}
+
+static struct tenant_conf *tenant_new(const char *name)
 {
 	struct arena *arena = arena_new(TENANT_ARENA_MAX);
 	struct tenant_conf *tenant = arena ? arena_alloc(arena, sizeof(*tenant)) : NULL;
+
+	if (tenant) {
+		tenant->arena = arena;
+		tenant->refs = 1;
+		tenant->name = arena_strdup(arena, str_from(name));
+		tenant->prefixes = arena_array(arena, WORDS_MAX, sizeof(*tenant->prefixes));
+		tenant->tunnels = arena_array(arena, 1, sizeof(*tenant->tunnels));
+	}
+	return tenant;
+}
+
+static int tunnel(struct kernel *k, const struct words *w, struct err *err)
+{
+	struct tenant_conf *tenant = tenant_new(w->word[1]);
+	int rc = tenant ? prefix_parse(str_from(w->word[2]), &tenant->prefixes[0], err) : -ENOMEM;
+
+	if (rc == 0) {
+		tenant->n_prefixes = tenant->n_tunnels = 1;
+		tenant->tunnels[0] = (struct tunnel_conf){.name = "home",
+							  .kind = TUNNEL_ROUTE,
+							  .interface = w->word[3],
+							  .prefixes = tenant->prefixes,
+							  .n_prefixes = 1};
+		rc = kernel_set_tenant(k, tenant, err);
+	}
+	tenant_conf_unref(tenant);
+	return rc;
+}
+
+static uint64_t now_us(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+}
+
+static int look(struct kernel *k, struct err *err)
+{
+	uint64_t longest = 0, all = 0;
+	unsigned int n_steps = 0;
+	bool ended = false;
+	struct buf drift;
 	int rc = 0;
 
-	if (!tenant) {
-		return err_set(err, -ENOMEM, "out of memory");
+	buf_init(&drift, 1 << 20);
+	kernel_poll(k); /* without a watch: everything */
+	while (rc >= 0 && !ended) {
+		uint64_t start = now_us(), step;
+
+		rc = kernel_look(k, &ended, &drift, err);
+		step = now_us() - start;
+		longest = step > longest ? step : longest;
+		all += step;
+		n_steps++;
 	}
-	tenant->arena = arena;
-	tenant->refs = 1;
-	tenant->name = arena_strdup(arena, str_from(w->word[1]));
-	tenant->prefixes = arena_array(arena, WORDS_MAX, sizeof(*tenant->prefixes));
+	buf_fini(&drift);
+	if (rc >= 0) {
+		printf("ok mended=%d steps=%u longest_us=%" PRIu64 " all_us=%" PRIu64 "\n", rc,
+		       n_steps, longest, all);
+	}
+	return rc;
+}
+
+static int set(struct kernel *k, const struct words *w, struct err *err)
+{
+	struct tenant_conf *tenant = tenant_new(w->word[1]);
+	int rc = tenant ? 0 : err_set(err, -ENOMEM, "out of memory");
+
 	for (size_t i = 2; i < w->n && rc == 0; i++) {
 		rc = prefix_parse(str_from(w->word[i]), &tenant->prefixes[tenant->n_prefixes++],
 				  err);
@@ -114,6 +191,15 @@ static int run(struct kernel *k, const struct words *w, struct err *err)
 	if (strcmp(verb, "set") == 0 && w->n >= 2) {
 		return set(k, w, err);
 	}
+	if (strcmp(verb, "farm") == 0 && w->n == 3) {
+		return farm(w, err);
+	}
+	if (strcmp(verb, "tunnel") == 0 && w->n == 4) {
+		return tunnel(k, w, err);
+	}
+	if (strcmp(verb, "look") == 0) {
+		return look(k, err);
+	}
 	if (strcmp(verb, "remove") == 0 && w->n == 2) {
 		return kernel_remove_tenant(k, w->word[1], err);
 	}
@@ -146,7 +232,7 @@ int main(void)
 		}
 		if (run(k, &w, &err) < 0) {
 			printf("err %d %s\n", -err.code, err.msg);
-		} else if (strcmp(w.word[0], "counters") != 0) {
+		} else if (strcmp(w.word[0], "counters") != 0 && strcmp(w.word[0], "look") != 0) {
 			printf("ok\n");
 		}
 	}

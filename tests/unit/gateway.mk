@@ -31,9 +31,12 @@ check_PROGRAMS += tests/unit/kernel_netns_test
 tests_unit_kernel_netns_test_SOURCES = tests/unit/kernel_netns_test.c
 tests_unit_kernel_netns_test_LDADD = libkernel.a libnat64.a libplan.a libconf-model.a $(BASE_LIBS) \
 	$(NFTNL_LIBS) $(CMOCKA_LIBS)
-check_PROGRAMS += tests/unit/reconcile_test
-tests_unit_reconcile_test_SOURCES = tests/unit/reconcile_test.c \
+check_PROGRAMS += tests/unit/reconcile_test tests/unit/reconcile_look_test
+RECONCILE_RIG = tests/unit/reconcile_rig.c tests/unit/reconcile_rig.h \
 	tests/unit/plan_text.c tests/unit/plan_text.h
+tests_unit_reconcile_test_SOURCES = tests/unit/reconcile_test.c $(RECONCILE_RIG)
+tests_unit_reconcile_look_test_SOURCES = tests/unit/reconcile_look_test.c $(RECONCILE_RIG)
+tests_unit_reconcile_look_test_LDADD = $(tests_unit_reconcile_test_LDADD)
 tests_unit_reconcile_test_LDADD = libkernel.a libnat64.a libplan.a libconf-model.a $(BASE_LIBS) \
 	$(NFTNL_LIBS) $(CMOCKA_LIBS)
 check_PROGRAMS += tests/unit/plan_link_test

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The kernel looked at in steps: each is small, what is wrong is mended at the end of a round, and
+ * what is changed between two steps is right.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/plan_text.h"
+#include "tests/unit/reconcile_rig.h"
+
+#define STEPS_MAX 200
+
+/* To the end of the round. Returns the steps. */
+static unsigned int walk(struct fake *k)
+{
+	unsigned int n = 0;
+
+	while (reconcile_look_step(k->r)) {
+		assert_true(++n < STEPS_MAX);
+	}
+	return n;
+}
+
+static int look_end(struct fake *k, struct buf *text)
+{
+	buf_init(text, 65536);
+	return reconcile_look_end(k->r, text, NULL);
+}
+
+static void a_look_reads_one_kind_a_step_and_touches_nothing(void **state)
+{
+	struct fake *k = fake_started();
+	unsigned int n_calls = k->n_calls;
+	struct buf text;
+
+	(void)state;
+	k->n_kinds = 0;
+	assert_false(reconcile_looking(k->r));
+	reconcile_look(k->r, RECONCILE_ALL, NULL);
+	assert_true(reconcile_looking(k->r));
+	assert_true(walk(k) > N_OBJECT_KINDS); /* and sets */
+	assert_int_equal(look_end(k, &text), 0);
+	assert_int_equal(text.len, 0);
+	assert_false(reconcile_looking(k->r));
+	assert_int_equal(k->n_kinds, 1);
+	assert_int_equal(k->n_calls, n_calls);
+	buf_fini(&text);
+	fake_free(k);
+}
+
+static void drop(struct fake *k, const char *line)
+{
+	struct object_set set;
+
+	object_set_init(&set);
+	plan_text_add(&set, line);
+	there_drop(k, &set.items[0]);
+	object_set_fini(&set);
+}
+
+static void what_is_wrong_is_named_and_mended_at_the_end(void **state)
+{
+	struct fake *k = fake_started();
+	struct object_set before, after;
+	struct buf text;
+	unsigned int n_calls = k->n_calls;
+
+	(void)state;
+	fake_dump(k, &before);
+	drop(k, "element 1 01");
+	drop(k, "route 2001:db8:a000:3::/64 unicast sg-3");
+	plan_text_add(&k->there, "route 2001:db8:a000:3::/64 blackhole");
+	plan_text_add(&k->there, "address lo 203.0.113.99/32");
+	reconcile_look(k->r, RECONCILE_ALL, "ip (pid 7)");
+	(void)walk(k);
+	assert_int_equal(k->n_calls, n_calls); /* nothing yet */
+	assert_int_equal(look_end(k, &text), 3);
+	buf_u8(&text, 0);
+	assert_string_equal((char *)text.data,
+			    "address 203.0.113.99/32 dev lo was too much, by ip (pid 7)\n"
+			    "element 1 01 was missing (acme), by ip (pid 7)\n"
+			    "route 2001:db8:a000:3::/64 table 254 was blackhole, not unicast dev "
+			    "sg-3 (beta), by ip (pid 7)\n");
+	fake_dump(k, &after);
+	assert_dumps_equal(&before, &after);
+	object_set_fini(&before);
+	object_set_fini(&after);
+	buf_fini(&text);
+	fake_free(k);
+}
+
+/* At each place of the walk a tenant changes, comes and goes: none of that is drift. */
+static void a_change_between_two_steps_is_right(void **state)
+{
+	struct fake *k = fake_started();
+	struct buf text;
+
+	(void)state;
+	for (unsigned int at = 0; at < N_SLICES; at++) {
+		reconcile_look(k->r, RECONCILE_ALL, NULL);
+		for (unsigned int i = 0; i < at; i++) {
+			(void)!reconcile_look_step(k->r);
+		}
+		assert_int_equal(set_tenant(k, "acme", at % 2 ? acme_lines : acme_lines_2), 0);
+		if (at % 3 == 0) {
+			assert_int_equal(reconcile_remove_tenant(k->r, "beta", NULL), 0);
+		} else {
+			assert_int_equal(set_tenant(k, "beta", beta_lines), 0);
+		}
+		(void)walk(k);
+		assert_int_equal(look_end(k, &text), 0);
+		assert_int_equal(text.len, 0);
+		buf_fini(&text);
+	}
+	assert_at_rest(k);
+	fake_free(k);
+}
+
+static void what_is_told_of_a_slice_that_was_seen_makes_another_round(void **state)
+{
+	struct fake *k = fake_started();
+	struct buf text;
+
+	(void)state;
+	reconcile_look(k->r, DRIVER_KIND(OBJECT_ELEMENT) | DRIVER_KIND(OBJECT_BIB), NULL);
+	for (int i = 0; i < 5; i++) {
+		assert_true(reconcile_look_step(k->r)); /* elements are among the last, too */
+	}
+	drop(k, "bib 2001:db8:a000:1::1 80 203.0.113.10 100");
+	reconcile_look(k->r, DRIVER_KIND(OBJECT_BIB), NULL);
+	(void)walk(k);
+	assert_int_equal(look_end(k, &text), 0);
+	assert_true(reconcile_looking(k->r));
+	assert_int_equal(walk(k), 1);
+	assert_int_equal(look_end(k, &text), 1);
+	assert_false(reconcile_looking(k->r));
+	buf_fini(&text);
+	fake_free(k);
+}
+
+static void a_part_that_comes_is_filled_and_one_that_goes_is_left_out(void **state)
+{
+	struct fake *k = fake_started();
+	struct buf text;
+
+	(void)state;
+	k->observe_rc[2] = -EOPNOTSUPP;
+	reconcile_look(k->r, RECONCILE_ALL, NULL);
+	(void)walk(k);
+	assert_int_equal(look_end(k, &text), 0);
+	assert_string_equal(reconcile_absent(k->r, OBJECT_BIB, NS_MAIN),
+			    "driver 2: no such module");
+	k->observe_rc[2] = 0;
+	drop(k, "bib 2001:db8:a000:1::1 80 203.0.113.10 100");
+	reconcile_look(k->r, DRIVER_KIND(OBJECT_BIB), NULL);
+	(void)walk(k);
+	assert_int_equal(look_end(k, &text), 1);
+	assert_at_rest(k);
+	buf_fini(&text);
+	fake_free(k);
+}
+
+static void without_its_ruleset_no_guarded_route_stays(void **state)
+{
+	struct fake *k = fake_started();
+	struct buf text;
+
+	(void)state;
+	k->observe_rc[0] = -EOPNOTSUPP;
+	reconcile_look(k->r, RECONCILE_ALL, NULL);
+	(void)walk(k);
+	assert_int_equal(look_end(k, &text), -EOPNOTSUPP);
+	assert_false(reconcile_guarded(k->r));
+	k->observe_rc[0] = 0;
+	reconcile_look(k->r, DRIVER_KIND(OBJECT_BIB), NULL); /* whatever is looked at */
+	(void)walk(k);
+	assert_true(look_end(k, &text) > 0);
+	assert_true(reconcile_guarded(k->r));
+	assert_at_rest(k);
+	buf_fini(&text);
+	fake_free(k);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_look_reads_one_kind_a_step_and_touches_nothing),
+		cmocka_unit_test(what_is_wrong_is_named_and_mended_at_the_end),
+		cmocka_unit_test(a_change_between_two_steps_is_right),
+		cmocka_unit_test(what_is_told_of_a_slice_that_was_seen_makes_another_round),
+		cmocka_unit_test(a_part_that_comes_is_filled_and_one_that_goes_is_left_out),
+		cmocka_unit_test(without_its_ruleset_no_guarded_route_stays),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
