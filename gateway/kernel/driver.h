@@ -47,6 +47,7 @@ struct driver {
  */
 #define N_SLICES        (N_OBJECT_KINDS + N_FIREWALL_SETS)
 #define SLICE(n)        (UINT64_C(1) << (n))
+_Static_assert(N_SLICES < 64, "slices are bits");
 #define SLICES_ALL      ((SLICE(N_SLICES) - 1) & ~SLICE(OBJECT_ELEMENT))
 #define SLICES_KINDS    ((SLICE(N_OBJECT_KINDS) - 1) & ~SLICE(OBJECT_ELEMENT))
 #define SLICES_ELEMENTS (SLICES_ALL & ~SLICES_KINDS)

@@ -210,6 +210,9 @@ static void read_object(const struct words *w, struct object *o, struct prefix a
 		name_at(w, 1, o->proxy_neighbour.link);
 		o->proxy_neighbour.address = addr_at(w, 2);
 		break;
+	case OBJECT_PROXY_PREFIX:
+		o->proxy_prefix = prefix_at(w, 1);
+		break;
 	case OBJECT_INSTANCE:
 	case OBJECT_GLOBAL:
 	case OBJECT_POOL4:
