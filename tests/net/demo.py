@@ -40,9 +40,12 @@ class Demo:
         self.stack = contextlib.ExitStack()
         self.folder = self.stack.enter_context(tempfile.TemporaryDirectory(prefix="sixgate-demo-"))
         os.chmod(self.folder, 0o755)
+        self.data = clients.pattern(SIZE)
+
+    def start(self):
+        """What this leaves half done, close() takes away as well."""
         self.lab = Lab()
         self.stack.callback(self.lab.close)
-        self.data = clients.pattern(SIZE)
         with open(os.path.join(self.folder, "file"), "wb") as out:
             out.write(self.data)
         self.certificate = peers.Certificate(self.folder, "shop.example", "files.globex.example")
@@ -178,14 +181,15 @@ def main():
     keep = sys.argv[1:] == ["--keep"]
     if sys.argv[1:] and not keep:
         sys.exit("usage: ./dev demo [--keep]")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     demo = Demo()
     try:
+        demo.start()
         right = demo.run()
         if not right:
             print(demo.gateway.log())
         if keep:
             demo.explain()
-            signal.signal(signal.SIGTERM, signal.default_int_handler)
             with contextlib.suppress(KeyboardInterrupt):
                 signal.pause()
     finally:

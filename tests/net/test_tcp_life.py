@@ -304,12 +304,31 @@ def test_reset_by_the_backend_reaches_the_client(case, state):
 
 # E6: odd segments
 
-def test_data_with_the_syn(case):
+@pytest.mark.parametrize("port,address,data", [
+    (2222, POOL[1], b"early"), (443, POOL[0], clients.hello("shop.example"))], ids=["tcp", "tls"])
+def test_data_with_the_syn(case, port, address, data):
+    """Without a cookie: the gateway need not take it, and gets it once more after the handshake."""
+    def in_syns():
+        with case.lab.client.inside(), open("/proc/thread-self/net/netstat",
+                                            encoding="ascii") as counters:
+            rows = [row.split() for row in counters if row.startswith("TcpExt:")]
+        counts = dict(zip(*rows))
+        return int(counts["TCPFastOpenActive"]) + int(counts["TCPFastOpenActiveFail"])
+
     case.backend(case.lab.acme, 22)
-    start(case)
-    sock = case.keep(case.lab.client.socket(socket.AF_INET))
-    sock.sendto(b"early", socket.MSG_FASTOPEN, (POOL[1], 2222))
-    assert peers.read_exactly(sock, 5) == b"early"
+    case.backend(case.lab.acme, 443)
+    start(case, tcp(2222, 22), tls(["shop.example"]))
+    former = case.lab.client.sysctl("net.ipv4.tcp_fastopen")
+    case.lab.client.sysctl("net.ipv4.tcp_fastopen", 5)  # as a client, without a cookie
+    before = in_syns()
+    try:
+        sock = case.keep(case.lab.client.socket(socket.AF_INET))
+        sock.settimeout(10)
+        sock.sendto(data, socket.MSG_FASTOPEN, (address, port))
+        assert peers.read_exactly(sock, len(data)) == data
+    finally:
+        case.lab.client.sysctl("net.ipv4.tcp_fastopen", former)
+    assert in_syns() == before + 1, "the data did not go with the SYN"
 
 
 def test_urgent_data_does_no_harm(case):

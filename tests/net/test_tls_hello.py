@@ -184,6 +184,41 @@ def test_a2_hello_cut_anywhere_by_silence(case):
     assert not backend.peers
 
 
+@pytest.mark.parametrize("ending", ["fin", "reset"])
+def test_a2_nothing_at_all_and_then_the_end(shop, case, ending):
+    for _ in range(20):
+        sock = connect(case)
+        if ending == "fin":
+            sock.shutdown(socket.SHUT_WR)
+            read_until_closed(sock)
+        else:
+            peers.reset(sock)
+    case.gateway.wait_sessions(0)
+    assert {line["reason"] for line in case.gateway.access_log()} <= {"client-gone", "client-reset"}
+    assert not shop.peers
+
+
+def test_a2_whole_hello_and_the_end_in_one_segment_is_served(shop, case):
+    stream = hello.Hello().stream()
+    for _ in range(20):
+        with connect(case) as sock:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)  # the end goes with the bytes
+            sock.sendall(stream)
+            sock.shutdown(socket.SHUT_WR)
+            assert read_until_closed(sock) == stream
+    assert {line["reason"] for line in case.gateway.wait_log(20)} == {"done"}
+    assert len(shop.peers) == 20
+
+
+def test_a2_whole_hello_and_a_reset_gives_all_back(shop, case):
+    for _ in range(20):
+        sock = connect(case)
+        sock.sendall(hello.Hello().stream())
+        peers.reset(sock)
+    case.gateway.wait_sessions(0)
+    assert {line["reason"] for line in case.gateway.access_log()} <= {"client-gone", "client-reset"}
+
+
 # A3: segments
 
 def test_a3_two_segments_at_every_boundary_are_routed(shop, case):
