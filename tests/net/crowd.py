@@ -5,6 +5,10 @@
     crowd.py connect ADDRESS PORT COUNT SOURCE...
                                            opens COUNT from these sources by turns; for each line
                                            on stdin tells how many of them still answer
+    crowd.py hammer ADDRESS PORT COUNT SOURCE
+                                           opens COUNT, one after the other, and closes each by a
+                                           reset when it was answered or ended; tells how many were
+                                           answered
 
 A process has descriptors for some 19,000 of them; class Crowd starts as many as it takes.
 """
@@ -14,6 +18,7 @@ import os
 import resource
 import select
 import socket
+import struct
 import subprocess
 import sys
 
@@ -46,6 +51,21 @@ class Crowd:
             process.stdin.close()
         for process in self.processes:
             process.wait(60)
+            process.stdout.close()
+
+
+@contextlib.contextmanager
+def hammers(client, address, port, count, source, n_processes=4):
+    """count connections in all from one source; yields the processes, which end by themselves."""
+    processes = [start(client, "hammer", address, str(port), str(count // n_processes), source)
+                 for _ in range(n_processes)]
+    try:
+        yield processes
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait(60)
+            process.stdin.close()
             process.stdout.close()
 
 
@@ -120,10 +140,27 @@ def connect(address, port, count, sources):
         say(n_answering)
 
 
+def hammer(address, port, count, source):
+    n_answered = 0
+    for _ in range(count):
+        sock = socket.socket()
+        sock.setsockopt(socket.IPPROTO_IP, 24, 1)  # IP_BIND_ADDRESS_NO_PORT
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        sock.bind((source, 0))
+        sock.settimeout(30)
+        with sock, contextlib.suppress(ConnectionError):
+            sock.connect((address, port))
+            sock.sendall(b"x")
+            n_answered += sock.recv(1) == b"x"
+    say(n_answered)
+
+
 if __name__ == "__main__":
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
     if sys.argv[1] == "serve":
         serve(sys.argv[2], int(sys.argv[3]))
+    elif sys.argv[1] == "hammer":
+        hammer(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), sys.argv[5])
     else:
         connect(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), sys.argv[5:])

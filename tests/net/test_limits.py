@@ -8,6 +8,7 @@ import time
 import pytest
 
 import clients
+import crowd
 import peers
 from gateway import service, tcp, tls
 from lab import POOL
@@ -73,6 +74,35 @@ def test_source_rate_refuses_the_source_and_nobody_else(case):
     assert count_served(case, 3, source="198.51.100.99") == 3
     assert {line["reason"] for line in gateway.wait_log(60 - got)} == {"source-limit"}
     assert gateway.status()["refused"] == 60 - got
+
+
+def test_f1_hundred_thousand_connections_of_one_source_take_nothing_from_another(case):
+    """It is held to its rate all the time, while another one is served without a miss."""
+    count, rate = 100_000, 50
+    gateway = start(case, source={"connections": 1000, "new_per_second": rate}, workers=2)
+    begin, n_others, hardest = time.monotonic(), 0, "198.51.100.99"
+    with crowd.hammers(case.lab.client, POOL[1], 2222, count, hardest) as processes:
+        while any(process.poll() is None for process in processes):
+            with case.lab.client.connect(POOL[1], 2222, source="198.51.100.98") as sock:
+                assert served(sock), f"the other source, after {n_others}"
+            n_others += 1
+            time.sleep(1.5 / rate)  # its own pace: below the limit
+        seconds = time.monotonic() - begin
+        n_served = sum(int(process.stdout.readline()) for process in processes)
+    case.lines_lost = True  # perhaps, where the machine is slow; but none uncounted
+
+    def told():
+        with open(gateway.access_log_path, "rb") as log:
+            return log.read().count(b"\n") + gateway.status()["access_log"]["dropped"]
+
+    assert n_others > 10
+    assert rate <= n_served <= rate * (seconds + 2), (n_served, seconds)
+    gateway.wait_sessions(0)
+    status = gateway.status()
+    assert status["accepted"] == count + n_others
+    assert status["refused"] >= count - n_served
+    assert gateway.services()["acme/web"]["accepted"] == status["accepted"] - status["refused"]
+    peers.wait_for(lambda: told() == status["accepted"], message="a line or a drop for each")
 
 
 def test_source_rate_recovers(case):
