@@ -236,21 +236,11 @@ static void check_own_prefixes(const struct node_conf *node, struct issues *issu
 		}
 		if (!node_conf_reserves(node, own[i].prefix)) {
 			issues_add(issues, own[i].path,
-				   "lies in uplink.ipv6.prefix, but not in its first %u /64s, "
+				   "lies in uplink.ipv6.prefix, but not in its first %u /%us, "
 				   "which are reserved",
-				   node->ipv6_reserved);
+				   node->ipv6_reserved, node_conf_unit(node));
 		}
 	}
-}
-
-static uint64_t upper_half(const struct addr *a)
-{
-	uint64_t v = 0;
-
-	for (size_t i = 0; i < 8; i++) {
-		v = v << 8 | a->b[i];
-	}
-	return v;
 }
 
 bool node_conf_reserves(const struct node_conf *node, const struct prefix *p)
@@ -260,7 +250,8 @@ bool node_conf_reserves(const struct node_conf *node, const struct prefix *p)
 	if (farm->len == 0 || !prefix_overlaps(farm, p)) {
 		return true;
 	}
-	return p->len >= 64 && upper_half(&p->addr) - upper_half(&farm->addr) < node->ipv6_reserved;
+	return p->len >= node_conf_unit(node) &&
+	       node_conf_number(node, &p->addr) < node->ipv6_reserved;
 }
 
 void check_netns_name(const char *path, const char *name, struct issues *issues)
@@ -289,6 +280,12 @@ static void check_names(const struct node_conf *node, struct issues *issues)
 	if (node->ipv6_on_link && !node->interface) {
 		issues_add(issues, "/uplink/ipv6/on_link",
 			   "answers for addresses on uplink.interface, which is not given");
+	}
+	if (node_conf_unit(node) == NODE_SLICE_LEN && node->ipv6_reserved == 0) {
+		issues_add(issues, "/uplink/ipv6/reserved",
+			   "the link's router and this machine have addresses in an on-link /64: "
+			   "reserve at least its first /%d, and give tenants other ones",
+			   NODE_SLICE_LEN);
 	}
 }
 

@@ -24,6 +24,27 @@ static struct issue_path expose_path(const struct place *p, const char *key)
 			  key ? key : "");
 }
 
+/* The packet filter and the numbers of tenants know prefixes of the node's kind only. */
+static bool prefix_length_fits(const struct place *p, const struct prefix *prefix, const char *path,
+			       const char *text)
+{
+	bool slices = node_conf_unit(p->node) > 64;
+
+	if (!slices && prefix->len > 64) {
+		issues_add(p->issues, path,
+			   "%s is longer than a /64: only a node whose uplink.ipv6 is one on-link "
+			   "/64 has such tenants",
+			   text);
+	} else if (slices && prefix->len <= 64) {
+		issues_add(p->issues, path,
+			   "%s cannot be one tenant's: this machine and its router are in the one "
+			   "on-link /64 of uplink.ipv6. Give each tenant a part of it, as a /%d, or "
+			   "get a prefix that is routed here",
+			   text, NODE_SLICE_LEN);
+	}
+	return slices == (prefix->len > 64);
+}
+
 static void check_prefix_on_node(const struct place *p, size_t i)
 {
 	const struct prefix *prefix = &p->tenant->prefixes[i];
@@ -41,7 +62,7 @@ static void check_prefix_on_node(const struct place *p, size_t i)
 				   names[o]);
 		}
 	}
-	if (node->ipv6_prefix.len == 0) {
+	if (!prefix_length_fits(p, prefix, path.text, text) || node->ipv6_prefix.len == 0) {
 		return;
 	}
 	prefix_format(&node->ipv6_prefix, farm);
@@ -49,9 +70,10 @@ static void check_prefix_on_node(const struct place *p, size_t i)
 	    !prefix_contains(&node->ipv6_prefix, &prefix->addr)) {
 		issues_add(p->issues, path.text, "%s is not inside %s of uplink.ipv6", text, farm);
 	} else if (node->ipv6_reserved > 0 &&
-		   node_conf_reserves(node, &(struct prefix){prefix->addr, 64})) {
-		issues_add(p->issues, path.text, "%s is in the first %u /64s of %s, the farm's own",
-			   text, node->ipv6_reserved, farm);
+		   node_conf_reserves(node, &(struct prefix){prefix->addr,
+							     (uint8_t)node_conf_unit(node)})) {
+		issues_add(p->issues, path.text, "%s is in the first %u /%us of %s, the farm's own",
+			   text, node->ipv6_reserved, node_conf_unit(node), farm);
 	}
 }
 

@@ -9,16 +9,6 @@
 
 #define TRIES_MAX 65536 /* prefixes looked at */
 
-static uint64_t upper_half(const struct addr *a)
-{
-	uint64_t v = 0;
-
-	for (size_t i = 0; i < 8; i++) {
-		v = v << 8 | a->b[i];
-	}
-	return v;
-}
-
 static bool block_is_free(const struct claims *claims, const struct node_conf *node,
 			  const struct tenant_conf *tenant, struct prefix *p)
 {
@@ -57,18 +47,15 @@ bool claims_free_block(struct claims *claims, const struct node_conf *node,
 		       const struct tenant_conf *tenant, struct claimant *by,
 		       struct prefix *ret_prefix)
 {
-	const struct prefix *farm = &node->ipv6_prefix;
 	struct prefix p = tenant->prefixes[0];
-	uint64_t first = upper_half(&farm->addr), last = first, at = upper_half(&p.addr);
-	uint64_t step = UINT64_C(1) << (64 - p.len);
+	uint32_t last = (UINT32_C(1) << (node_conf_unit(node) - node->ipv6_prefix.len)) - 1;
+	uint32_t step = UINT32_C(1) << (node_conf_unit(node) - p.len);
+	uint32_t at = node_conf_number(node, &p.addr);
 
-	last |= farm->len >= 64 ? 0 : UINT64_MAX >> farm->len;
 	for (size_t tries = 0; tries < TRIES_MAX; tries++) {
 		/* The reserved ones have no block, so round the end they are passed over. */
-		at = last - at >= 2 * step - 1 ? at + step : first;
-		for (int i = 0; i < 8; i++) {
-			p.addr.b[i] = (uint8_t)(at >> (56 - 8 * i));
-		}
+		at = last - at >= 2 * step - 1 ? at + step : 0;
+		p.addr = node_conf_nth(node, at);
 		if (block_is_free(claims, node, tenant, &p) &&
 		    prefix_is_free(claims, tenant, &p, by)) {
 			*ret_prefix = p;

@@ -16,6 +16,32 @@ void node_conf_free(struct node_conf *node)
 	}
 }
 
+unsigned int node_conf_unit(const struct node_conf *node)
+{
+	return node->ipv6_on_link && node->ipv6_prefix.len == 64 ? NODE_SLICE_LEN : 64;
+}
+
+uint32_t node_conf_number(const struct node_conf *node, const struct addr *a)
+{
+	uint32_t number = 0;
+
+	for (unsigned int bit = node->ipv6_prefix.len; bit < node_conf_unit(node); bit++) {
+		number = number << 1 | (a->b[bit / 8] >> (7 - bit % 8) & 1u);
+	}
+	return number;
+}
+
+struct addr node_conf_nth(const struct node_conf *node, uint32_t number)
+{
+	struct addr a = node->ipv6_prefix.addr;
+
+	for (unsigned int bit = node_conf_unit(node); bit > node->ipv6_prefix.len; number >>= 1) {
+		bit--;
+		a.b[bit / 8] |= (uint8_t)((number & 1) << (7 - bit % 8));
+	}
+	return a;
+}
+
 uint32_t node_conf_exit_mtu(const struct node_conf *node)
 {
 	/* RFC 4213 3.2; WireGuard's headers are 60 bytes over IPv4 and 80 over IPv6, where a path

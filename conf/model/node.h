@@ -17,6 +17,7 @@
 #define NODE_LISTENERS_MAX  256
 #define NODE_RESOLVERS_MAX  16
 #define NODE_PERMIT_MAX     32
+#define NODE_SLICE_LEN      80
 #define NODE_PREFIX_LEN_MIN 36    /* of uplink.ipv6: a /64 in it has a number of 28 bits */
 #define NODE_EXIT_PORT      51821 /* of uplink.wireguard */
 #define NODE_WORKERS_MAX    63    /* as many segments of counters go with one message */
@@ -106,8 +107,8 @@ struct node_conf {
 	struct pool_range *pool;
 	size_t n_pool;
 	bool has_ipv6_prefix;
-	struct prefix ipv6_prefix; /* tenants' /64s come from here */
-	uint32_t ipv6_reserved;    /* /64s at its start that are the farm's own */
+	struct prefix ipv6_prefix; /* tenants' units come from here: node_conf_unit() */
+	uint32_t ipv6_reserved;    /* units at its start that are the farm's own */
 	bool ipv6_on_link;         /* not routed to us: the router asks for each address */
 	/* The tunnel to the exit that this gateway's IPv6 comes from; for kinds other than direct.
 	 */
@@ -183,6 +184,15 @@ struct node_conf {
 
 void node_conf_free(struct node_conf *node);
 
+/*
+ * The length of the smallest prefix that a tenant gets: /64; or /80, a slice, where all there is is
+ * one on-link /64, in which hosts then have to be configured, as SLAAC needs a whole one.
+ */
+unsigned int node_conf_unit(const struct node_conf *node);
+/* The number of the unit that a is in, of at most 28 bits, and back. a lies in uplink.ipv6.prefix.
+ */
+uint32_t node_conf_number(const struct node_conf *node, const struct addr *a);
+struct addr node_conf_nth(const struct node_conf *node, uint32_t number);
 /* Of the tunnel that an uplink of kind wireguard or 6in4 is: the one given, or what fits. */
 uint32_t node_conf_exit_mtu(const struct node_conf *node);
 

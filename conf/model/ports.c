@@ -41,30 +41,18 @@ struct port_block ports_block(const struct node_conf *node, size_t number)
 	return block;
 }
 
-/* The number of the first /64 of p in the farm's prefix. */
-static uint64_t number_of(const struct node_conf *node, const struct prefix *p)
-{
-	uint64_t number = 0;
-	unsigned int len = node->ipv6_prefix.len;
-
-	for (int i = 0; i < 8; i++) {
-		number = number << 8 | p->addr.b[i];
-	}
-	return len >= 64 ? 0 : number & (UINT64_MAX >> len);
-}
-
 int ports_tenant(const struct node_conf *node, const struct tenant_conf *tenant,
 		 struct port_block *ret_block)
 {
 	size_t n = ports_n_blocks(node);
-	uint64_t number;
+	uint32_t number;
 
 	if (n == 0 || tenant->state != TENANT_ACTIVE || tenant->n_tunnels == 0 ||
 	    tenant->n_prefixes == 0 || !node->has_ipv6_prefix ||
 	    !prefix_contains(&node->ipv6_prefix, &tenant->prefixes[0].addr)) {
 		return -ENOENT;
 	}
-	number = number_of(node, &tenant->prefixes[0]);
+	number = node_conf_number(node, &tenant->prefixes[0].addr);
 	if (number < node->ipv6_reserved) {
 		return -ENOENT;
 	}

@@ -25,8 +25,9 @@ size_t ports_n_blocks(const struct node_conf *node);
 /* The block of a number. */
 struct port_block ports_block(const struct node_conf *node, size_t number);
 /*
- * The tenant's: the number of its first /64 in the farm's prefix, counted from the reserved ones,
- * modulo the number of blocks. -ENOENT: it takes none (no nat64, no tunnel, suspended).
+ * The tenant's: the number of its first /64 (node_conf_unit()) in the farm's prefix, counted from
+ * the reserved ones, modulo the number of blocks. -ENOENT: it takes none (no nat64, no tunnel,
+ * suspended).
  */
 int ports_tenant(const struct node_conf *node, const struct tenant_conf *tenant,
 		 struct port_block *ret_block) CHECKED;

@@ -19,7 +19,7 @@
 /* What one object may hold, in text and on the channel. */
 #define TENANT_ARENA_MAX      ((size_t)64 << 20) /* bytes */
 #define TENANT_PREFIX_LEN_MIN 40
-#define TENANT_PREFIX_LEN_MAX 64
+#define TENANT_PREFIX_LEN_MAX NODE_SLICE_LEN
 #define TENANT_PREFIXES_MAX   256
 #define TENANT_SERVICES_MAX   4096
 #define SERVICE_BACKENDS_MAX  64

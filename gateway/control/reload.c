@@ -159,7 +159,8 @@ static bool nat64_same(const struct node_conf *a, const struct node_conf *b)
 static const char *tenants_stand_on(const struct node_conf *a, const struct node_conf *b)
 {
 	if (a->has_ipv6_prefix != b->has_ipv6_prefix || a->ipv6_reserved != b->ipv6_reserved ||
-	    !prefix_same(&a->ipv6_prefix, &b->ipv6_prefix)) {
+	    !prefix_same(&a->ipv6_prefix, &b->ipv6_prefix) ||
+	    node_conf_unit(a) != node_conf_unit(b)) {
 		return "uplink.ipv6";
 	}
 	if (!nat64_same(a, b)) {

@@ -209,7 +209,8 @@ static int put_worker_chains(struct batch *b, const struct firewall *fw)
 	rc |= put_outer(b, fw);
 	for (size_t i = 0; i < sizeof(tenants) / sizeof(tenants[0]); i++) {
 		rule_begin(&r, "proxy");
-		rule_destination_in_set(&r, false, tenants[i].bits, tenants[i].set);
+		rule_destination_in_set(&r, false, tenants[i].bits + fw->slice_bits,
+					tenants[i].set);
 		rule_l4proto(&r, IPPROTO_TCP);
 		rule_verdict(&r, NF_ACCEPT, NULL);
 		rc |= rule_end(&r, b);
@@ -252,8 +253,8 @@ int chains_put(struct batch *b, const struct firewall *fw)
 	rc |= put_worker_chains(b, fw);
 	rc |= put_workers_hook(b, fw);
 	if (fw->has_tunnels) {
-		rc |= denied_put(b);
-		rc |= chains_put_inbound(b);
+		rc |= denied_put(b, fw);
+		rc |= chains_put_inbound(b, fw);
 		rc |= chains_put_tenants(b, fw);
 		rc |= chains_put_own(b, fw);
 		rc |= chains_put_forward(b, fw);

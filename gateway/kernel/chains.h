@@ -22,7 +22,8 @@ int chains_put(struct batch *b, const struct firewall *fw) CHECKED;
 /* Of chains.c for the others: a chain; type NULL: one that others jump to. */
 int chain_put(struct batch *b, const char *name, const char *type, int hook, int priority) CHECKED;
 /* The parts of chains_put() for tenants' traffic, one file each. Each 0 or negative. */
-int chains_put_inbound(struct batch *b) CHECKED; /* first: others jump there */
+/* first: others jump there */
+int chains_put_inbound(struct batch *b, const struct firewall *fw) CHECKED;
 int chains_put_tenants(struct batch *b, const struct firewall *fw) CHECKED;
 int chains_put_own(struct batch *b, const struct firewall *fw) CHECKED;
 int chains_put_forward(struct batch *b, const struct firewall *fw) CHECKED;

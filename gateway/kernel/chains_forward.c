@@ -24,7 +24,7 @@ static const struct prefix metadata = {.addr = {.b = {0xfd, 0x00, 0x0e,
 				       .len = 128};
 
 /* A tenant's own prefixes, and whole addresses: not a matter of anybody's policy. */
-static int put_own_prefixes(struct batch *b)
+static int put_own_prefixes(struct batch *b, const struct firewall *fw)
 {
 	static const struct {
 		enum firewall_set set;
@@ -38,7 +38,7 @@ static int put_own_prefixes(struct batch *b)
 		rule_begin(&r, "from_tenant");
 		rule_family(&r, NFPROTO_IPV6);
 		expr_meta(&r, NFT_META_MARK, 0);
-		expr_address6(&r, RULE_DESTINATION, pairs[i].bits, 1);
+		expr_address6(&r, RULE_DESTINATION, pairs[i].bits + fw->slice_bits, 1);
 		expr_in_set(&r, pairs[i].set, true, 0);
 		rc |= rule_end_accept(&r, b);
 	}
@@ -53,7 +53,7 @@ static int put_from_tenant(struct batch *b, const struct firewall *fw)
 	rule_begin(&r, "from_tenant"); /* link-local, or a tenant whose elements are on their way */
 	rule_mark(&r, false);
 	rc |= rule_end_denied(&r, b, DENIED_SOURCE);
-	rc |= put_own_prefixes(b);
+	rc |= put_own_prefixes(b, fw);
 	rule_begin(&r, "from_tenant");
 	rule_device_in_set(&r, NFT_META_OIFNAME, FIREWALL_TUNNELS, true);
 	rc |= rule_end_goto(&r, b, "to_tenant");

@@ -32,21 +32,21 @@ static const struct destination {
 };
 #define N_DESTINATIONS (sizeof(destinations) / sizeof(destinations[0]))
 
-static void load_destination(struct rule *r, unsigned int bits)
+static void load_destination(struct rule *r, const struct firewall *fw, unsigned int bits)
 {
-	expr_address6(r, RULE_DESTINATION, bits, 0);
+	expr_address6(r, RULE_DESTINATION, bits == 128 ? bits : bits + fw->slice_bits, 0);
 	expr_meta(r, NFT_META_L4PROTO, 4);
 	expr_ports(r, RULE_DESTINATION, 5);
 }
 
-static int put_from(struct batch *b, const struct destination *d)
+static int put_from(struct batch *b, const struct firewall *fw, const struct destination *d)
 {
 	struct rule r;
 	int rc = chain_put(b, d->chain, NULL, 0, 0);
 
 	for (unsigned int bits = 0; bits <= 128; bits += FIREWALL_FROM_STEP) {
 		rule_begin(&r, d->chain);
-		load_destination(&r, d->bits);
+		load_destination(&r, fw, d->bits);
 		expr_constant(&r, bits, 6);
 		expr_address6(&r, RULE_SOURCE, bits, 7);
 		expr_in_set(&r, d->from, true, 0);
@@ -59,7 +59,7 @@ static int put_from(struct batch *b, const struct destination *d)
  * Where echo requests to a tenant's hosts go to: ICMPv6 is open, at a rate that is the tenant's.
  * The mark is only lent for that: a key that comes from a map is one the nft program cannot show.
  */
-static int put_echo(struct batch *b)
+static int put_echo(struct batch *b, const struct firewall *fw)
 {
 	static const enum firewall_set marks[] = {FIREWALL_MARKS_64, FIREWALL_MARKS_56};
 	struct rule r;
@@ -67,7 +67,7 @@ static int put_echo(struct batch *b)
 
 	for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]); i++) {
 		rule_begin(&r, "echo");
-		rule_tenant_of(&r, RULE_DESTINATION, marks[i]);
+		rule_tenant_of(&r, fw, RULE_DESTINATION, marks[i]);
 		expr_set_mark(&r, 0);
 		expr_meta(&r, NFT_META_MARK, 0);
 		expr_update_limit(&r, FIREWALL_ECHO_TO, 0, CHAINS_ECHO_RATE, CHAINS_ECHO_BURST);
@@ -79,7 +79,7 @@ static int put_echo(struct batch *b)
 	return rc | rule_end_denied(&r, b, DENIED_ECHO);
 }
 
-int chains_put_inbound(struct batch *b)
+int chains_put_inbound(struct batch *b, const struct firewall *fw)
 {
 	static const struct {
 		enum firewall_set set;
@@ -89,20 +89,20 @@ int chains_put_inbound(struct batch *b)
 	int rc = 0;
 
 	batch_what(b, "chains of the inbound policy");
-	rc |= put_echo(b);
+	rc |= put_echo(b, fw);
 	for (size_t i = 0; i < N_DESTINATIONS; i++) {
-		rc |= put_from(b, &destinations[i]);
+		rc |= put_from(b, fw, &destinations[i]);
 	}
 	rc |= chain_put(b, "inbound", NULL, 0, 0);
 	for (size_t i = 0; i < sizeof(open) / sizeof(open[0]); i++) {
 		rule_begin(&r, "inbound");
-		rule_destination_in_set(&r, false, open[i].bits, open[i].set);
+		rule_destination_in_set(&r, false, open[i].bits + fw->slice_bits, open[i].set);
 		rc |= rule_end_accept(&r, b);
 	}
 	for (size_t i = 0; i < N_DESTINATIONS; i++) {
 		rule_begin(&r, "inbound");
 		rule_family(&r, NFPROTO_IPV6);
-		load_destination(&r, destinations[i].bits);
+		load_destination(&r, fw, destinations[i].bits);
 		expr_in_set(&r, destinations[i].allow, true, 0);
 		rc |= rule_end_jump(&r, b, destinations[i].chain);
 	}

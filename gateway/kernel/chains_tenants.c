@@ -108,7 +108,7 @@ static void set_mark(struct rule *r, enum firewall_set map, unsigned int bits)
 }
 
 /* All that comes out of a tunnel, and what claims to. */
-static int put_pre(struct batch *b)
+static int put_pre(struct batch *b, const struct firewall *fw)
 {
 	static const struct {
 		enum firewall_set set;
@@ -125,7 +125,7 @@ static int put_pre(struct batch *b)
 		rule_begin(&r, "pre");
 		rule_iif_is_not_lo(&r);
 		rule_family(&r, NFPROTO_IPV6);
-		expr_address6(&r, RULE_SOURCE, marks[i].bits, 0);
+		expr_address6(&r, RULE_SOURCE, marks[i].bits + fw->slice_bits, 0);
 		expr_map(&r, marks[i].set, 0, 0);
 		expr_compare(&r, NFT_CMP_NEQ, &none,
 			     sizeof(none)); /* any: that there is one counts */
@@ -174,7 +174,7 @@ static int put_unspecified(struct batch *b)
 }
 
 /* Who sends from where it may not. */
-static int put_tenant(struct batch *b)
+static int put_tenant(struct batch *b, const struct firewall *fw)
 {
 	struct rule r;
 	int rc = 0;
@@ -189,10 +189,10 @@ static int put_tenant(struct batch *b)
 	rc |= put_unspecified(b);
 	rc |= special6_put(b, "tenant", RULE_SOURCE);
 	rule_begin(&r, "tenant");
-	source_in(&r, FIREWALL_SOURCES_64, 64);
+	source_in(&r, FIREWALL_SOURCES_64, 64 + fw->slice_bits);
 	rc |= rule_end_goto(&r, b, "tenant6");
 	rule_begin(&r, "tenant");
-	source_in(&r, FIREWALL_SOURCES_56, 56);
+	source_in(&r, FIREWALL_SOURCES_56, 56 + fw->slice_bits);
 	rc |= rule_end_goto(&r, b, "tenant6");
 	rule_begin(&r, "tenant");
 	rc |= rule_end_denied(&r, b, DENIED_SOURCE);
@@ -218,10 +218,10 @@ static int put_tenant6(struct batch *b, const struct firewall *fw)
 	int rc = 0;
 
 	rule_begin(&r, "tenant6");
-	set_mark(&r, FIREWALL_MARKS_56, 56);
+	set_mark(&r, FIREWALL_MARKS_56, 56 + fw->slice_bits);
 	rc |= rule_end(&r, b);
 	rule_begin(&r, "tenant6");
-	set_mark(&r, FIREWALL_MARKS_64, 64);
+	set_mark(&r, FIREWALL_MARKS_64, 64 + fw->slice_bits);
 	rc |= rule_end(&r, b);
 	if (fw->has_siit) {
 		rule_begin(&r, "tenant6");
@@ -357,8 +357,8 @@ int chains_put_tenants(struct batch *b, const struct firewall *fw)
 	rc |= chain_put(b, "flow64", NULL, 0, 0);
 	rc |= chain_put(b, "pref64", NULL, 0, 0);
 	rc |= chain_put(b, "pre", "filter", NF_INET_PRE_ROUTING, PRIORITY_TENANTS);
-	rc |= put_pre(b);
-	rc |= put_tenant(b);
+	rc |= put_pre(b, fw);
+	rc |= put_tenant(b, fw);
 	rc |= put_tenant6(b, fw);
 	rc |= fw->has_nat64 ? put_pref64(b, fw) : 0;
 	batch_what(b, "chain mss64");

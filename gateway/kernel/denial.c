@@ -76,7 +76,7 @@ const char *denial_text(enum denial why)
 }
 
 /* The mark is the tenant's it goes to, from here on: the nft program cannot show a map in a key. */
-static int put_receiver(struct batch *b, const char *chain)
+static int put_receiver(struct batch *b, const struct firewall *fw, const char *chain)
 {
 	static const enum firewall_set marks[] = {FIREWALL_MARKS_64, FIREWALL_MARKS_56,
 						  FIREWALL_MARKS_4};
@@ -86,7 +86,7 @@ static int put_receiver(struct batch *b, const char *chain)
 		struct rule r;
 
 		rule_begin(&r, chain);
-		rule_tenant_of(&r, RULE_DESTINATION, marks[i]);
+		rule_tenant_of(&r, fw, RULE_DESTINATION, marks[i]);
 		expr_set_mark(&r, 0);
 		rc |= rule_end(&r, b);
 	}
@@ -112,7 +112,7 @@ static int put_counts(struct batch *b, const char *chain, enum denial why)
 	return rc | rule_end(&r, b);
 }
 
-int denied_put(struct batch *b)
+int denied_put(struct batch *b, const struct firewall *fw)
 {
 	int rc = 0;
 
@@ -122,7 +122,7 @@ int denied_put(struct batch *b)
 		struct rule r;
 
 		rc |= chain_put(b, chain, NULL, 0, 0);
-		rc |= ends[i].receiver ? put_receiver(b, chain) : 0;
+		rc |= ends[i].receiver ? put_receiver(b, fw, chain) : 0;
 		rc |= put_counts(b, chain, ends[i].why);
 		rule_begin(&r, chain);
 		rc |= ends[i].reject ? rule_end_reject(&r, b, denial_name(ends[i].why))

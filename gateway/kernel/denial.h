@@ -64,7 +64,7 @@ enum denied {
 };
 
 /* The chains; before the rules that go there. Returns 0 or -ENOMEM. */
-int denied_put(struct batch *b) CHECKED;
+int denied_put(struct batch *b, const struct firewall *fw) CHECKED;
 /* Ends a rule: the packet is counted and refused. */
 int rule_end_denied(struct rule *r, struct batch *b, enum denied denied) CHECKED;
 

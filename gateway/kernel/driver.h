@@ -45,8 +45,8 @@ struct driver {
  * as there are most of them, the elements of one set. Several are bits of a uint64_t, those of
  * kinds as DRIVER_KIND().
  */
-#define N_SLICES        (N_OBJECT_KINDS + N_FIREWALL_SETS)
-#define SLICE(n)        (UINT64_C(1) << (n))
+#define N_SLICES (N_OBJECT_KINDS + N_FIREWALL_SETS)
+#define SLICE(n) (UINT64_C(1) << (n))
 _Static_assert(N_SLICES < 64, "slices are bits");
 #define SLICES_ALL      ((SLICE(N_SLICES) - 1) & ~SLICE(OBJECT_ELEMENT))
 #define SLICES_KINDS    ((SLICE(N_OBJECT_KINDS) - 1) & ~SLICE(OBJECT_ELEMENT))

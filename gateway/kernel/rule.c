@@ -238,14 +238,15 @@ void rule_mark(struct rule *r, bool tenant)
 	expr_compare(r, tenant ? NFT_CMP_EQ : NFT_CMP_NEQ, &value, sizeof(value));
 }
 
-void rule_tenant_of(struct rule *r, enum rule_address which, enum firewall_set marks)
+void rule_tenant_of(struct rule *r, const struct firewall *fw, enum rule_address which,
+		    enum firewall_set marks)
 {
 	if (marks == FIREWALL_MARKS_4) {
 		rule_family(r, NFPROTO_IPV4);
 		expr_address4(r, which, 0);
 	} else {
 		rule_family(r, NFPROTO_IPV6);
-		expr_address6(r, which, marks == FIREWALL_MARKS_64 ? 64 : 56, 0);
+		expr_address6(r, which, (marks == FIREWALL_MARKS_64 ? 64 : 56) + fw->slice_bits, 0);
 	}
 	expr_map(r, marks, 0, 0);
 }

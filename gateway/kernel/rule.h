@@ -55,7 +55,8 @@ void rule_device_in_set(struct rule *r, uint32_t meta, enum firewall_set set, bo
 /* The mark is a tenant's, or (tenant false) it is not. */
 void rule_mark(struct rule *r, bool tenant);
 /* The mark of the tenant whose an address is, at place 0; none: no match. FIREWALL_MARKS_*. */
-void rule_tenant_of(struct rule *r, enum rule_address which, enum firewall_set marks);
+void rule_tenant_of(struct rule *r, const struct firewall *fw, enum rule_address which,
+		    enum firewall_set marks);
 void rule_icmp_type(struct rule *r, uint8_t protocol, uint8_t type);
 void rule_ct_known(struct rule *r);
 /* What ends a rule: counts, then drops or rejects; or the verdict alone. Puts it into the batch. */

@@ -117,7 +117,7 @@ static int observe_set(const struct kernel_ops *ops, enum firewall_set id, struc
 		       struct err *err)
 {
 	return firewall_set_type(id)->max != 0 ? 0
-					      : view_elements(ops, id, element_observed, set, err);
+					       : view_elements(ops, id, element_observed, set, err);
 }
 
 static int observe_elements(const struct kernel_ops *ops, struct object_set *set, struct err *err)

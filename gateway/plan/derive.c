@@ -10,14 +10,8 @@
 
 uint32_t derive_index(const struct node_conf *node, const struct prefix *p)
 {
-	unsigned int bits = 64u - node->ipv6_prefix.len; /* of the number */
-	uint64_t number = 0;
-
-	assert(node->has_ipv6_prefix && bits <= 28);
-	for (int i = 0; i < 8; i++) {
-		number = number << 8 | p->addr.b[i];
-	}
-	return (uint32_t)(bits == 0 ? 0 : number & ((UINT64_C(1) << bits) - 1));
+	assert(node->has_ipv6_prefix && node->ipv6_prefix.len >= NODE_PREFIX_LEN_MIN);
+	return node_conf_number(node, &p->addr);
 }
 
 uint32_t derive_mark(const struct node_conf *node, const struct tenant_conf *tenant)

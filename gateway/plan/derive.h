@@ -20,7 +20,7 @@
 #define DERIVE_WG_LINK   "sg-wg"     /* the WireGuard device that tenants share */
 #define DERIVE_EXIT_LINK "sg-up"     /* the tunnel to the exit that our own IPv6 comes from */
 
-/* The number of the first /64 of p inside the farm's prefix; the check of the tenant made sure. */
+/* The number of the first /64 (node_conf_unit()) of p; the check made sure that it is inside. */
 uint32_t derive_index(const struct node_conf *node, const struct prefix *p);
 /* The tenant has at least one prefix. */
 uint32_t derive_mark(const struct node_conf *node, const struct tenant_conf *tenant);

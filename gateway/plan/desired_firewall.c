@@ -196,6 +196,7 @@ void desired_firewall_node(const struct node_conf *node, const struct desired_fa
 				      .agent_uid = facts->agent_uid,
 				      .has_client_prefix = node->has_client_prefix,
 				      .client_prefix = node->client_prefix,
+				      .slice_bits = node_conf_unit(node) - 64,
 				      .has_tunnels = may_have_tunnels(node, facts),
 				      .has_6in4 = node->six_in_four.on,
 				      .local_6in4 = node->six_in_four.local,

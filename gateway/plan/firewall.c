@@ -88,7 +88,9 @@ enum firewall_set firewall_set_find(const char *name)
 
 static unsigned int prefix_bits(const struct prefix *p)
 {
-	return p->len >= 56 ? 64 : 56;
+	unsigned int slice = p->len > 64 ? FIREWALL_SLICE_BITS : 0;
+
+	return p->len >= 56 + slice ? 64 + slice : 56 + slice;
 }
 
 uint32_t firewall_prefix_elements(const struct prefix *p)
@@ -104,7 +106,7 @@ bool firewall_prefix_element(const struct prefix *p, uint32_t i, struct addr *re
 	for (unsigned int at = n_bytes; i != 0; i >>= 8) {
 		ret_addr->b[--at] |= i & 0xff;
 	}
-	return n_bytes == 7;
+	return n_bytes % 2 != 0; /* 56 or 72 bits */
 }
 
 struct addr firewall_embed(const struct prefix *p, const struct addr *v4)

@@ -19,6 +19,11 @@ struct firewall {
 	uint32_t proxy_uid, agent_uid;
 	bool has_client_prefix;
 	struct prefix client_prefix; /* a /96 */
+	/*
+	 * More bits than the sets of prefixes have in their names: 0, or 16 where tenants have
+	 * slices of one /64 (node_conf_unit()).
+	 */
+	unsigned int slice_bits;
 	bool has_tunnels; /* tenants may have tunnels: all below, which else is not used */
 	bool has_6in4;
 	struct addr local_6in4; /* outer address of 6in4 tunnels */
@@ -41,7 +46,8 @@ struct firewall {
 
 /*
  * Hash sets and maps. An address is masked to the bits in the set's name, where there are some:
- * prefixes /56 to /64 are elements of 64 bits, shorter ones of 56. A mark is a tenant's
+ * prefixes /56 to /64 are elements of 64 bits, shorter ones of 56; slices /72 to /80 of 80, and
+ * shorter ones of 72, in the same sets. A mark is a tenant's
  * (derive_mark()), in host order; ports are in network order, filled up to four bytes, as is a
  * protocol.
  */
@@ -123,10 +129,11 @@ enum firewall_set firewall_set_find(const char *name);
 /* RFC 6052 2.2: v4 inside p, whose length is one of 32, 40, 48, 56, 64, 96. */
 struct addr firewall_embed(const struct prefix *p, const struct addr *v4);
 
-/* How many elements of 64 or 56 bits a tenant's prefix makes. */
+#define FIREWALL_SLICE_BITS 16
+/* How many elements of 64 or 56 bits (a slice: of 80 or 72) a tenant's prefix makes. */
 #define FIREWALL_ELEMENTS_MAX 400000 /* of one tenant, all its sets; a /40 makes 65536 in each */
 uint32_t firewall_prefix_elements(const struct prefix *p);
-/* The i-th of them, masked; true when it belongs to the sets of 56 bits. */
+/* The i-th of them, masked; true when it belongs to the sets of fewer bits. */
 bool firewall_prefix_element(const struct prefix *p, uint32_t i, struct addr *ret_addr);
 
 #endif

@@ -13,8 +13,9 @@ import time
 import pytest
 
 import rest
-from lab import POOL
-from peers import wait_for
+from gateway import BUILD, Gateway, service, tcp
+from lab import INTERNET, POOL
+from peers import wait_for, works
 from test_log_child import is_sanitized
 
 FARM = "2001:db8:a000::/48"
@@ -253,6 +254,101 @@ def test_a_flood_is_bounded_and_outlived(case, gateway, router):
     assert rest.cpu_seconds(pid) - before < took
     router.socket.close()
     assert router.reaches(case.lab.acme.address(0x16))
+
+
+LINK = "2001:db8:77::"  # the uplink's own: the gateway is ::1, its router ::2
+
+
+def slice_of(number, host=0):
+    return f"{LINK[:-1]}0:{number}::{host or ''}"
+
+
+class Slices:
+    """Tenants with a part of the one on-link /64 each, behind the same cables."""
+
+    def __init__(self, case):
+        self.lab, self.case = case.lab, case
+        for tenant, number in zip(self.lab.tenants, ("1001", "1002")):
+            tenant.ip(f"addr add {slice_of(number, 10)}/80 dev eth0 nodad")
+        self.internet = self.lab.internet
+
+    def object(self, tenant, number, device, **more):
+        prefix = slice_of(number) + "/80"
+        return {"tenant": tenant.tenant, "serial": 1, "prefixes": [prefix], "services": [
+            service("ssh", [slice_of(number, 10)], tcp(2222, 22))] if number == "1001" else [],
+            "tunnels": [{"name": "rack", "kind": "route", "via": "fe80::2", "interface": device,
+                         "prefixes": [prefix]}], **more}
+
+    def start(self):
+        self.case.gateway = Gateway(self.lab, {
+            **ON_LINK, "client_prefix": slice_of("f") + "/96",
+            "uplink": {**ON_LINK["uplink"], "ipv6": {"prefix": LINK + "/64", "reserved": 16,
+                                                     "on_link": True}}},
+            [self.object(self.lab.acme, "1001", "ten1"),
+             self.object(self.lab.globex, "1002", "ten2")])
+        self.case.services.callback(self.case.gateway.stop)
+        return self.case.gateway.start()
+
+    def close(self):
+        for tenant, number in zip(self.lab.tenants, ("1001", "1002")):
+            tenant.ip(f"addr del {slice_of(number, 10)}/80 dev eth0")
+
+
+@pytest.fixture
+def slices(case, router):  # pylint: disable=unused-argument
+    one = Slices(case)
+    yield one
+    case.clients.close()
+    case.gateway.stop()
+    one.close()
+    case.lab.gateway.run(os.path.join(BUILD, "sixgated"), "--down", "--run-dir",
+                         case.gateway.run_folder)
+    case.gateway = None  # without the canary there is nothing that the end could ask
+
+
+def pings(host, address, source=None):
+    done = subprocess.run(host.argv(
+        "ping", "-6", "-n", "-q", "-c", "1", "-W", "1", *(["-I", source] if source else []),
+        address), capture_output=True, check=False)
+    return done.returncode == 0
+
+
+def test_one_on_link_64_is_shared_out_in_slices(case, router, slices):
+    """No route leads to the gateway, only its answers."""
+    lab, gateway = case.lab, slices.start()
+    acme, globex = slice_of("1001", 10), slice_of("1002", 10)
+    wait_for(lambda: router.reaches(acme, within=1), message="the first answer")
+    assert router.reaches(globex)
+    assert not router.reaches(slice_of("1003", 10), within=1), "nobody's slice"
+    assert router.reaches("2001:db8:77::1"), "the gateway's own, by its kernel"
+    for tenant, address in ((lab.acme, acme), (lab.globex, globex)):
+        assert pings(tenant, INTERNET, source=address)
+    # what is another's, is: its source, its services, and what the proxy may reach
+    assert gateway.status()["kernel"]["tenant_spoofed"] == 0
+    lab.acme.ip(f"addr add {slice_of('1002', 66)}/128 dev eth0 nodad")
+    try:
+        assert not pings(lab.acme, INTERNET, source=slice_of("1002", 66))
+    finally:
+        lab.acme.ip(f"addr del {slice_of('1002', 66)}/128 dev eth0")
+    assert gateway.status()["kernel"]["tenant_spoofed"] == 1
+    case.backend(lab.acme, 22, address=acme)
+    case.backend(lab.globex, 22, address=globex)
+    assert works(case.connect(2222))
+    assert connects(lab.globex, acme) is False, "another tenant's, which is closed"
+    assert connects(lab.internet, acme) is False
+    gateway.put(slices.object(lab.acme, "1001", "ten1", inbound={"policy": "open"}) | {"serial": 2})
+    wait_for(lambda: connects(lab.internet, acme), message="an open tenant")
+    assert connects(lab.internet, globex) is False
+    assert gateway.cli("plan").stdout == "nothing to do\n"
+    assert gateway.problems() == []
+
+
+def connects(host, address, port=22):
+    try:
+        host.connect(address, port, timeout=0.5).close()
+    except OSError:
+        return False
+    return True
 
 
 def test_a_reload_turns_it_off_and_on_without_leaks(case, gateway, router):

@@ -108,6 +108,35 @@ static void who_has_none(void **state)
 	assert_int_equal(ports_tenant(&node, &tenant, &b), -ENOENT);
 }
 
+static void assert_number(const struct node_conf *node, const char *prefix, uint32_t number)
+{
+	struct prefix p = prefix_of(prefix);
+	struct addr a = node_conf_nth(node, number);
+
+	assert_int_equal(node_conf_number(node, &p.addr), number);
+	assert_true(addr_eq(&a, &p.addr));
+}
+
+static void tenants_are_numbered_by_the_bits_they_differ_in(void **state)
+{
+	struct node_conf node = node_of();
+
+	(void)state;
+	assert_int_equal(node_conf_unit(&node), 64);
+	assert_number(&node, "2001:db8:a000:1001::/64", 0x1001);
+	node.ipv6_on_link = true;
+	assert_int_equal(node_conf_unit(&node), 64);
+	node.ipv6_prefix = prefix_of("2001:db8:a000::/36");
+	assert_number(&node, "2001:db8:afff:ffff::/64", 0xfffffff);
+	node.ipv6_prefix = prefix_of("2001:db8:a000:7::/64");
+	assert_int_equal(node_conf_unit(&node), 80);
+	assert_number(&node, "2001:db8:a000:7::/80", 0);
+	assert_number(&node, "2001:db8:a000:7:1001::/80", 0x1001);
+	assert_number(&node, "2001:db8:a000:7:ffff::/80", 0xffff);
+	node.ipv6_on_link = false;
+	assert_number(&node, "2001:db8:a000:7::/64", 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -115,6 +144,7 @@ int main(void)
 		cmocka_unit_test(ports_that_make_no_whole_block_are_left),
 		cmocka_unit_test(tenant_takes_the_block_of_its_first_prefix),
 		cmocka_unit_test(who_has_none),
+		cmocka_unit_test(tenants_are_numbered_by_the_bits_they_differ_in),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

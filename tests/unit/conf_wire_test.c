@@ -259,7 +259,7 @@ static void a_backend_outside_its_tenant_is_refused(void **state)
 
 static void a_prefix_of_another_length_is_refused(void **state)
 {
-	static const char *const wrong[] = {"::/0", "2001::/16", "2001:db8:1::/80", "192.0.2.0/24"};
+	static const char *const wrong[] = {"::/0", "2001::/16", "2001:db8:1::/81", "192.0.2.0/24"};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
