@@ -100,6 +100,7 @@ struct source_limits {
 
 struct node_conf {
 	struct arena *arena; /* owned: everything below, and this struct */
+	const char *text;    /* it was read from; NULL: it was not */
 
 	const char *name, *farm;
 	enum uplink_kind uplink_kind;

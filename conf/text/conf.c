@@ -146,6 +146,10 @@ int conf_node_parse(const char *file, struct str text, struct node_conf **ret_no
 	if (rc == 0) {
 		node = object;
 		node->arena = r.arena;
+		node->text = arena_strdup(r.arena, text);
+		if (!node->text) {
+			issues_add(issues, "", "holds too much, or out of memory");
+		}
 		node_conf_check(node, issues);
 		rc = issues_count(issues) > before ? -EINVAL : 0;
 	}

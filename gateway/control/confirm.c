@@ -2,14 +2,17 @@
 /*
  * `apply --confirm SECONDS`: a node config that is in force on probation. The former one is kept
  * and comes back when nobody says `confirm` in time, by the same way as any reload: an operator who
- * has locked himself out waits, and is in again.
+ * has locked himself out waits, and is in again. Both are in a file, so that a restart or an
+ * upgrade does not make the new one stay.
  */
 #include <stdio.h>
+#include <time.h>
 
 #include "base/container.h"
 #include "base/log.h"
 #include "gateway/control/control.h"
 #include "gateway/control/internal.h"
+#include "gateway/control/probation.h"
 
 #define MOD      "confirm"
 #define RETRY_MS 5000 /* while something else is under way */
@@ -46,6 +49,20 @@ void control_confirm_fini(struct control *c)
 	c->confirm.former = NULL;
 }
 
+int control_confirm_note(struct control *c, const struct node_conf *conf, struct err *err)
+{
+	const uint64_t now_s = (uint64_t)time(NULL);
+	int rc = 0;
+
+	if (c->reload.confirm_s > 0) {
+		rc = probation_write(c->run_dir, now_s + c->reload.confirm_s, c->conf->text,
+				     conf->text, err);
+	} else if (c->confirm.going_back) {
+		rc = probation_write(c->run_dir, 0, conf->text, c->conf->text, err);
+	}
+	return rc;
+}
+
 void control_confirm_keep(struct control *c, struct node_conf *former, uint32_t seconds)
 {
 	char text[128];
@@ -66,6 +83,7 @@ bool control_confirm(struct control *c)
 		return false;
 	}
 	confirm_forget(c);
+	probation_remove(c->run_dir);
 	problem_clear(&c->problems, PROBLEM_RELOAD); /* of those that had to wait for this */
 	log_info(MOD, "%s is confirmed", c->conf_path);
 	return true;
@@ -89,12 +107,14 @@ struct node_conf *control_confirm_take(struct control *c)
 	return former;
 }
 
-void control_confirm_back(struct control *c, const char *why)
+void control_confirm_return(struct control *c, struct node_conf *former)
 {
-	c->confirm.going_back = false;
-	if (why) {
-		return; /* reload tells it */
-	}
+	c->confirm.former = former;
+	wheel_arm(&c->loop.wheel, &c->confirm.timer, c->loop.now_ms + RETRY_MS);
+}
+
+void control_confirm_is_back(struct control *c)
+{
 	problem_set(&c->problems, LOG_LEVEL_WARN, PROBLEM_CONFIRM,
 		    "the file's content was rolled back: the former config is in force, until the "
 		    "file is mended and read again");

@@ -306,6 +306,7 @@ int control_new(const struct control_setup *setup, struct control **ret_control,
 
 	if (!c) {
 		node_conf_free(setup->conf);
+		node_conf_free(setup->former);
 		return err_set(err, -ENOMEM, "out of memory");
 	}
 	c->conf = setup->conf;
@@ -331,6 +332,11 @@ int control_new(const struct control_setup *setup, struct control **ret_control,
 	uplink_init(&c->uplink);
 	upgrade_init(&c->upgrade, c, setup->argv);
 	problems_init(&c->problems);
+	if (setup->former) {
+		control_confirm_keep(c, setup->former, setup->confirm_s);
+	} else if (setup->rolled_back) {
+		control_confirm_is_back(c);
+	}
 	logchild_init(&c->logchild);
 	responder_init(&c->responder);
 	if (rc == 0 && tenants_init(&c->tenants) < 0) {

@@ -102,6 +102,10 @@ struct control_setup {
 	const char *conf_path, *run_dir;
 	char *const *argv;      /* of main */
 	struct node_conf *conf; /* is taken over, also on failure */
+	/* The same, when conf is on probation: what comes back in confirm_s seconds. NULL: none. */
+	struct node_conf *former;
+	uint32_t confirm_s;
+	bool rolled_back; /* conf is not the file's: that was not confirmed */
 	struct identity identity;
 };
 

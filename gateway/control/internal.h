@@ -60,12 +60,16 @@ struct node_conf;
 
 void control_confirm_init(struct control *c);
 void control_confirm_fini(struct control *c);
+/* Writes down what a restart has to know before conf comes in force on probation, or back. */
+int control_confirm_note(struct control *c, const struct node_conf *conf, struct err *err) CHECKED;
 /* former comes back after seconds. Takes it. */
 void control_confirm_keep(struct control *c, struct node_conf *former, uint32_t seconds);
 /* Hands out what comes back. */
 struct node_conf *control_confirm_take(struct control *c);
-/* It is back, or why not. */
-void control_confirm_back(struct control *c, const char *why);
+/* It could not come back now, and will be tried again. Takes it. */
+void control_confirm_return(struct control *c, struct node_conf *former);
+/* The former one is in force, and the file's content is not. */
+void control_confirm_is_back(struct control *c);
 
 /* listener.c, for listeners.c */
 struct listener;

@@ -24,6 +24,7 @@ libcontrol_a_SOURCES = \
 	%D%/notify.c %D%/notify.h \
 	%D%/items.c %D%/items.h \
 	%D%/port_alarm.c %D%/port_alarm.h \
+	%D%/probation.c %D%/probation.h \
 	%D%/problems.c %D%/problems.h \
 	%D%/reload.c \
 	%D%/responder.c %D%/responder.h \

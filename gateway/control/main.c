@@ -9,10 +9,13 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/log.h"
+#include "conf/text/conf.h"
 #include "gateway/control/control.h"
+#include "gateway/control/probation.h"
 #include "gateway/kernel/kernel.h"
 
 #define MOD "sixgated"
@@ -87,17 +90,84 @@ static int arguments_read(int argc, char **argv, struct arguments *args)
 	return -1;
 }
 
-static int load(const char *path, struct node_conf **ret_conf)
+/* The config that comes back. NULL: it cannot. */
+static struct node_conf *former_conf(const struct probation *p)
 {
+	struct node_conf *conf = NULL;
+	struct issues issues;
+
+	issues_init(&issues);
+	if (conf_node_parse("the former config", str_from(p->former), &conf, &issues) < 0) {
+		log_err(MOD, "the config before the one on probation cannot be used any more");
+	}
+	issues_fini(&issues);
+	return conf;
+}
+
+/*
+ * An earlier run's config on probation: the file's is still tried, or the former one comes back,
+ * because its time is over or the file's cannot even start. load_rc: what reading the file gave.
+ */
+static int load_tried(const struct arguments *args, const struct probation *p, int load_rc,
+		      struct control_setup *setup)
+{
+	const uint64_t now_s = (uint64_t)time(NULL);
+	struct node_conf *former;
+	struct err err;
+
+	if (load_rc == 0 && strcmp(setup->conf->text, p->tried) != 0) {
+		log_info(MOD, "%s was written anew: it is not on probation", args->conf_path);
+		probation_remove(args->run_dir);
+		return 0;
+	}
+	former = former_conf(p);
+	if (!former) {
+		return load_rc;
+	}
+	if (load_rc == 0 && p->until_s > now_s) {
+		const uint64_t left_s = p->until_s - now_s; /* more: the clock was set back */
+
+		setup->former = former;
+		setup->confirm_s = (uint32_t)(left_s < PROBATION_MAX_S ? left_s : PROBATION_MAX_S);
+		return 0;
+	}
+	log_warn(MOD, "nobody has confirmed %s: the former config is in force", args->conf_path);
+	node_conf_free(setup->conf);
+	setup->conf = former;
+	setup->rolled_back = true;
+	if (probation_write(args->run_dir, 0, p->former, p->tried, &err) < 0) {
+		log_err(MOD, "%s", err.msg);
+	}
+	return 0;
+}
+
+static int load(const struct arguments *args, struct control_setup *setup)
+{
+	struct probation tried;
 	struct buf text;
+	struct err err;
 	int rc;
 
 	buf_init(&text, 1 << 20);
-	rc = control_load_conf(path, ret_conf, &text);
+	rc = control_load_conf(args->conf_path, &setup->conf, &text);
 	if (rc < 0) {
 		fwrite(text.data, 1, text.len, stderr);
 	}
 	buf_fini(&text);
+	if (args->self_test) {
+		return rc;
+	}
+	switch (probation_read(args->run_dir, &tried, &err)) {
+	case 0:
+		rc = load_tried(args, &tried, rc, setup);
+		probation_fini(&tried);
+		break;
+	case -ENOENT:
+		break;
+	default:
+		log_err(MOD, "%s, ignoring", err.msg);
+		break;
+	}
 	return rc;
 }
 
@@ -136,28 +206,24 @@ static int take_down(const struct arguments *args, struct err *err)
 	return rc;
 }
 
-static int run(const struct arguments *args, struct node_conf *conf, struct err *err)
+/* Takes the configs of setup. */
+static int run(struct control_setup *setup, struct err *err)
 {
-	struct control_setup setup = {
-		.conf_path = args->conf_path,
-		.run_dir = args->run_dir,
-		.argv = args->argv,
-		.conf = conf,
-	};
 	struct control *control = NULL;
-	int rc = identity_find(&setup.identity, err);
+	int rc = identity_find(&setup->identity, err);
 
 	if (rc == 0) {
 		rc = raise_descriptors(err);
 	}
-	if (rc == 0 && setup.identity.root) {
-		rc = identity_bound(conf, err);
+	if (rc == 0 && setup->identity.root) {
+		rc = identity_bound(setup->conf, err);
 	}
 	if (rc < 0) {
-		node_conf_free(conf);
+		node_conf_free(setup->conf);
+		node_conf_free(setup->former);
 		return rc;
 	}
-	rc = control_new(&setup, &control, err);
+	rc = control_new(setup, &control, err);
 	if (rc < 0) {
 		return rc;
 	}
@@ -183,7 +249,7 @@ static int fill_standard_descriptors(void)
 
 int main(int argc, char **argv)
 {
-	struct node_conf *conf = NULL;
+	struct control_setup setup = {0};
 	struct arguments args;
 	struct err err;
 	int code;
@@ -202,11 +268,14 @@ int main(int argc, char **argv)
 		}
 		return 0;
 	}
-	if (load(args.conf_path, &conf) < 0) {
+	setup.conf_path = args.conf_path;
+	setup.run_dir = args.run_dir;
+	setup.argv = args.argv;
+	if (load(&args, &setup) < 0) {
 		return 1;
 	}
 	if (args.self_test) {
-		node_conf_free(conf);
+		node_conf_free(setup.conf);
 		if (self_test(&err) < 0) {
 			log_err(MOD, "%s", err.msg);
 			return 1;
@@ -218,7 +287,7 @@ int main(int argc, char **argv)
 	(void)close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC);
 	(void)signal(SIGPIPE, SIG_IGN); /* cannot fail for this signal */
 	log_info(MOD, "sixgated " PACKAGE_VERSION " starting, config %s", args.conf_path);
-	if (run(&args, conf, &err) < 0) {
+	if (run(&setup, &err) < 0) {
 		log_err(MOD, "%s", err.msg);
 		return 1;
 	}

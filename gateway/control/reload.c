@@ -20,6 +20,7 @@
 #include "conf/text/conf.h"
 #include "gateway/control/control.h"
 #include "gateway/control/internal.h"
+#include "gateway/control/probation.h"
 #include "gateway/kernel/kernel.h"
 #include "gateway/registry/dir.h"
 
@@ -205,7 +206,7 @@ static int reload_check(const struct control *c, const struct node_conf *conf, s
 			       "are made from it: restart sixgated, which keeps what stays the same",
 			       key);
 	}
-	if (client_prefix_leaves(c->conf, conf)) {
+	if (!c->confirm.going_back && client_prefix_leaves(c->conf, conf)) {
 		return err_set(err, -EBUSY,
 			       "client_prefix cannot change while running, as sessions use it: "
 			       "restart sixgated");
@@ -259,13 +260,14 @@ static void reload_end(struct control *c, const char *why)
 		log_info(MOD, "%s%s is in force", c->confirm.going_back ? "the config before " : "",
 			 c->conf_path);
 		problem_clear(&c->problems, PROBLEM_RELOAD);
-		if (c->reload.confirm_s == 0) {
+		if (c->confirm.going_back) {
+			control_confirm_is_back(c);
+		} else if (c->reload.confirm_s == 0) {
 			problem_clear(&c->problems, PROBLEM_CONFIRM);
+			probation_remove(c->run_dir);
 		}
 	}
-	if (c->confirm.going_back) {
-		control_confirm_back(c, why);
-	}
+	c->confirm.going_back = false;
 	c->reload.confirm_s = 0;
 	wheel_disarm(&c->loop.wheel, &c->reload.late);
 	c->reload.phase = RELOAD_IDLE;
@@ -273,6 +275,17 @@ static void reload_end(struct control *c, const char *why)
 		notify_send(&c->notify, "READY=1");
 	}
 	control_reloaded(c, c->reload.serial, why);
+}
+
+/* What was to come in force does not. The former config will be tried again. */
+static void reload_drop(struct control *c)
+{
+	if (c->confirm.going_back) {
+		control_confirm_return(c, c->reload.conf);
+	} else {
+		node_conf_free(c->reload.conf);
+	}
+	c->reload.conf = NULL;
 }
 
 /* Reads the file and sends it to the workers. */
@@ -299,8 +312,7 @@ static int reload_begin(struct control *c, struct buf *text)
 	rc = reload_check(c, c->reload.conf, &err);
 	if (rc < 0) {
 		buf_printf(text, "%s", err.msg);
-		node_conf_free(c->reload.conf);
-		c->reload.conf = NULL;
+		reload_drop(c);
 		return rc;
 	}
 	c->reload.phase = RELOAD_SENT;
@@ -330,8 +342,7 @@ static void reload_start(struct control *c)
 /* Workers and all else have what they had. */
 static void reload_go_back(struct control *c, const char *why)
 {
-	node_conf_free(c->reload.conf);
-	c->reload.conf = NULL;
+	reload_drop(c);
 	reload_end(c, why);
 	items_change(&c->items, &c->node);
 }
@@ -342,7 +353,12 @@ static void reload_commit(struct control *c)
 
 	if (c->phase == CONTROL_DRAINING) {
 		reload_go_back(c, "sixgated is stopping");
+	} else if (control_confirm_note(c, c->reload.conf, &err) < 0) {
+		reload_go_back(c, err.msg);
 	} else if (reload_apply(c, c->reload.conf, &err) < 0) {
+		if (c->reload.confirm_s > 0) {
+			probation_remove(c->run_dir);
+		}
 		reload_go_back(c, err.msg);
 	} else {
 		c->reload.conf = NULL;

@@ -134,9 +134,6 @@ static int upgrade_possible(const struct upgrade *u, struct err *err)
 			       "would not be found again",
 			       n_held);
 	}
-	if (c->confirm.former) {
-		return err_set(err, -EBUSY, "the config in force is not confirmed yet");
-	}
 	if (problem_has(&c->problems, "registry")) {
 		return err_set(err, -EBUSY, "the registry cannot be read");
 	}

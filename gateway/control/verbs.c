@@ -11,14 +11,13 @@
 #include "conf/model/message.h"
 #include "gateway/control/calls.h"
 #include "gateway/control/control.h"
+#include "gateway/control/probation.h"
 #include "gateway/control/status.h"
 #include "gateway/control/verbs_kernel.h"
 #include "gateway/kernel/kernel.h"
 
 #define MOD       "verbs"
 #define PIECE_MAX 65536 /* bytes of a list's piece */
-
-#define CONFIRM_MAX_S 86400
 
 static void status_more(struct client *c, void *ctx)
 {
@@ -60,8 +59,8 @@ static void verb_apply(struct client *c, struct control *control, const struct r
 {
 	uint64_t seconds = 0;
 
-	if (req->n_args > 0 && str_to_u64(req->args[0], 1, CONFIRM_MAX_S, &seconds) < 0) {
-		client_fail(c, "apply takes 1..%d seconds to confirm", CONFIRM_MAX_S);
+	if (req->n_args > 0 && str_to_u64(req->args[0], 1, PROBATION_MAX_S, &seconds) < 0) {
+		client_fail(c, "apply takes 1..%d seconds to confirm", PROBATION_MAX_S);
 	} else if (control->reload.phase != RELOAD_IDLE || control->reload.wanted) {
 		client_fail(c, "a reload is under way: try again");
 	} else {

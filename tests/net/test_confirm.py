@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """apply --confirm: the former config comes back unless somebody says that the new one works."""
 
+import os
 import signal
+import time
 
 import pytest
 
 import peers
 from test_reload import listening
+from test_upgrade import upgrade
 
 from gateway import Refused
-from lab import POOL
+from lab import CLIENT_PREFIX, POOL
 
 BEFORE = {"listeners": [{"address": POOL[0], "port": 443, "protocol": "tls"}]}
 AFTER = {"listeners": [{"address": POOL[0], "port": 8443, "protocol": "tls"}]}
@@ -68,12 +71,115 @@ def test_a_wrong_config_is_not_on_probation(case):
     assert gateway.cli("confirm", check=False).returncode == 1
 
 
-def test_an_upgrade_waits_for_the_word(case):
-    """The former config would not be known to the next program."""
+# The word does not come, and sixgated ends before
+
+
+def waits_for_the_word(gateway):
+    return any("then the former one comes back" in text for text in gateway.problems())
+
+
+def rolled_back(gateway, before):
+    peers.wait_for(lambda: set(listening(gateway)) == set(before), message="the former listeners")
+    assert any("rolled back" in text for text in gateway.problems())
+
+
+def end(case, gateway, how):
+    if how == signal.SIGTERM:
+        gateway.stop()
+    else:
+        case.lines_lost = True
+        gateway.signal(signal.SIGKILL)
+        gateway.process.wait(20)
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_a_restart_does_not_make_it_stay(case, how):
+    gateway, before = apply(case, "--confirm", "3")
+    end(case, gateway, how)
+    gateway.start()
+    rolled_back(gateway, before)
+    # The file still has what nobody confirmed: neither does another restart put it in force.
+    end(case, gateway, how)
+    gateway.start()
+    rolled_back(gateway, before)
+    gateway.reload()  # that is a word
+    assert gateway.problems() == []
+    end(case, gateway, how)
+    gateway.start()
+    assert f"{POOL[0]}:8443" in listening(gateway) and gateway.problems() == []
+
+
+def test_who_restarts_while_it_waits_can_still_confirm(case):
     gateway, _ = apply(case, "--confirm", "86400")
-    workers = gateway.workers()
-    gateway.signal(signal.SIGUSR2)
-    peers.wait_for(lambda: any("not confirmed yet" in text for text in gateway.problems()),
-                   message="why there is no upgrade")
-    assert gateway.workers() == workers
+    gateway.stop()
+    gateway.start()
+    assert f"{POOL[0]}:8443" in listening(gateway) and waits_for_the_word(gateway)
+    gateway.cli("confirm")
+    gateway.stop()
+    gateway.start()
+    assert f"{POOL[0]}:8443" in listening(gateway) and gateway.problems() == []
+
+
+def test_time_that_is_over_before_the_start_counts(case):
+    gateway, before = apply(case, "--confirm", "86400")
+    gateway.stop()
+    path = os.path.join(gateway.run_folder, "probation")
+    with open(path, encoding="utf-8") as file:
+        words, rest = file.read().split("\n", 1)
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(" ".join([*words.split()[:3], str(int(time.time()) - 1), *words.split()[4:]]) +
+                   "\n" + rest)
+    gateway.start()
+    rolled_back(gateway, before)
+    assert gateway.cli("confirm", check=False).returncode == 1
+
+
+def test_a_file_that_was_written_anew_is_not_on_probation(case):
+    gateway, _ = apply(case, "--confirm", "86400")
+    gateway.stop()
+    gateway.write_config({"listeners": [{"address": POOL[0], "port": 9443, "protocol": "tls"}]})
+    gateway.start()
+    assert f"{POOL[0]}:9443" in listening(gateway) and gateway.problems() == []
+
+
+@pytest.mark.parametrize("spoilt", ["", "sixgate probation 1 9 9 9\nx", "garbage"])
+def test_a_spoilt_note_is_ignored(case, spoilt):
+    gateway, _ = apply(case, "--confirm", "86400")
+    gateway.stop()
+    with open(os.path.join(gateway.run_folder, "probation"), "w", encoding="utf-8") as file:
+        file.write(spoilt)
+    gateway.start()
+    assert f"{POOL[0]}:8443" in listening(gateway)
+    assert "is spoilt, ignoring" in gateway.log()
+
+
+def test_a_file_that_cannot_be_used_any_more_brings_the_former_config(case):
+    gateway, before = apply(case, "--confirm", "86400")
+    gateway.stop()
+    gateway.write_config_text("listeners: [")
+    gateway.start()
+    rolled_back(gateway, before)
+
+
+def test_an_upgrade_does_not_make_it_stay(case):
+    gateway = case.start(settings=BEFORE, kept=True)
+    before = listening(gateway)
+    gateway.write_config(AFTER)
+    gateway.cli("apply", "--confirm", "86400")
+    upgrade(gateway)
+    assert f"{POOL[0]}:8443" in listening(gateway) and waits_for_the_word(gateway)
     gateway.cli("rollback")
+    rolled_back(gateway, before)
+    upgrade(gateway)
+    rolled_back(gateway, before)
+
+
+def test_client_prefix_that_was_new_goes_again(case):
+    """A reload may not take it away, as sessions use it; who has locked himself out may."""
+    gateway = case.start(settings={"client_prefix": None})
+    gateway.write_config({"client_prefix": CLIENT_PREFIX})
+    gateway.cli("apply", "--confirm", "86400")
+    assert CLIENT_PREFIX in case.lab.gateway.ip("-6 route show table local")
+    gateway.cli("rollback")
+    peers.wait_for(lambda: CLIENT_PREFIX not in case.lab.gateway.ip("-6 route show table local"),
+                   message="the route's end")
