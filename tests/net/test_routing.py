@@ -6,12 +6,13 @@ import os
 import signal
 import socket
 import time
+import types
 
 import pytest
 
 import clients
 import peers
-from gateway import service, tcp, tls
+from gateway import BUILD, Gateway, service, tcp, tls
 from lab import INTERNET, POOL
 
 V6 = "2001:db8:77::1"  # the gateway's own IPv6 address
@@ -215,6 +216,51 @@ def test_loop_through_the_gateway_is_bounded(case):
     assert 10 <= len(loops) <= 22
     reasons = [line["reason"] for line in gateway.wait_log(len(loops) + 1)]
     assert reasons.count("service-limit") == 1, reasons
+
+
+@contextlib.contextmanager
+def gateway_of_a_tenant(case, name):
+    """A sixgated on acme's own host, which sends this name back to the other one."""
+    address = case.lab.acme.address()
+    back = {"tenant": "back", "serial": 1, "prefixes": ["2001:db8:77::/64"], "services": [
+        service("back", [V6], tls([name], client_address="hide"))]}
+    other = Gateway(types.SimpleNamespace(gateway=case.lab.acme), objects=[back], settings={
+        "uplink": {"kind": "direct", "interface": "eth0",
+                   "ipv4": [{"range": "192.0.2.99/32", "delivery": "present"}],
+                   "ipv6": {"prefix": "2001:db8:77::/48", "reserved": 0}},
+        "client_prefix": None, "workers": 1,
+        "listeners": [{"address": address, "port": 443, "protocol": "tls"}]})
+    route = "-6 route {} 2001:db8:77::/64 via fe80::1 dev eth0"  # of that tenant's prefix
+    case.lab.acme.ip(route.format("add"))
+    try:
+        yield other.start()
+        other.wait_sessions(0)
+        assert other.stop() == 0, other.log()
+    finally:
+        if other.process.poll() is None:
+            other.process.kill()
+        case.lab.acme.run(os.path.join(BUILD, "sixgated"), "--down")
+        case.lab.acme.ip(route.format("del"))
+    other.forget()
+
+
+def test_loop_of_two_gateways_is_bounded(case):
+    """Each has the other as its backend: the first one's limit ends it, and nothing is left."""
+    name, limit = "loop.example", 20
+    gateway = case.start(
+        case.tenant(case.lab.acme, service("web", [case.lab.acme.address()], tls([name]),
+                                           limits={"connections": limit})),
+        settings={"listeners": [{"address": V6, "port": 443, "protocol": "tls"},
+                                {"address": "any", "port": 443, "protocol": "tls"}]})
+    with gateway_of_a_tenant(case, name) as other:
+        with case.lab.client.connect(POOL[0], 443) as sock:
+            sock.sendall(clients.hello(name))
+            with pytest.raises(ConnectionResetError):
+                sock.recv(1)
+        gateway.wait_sessions(0)
+        assert limit <= other.status()["accepted"] <= limit + 1  # one more for each worker
+        reasons = [line["reason"] for line in gateway.wait_log(gateway.status()["accepted"])]
+        assert reasons.count("service-limit") == 1, reasons
 
 
 def pump(source, target):
