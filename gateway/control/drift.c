@@ -16,10 +16,11 @@
 #include "gateway/control/problems.h"
 #include "gateway/kernel/kernel.h"
 
-#define MOD           "kernel"
-#define SHOWN         5 /* things in one line of the log */
-#define PROBLEM_STATE "kernel state"
-#define TEXT_MAX      ((size_t)4 << 20) /* bytes */
+#define MOD             "kernel"
+#define SHOWN           5 /* things in one line of the log */
+#define PROBLEM_STATE   "kernel state"
+#define PROBLEM_FOREIGN "other rules"
+#define TEXT_MAX        ((size_t)4 << 20) /* bytes */
 
 static void keep(struct drift *d, struct str text)
 {
@@ -71,6 +72,21 @@ static void tell(struct drift *d, const struct buf *text)
 	buf_fini(&shown);
 }
 
+/* Rules that are none of ours: never touched, but told of. */
+static void foreign_problems(struct drift *d)
+{
+	const char *text = kernel_foreign(d->kernel);
+
+	if (!text) {
+		problem_clear(d->problems, PROBLEM_FOREIGN);
+		return;
+	}
+	if (!problem_has(d->problems, PROBLEM_FOREIGN)) {
+		log_warn(MOD, "%s: %s", PROBLEM_FOREIGN, text);
+	}
+	problem_set(d->problems, LOG_LEVEL_WARN, PROBLEM_FOREIGN, text);
+}
+
 void drift_problems(struct drift *d)
 {
 	char what[32];
@@ -86,6 +102,7 @@ void drift_problems(struct drift *d)
 	} else {
 		problem_clear(d->problems, PROBLEM_STATE);
 	}
+	foreign_problems(d);
 	for (int i = 0; i < N_KERNEL_PARTS; i++) {
 		const char *why = kernel_part_missing(d->kernel, (enum kernel_part)i);
 
@@ -123,12 +140,30 @@ static void look(struct drift *d)
 	}
 }
 
+static void look_around(struct drift *d)
+{
+	struct err err;
+
+	if (kernel_look_around(d->kernel, &err) < 0) {
+		log_warn(MOD, "%s, retrying", err.msg);
+	}
+	foreign_problems(d);
+}
+
+static void on_around(struct timer *timer)
+{
+	look_around(container_of(timer, struct drift, around));
+}
+
 static void on_change(struct io *io, uint32_t events)
 {
 	struct drift *d = container_of(io, struct drift, watch);
 
 	(void)events;
 	kernel_hear(d->kernel);
+	if (!timer_armed(&d->around)) { /* others may change things all the time */
+		wheel_arm(&d->loop->wheel, &d->around, d->loop->now_ms + DRIFT_AROUND_MS);
+	}
 }
 
 bool drift_work(struct drift *d)
@@ -150,12 +185,14 @@ static void on_poll(struct timer *timer)
 	struct drift *d = container_of(timer, struct drift, poll);
 
 	kernel_poll(d->kernel);
+	look_around(d);
 	wheel_arm(&d->loop->wheel, timer, d->loop->now_ms + DRIFT_POLL_MS);
 }
 
 void drift_init(struct drift *d)
 {
 	timer_init(&d->poll, on_poll);
+	timer_init(&d->around, on_around);
 }
 
 void drift_fini(struct drift *d)

@@ -17,8 +17,9 @@ struct problems;
  * what it does not tell. What others changed is mended, logged and kept for `drift`; what cannot be
  * mended, and what the kernel lacks, is among the problems.
  */
-#define DRIFT_POLL_MS 20000
-#define DRIFT_KEPT    100
+#define DRIFT_POLL_MS   20000
+#define DRIFT_AROUND_MS 1000
+#define DRIFT_KEPT      100
 
 struct drift {
 	struct loop *loop;     /* borrowed, as the next two */
@@ -26,6 +27,7 @@ struct drift {
 	struct problems *problems;
 	struct io watch; /* descriptor of kernel */
 	struct timer poll;
+	struct timer around; /* armed after a change: for a look at what is not ours */
 	struct drift_line {
 		uint64_t at_s; /* since the epoch */
 		char *text;    /* owned */

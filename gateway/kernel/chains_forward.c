@@ -45,6 +45,27 @@ static int put_own_prefixes(struct batch *b, const struct firewall *fw)
 	return rc;
 }
 
+/*
+ * Who is beside us on the uplink's own link is the farmer's neighbour, or at home the farmer's
+ * network; the router there is gone through, not to.
+ */
+static int put_on_link(struct batch *b, const struct firewall *fw)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < fw->n_on_link; i++) {
+		const struct prefix *p = &fw->on_link[i];
+		struct rule r;
+
+		rule_begin(&r, "from_tenant");
+		rule_family(&r, NFPROTO_IPV6);
+		expr_address6(&r, RULE_DESTINATION, p->len, 0);
+		expr_compare(&r, NFT_CMP_EQ, p->addr.b, sizeof(p->addr.b));
+		rc |= rule_end_denied(&r, b, DENIED_LAN);
+	}
+	return rc;
+}
+
 static int put_from_tenant(struct batch *b, const struct firewall *fw)
 {
 	struct rule r;
@@ -63,6 +84,7 @@ static int put_from_tenant(struct batch *b, const struct firewall *fw)
 	rule_begin(&r, "from_tenant");
 	rule_device_in_set(&r, NFT_META_OIFNAME, FIREWALL_UPLINKS, false);
 	rc |= rule_end_denied(&r, b, DENIED_LAN);
+	rc |= put_on_link(b, fw);
 	rule_begin(&r, "from_tenant");
 	rule_in_prefix(&r, RULE_DESTINATION, &metadata);
 	rc |= rule_end_denied(&r, b, DENIED_LAN);

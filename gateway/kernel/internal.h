@@ -61,6 +61,8 @@ struct kernel {
 	struct firewall *firewall;  /* owned; what the ruleset in force is made from */
 	unsigned int parts;         /* bits of enum kernel_part: there when node was derived */
 	struct buf failures;        /* lines, terminated */
+	struct buf foreign;         /* lines, terminated: other tables' rules that cost */
+	uint32_t foreign_be;        /* generation of the rules when they were looked at; 0: never */
 	struct err no_anyip;        /* why an AnyIP route is not there; code 0: all are */
 };
 
@@ -83,6 +85,8 @@ bool kernel_is_mapped(void *ctx, const struct addr *a);
 bool kernel_has_tunnels(void *ctx);
 /* desired_facts.link_mtu */
 uint32_t kernel_link_mtu(const char *link);
+/* desired_facts.link_prefixes */
+size_t kernel_link_prefixes(const char *link, struct prefix *ret_prefixes, size_t max);
 
 /* kernel.c: the tenant's prefixes lie in the node's: else its object is about to be refused. */
 bool kernel_tenant_fits(const struct node_conf *node, const struct tenant_conf *tenant);

@@ -10,13 +10,16 @@
 #include <string.h>
 
 #include "base/container.h"
+#include "gateway/kernel/batch.h"
 #include "gateway/kernel/denied.h"
+#include "gateway/kernel/foreign.h"
 #include "gateway/kernel/internal.h"
 #include "gateway/kernel/table.h"
 #include "gateway/plan/firewall.h"
 
-#define POLLS_A_FULL_ONE 15   /* the watch may have missed something */
-#define FAILURES_MAX     3072 /* bytes; the rest is told when these are mended */
+#define POLLS_A_FULL_ONE  15 /* the watch may have missed something */
+#define FOREIGN_BYTES_MAX 16384
+#define FAILURES_MAX      3072 /* bytes; the rest is told when these are mended */
 
 static void object_failed(void *ctx, const struct object *o, const char *text)
 {
@@ -50,11 +53,39 @@ const char *kernel_failures(const struct kernel *k)
 }
 
 /* So that it can be read as a string. */
+static void lines_end(struct buf *lines)
+{
+	if (lines->len > 0) {
+		lines->data[lines->len - 1] = '\0'; /* the last line's end */
+	}
+}
+
 static void failures_end(struct kernel *k)
 {
-	if (k->failures.len > 0) {
-		k->failures.data[k->failures.len - 1] = '\0'; /* the last line's end */
+	lines_end(&k->failures);
+}
+
+const char *kernel_foreign(const struct kernel *k)
+{
+	return k->foreign.len > 0 && !k->foreign.bad ? (const char *)k->foreign.data : NULL;
+}
+
+/* Looks at other tables, if any rule of nftables has changed since the last look. */
+static void foreign_refresh(struct kernel *k)
+{
+	uint32_t generation_be;
+	struct err err;
+
+	if (!k->firewall || !k->firewall->has_tunnels ||
+	    generation_get(&k->ops, &generation_be, NULL) < 0 || generation_be == k->foreign_be) {
+		return;
 	}
+	buf_fini(&k->foreign);
+	buf_init(&k->foreign, FOREIGN_BYTES_MAX);
+	if (foreign_look(&k->ops, k->firewall, &k->foreign, &err) == 0) {
+		k->foreign_be = generation_be;
+	}
+	lines_end(&k->foreign);
 }
 
 int kernel_new(const struct kernel_ops *ops, const char *run_dir, struct kernel **ret_kernel,
@@ -69,6 +100,7 @@ int kernel_new(const struct kernel_ops *ops, const char *run_dir, struct kernel 
 	hash_key_init(&k->key);
 	table_init(&k->tenants);
 	buf_init(&k->failures, 1 << 20);
+	buf_init(&k->foreign, FOREIGN_BYTES_MAX);
 	if (ops) {
 		k->ops = *ops;
 	} else {
@@ -109,6 +141,7 @@ void kernel_free(struct kernel *k)
 	}
 	table_fini(&k->tenants);
 	buf_fini(&k->failures);
+	buf_fini(&k->foreign);
 	netlink_free(k->netlink);
 	free(k->firewall);
 	explicit_bzero(&k->facts, sizeof(k->facts));
@@ -228,6 +261,7 @@ static int facts_init(struct kernel *k, const struct node_conf *node,
 		.has_tunnels = kernel_has_tunnels,
 		.mapped_ctx = k,
 		.link_mtu = kernel_link_mtu,
+		.link_prefixes = kernel_link_prefixes,
 		.preshared_key = kernel_preshared_key,
 	};
 	rc = kernel_facts_read(node, facts, &why);
@@ -360,6 +394,7 @@ int kernel_apply_node(struct kernel *k, const struct node_conf *node,
 	}
 	everything_fini(&all);
 	kernel_settle_watch(k);
+	foreign_refresh(k);
 	return rc;
 }
 
@@ -445,6 +480,35 @@ int kernel_look(struct kernel *k, bool *ret_ended, struct buf *drift, struct err
 {
 	*ret_ended = !reconcile_look_step(k->reconcile);
 	return *ret_ended ? look_end(k, drift, err) : 0;
+}
+
+/* The uplink's link has other prefixes than the rules in force know. */
+static bool link_moved(const struct kernel *k)
+{
+	struct prefix now[FIREWALL_ON_LINK_MAX];
+	size_t n;
+
+	if (!k->node->interface || k->node->uplink_kind != UPLINK_DIRECT || !k->firewall) {
+		return false;
+	}
+	n = kernel_link_prefixes(k->node->interface, now, FIREWALL_ON_LINK_MAX);
+	for (size_t i = 0; i < n && n == k->firewall->n_on_link; i++) {
+		const struct prefix *known = &k->firewall->on_link[i];
+
+		if (!addr_eq(&now[i].addr, &known->addr) || now[i].len != known->len) {
+			return true;
+		}
+	}
+	return n != k->firewall->n_on_link;
+}
+
+int kernel_look_around(struct kernel *k, struct err *err)
+{
+	if (!reconcile_started(k->reconcile)) {
+		return 0;
+	}
+	foreign_refresh(k);
+	return k->node && link_moved(k) ? kernel_apply_node(k, k->node, &k->uids, err) : 0;
 }
 
 int kernel_plan(struct kernel *k, const struct node_conf *node, struct buf *out, struct err *err)

@@ -96,6 +96,13 @@ bool kernel_looking(const struct kernel *k);
 int kernel_look(struct kernel *k, bool *ret_ended, struct buf *drift, struct err *err) CHECKED;
 /* What the last of these could not mend, a line each; NULL: nothing. */
 const char *kernel_failures(const struct kernel *k);
+/*
+ * Looks at what is not ours, and counts all the same: other tables, and the uplink's addresses,
+ * which the rules follow. Returns 0, or as kernel_apply_node().
+ */
+int kernel_look_around(struct kernel *k, struct err *err) CHECKED;
+/* Other tables' rules that stop or alter tenants' traffic, a line each; NULL: none. */
+const char *kernel_foreign(const struct kernel *k);
 /* A part of the kernel that the config needs and that is not there: why, or NULL. */
 enum kernel_part {
 	KERNEL_WIREGUARD,

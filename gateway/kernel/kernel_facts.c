@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * What is wanted of the kernel and stands in no config: WireGuard's keys, in files of root's alone,
- * and the MTU of the operator's links.
+ * and MTU and prefixes of the operator's links.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <ifaddrs.h>
 #include <net/if.h>
+#include <netinet/in.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -102,4 +105,56 @@ uint32_t kernel_link_mtu(const char *link)
 	rc = ioctl(fd, SIOCGIFMTU, &req);
 	close(fd);
 	return rc < 0 || req.ifr_mtu < 0 ? 0 : (uint32_t)req.ifr_mtu;
+}
+
+static int prefix_cmp(const void *a, const void *b)
+{
+	const struct prefix *first = a, *second = b;
+	int cmp = addr_cmp(&first->addr, &second->addr);
+
+	return cmp != 0 ? cmp : (int)first->len - (int)second->len;
+}
+
+/* The prefix that an address of the link says is on it. False: none, or a link-local one. */
+static bool address_prefix(const struct ifaddrs *ifa, struct prefix *ret_prefix)
+{
+	const struct sockaddr_in6 *address = (const void *)ifa->ifa_addr,
+				  *mask = (const void *)ifa->ifa_netmask;
+	unsigned int len = 0;
+
+	if (!address || !mask || address->sin6_family != AF_INET6 ||
+	    IN6_IS_ADDR_LINKLOCAL(&address->sin6_addr)) {
+		return false;
+	}
+	while (len < 128 && (mask->sin6_addr.s6_addr[len / 8] & 0x80u >> len % 8) != 0) {
+		len++;
+	}
+	*ret_prefix = (struct prefix){.len = (uint8_t)len};
+	memcpy(ret_prefix->addr.b, address->sin6_addr.s6_addr, sizeof(ret_prefix->addr.b));
+	addr_mask(&ret_prefix->addr, len);
+	return len > 0 && len < 128;
+}
+
+size_t kernel_link_prefixes(const char *link, struct prefix *ret_prefixes, size_t max)
+{
+	struct ifaddrs *all = NULL;
+	size_t n = 0;
+
+	if (getifaddrs(&all) < 0) {
+		return 0;
+	}
+	for (const struct ifaddrs *ifa = all; ifa && n < max; ifa = ifa->ifa_next) {
+		bool known = false;
+
+		if (strcmp(ifa->ifa_name, link) != 0 || !address_prefix(ifa, &ret_prefixes[n])) {
+			continue;
+		}
+		for (size_t i = 0; i < n; i++) {
+			known |= prefix_cmp(&ret_prefixes[i], &ret_prefixes[n]) == 0;
+		}
+		n += known ? 0 : 1;
+	}
+	freeifaddrs(all);
+	qsort(ret_prefixes, n, sizeof(*ret_prefixes), prefix_cmp);
+	return n;
 }

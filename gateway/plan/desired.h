@@ -39,6 +39,11 @@ struct desired_facts {
 	/* MTU of a link of the operator's, which route tunnels use; 0: not known. May be NULL. */
 	uint32_t (*link_mtu)(const char *link);
 	/*
+	 * IPv6 prefixes that addresses of a link say are on it, link-local ones left out: at most
+	 * max, sorted. Returns how many. NULL: none.
+	 */
+	size_t (*link_prefixes)(const char *link, struct prefix *ret_prefixes, size_t max);
+	/*
 	 * The preshared key in a tunnel's preshared_key_file, read before. False when it could not
 	 * be read: the peer is left out, because one without its key would be weaker than asked
 	 * for. NULL: no tunnel has one.

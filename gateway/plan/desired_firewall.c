@@ -216,6 +216,10 @@ void desired_firewall_node(const struct node_conf *node, const struct desired_fa
 	if (node->uplink_kind != UPLINK_DIRECT) {
 		memcpy(firewall->exit_link, DERIVE_EXIT_LINK, sizeof(DERIVE_EXIT_LINK));
 	}
+	if (node->uplink_kind == UPLINK_DIRECT && node->interface && facts->link_prefixes) {
+		firewall->n_on_link = facts->link_prefixes(node->interface, firewall->on_link,
+							   FIREWALL_ON_LINK_MAX);
+	}
 	(void)object_set_add(set, &o); /* out of memory is sticky */
 	object_set_init(&elements);
 	add_resolvers(node, &elements);

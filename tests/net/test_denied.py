@@ -72,3 +72,28 @@ def test_what_is_refused_is_told_by_tenant_and_reason(case):
         place.acme.run("sh", "-c", "ip addr del 2001:db8:dead::1/128 dev eth0 2>&- || true")
         for number, host in enumerate(place.tenants, 1):
             place.gateway.ip(f"-6 route replace {host.prefix} via fe80::2 dev ten{number}")
+
+
+def test_hosts_on_the_uplinks_own_link_are_closed(case):
+    """As the farmer's network, whatever prefixes the link has, and when."""
+    place = case.lab
+    place.gateway.ip("addr add 2001:db8:9:1::1/64 dev up0 nodad")
+    gateway = case.start(*racks(case))
+
+    def closed():
+        return place.gateway.run("nft", "list", "chain", "inet", "sixgate", "from_tenant")
+
+    try:
+        assert "2001:db8:9:1::" in closed() and "2001:db8:9:2::" not in closed()
+        refused(place.acme, "2001:db8:9:1::77", 80)
+        assert denied(gateway)[("acme", None, "lan_denied")] > 0
+        place.gateway.ip("addr add 2001:db8:9:2::1/60 dev up0 nodad")
+        peers.wait_for(lambda: "2001:db8:9:0::/60" in closed() or "2001:db8:9::" in closed(), 30)
+        place.gateway.ip("addr del 2001:db8:9:1::1/64 dev up0")
+        peers.wait_for(lambda: "2001:db8:9:1::" not in closed(), 30)
+        assert gateway.cli("plan").stdout == "nothing to do\n"
+    finally:
+        for address in ("2001:db8:9:1::1/64", "2001:db8:9:2::1/60"):
+            place.gateway.run("sh", "-c", f"ip addr del {address} dev up0 2>&- || true")
+        for number, host in enumerate(place.tenants, 1):
+            place.gateway.ip(f"-6 route replace {host.prefix} via fe80::2 dev ten{number}")
