@@ -15,6 +15,7 @@ libbase_a_SOURCES = \
 	base/json.c base/json.h \
 	base/log.c base/log.h \
 	base/loop.c base/loop.h \
+	base/prefix_set.c base/prefix_set.h \
 	base/sandbox.c base/sandbox.h \
 	base/str.c base/str.h \
 	base/wheel.c base/wheel.h

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 noinst_LIBRARIES += libagent.a
 libagent_a_SOURCES = \
-	%D%/answered.c %D%/answered.h \
 	%D%/lines.c %D%/lines.h \
 	%D%/logger.c %D%/logger.h \
 	%D%/neighbours.c %D%/neighbours.h \

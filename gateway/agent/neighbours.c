@@ -18,8 +18,8 @@
 
 #include "base/container.h"
 #include "base/log.h"
+#include "base/prefix_set.h"
 #include "conf/model/message.h"
-#include "gateway/agent/answered.h"
 #include "gateway/agent/solicitation.h"
 #include "gateway/agent/talk.h"
 
@@ -36,7 +36,7 @@ struct neighbours {
 	unsigned int n_reads, n_answers; /* since the last */
 	struct mac own;
 	struct addr source;
-	struct answered answered;
+	struct prefix_set answered;
 	uint64_t counts[N_NEIGHBOUR_COUNTS];
 };
 
@@ -90,7 +90,7 @@ static void handle(struct neighbours *n, const uint8_t *packet, size_t len,
 	    from->sll_halen != MAC_BYTES ||
 	    solicitation_read(packet, len, &s) != SOLICITATION_FOUND) {
 		n->counts[NEIGHBOUR_MALFORMED]++;
-	} else if (!answered_has(&n->answered, &s.target)) {
+	} else if (!prefix_set_covers(&n->answered, &s.target)) {
 		n->counts[NEIGHBOUR_FOREIGN]++;
 	} else if (n->n_answers >= ALLOWANCE(ANSWERS_A_S)) {
 		n->counts[NEIGHBOUR_LIMITED]++;
@@ -182,9 +182,7 @@ static int on_prefixes(struct neighbours *n, const struct channel_msg *msg, stru
 			return err_set(err, -EPROTO, "NEIGHBOUR_PREFIXES of %zu bytes", msg->len);
 		}
 		memcpy(p.addr.b, address, sizeof(p.addr.b));
-		if (!add) {
-			answered_remove(&n->answered, &p);
-		} else if (answered_add(&n->answered, &p) < 0) {
+		if (prefix_set_put(&n->answered, &p, add) < 0) {
 			return err_set(err, -ENOMEM, "out of memory");
 		}
 	}
@@ -243,7 +241,7 @@ int neighbours_new(struct neighbours **ret_neighbours, struct err *err)
 	}
 	n->socket.fd = -1;
 	timer_init(&n->tick, tick_fired);
-	answered_init(&n->answered);
+	prefix_set_init(&n->answered);
 	rc = talk_init(&n->talk, &ops, err);
 	if (rc < 0) {
 		neighbours_free(n);
@@ -259,7 +257,7 @@ void neighbours_free(struct neighbours *n)
 		return;
 	}
 	socket_close(n);
-	answered_fini(&n->answered);
+	prefix_set_fini(&n->answered);
 	talk_fini(&n->talk);
 	free(n);
 }

@@ -67,7 +67,8 @@ void helper_send(struct helper *h, const struct channel_msg *msg)
 	}
 	rc = channel_send(&h->channel, msg);
 	if (rc < 0 && rc != -EPIPE) {
-		log_err_errno(rc, h->ops->mod, "message %u", msg->type);
+		log_err_errno(rc, h->ops->mod, "message %u, starting it anew", msg->type);
+		child_signal(&h->child, SIGKILL);
 	}
 	if (channel_busy(&h->channel)) {
 		io_watch(h->loop, &h->readable, EPOLLIN | EPOLLOUT);

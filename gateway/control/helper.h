@@ -62,7 +62,10 @@ void helper_start(struct helper *h);
 void helper_stop(struct helper *h);
 /* It is asked to end and started anew. */
 void helper_replace(struct helper *h);
-/* Not while it does not run: then started() tells it all. */
+/*
+ * Not while it does not run: then started() tells it all. What cannot be sent ends it, so that it
+ * is told all again.
+ */
 void helper_send(struct helper *h, const struct channel_msg *msg);
 void helper_tell(struct helper *h, uint16_t type);
 

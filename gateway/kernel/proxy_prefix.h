@@ -2,7 +2,7 @@
 #ifndef SIXGATE_GATEWAY_PROXY_PREFIX_H
 #define SIXGATE_GATEWAY_PROXY_PREFIX_H
 
-#include "base/hash.h"
+#include "base/prefix_set.h"
 #include "gateway/kernel/driver.h"
 #include "gateway/kernel/kernel.h"
 
@@ -11,8 +11,7 @@
  * addresses only, so that these are kept here, and a process of ours is told of each change.
  */
 struct proxy_prefixes {
-	struct hash_key key;
-	struct table table;       /* owned, with its nodes */
+	struct prefix_set set;
 	kernel_prefix_fn changed; /* NULL: nobody is told */
 	void *ctx;
 };

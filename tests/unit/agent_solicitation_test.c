@@ -11,8 +11,6 @@
 
 #include <string.h>
 
-#include "gateway/agent/answered.h"
-
 #define HEADER 40
 #define TARGET "2001:db8:a000:1001::aa:bb77"
 #define GROUP  "ff02::1:ffaa:bb77"
@@ -25,14 +23,6 @@ static struct addr addr_of(const char *text)
 
 	assert_int_equal(addr_parse(str_from(text), &a), 0);
 	return a;
-}
-
-static struct prefix prefix_of(const char *text)
-{
-	struct prefix p;
-
-	assert_int_equal(prefix_parse(str_from(text), &p, NULL), 0);
-	return p;
 }
 
 /* As RFC 1071 has it, byte by byte. */
@@ -257,38 +247,6 @@ static void answers_go_to_who_asked(void **state)
 	assert_answer(&p, "ff02::1", 0x80, all_nodes);
 }
 
-static bool has(const struct answered *a, const char *text)
-{
-	struct addr address = addr_of(text);
-
-	return answered_has(a, &address);
-}
-
-static void prefixes_of_each_length_are_found_and_nothing_beside_them(void **state)
-{
-	const struct prefix p48 = prefix_of("2001:db8:1::/48"),
-			    p80 = prefix_of("2001:db8:2:0:5::/80"),
-			    p128 = prefix_of("2001:db8:3::7/128");
-	struct answered a;
-
-	(void)state;
-	answered_init(&a);
-	assert_false(has(&a, "2001:db8:1::1"));
-	assert_int_equal(answered_add(&a, &p48), 0);
-	assert_int_equal(answered_add(&a, &p80), 0);
-	assert_int_equal(answered_add(&a, &p80), 0);
-	assert_int_equal(answered_add(&a, &p128), 0);
-	assert_true(has(&a, "2001:db8:1:ffff::1") && has(&a, "2001:db8:2:0:5:6:7:8") &&
-		    has(&a, "2001:db8:3::7"));
-	assert_false(has(&a, "2001:db8:0:ffff::1") || has(&a, "2001:db8:2:0:6::") ||
-		     has(&a, "2001:db8:2::1") || has(&a, "2001:db8:3::6"));
-	answered_remove(&a, &p80);
-	answered_remove(&a, &p80);
-	assert_false(has(&a, "2001:db8:2:0:5::1"));
-	assert_true(has(&a, "2001:db8:1::1"));
-	answered_fini(&a);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -298,7 +256,6 @@ int main(void)
 		cmocka_unit_test(addresses_that_no_one_asks_by_are_refused),
 		cmocka_unit_test(options_that_lie_are_refused),
 		cmocka_unit_test(answers_go_to_who_asked),
-		cmocka_unit_test(prefixes_of_each_length_are_found_and_nothing_beside_them),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

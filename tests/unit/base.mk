@@ -13,6 +13,7 @@ check_PROGRAMS += \
 	tests/unit/base_json_test \
 	tests/unit/base_log_test \
 	tests/unit/base_loop_test \
+	tests/unit/base_prefix_set_test \
 	tests/unit/base_sandbox_test \
 	tests/unit/base_str_test \
 	tests/unit/base_wheel_test

@@ -392,6 +392,19 @@ static void a_forbidden_call_kills_the_log_child(void **state)
 	expect_killed(state, SANDBOX_LOG, probes, N_ELEMENTS(probes));
 }
 
+static void a_forbidden_call_kills_the_neighbour_child(void **state)
+{
+	static const struct probe probes[] = {
+		{"open", do_open},     {"AF_INET", do_inet},       {"AF_PACKET", do_packet},
+		{"exec", do_exec},     {"fork", do_fork},          {"kill", do_kill},
+		{"splice", do_splice}, {"AF_NETLINK", do_netlink},
+	};
+
+	assert_int_equal(run(*state, SANDBOX_NEIGHBOURS, do_memory), 0);
+	SKIP_WITH_SANITIZERS();
+	expect_killed(state, SANDBOX_NEIGHBOURS, probes, N_ELEMENTS(probes));
+}
+
 static void the_log_child_writes_below_its_folder_only(void **state)
 {
 	SKIP_WITH_SANITIZERS();
@@ -571,6 +584,7 @@ int main(void)
 		cmocka_unit_test(what_a_worker_needs_still_works),
 		cmocka_unit_test(a_forbidden_call_kills_the_proxy),
 		cmocka_unit_test(a_forbidden_call_kills_the_log_child),
+		cmocka_unit_test(a_forbidden_call_kills_the_neighbour_child),
 		cmocka_unit_test(the_log_child_writes_below_its_folder_only),
 		cmocka_unit_test(root_gives_up_user_groups_and_root_folder),
 		cmocka_unit_test(who_is_not_root_gives_up_capabilities),
