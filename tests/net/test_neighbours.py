@@ -267,6 +267,7 @@ def test_a_flood_is_bounded_and_outlived(case, gateway, router):
     assert router.reaches(case.lab.acme.address(0x16))
 
 
+BEYOND = "2001:db8:99::2"  # behind the router: who is on the link is closed to tenants
 LINK = "2001:db8:77::"  # the uplink's own: the gateway is ::1, its router ::2
 
 
@@ -281,7 +282,8 @@ class Slices:
         self.lab, self.case = case.lab, case
         for tenant, number in zip(self.lab.tenants, ("1001", "1002")):
             tenant.ip(f"addr add {slice_of(number, 10)}/80 dev eth0 nodad")
-        self.internet = self.lab.internet
+        self.lab.internet.ip(f"addr add {BEYOND}/128 dev eth0 nodad")
+        self.lab.gateway.ip(f"route add {BEYOND}/128 via {INTERNET} dev up1")
 
     def object(self, tenant, number, device, **more):
         prefix = slice_of(number) + "/80"
@@ -301,6 +303,8 @@ class Slices:
         return self.case.gateway.start()
 
     def close(self):
+        self.lab.gateway.ip(f"route del {BEYOND}/128 dev up1")
+        self.lab.internet.ip(f"addr del {BEYOND}/128 dev eth0")
         for tenant, number in zip(self.lab.tenants, ("1001", "1002")):
             tenant.ip(f"addr del {slice_of(number, 10)}/80 dev eth0")
 
@@ -333,12 +337,13 @@ def test_one_on_link_64_is_shared_out_in_slices(case, router, slices):
     assert not router.reaches(slice_of("1003", 10), within=1), "nobody's slice"
     assert router.reaches("2001:db8:77::1"), "the gateway's own, by its kernel"
     for tenant, address in ((lab.acme, acme), (lab.globex, globex)):
-        assert pings(tenant, INTERNET, source=address)
+        assert pings(tenant, BEYOND, source=address)
+        assert not pings(tenant, INTERNET, source=address)
     # what is another's, is: its source, its services, and what the proxy may reach
     assert gateway.status()["kernel"]["tenant_spoofed"] == 0
     lab.acme.ip(f"addr add {slice_of('1002', 66)}/128 dev eth0 nodad")
     try:
-        assert not pings(lab.acme, INTERNET, source=slice_of("1002", 66))
+        assert not pings(lab.acme, BEYOND, source=slice_of("1002", 66))
     finally:
         lab.acme.ip(f"addr del {slice_of('1002', 66)}/128 dev eth0")
     assert gateway.status()["kernel"]["tenant_spoofed"] == 1
