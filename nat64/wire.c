@@ -13,6 +13,7 @@
 #include <string.h>
 
 #define FLAG_ERROR    1
+#define FLAG_FORCE    2
 #define FLAG_MORE     8
 #define CLIENT        0x04010900u /* 4.1.9: modules compare 4.1 alone */
 #define XF_BITS_BOTH  (JOOL_SIIT | JOOL_NAT64)
@@ -65,6 +66,15 @@ static uint8_t op_translators(enum jool_op op)
 	return 0;
 }
 
+/*
+ * From 4.1.15 on a row that meets ip_local_port_range is refused without it. Which ports of an
+ * address are whose is checked before, and it need not be an address of this machine.
+ */
+static bool is_forced(const struct jool *jool, enum jool_op op)
+{
+	return op == JOOL_OP_POOL4_ADD && jool->version.revision >= 15;
+}
+
 int jool_begin(const struct jool *jool, struct jool_message *m, enum jool_op op, struct err *err)
 {
 	struct genlmsghdr *genl;
@@ -87,6 +97,7 @@ int jool_begin(const struct jool *jool, struct jool_message *m, enum jool_op op,
 	memcpy(header->magic, magic, sizeof(magic));
 	header->version_be = htonl(CLIENT);
 	header->translator = (uint8_t)jool->translator;
+	header->flags = is_forced(jool, op) ? FLAG_FORCE : 0;
 	memcpy(header->instance, jool->instance, sizeof(header->instance));
 	return 0;
 }

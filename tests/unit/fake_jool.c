@@ -15,6 +15,7 @@
 #include "nat64/internal.h"
 
 #define FLAG_ERROR 1
+#define FLAG_FORCE 2
 #define FLAG_MORE  8
 #define HEADER     20 /* where Jool's header begins in a message */
 #define FLAGS      9  /* in that */
@@ -86,7 +87,7 @@ struct request {
 	uint8_t id, protocol;
 	struct jool_entry e; /* operand or offset */
 	const struct nlattr *globals, *operand;
-	bool has_src6, has_src4, has_static;
+	bool has_src6, has_src4, has_static, forced;
 };
 
 static void take_entry(struct request *r, const struct nlattr *nest)
@@ -138,7 +139,7 @@ static void take_entry(struct request *r, const struct nlattr *nest)
 	r->protocol = r->e.protocol ? r->e.protocol : r->protocol;
 }
 
-static struct request take_request(const struct nlmsghdr *nlh)
+static struct request take_request(const struct fake_jool *f, const struct nlmsghdr *nlh)
 {
 	static const uint8_t numbers[] = {IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMP};
 	const struct genlmsghdr *genl = mnl_nlmsg_get_payload(nlh);
@@ -146,7 +147,10 @@ static struct request take_request(const struct nlmsghdr *nlh)
 	struct request r = {.cmd = genl->cmd};
 	const struct nlattr *attr;
 
-	assert_memory_equal(header, "jool\x04\x01\x09\x00\x02\x00\x00\x00sixgate\0", 20);
+	assert_memory_equal(header, "jool\x04\x01\x09\x00\x02", 9);
+	r.forced = header[FLAGS] == FLAG_FORCE;
+	assert_true(header[FLAGS] == 0 || (r.forced && r.cmd == 19 && f->revision >= 15));
+	assert_memory_equal(header + 10, "\x00\x00sixgate\0", 10);
 	/* none that flushes, none of the stateless translator, no file handle */
 	assert_true(r.cmd == 1 || r.cmd == 2 || r.cmd == 3 || (r.cmd >= 7 && r.cmd <= 9) ||
 		    (r.cmd >= 18 && r.cmd <= 20) || (r.cmd >= 22 && r.cmd <= 25));
@@ -359,7 +363,9 @@ static int answer_globals(struct fake_jool *f, const struct request *r, struct r
 {
 	int n = 0;
 
-	for (uint8_t id = (uint8_t)(r->id + 1); id < JOOL_GLOBALS; id++) {
+	const uint8_t end = f->revision >= 11 ? JOOL_GLOBALS : JOOL_GLOBALS - 1;
+
+	for (uint8_t id = (uint8_t)(r->id + 1); id < end; id++) {
 		if (n++ == FAKE_JOOL_PAGE) {
 			reply->data[HEADER + FLAGS] = FLAG_MORE;
 			break;
@@ -375,6 +381,28 @@ static int answer_globals(struct fake_jool *f, const struct request *r, struct r
 		}
 	}
 	return 0;
+}
+
+/* The last number is that of the padding between them. */
+static int answer_stats(const struct fake_jool *f, const struct request *r, struct reply *reply)
+{
+	const int end = f->revision <= 11 ? 70 : f->revision == 12 ? 85 : 84;
+
+	for (int id = r->id + 1; id < r->id + 31 && id < end; id++) {
+		mnl_attr_put_u64(reply->nlh, (uint16_t)id, (uint64_t)id * 3);
+		mnl_attr_put(reply->nlh, (uint16_t)end, 0, NULL);
+	}
+	reply->data[HEADER + FLAGS] = r->id + 31 < end ? FLAG_MORE : 0;
+	return 0;
+}
+
+/* 4.1.15 looks whether local sockets may have the ports. */
+static int refuse_local(const struct fake_jool *f, const struct request *r)
+{
+	return f->revision >= 15 && !r->forced && r->e.protocol != IPPROTO_ICMP &&
+			       r->e.first <= 60999 && r->e.last >= 32768
+		       ? -EINVAL
+		       : 0;
 }
 
 static int set_globals(struct fake_jool *f, const struct request *r)
@@ -433,17 +461,15 @@ static int answer(struct fake_jool *f, const struct request *r, struct reply *re
 		f->n_rows = f->n_mappings = 0;
 		return 0;
 	case 7:
-		for (int id = r->id + 1; id < r->id + 31 && id < 84; id++) {
-			mnl_attr_put_u64(reply->nlh, (uint16_t)id, (uint64_t)id * 3);
-			mnl_attr_put(reply->nlh, 84, 0, NULL); /* padding */
-		}
-		reply->data[HEADER + FLAGS] = r->id + 31 < 84 ? FLAG_MORE : 0;
-		return 0;
+		return answer_stats(f, r, reply);
 	case 8:
 		return answer_globals(f, r, reply);
 	case 9:
 		return set_globals(f, r);
 	case 19:
+		if (refuse_local(f, r) < 0) {
+			return -EINVAL;
+		}
 		row_add(f, r->e);
 		return 0;
 	case 20:
@@ -474,7 +500,7 @@ static int fake_transact(void *ctx, const struct kernel_request *req, struct ker
 		mnl_attr_put_u16(reply.nlh, CTRL_ATTR_FAMILY_ID, FAKE_JOOL_FAMILY);
 		return req->reply(reply.nlh, req->arg);
 	}
-	r = take_request(nlh);
+	r = take_request(f, nlh);
 	reply_begin(&reply, nlh, 0);
 	rc = ++f->n_requests == f->fail_at ? -ENOMEM : answer(f, &r, &reply);
 	if (rc < 0 && f->bare_error) {
@@ -490,5 +516,5 @@ static int fake_transact(void *ctx, const struct kernel_request *req, struct ker
 
 void fake_jool_init(struct fake_jool *f)
 {
-	*f = (struct fake_jool){.ops = {.ctx = f, .transact = fake_transact}};
+	*f = (struct fake_jool){.ops = {.ctx = f, .transact = fake_transact}, .revision = 9};
 }

@@ -6,7 +6,8 @@
 #include "nat64/table.h"
 
 /*
- * Jool's module for the tests: one instance with its tables, by the rules that were seen in 4.1.9:
+ * Jool's module for the tests: one instance with its tables, by the rules that were seen in 4.1.9
+ * and what later revisions changed of the wire:
  * rows of one mark that touch are one, removing a row cuts others and takes the mappings in it
  * along, a socket has one mapping, a mapping lies in pool4. It asserts that no request would crash
  * the real one. Pages are short, so that each walk has several.
@@ -23,8 +24,9 @@ struct fake_jool {
 	struct jool_entry rows[FAKE_JOOL_ROWS], mappings[FAKE_JOOL_ROWS];
 	size_t n_rows, n_mappings;
 	unsigned int n_requests, n_changes;
-	unsigned int fail_at; /* the request that fails; 0: none */
-	unsigned int vanish;  /* so many walks of pool4 lose their place */
+	unsigned int fail_at;  /* the request that fails; 0: none */
+	unsigned int vanish;   /* so many walks of pool4 lose their place */
+	unsigned int revision; /* of 4.1: 9 to 15 */
 	bool no_family;
 	bool bare_error; /* what fails is said by netlink itself */
 };

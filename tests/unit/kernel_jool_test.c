@@ -272,6 +272,29 @@ static void each_failed_request_can_be_undone(void **state)
 	object_set_fini(&desired);
 }
 
+/* Rows that local sockets could have, and the numbers that came with later revisions. */
+static void each_revision_is_spoken_to(void **state)
+{
+	struct rig *r = *state;
+
+	for (r->fake.revision = 9; r->fake.revision <= 15; r->fake.revision++) {
+		uint64_t stats[JOOL_STATS];
+		struct jool jool;
+		char text[32];
+
+		snprintf(text, sizeof(text), "4.1.%u.0\n", r->fake.revision);
+		write_version(r, "jool", text);
+		assert_reached(r, NODE TENANTS "pool4 203.0.113.10 50000 50999 4100\n");
+		assert_int_equal(r->fake.n_rows, 6);
+		assert_int_equal(jool_open(&r->ctx, &jool, NULL), 0);
+		assert_int_equal(jool.version.revision, r->fake.revision);
+		assert_int_equal(jool_stats_read(&jool, stats, NULL), 0);
+		assert_int_equal(stats[JOOL_STAT_BIB6_NOT_FOUND], 3 * JOOL_STAT_BIB6_NOT_FOUND);
+		assert_int_equal(stats[68], 3 * 68);
+		assert_reached(r, "");
+	}
+}
+
 static void what_is_missing_is_said(void **state)
 {
 	struct rig *r = *state;
@@ -370,6 +393,7 @@ int main(void)
 		TEST(static_mapping_of_another_socket_stays),
 		TEST(each_failed_request_can_be_undone),
 		TEST(rows_that_come_and_go_are_written_down),
+		TEST(each_revision_is_spoken_to),
 		TEST(what_is_missing_is_said),
 		TEST(absent_module_can_neither_observe_nor_apply),
 	};
