@@ -92,7 +92,7 @@ class Case:
         self.prepare(settings, **more)
         for tenant in self.objects() if objects is None else objects:
             self.gateway.put(tenant)
-        self.gateway.start()
+        self.gateway.start(60)  # an emulated machine beside others
         if connect:
             self.place.acme_wireguard(self.acme_keys, self.gateway.keys.public)
             self.place.globex_6in4()

@@ -60,21 +60,6 @@ def test_exposed_by_a_static_mapping(case):
         assert server.peers[-1][0] == embedded(SERVER4[0])
 
 
-def test_session_lives_through_a_restart(case):
-    case.start()
-    place = case.place
-    case.serve(place.in4, 80)
-    with place.globex.connect(embedded(SERVER4[0]), 80) as sock:
-        sock.sendall(b"before")
-        assert sock.recv(100) == b"before"
-        assert case.gateway.stop() == 0
-        sock.sendall(b"between")
-        assert sock.recv(100) == b"between"
-        case.gateway.start()
-        sock.sendall(b"after")
-        assert sock.recv(100) == b"after"
-
-
 def test_special_use_addresses_are_no_way_out(case):
     """127.0.0.1 would be the gateway itself."""
     case.start(objects=[], connect=False)

@@ -83,19 +83,3 @@ def link_of(host, alias):
     """(index, name) of the device with this alias."""
     return next((link["ifindex"], link["ifname"]) for link in json.loads(host.ip("-j -d link"))
                 if link.get("ifalias", "").startswith(alias))
-
-
-def test_restart_loses_no_packet(case):
-    """Stop and start of sixgated: the kernel goes on, and is adopted as it is."""
-    case.start()
-    place, gateway = case.place, case.gateway
-    before = place.gateway.run("wg", "show", "all", "latest-handshakes")
-    links = place.gateway.ip("-d link")
-    with pings.Stream(place.acme, SERVER6) as acme, pings.Stream(place.globex, SERVER6) as globex:
-        assert gateway.stop() == 0
-        assert place.gateway.ip("-d link") == links
-        gateway.start()
-    assert (acme.lost, globex.lost) == (0, 0)
-    assert acme.sent > 20 and globex.sent > 20
-    assert place.gateway.run("wg", "show", "all", "latest-handshakes") == before
-    assert place.gateway.ip("-d link") == links
