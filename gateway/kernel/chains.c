@@ -205,6 +205,12 @@ static int put_worker_chains(struct batch *b, const struct firewall *fw)
 
 	batch_what(b, "chains proxy and agent");
 	rc = chain_put(b, "proxy", NULL, 0, 0);
+	if (fw->has_tunnels) {
+		rule_begin(&r, "proxy");
+		rule_tcp_first(&r, true);
+		rule_timeout(&r, TIMEOUT_PROXIED);
+		rc |= rule_end(&r, b);
+	}
 	rc |= put_replies(b, "proxy");
 	rc |= put_outer(b, fw);
 	for (size_t i = 0; i < sizeof(tenants) / sizeof(tenants[0]); i++) {

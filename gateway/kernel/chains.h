@@ -16,6 +16,12 @@
 #define CHAINS_ECHO_RATE  100
 #define CHAINS_ECHO_BURST 200
 
+/*
+ * How long the proxy's connections are remembered: shorter than others once they ended. Two entries
+ * a connection for two minutes would fill the kernel's table at a thousand connections a second.
+ */
+#define TIMEOUT_PROXIED "proxied"
+
 /* All chains with their rules; counters and sets come before. Returns 0 or -ENOMEM. */
 int chains_put(struct batch *b, const struct firewall *fw) CHECKED;
 

@@ -112,6 +112,40 @@ static int put_own6(struct batch *b, const struct firewall *fw)
 	return rc | rule_end_denied(&r, b, DENIED_OWN);
 }
 
+/* Clients of the proxy. */
+static int put_clients(struct batch *b)
+{
+	struct rule r;
+	int rc;
+
+	rule_begin(&r, "inp");
+	rule_tcp_first(&r, true);
+	rule_family(&r, NFPROTO_IPV4);
+	expr_meta(&r, NFT_META_L4PROTO, 0);
+	expr_ports(&r, RULE_DESTINATION, 1);
+	expr_in_set(&r, FIREWALL_SERVICES_4, true, 0);
+	rule_timeout(&r, TIMEOUT_PROXIED);
+	rc = rule_end(&r, b);
+	rule_begin(&r, "inp");
+	rule_tcp_first(&r, true);
+	rule_family(&r, NFPROTO_IPV4);
+	expr_address4(&r, RULE_DESTINATION, 0);
+	expr_meta(&r, NFT_META_L4PROTO, 1);
+	expr_ports(&r, RULE_DESTINATION, 2);
+	expr_in_set(&r, FIREWALL_OPEN_4, true, 0);
+	rule_timeout(&r, TIMEOUT_PROXIED);
+	rc |= rule_end(&r, b);
+	rule_begin(&r, "inp");
+	rule_tcp_first(&r, true);
+	rule_family(&r, NFPROTO_IPV6);
+	expr_address6(&r, RULE_DESTINATION, 128, 0);
+	expr_meta(&r, NFT_META_L4PROTO, 4);
+	expr_ports(&r, RULE_DESTINATION, 5);
+	expr_in_set(&r, FIREWALL_OPEN_6, true, 0);
+	rule_timeout(&r, TIMEOUT_PROXIED);
+	return rc | rule_end(&r, b);
+}
+
 int chains_put_own(struct batch *b, const struct firewall *fw)
 {
 	struct rule r;
@@ -122,6 +156,7 @@ int chains_put_own(struct batch *b, const struct firewall *fw)
 	rc |= chain_put(b, "own4", NULL, 0, 0);
 	rc |= chain_put(b, "own6", NULL, 0, 0);
 	rc |= chain_put(b, "inp", "filter", NF_INET_LOCAL_IN, PRIORITY_INPUT);
+	rc |= put_clients(b);
 	rule_begin(&r, "inp");
 	rule_iif(&r, "lo");
 	rule_family(&r, NFPROTO_IPV4);

@@ -113,6 +113,11 @@ void outline_counter(struct outline *o, const char *name)
 	outline_add(o, OUTLINE_COUNTER, name, "");
 }
 
+void outline_timeout(struct outline *o, const char *name)
+{
+	outline_add(o, OUTLINE_TIMEOUT, name, "");
+}
+
 void outline_rule(struct outline *o, struct nftnl_rule *r)
 {
 	char *text = malloc(TEXT_MAX);

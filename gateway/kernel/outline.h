@@ -21,6 +21,7 @@ enum outline_kind {
 	OUTLINE_CHAIN,
 	OUTLINE_SET,
 	OUTLINE_COUNTER,
+	OUTLINE_TIMEOUT,
 	OUTLINE_RULE, /* its name is its chain's */
 };
 
@@ -43,6 +44,7 @@ void outline_table(struct outline *o, uint32_t flags);
 void outline_chain(struct outline *o, const struct nftnl_chain *c);
 void outline_set(struct outline *o, const struct nftnl_set *s);
 void outline_counter(struct outline *o, const char *name);
+void outline_timeout(struct outline *o, const char *name);
 /* Takes the handle and the position off r, which say nothing about what the rule does. */
 void outline_rule(struct outline *o, struct nftnl_rule *r);
 /* True when there is an item with that kind, name and hash. */

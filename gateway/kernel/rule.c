@@ -170,14 +170,24 @@ void rule_icmpv6_error(struct rule *r)
 	rule_icmpv6_types(r, ICMPV6_DEST_UNREACH, ICMPV6_PARAMPROB);
 }
 
-void rule_count(struct rule *r, const char *counter)
+static void rule_object(struct rule *r, uint32_t type, const char *name)
 {
 	struct nftnl_expr *e = expr_new(r, "objref");
 
 	if (e) {
-		nftnl_expr_set_u32(e, NFTNL_EXPR_OBJREF_IMM_TYPE, NFT_OBJECT_COUNTER);
-		r->bad |= nftnl_expr_set_str(e, NFTNL_EXPR_OBJREF_IMM_NAME, counter) < 0;
+		nftnl_expr_set_u32(e, NFTNL_EXPR_OBJREF_IMM_TYPE, type);
+		r->bad |= nftnl_expr_set_str(e, NFTNL_EXPR_OBJREF_IMM_NAME, name) < 0;
 	}
+}
+
+void rule_count(struct rule *r, const char *counter)
+{
+	rule_object(r, NFT_OBJECT_COUNTER, counter);
+}
+
+void rule_timeout(struct rule *r, const char *timeout)
+{
+	rule_object(r, NFT_OBJECT_CT_TIMEOUT, timeout);
 }
 
 void rule_verdict(struct rule *r, int verdict, const char *chain)

@@ -44,6 +44,8 @@ void rule_socket_transparent(struct rule *r, bool transparent);
 void rule_icmpv6_types(struct rule *r, uint8_t first, uint8_t last);
 void rule_icmpv6_error(struct rule *r);
 void rule_count(struct rule *r, const char *counter);
+/* The connection that begins is remembered as that object of the table says. */
+void rule_timeout(struct rule *r, const char *timeout);
 void rule_verdict(struct rule *r, int verdict, const char *chain);
 void rule_reject(struct rule *r);
 /* NFPROTO_IPV4 or NFPROTO_IPV6. */

@@ -11,6 +11,7 @@
 #include <libnftnl/table.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
+#include <netinet/in.h>
 #include <string.h>
 
 #include "gateway/kernel/element_batch.h"
@@ -62,6 +63,42 @@ static int define_counter(struct batch *b, const char *name)
 	return 0;
 }
 
+/* Seconds that a connection of the proxy's is remembered in each state; the kernel's, but for ends.
+ */
+static const uint32_t proxied_s[NFTNL_CTTIMEOUT_TCP_MAX] = {
+	[NFTNL_CTTIMEOUT_TCP_SYN_SENT] = 30,        [NFTNL_CTTIMEOUT_TCP_SYN_RECV] = 30,
+	[NFTNL_CTTIMEOUT_TCP_ESTABLISHED] = 432000, [NFTNL_CTTIMEOUT_TCP_FIN_WAIT] = 120,
+	[NFTNL_CTTIMEOUT_TCP_CLOSE_WAIT] = 60,      [NFTNL_CTTIMEOUT_TCP_LAST_ACK] = 10,
+	[NFTNL_CTTIMEOUT_TCP_TIME_WAIT] = 5,        [NFTNL_CTTIMEOUT_TCP_CLOSE] = 5,
+	[NFTNL_CTTIMEOUT_TCP_SYN_SENT2] = 30,       [NFTNL_CTTIMEOUT_TCP_RETRANS] = 300,
+	[NFTNL_CTTIMEOUT_TCP_UNACK] = 300,
+};
+
+static int define_proxied(struct batch *b)
+{
+	struct nftnl_obj *o = nftnl_obj_alloc();
+	struct nlmsghdr *nlh;
+
+	if (!o) {
+		return -ENOMEM;
+	}
+	nftnl_obj_set_str(o, NFTNL_OBJ_TABLE, TABLE_NAME);
+	nftnl_obj_set_str(o, NFTNL_OBJ_NAME, TIMEOUT_PROXIED);
+	nftnl_obj_set_u32(o, NFTNL_OBJ_TYPE, NFT_OBJECT_CT_TIMEOUT);
+	nftnl_obj_set_u16(o, NFTNL_OBJ_CT_TIMEOUT_L3PROTO,
+			  NFPROTO_IPV4); /* of both, all the same */
+	nftnl_obj_set_u8(o, NFTNL_OBJ_CT_TIMEOUT_L4PROTO, IPPROTO_TCP);
+	nftnl_obj_set_data(o, NFTNL_OBJ_CT_TIMEOUT_ARRAY, proxied_s, sizeof(proxied_s));
+	nlh = batch_message(b, NFT_MSG_NEWOBJ, NLM_F_CREATE);
+	nftnl_obj_nlmsg_build_payload(nlh, o);
+	batch_add(b, nlh);
+	if (b->outline) {
+		outline_timeout(b->outline, TIMEOUT_PROXIED);
+	}
+	nftnl_obj_free(o);
+	return 0;
+}
+
 int table_define(struct batch *b, const struct firewall *fw)
 {
 	int rc;
@@ -75,14 +112,19 @@ int table_define(struct batch *b, const struct firewall *fw)
 	for (int i = 0; i < N_DENIALS; i++) {
 		rc |= define_counter(b, denial_name((enum denial)i));
 	}
+	if (fw->has_tunnels) { /* it switches connection tracking on, as their chains do */
+		batch_what(b, "time-outs of connections (Linux with NF_CONNTRACK_TIMEOUT)");
+		rc |= define_proxied(b);
+	}
 	batch_what(b, "sets");
 	rc |= sets_define(b);
 	rc |= chains_put(b, fw);
 	return rc < 0 ? -ENOMEM : 0;
 }
 
-/* A request about a thing of the table by its name; all of them number their attributes so. */
-static void put_removal(struct batch *b, uint16_t type, const char *name)
+/* A request about a thing of the table by its name (object: NFT_OBJECT_*); all of them number their
+ * attributes so. */
+static void put_removal(struct batch *b, uint16_t type, uint32_t object, const char *name)
 {
 	struct nlmsghdr *nlh = batch_message(b, type, 0);
 
@@ -92,17 +134,17 @@ static void put_removal(struct batch *b, uint16_t type, const char *name)
 				  name);
 	}
 	if (type == NFT_MSG_DELOBJ) {
-		mnl_attr_put_u32(nlh, NFTA_OBJ_TYPE, htonl(NFT_OBJECT_COUNTER));
+		mnl_attr_put_u32(nlh, NFTA_OBJ_TYPE, htonl(object));
 	}
 	batch_add(b, nlh);
 }
 
 static void put_removals(struct batch *b, const struct outline *now, const struct outline *next,
-			 enum outline_kind kind, uint16_t type)
+			 enum outline_kind kind, uint16_t type, uint32_t object)
 {
 	for (size_t i = 0; i < now->n; i++) {
 		if (now->items[i].kind == kind && !outline_has(next, &now->items[i])) {
-			put_removal(b, type, now->items[i].name);
+			put_removal(b, type, object, now->items[i].name);
 		}
 	}
 }
@@ -112,10 +154,11 @@ int table_change(struct batch *b, const struct firewall *fw, const struct outlin
 {
 	if (now->n > 0) {
 		batch_what(b, "what of the table goes");
-		put_removal(b, NFT_MSG_DELRULE, NULL);
-		put_removals(b, now, next, OUTLINE_SET, NFT_MSG_DELSET);
-		put_removals(b, now, next, OUTLINE_CHAIN, NFT_MSG_DELCHAIN);
-		put_removals(b, now, next, OUTLINE_COUNTER, NFT_MSG_DELOBJ);
+		put_removal(b, NFT_MSG_DELRULE, 0, NULL);
+		put_removals(b, now, next, OUTLINE_SET, NFT_MSG_DELSET, 0);
+		put_removals(b, now, next, OUTLINE_CHAIN, NFT_MSG_DELCHAIN, 0);
+		put_removals(b, now, next, OUTLINE_COUNTER, NFT_MSG_DELOBJ, NFT_OBJECT_COUNTER);
+		put_removals(b, now, next, OUTLINE_TIMEOUT, NFT_MSG_DELOBJ, NFT_OBJECT_CT_TIMEOUT);
 	}
 	return table_define(b, fw);
 }

@@ -109,17 +109,22 @@ static int set_seen(const struct nlmsghdr *nlh, void *arg)
 	return 0;
 }
 
-static int counter_seen(const struct nlmsghdr *nlh, void *arg)
+static int object_seen(const struct nlmsghdr *nlh, void *arg)
 {
 	struct view *view = arg;
 	struct nftnl_obj *o = nftnl_obj_alloc();
+	uint32_t type;
 
 	if (!o) {
 		return -ENOMEM;
 	}
-	if (nftnl_obj_nlmsg_parse(nlh, o) == 0 && is_ours(nftnl_obj_get_str(o, NFTNL_OBJ_TABLE)) &&
-	    nftnl_obj_get_u32(o, NFTNL_OBJ_TYPE) == NFT_OBJECT_COUNTER) {
-		outline_counter(&view->outline, nftnl_obj_get_str(o, NFTNL_OBJ_NAME));
+	if (nftnl_obj_nlmsg_parse(nlh, o) == 0 && is_ours(nftnl_obj_get_str(o, NFTNL_OBJ_TABLE))) {
+		type = nftnl_obj_get_u32(o, NFTNL_OBJ_TYPE);
+		if (type == NFT_OBJECT_COUNTER) {
+			outline_counter(&view->outline, nftnl_obj_get_str(o, NFTNL_OBJ_NAME));
+		} else if (type == NFT_OBJECT_CT_TIMEOUT) {
+			outline_timeout(&view->outline, nftnl_obj_get_str(o, NFTNL_OBJ_NAME));
+		}
 	}
 	nftnl_obj_free(o);
 	return 0;
@@ -155,7 +160,7 @@ static int view_once(const struct kernel_ops *ops, struct view *view)
 	rc = rc < 0 ? rc : view_kind(ops, NFT_MSG_GETTABLE, table_seen, view);
 	rc = rc < 0 ? rc : view_kind(ops, NFT_MSG_GETCHAIN, chain_seen, view);
 	rc = rc < 0 ? rc : view_kind(ops, NFT_MSG_GETSET, set_seen, view);
-	rc = rc < 0 ? rc : view_kind(ops, NFT_MSG_GETOBJ, counter_seen, view);
+	rc = rc < 0 ? rc : view_kind(ops, NFT_MSG_GETOBJ, object_seen, view);
 	rc = rc < 0 ? rc : view_kind(ops, NFT_MSG_GETRULE, rule_seen, view);
 	rc = rc < 0 ? rc : generation_get(ops, &generation_be, NULL);
 	if (rc == 0 && generation_be != view->generation_be) {

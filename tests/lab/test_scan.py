@@ -148,7 +148,7 @@ def test_foreign_rules_that_cost_are_named(matrix):
     case.serve(place.in4, 8000)
     whole = {"forward drops": lambda: refused(place.globex, SERVER6, 8000),
              "all masqueraded": lambda: (not refused(place.globex, SERVER6, 8000) and
-                                         server6.peers[-1][0] == GATEWAY6),
+                                         wait_for(lambda: server6.peers)[-1][0] == GATEWAY6),
              "invalid dropped behind NAT64":
                  lambda: refused(place.globex, embedded(SERVER4[0]), 8000)}
     for name, (chains, text) in HARMFUL.items():

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The chains of tenants' traffic need connection tracking, so they come with the first tunnel."""
+"""The chains of tenants' traffic need connection tracking, so they come with the first tunnel; then
+the proxy's connections are tracked, but not for long."""
 
 import peers
 from gateway import service, tcp
@@ -47,3 +48,40 @@ def test_connections_are_not_tracked_until_a_tenant_has_a_tunnel(case):
     host.ip(f"-6 route add {tenant.prefix} via fe80::2 dev {device}")
     assert "through" in chains(case), "they stay until a restart"
     greet(case)
+
+
+STATEFUL = """
+table inet farmer {
+    chain i {
+        type filter hook input priority 0; policy drop;
+        ct state established,related accept
+        ct state invalid drop
+        tcp dport { 7, 2222 } ct state new accept
+        meta l4proto ipv6-icmp accept
+    }
+}
+"""
+
+
+def test_what_the_proxy_is_done_with_is_soon_forgotten(case):
+    """A full table of connections refuses everybody. A firewall of the farmer's knows the states."""
+    host, tenant = case.lab.gateway, case.lab.acme
+    case.backend(tenant, 22)
+    [device] = [line.split(" dev ")[1].split()[0]
+                for line in host.ip("-6 route show").splitlines() if line.startswith(tenant.prefix)]
+    host.ip(f"-6 route del {tenant.prefix} dev {device}")
+    case.start(acme(case, 1, tunnels=[{"name": "rack", "kind": "route", "via": "fe80::2",
+                                       "interface": device, "prefixes": [tenant.prefix]}]))
+    host.run("nft", "-f", "-", input=STATEFUL)
+    try:
+        before = tracked(case)
+        for _ in range(30):
+            sock = case.connect(2222)
+            sock.sendall(b"hello")
+            assert peers.read_exactly(sock, 5) == b"hello"
+            sock.close()
+        assert tracked(case) > before + 50, "each is tracked, on both sides"
+        peers.wait_for(lambda: tracked(case) < before + 10, 20, "all are forgotten")
+    finally:
+        host.run("nft", "delete", "table", "inet", "farmer")
+        host.ip(f"-6 route replace {tenant.prefix} via fe80::2 dev {device}")
