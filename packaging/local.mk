@@ -9,7 +9,7 @@ dist_sysusers_DATA = packaging/systemd/sysusers.d/sixgate.conf
 nodist_tmpfiles_DATA = packaging/systemd/tmpfiles.d/sixgate.conf
 nodist_logrotate_DATA = packaging/systemd/logrotate.d/sixgate
 dist_examples_DATA = packaging/examples/sixgate.yaml packaging/examples/acme.yaml \
-	packaging/examples/blue.yaml
+	packaging/examples/blue.yaml packaging/examples/siit.conf
 
 PACKAGING_MADE = $(nodist_systemdsystemunit_DATA) $(nodist_tmpfiles_DATA) $(nodist_logrotate_DATA)
 CLEANFILES += $(PACKAGING_MADE)

@@ -163,7 +163,7 @@ static int change_services(struct change *c)
 	return 0;
 }
 
-/* Exposures by NAT64 are the kernel's; a suspended tenant has no rules. */
+/* Exposures by NAT64 and whole addresses are the kernel's; a suspended tenant has no rules. */
 static int change_rules(struct change *c)
 {
 	size_t max = 0;
@@ -179,7 +179,8 @@ static int change_rules(struct change *c)
 		const struct service_conf *service = &c->conf->services[i];
 
 		for (size_t k = 0; k < service->n_exposes; k++) {
-			if (service->exposes[k].via != VIA_PROXY) {
+			if (service->exposes[k].via != VIA_PROXY ||
+			    service->exposes[k].protocol == PROTOCOL_ADDRESS) {
 				continue;
 			}
 			c->rules[c->n_rules++] = (struct rule){.tenant = c->conf,

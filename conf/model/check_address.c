@@ -38,9 +38,14 @@ static const char *user_of(const struct node_conf *node, const struct addr *a)
 	if (node->six_in_four.on && addr_eq(&node->six_in_four.local, a)) {
 		return "is six_in_four.local";
 	}
-	return check_is_machines(node, a)
-		       ? "is this machine's own: take one of a range with delivery: routed"
-		       : NULL;
+	for (size_t i = 0; i < node->n_pool; i++) {
+		if (node->pool[i].delivery == DELIVERY_PRESENT &&
+		    prefix_contains(&node->pool[i].range, a)) {
+			return "is this machine's own: take one of a range with delivery: routed "
+			       "or onlink";
+		}
+	}
+	return NULL;
 }
 
 static void check_with_node(const struct place *p, const struct node_conf *node)
@@ -69,6 +74,11 @@ static void check_backend(const struct place *p)
 			   "address maps to one address: the service has to have one backend, "
 			   "given by address");
 		return;
+	}
+	if (p->tenant->n_tunnels == 0) {
+		issues_add(p->issues, expose_path(p, "protocol").text,
+			   "address needs a tunnel that carries the backend's prefix: what it sends "
+			   "has to come back by that");
 	}
 	for (size_t s = 0; s <= p->service; s++) {
 		const struct service_conf *o = &p->tenant->services[s];
@@ -103,8 +113,8 @@ void check_addresses(const struct tenant_conf *tenant, const struct node_conf *n
 			if (e->n_allow > 0 || e->n_deny > 0) {
 				issues_add(issues,
 					   expose_path(&p, e->n_allow > 0 ? "allow" : "deny").text,
-					   "is for exposures through the proxy; use inbound.allow "
-					   "with from");
+					   "is for exposures through the proxy: a whole address is "
+					   "open to everybody, and its host filters");
 			}
 			if (node) {
 				check_with_node(&p, node);

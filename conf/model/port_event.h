@@ -9,8 +9,9 @@
 #include "conf/model/tenant.h"
 
 /*
- * The history of who had which ports of NAT64, a file to which sixgated appends a line whenever
- * ports are given to a tenant or taken away, and from which `sixgate who` answers:
+ * The history of who had which ports of NAT64 and NAT44 and which whole addresses, a file to which
+ * sixgated appends a line whenever ports are given to a tenant or taken away, and from which
+ * `sixgate who` answers:
  *
  *   2026-11-20T12:00:00Z + tcp 203.0.113.10 16384-17407 acme
  */

@@ -352,15 +352,32 @@ static void write_holder(const struct tenant_conf *tenant, const char *protocol,
 	json_end_line(&j);
 }
 
+/* IPv4 inside one of its tunnels. */
+static bool has_ipv4(const struct tenant_conf *tenant)
+{
+	for (size_t i = 0; i < tenant->n_tunnels; i++) {
+		if (tenant->tunnels[i].ipv4) {
+			return true;
+		}
+	}
+	return false;
+}
+
 void nat64_write_holder(const struct node_conf *conf, const struct tenant_conf *tenant,
 			const struct endpoint *at, struct buf *out)
 {
-	const struct port_range one = {.first = at->port, .last = at->port};
+	const struct port_range one = {.first = at->port, .last = at->port},
+				whole = {.first = 0, .last = UINT16_MAX};
 	struct port_block block;
 
 	if (ports_tenant(conf, tenant, &block) == 0 && addr_eq(&block.address, &at->addr) &&
 	    at->port >= block.ports.first && at->port <= block.ports.last) {
 		write_holder(tenant, "all", block.ports, out);
+	}
+	if (has_ipv4(tenant) && ports_tenant(conf, tenant, &block) == 0 &&
+	    addr_eq(&block.address, &at->addr) && at->port >= block.nat44.first &&
+	    at->port <= block.nat44.last) {
+		write_holder(tenant, "all", block.nat44, out);
 	}
 	for (size_t i = 0; i < tenant->n_services && tenant->state == TENANT_ACTIVE; i++) {
 		const struct service_conf *service = &tenant->services[i];
@@ -368,8 +385,12 @@ void nat64_write_holder(const struct node_conf *conf, const struct tenant_conf *
 		for (size_t n = 0; n < service->n_exposes; n++) {
 			const struct expose_conf *e = &service->exposes[n];
 
-			if (e->via == VIA_NAT64 && e->port == at->port &&
-			    addr_eq(&e->ipv4, &at->addr)) {
+			if (!e->has_ipv4 || !addr_eq(&e->ipv4, &at->addr)) {
+				continue;
+			}
+			if (e->protocol == PROTOCOL_ADDRESS) {
+				write_holder(tenant, "all", whole, out);
+			} else if (e->via == VIA_NAT64 && e->port == at->port) {
 				write_holder(tenant, e->protocol == PROTOCOL_UDP ? "udp" : "tcp",
 					     one, out);
 			}

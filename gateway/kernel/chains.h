@@ -34,5 +34,6 @@ int chains_put_tenants(struct batch *b, const struct firewall *fw) CHECKED;
 int chains_put_own(struct batch *b, const struct firewall *fw) CHECKED;
 int chains_put_forward(struct batch *b, const struct firewall *fw) CHECKED;
 int chains_put_out(struct batch *b, const struct firewall *fw) CHECKED;
+int chains_put_siit(struct batch *b, const struct firewall *fw) CHECKED;
 
 #endif

@@ -79,9 +79,7 @@ static int put_from_tenant(struct batch *b, const struct firewall *fw)
 	rule_device_in_set(&r, NFT_META_OIFNAME, FIREWALL_TUNNELS, true);
 	rc |= rule_end_goto(&r, b, "to_tenant");
 	rule_begin(&r, "from_tenant");
-	rule_oif(&r, FIREWALL_SIIT_LINK, true);
-	rc |= rule_end_accept(&r, b);
-	rule_begin(&r, "from_tenant");
+	rule_oif(&r, FIREWALL_SIIT_LINK, false);
 	rule_device_in_set(&r, NFT_META_OIFNAME, FIREWALL_UPLINKS, false);
 	rc |= rule_end_denied(&r, b, DENIED_LAN);
 	rc |= put_on_link(b, fw);
@@ -123,6 +121,22 @@ static int put_to_tenant(struct batch *b, const struct firewall *fw)
 	return rc | rule_end_denied(&r, b, DENIED_INBOUND);
 }
 
+/* What the translator made of a mapped host's packets, and of those of its clients. */
+static int put_from_siit(struct batch *b)
+{
+	struct rule r;
+	int rc = chain_put(b, "from_siit", NULL, 0, 0);
+
+	rule_begin(&r, "from_siit");
+	rule_device_in_set(&r, NFT_META_OIFNAME, FIREWALL_TUNNELS, true);
+	rc |= rule_end_goto(&r, b, "to_tenant");
+	rule_begin(&r, "from_siit");
+	rule_device_in_set(&r, NFT_META_OIFNAME, FIREWALL_UPLINKS, true);
+	rc |= rule_end_accept(&r, b);
+	rule_begin(&r, "from_siit");
+	return rc | rule_end_denied(&r, b, DENIED_LAN);
+}
+
 /* Ahead of known connections, which the requests of one ping are once it was answered. */
 static int put_echo(struct batch *b)
 {
@@ -152,6 +166,12 @@ int chains_put_forward(struct batch *b, const struct firewall *fw)
 	rule_begin(&r, "through");
 	rule_device_in_set(&r, NFT_META_IIFNAME, FIREWALL_TUNNELS, true);
 	rc |= rule_end_goto(&r, b, "from_tenant");
+	if (fw->has_siit) {
+		rc |= put_from_siit(b);
+		rule_begin(&r, "through");
+		rule_iif(&r, FIREWALL_SIIT_LINK, true);
+		rc |= rule_end_goto(&r, b, "from_siit");
+	}
 	rule_begin(&r, "through");
 	rule_device_in_set(&r, NFT_META_OIFNAME, FIREWALL_TUNNELS, true);
 	rc |= rule_end_goto(&r, b, "to_tenant");

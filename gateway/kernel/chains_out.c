@@ -108,7 +108,7 @@ static void from_inside(struct rule *r)
 {
 	static const uint8_t net[4] = {100, 64}, mask[4] = {255, 192};
 
-	rule_device_in_set(r, NFT_META_OIFNAME, FIREWALL_UPLINKS, true);
+	rule_device_in_set(r, NFT_META_OIFNAME, FIREWALL_TUNNELS, false);
 	rule_family(r, NFPROTO_IPV4);
 	rule_mark(r, true);
 	expr_address4(r, RULE_SOURCE, 0);

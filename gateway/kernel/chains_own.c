@@ -158,7 +158,7 @@ int chains_put_own(struct batch *b, const struct firewall *fw)
 	rc |= chain_put(b, "inp", "filter", NF_INET_LOCAL_IN, PRIORITY_INPUT);
 	rc |= put_clients(b);
 	rule_begin(&r, "inp");
-	rule_iif(&r, "lo");
+	rule_iif(&r, "lo", true);
 	rule_family(&r, NFPROTO_IPV4);
 	rule_mark(&r, true);
 	rc |= rule_end_goto(&r, b, "own4");
@@ -169,6 +169,15 @@ int chains_put_own(struct batch *b, const struct firewall *fw)
 	rule_begin(&r, "inp");
 	rule_device_in_set(&r, NFT_META_IIFNAME, FIREWALL_TUNNELS, true);
 	rc |= rule_end_goto(&r, b, "own6");
+	if (fw->has_siit) { /* mapped hosts, as the translator shows them */
+		rule_begin(&r, "inp");
+		rule_iif(&r, FIREWALL_SIIT_LINK, true);
+		rule_family(&r, NFPROTO_IPV4);
+		rc |= rule_end_goto(&r, b, "own4");
+		rule_begin(&r, "inp");
+		rule_iif(&r, FIREWALL_SIIT_LINK, true);
+		rc |= rule_end_goto(&r, b, "own6");
+	}
 	rc |= put_own4(b);
 	return rc | put_own6(b, fw);
 }

@@ -38,6 +38,7 @@ static const struct {
 	[DENIAL_NAT44] = {"nat44_denied", "IPv4 from inside a tunnel, without ports to leave by"},
 	[DENIAL_FLOWS] = {"flows_limited",
 			  "UDP into Pref64, to too many new destinations a second"},
+	[DENIAL_SIIT] = {"siit_denied", "from or to siit.prefix, but of no mapped host"},
 };
 
 static const struct {
@@ -49,7 +50,8 @@ static const struct {
 	[DENIED_NESTED] = {"no_nested", DENIAL_NESTED, false, false},
 	[DENIED_SOURCE] = {"no_source", DENIAL_SOURCE, false, false},
 	[DENIED_SPECIAL_6] = {"no_special6", DENIAL_SPECIAL_6, false, false},
-	[DENIED_SIIT] = {"no_siit", DENIAL_SPECIAL_6, true, false},
+	[DENIED_SIIT] = {"no_siit", DENIAL_SIIT, true, false},
+	[DENIED_SIIT_OUTSIDE] = {"no_siit_out", DENIAL_SIIT, false, false},
 	[DENIED_SPECIAL_4] = {"no_special4", DENIAL_SPECIAL_4, false, false},
 	[DENIED_BITS] = {"no_bits", DENIAL_BITS, false, false},
 	[DENIED_PROTOCOL] = {"no_protocol", DENIAL_PROTOCOL, true, false},

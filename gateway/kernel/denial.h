@@ -31,6 +31,7 @@ enum denial {
 	DENIAL_ECHO,
 	DENIAL_NAT44,
 	DENIAL_FLOWS,
+	DENIAL_SIIT,
 	N_DENIALS,
 };
 
@@ -46,7 +47,8 @@ enum denied {
 	DENIED_NESTED,
 	DENIED_SOURCE,
 	DENIED_SPECIAL_6,
-	DENIED_SIIT, /* rejected: not everybody's prefix */
+	DENIED_SIIT,         /* rejected: not everybody's prefix */
+	DENIED_SIIT_OUTSIDE, /* the same, from where no tenant is: dropped */
 	DENIED_SPECIAL_4,
 	DENIED_BITS,
 	DENIED_PROTOCOL,

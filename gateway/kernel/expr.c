@@ -106,14 +106,19 @@ void expr_ports(struct rule *r, enum rule_address which, unsigned int place)
 		     PORT_BYTES, place);
 }
 
-void expr_constant(struct rule *r, uint32_t value, unsigned int place)
+static void put_constant(struct rule *r, const void *value, uint32_t len, unsigned int place)
 {
 	struct nftnl_expr *e = expr_new(r, "immediate");
 
 	if (e) {
 		nftnl_expr_set_u32(e, NFTNL_EXPR_IMM_DREG, place_register(place));
-		r->bad |= nftnl_expr_set(e, NFTNL_EXPR_IMM_DATA, &value, sizeof(value)) < 0;
+		r->bad |= nftnl_expr_set(e, NFTNL_EXPR_IMM_DATA, value, len) < 0;
 	}
+}
+
+void expr_constant(struct rule *r, uint32_t value, unsigned int place)
+{
+	put_constant(r, &value, sizeof(value), place);
 }
 
 void expr_compare(struct rule *r, uint32_t op, const void *data, uint32_t len)
@@ -273,6 +278,45 @@ void expr_snat4(struct rule *r, unsigned int place)
 		nftnl_expr_set_u32(e, NFTNL_EXPR_NAT_REG_PROTO_MAX, place_register(place + 3));
 		nftnl_expr_set_u32(e, NFTNL_EXPR_NAT_FLAGS,
 				   NF_NAT_RANGE_MAP_IPS | NF_NAT_RANGE_PROTO_SPECIFIED);
+	}
+}
+
+void expr_prefix_nat(struct rule *r, uint32_t type, const struct prefix *to)
+{
+	struct addr first = to->addr, last = to->addr;
+	struct nftnl_expr *e;
+
+	for (unsigned int bit = to->len; bit < 128; bit++) {
+		last.b[bit / 8] |= (uint8_t)(0x80u >> bit % 8);
+	}
+	put_constant(r, first.b, sizeof(first.b), 0);
+	put_constant(r, last.b, sizeof(last.b), 4);
+	e = expr_new(r, "nat");
+	if (e) {
+		nftnl_expr_set_u32(e, NFTNL_EXPR_NAT_TYPE, type);
+		nftnl_expr_set_u32(e, NFTNL_EXPR_NAT_FAMILY, NFPROTO_IPV6);
+		nftnl_expr_set_u32(e, NFTNL_EXPR_NAT_REG_ADDR_MIN, place_register(0));
+		nftnl_expr_set_u32(e, NFTNL_EXPR_NAT_REG_ADDR_MAX, place_register(4));
+		nftnl_expr_set_u32(e, NFTNL_EXPR_NAT_FLAGS,
+				   NF_NAT_RANGE_MAP_IPS | NF_NAT_RANGE_NETMAP);
+	}
+}
+
+void expr_set_source4(struct rule *r, const uint8_t v4[4])
+{
+	struct nftnl_expr *e;
+
+	put_constant(r, v4, 4, 0);
+	e = expr_new(r, "payload");
+	if (e) {
+		nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_SREG, place_register(0));
+		nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_BASE, NFT_PAYLOAD_NETWORK_HEADER);
+		nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_OFFSET, offsetof(struct iphdr, saddr));
+		nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_LEN, sizeof(struct in_addr));
+		nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_CSUM_TYPE, NFT_PAYLOAD_CSUM_INET);
+		nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_CSUM_OFFSET,
+				   offsetof(struct iphdr, check));
+		nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_FLAGS, 0);
 	}
 }
 

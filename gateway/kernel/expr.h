@@ -42,6 +42,13 @@ void expr_update_limit(struct rule *r, enum firewall_set set, unsigned int place
 		       uint32_t burst);
 /* Of an IPv4 packet: address, port, last address, last port from place on. */
 void expr_snat4(struct rule *r, unsigned int place);
+/*
+ * The destination (NFT_NAT_DNAT) or source of an IPv6 packet moves into the prefix and keeps the
+ * bits behind it.
+ */
+void expr_prefix_nat(struct rule *r, uint32_t type, const struct prefix *to);
+/* Writes the source of an IPv4 packet whose payload has no sum over it: ICMP. */
+void expr_set_source4(struct rule *r, const uint8_t v4[4]);
 void expr_notrack(struct rule *r);
 
 #endif

@@ -440,8 +440,12 @@ void kernel_poll(struct kernel *k)
 {
 	bool all = kernel_failures(k) || !kernel_applied(k) || !k->watch ||
 		   k->n_polls++ % POLLS_A_FULL_ONE == POLLS_A_FULL_ONE - 1;
+	uint32_t kinds = WATCH_SILENT;
 
-	reconcile_look(k->reconcile, all ? RECONCILE_ALL : WATCH_SILENT, NULL);
+	if (k->node && k->node->has_siit_prefix) {
+		kinds |= WATCH_SILENT_INSIDE;
+	}
+	reconcile_look(k->reconcile, all ? RECONCILE_ALL : kinds, NULL);
 }
 
 /* A module has come or gone: more or less is wanted of the kernel now. */

@@ -23,6 +23,7 @@ static void add_main(struct kernel_drivers *d, const struct kernel_ops *ops)
 	d->jool = (struct jool_context){.ops = ops, .translator = TRANSLATOR_NAT64};
 	if (access(SIXGATE_STATEDIR, F_OK) == 0) {
 		d->jool.history = PORT_HISTORY_FILE; /* an installed one has the folder */
+		ruleset_keep_history(d->ruleset, PORT_HISTORY_FILE);
 	}
 	d->sysctls = (struct sysctls){.root = "/proc/sys", .record = d->record};
 	d->offloads = (struct offloads){.ops = ops, .record = d->record};
@@ -48,6 +49,7 @@ static void add_inner(struct kernel_drivers *d)
 
 	d->rt_inner = (struct rt){.ops = &d->inner_ops, .ns = NS_SIIT};
 	d->jool_inner = (struct jool_context){.ops = &d->inner_ops, .translator = TRANSLATOR_SIIT};
+	d->jool_inner.history = d->jool.history;
 	d->sysctls_inner = (struct sysctls){.root = "/proc/sys", .record = d->record_inner};
 	inner[n++] = sysctl_driver(&d->sysctls_inner);
 	inner[n++] = rt_address_driver(&d->rt_inner);

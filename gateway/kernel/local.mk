@@ -7,6 +7,7 @@ libkernel_a_SOURCES = \
 	%D%/chains_inbound.c \
 	%D%/chains_out.c \
 	%D%/chains_own.c \
+	%D%/chains_siit.c \
 	%D%/chains_tenants.c \
 	%D%/denial.c %D%/denial.h \
 	%D%/denied.c %D%/denied.h \

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/capability.h>
 #include <linux/magic.h>
 #include <sched.h>
 #include <stdio.h>
@@ -19,6 +20,10 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "base/caps.h"
+#include "base/log.h"
+
+#define MOD        "netns"
 #define NETNS_DIR  "/run/netns"
 #define NETNS_SELF "/proc/thread-self/ns/net"
 
@@ -26,6 +31,18 @@ static char *netns_path(const struct netns *ns, char dst[PATH_MAX])
 {
 	(void)snprintf(dst, PATH_MAX, NETNS_DIR "/%s", ns->name); /* names of ours fit */
 	return dst;
+}
+
+static int refused(const struct netns *ns, int rc, struct err *err)
+{
+	if (rc == -EPERM) {
+		return err_set(err, rc,
+			       "the network namespace %s needs CAP_SYS_ADMIN: with systemd put "
+			       "siit.conf of the examples into "
+			       "/etc/systemd/system/sixgated.service.d, see sixgated(8)",
+			       ns->name);
+	}
+	return err_set_errno(err, rc, "network namespace %s", ns->name);
 }
 
 /* A file there that is no namespace is what is left of one: its mount is gone. */
@@ -90,15 +107,11 @@ static int netns_bind(struct netns *ns, const char *path)
 	return rc < 0 ? rc : netns_look(ns);
 }
 
-int netns_make(struct netns *ns, struct err *err)
+/* What it is bound to. */
+static int make_file(const char *path, struct err *err)
 {
-	char path[PATH_MAX];
-	int fd, rc;
+	int fd;
 
-	if (ns->fd >= 0) {
-		return 0;
-	}
-	netns_path(ns, path);
 	if (mkdir(NETNS_DIR, 0755) < 0 && errno != EEXIST) {
 		return err_set_errno(err, -errno, NETNS_DIR);
 	}
@@ -107,13 +120,49 @@ int netns_make(struct netns *ns, struct err *err)
 		return err_set_errno(err, -errno, "%s", path);
 	}
 	close(fd);
+	return 0;
+}
+
+/*
+ * Somebody took its name away (ip netns del): it is there as long as we are, and the next start
+ * would not find it. Best effort.
+ */
+static void netns_keep_name(const struct netns *ns)
+{
+	char path[PATH_MAX], held[64];
+	struct stat named, ours;
+
+	netns_path(ns, path);
+	if (fstat(ns->fd, &ours) < 0 || (stat(path, &named) == 0 && named.st_dev == ours.st_dev &&
+					 named.st_ino == ours.st_ino)) {
+		return;
+	}
+	(void)snprintf(held, sizeof(held), "/proc/self/fd/%d", ns->fd); /* fits */
+	if (make_file(path, NULL) == 0 && mount(held, path, "none", MS_BIND, NULL) == 0) {
+		log_info(MOD, "network namespace %s has its name again", ns->name);
+	}
+}
+
+int netns_make(struct netns *ns, struct err *err)
+{
+	char path[PATH_MAX];
+	int rc;
+
+	if (ns->fd >= 0) {
+		return 0;
+	}
+	netns_path(ns, path);
+	rc = make_file(path, err);
+	if (rc < 0) {
+		return rc;
+	}
 	rc = netns_bind(ns, path);
 	if (rc == 0 && ns->fd < 0) {
 		rc = -ENOENT; /* somebody took it away again */
 	}
 	if (rc < 0) {
 		(void)unlink(path); /* best effort: an empty file hurts nobody */
-		return err_set_errno(err, rc, "network namespace %s (CAP_SYS_ADMIN)", ns->name);
+		return refused(ns, rc, err);
 	}
 	return 0;
 }
@@ -142,7 +191,7 @@ int netns_enter(struct netns *ns, struct err *err)
 		return err_set(err, -ENOENT, "there is no network namespace %s", ns->name);
 	}
 	if (setns(ns->fd, CLONE_NEWNET) < 0) {
-		return err_set_errno(err, -errno, "network namespace %s (CAP_SYS_ADMIN)", ns->name);
+		return refused(ns, -errno, err);
 	}
 	return 0;
 }
@@ -161,8 +210,10 @@ static int inside_observe(void *ctx, uint32_t kinds, struct object_set *set, str
 	int rc;
 
 	if (nd->netns->fd < 0) {
-		return 0;
+		/* else what needs the translator would be made without it */
+		return caps_have(CAP_SYS_ADMIN) ? 0 : refused(nd->netns, -EPERM, err);
 	}
+	netns_keep_name(nd->netns);
 	rc = netns_enter(nd->netns, err);
 	if (rc < 0) {
 		return rc;

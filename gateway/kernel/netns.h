@@ -33,7 +33,8 @@ void netns_leave(struct netns *ns);
 
 /*
  * Makes a driver of one of ours that works inside: what it observes is marked so, and what it is
- * given to apply makes the namespace first. Nothing there is nothing observed.
+ * given to apply makes the namespace first. Nothing there is nothing observed. Whoever took
+ * only the name away gets it back.
  */
 struct netns_driver {
 	struct netns *netns; /* borrowed */

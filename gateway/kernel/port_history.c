@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The history of NAT64's ports, appended to as rows come into force and go. One write a change; a
+ * The history of public ports, appended to as tenants get and lose them. One write a change; a
  * line that a crash has cut is closed by the next.
  */
 #include "gateway/kernel/port_history.h"
@@ -14,20 +14,57 @@
 
 #include "base/log.h"
 #include "conf/model/port_event.h"
+#include "gateway/plan/firewall.h"
 
 #define MOD         "nat64"
 #define HISTORY_MAX ((size_t)64 << 20) /* bytes of one change */
 
-static void add_event(const struct object *row, bool begins, uint64_t now_s, struct buf *out)
+/* What of public ports the object gives its tenant; protocol 0: of all. False: nothing. */
+static bool ports_of(const struct object *o, struct port_event *ret_event)
 {
-	struct port_event e = {.time_s = now_s,
-			       .begins = begins,
-			       .protocol = row->pool4.protocol,
-			       .address = row->pool4.address,
-			       .ports = {.first = row->pool4.first, .last = row->pool4.last}};
+	const uint8_t *block = o->element.data; /* address, port, address, port; network order */
 
-	(void)snprintf(e.tenant, sizeof(e.tenant), "%s", row->owner ? row->owner : ""); /* fits */
-	port_event_format(&e, out);
+	*ret_event = (struct port_event){0};
+	if (o->kind == OBJECT_POOL4) {
+		ret_event->protocol = o->pool4.protocol;
+		ret_event->address = o->pool4.address;
+		ret_event->ports = (struct port_range){o->pool4.first, o->pool4.last};
+	} else if (o->kind == OBJECT_EAM) {
+		ret_event->address = o->eam.outside.addr;
+		ret_event->ports = (struct port_range){0, UINT16_MAX};
+	} else if (o->kind == OBJECT_ELEMENT && o->element.set == FIREWALL_NAT44) {
+		ret_event->address = (struct addr){.b = {[10] = 0xff, [11] = 0xff}};
+		memcpy(ret_event->address.b + 12, block, 4);
+		ret_event->ports = (struct port_range){(uint16_t)(block[4] << 8 | block[5]),
+						       (uint16_t)(block[12] << 8 | block[13])};
+	} else {
+		return false;
+	}
+	return true;
+}
+
+/* Returns how many lines were due. */
+static size_t add_events(const struct object *o, bool begins, uint64_t now_s, struct buf *out)
+{
+	static const uint8_t protocols[] = {IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMP};
+	struct port_event e;
+	size_t n = 0;
+
+	if (!o || !ports_of(o, &e)) {
+		return 0;
+	}
+	e.time_s = now_s;
+	e.begins = begins;
+	(void)snprintf(e.tenant, sizeof(e.tenant), "%s", o->owner ? o->owner : ""); /* fits */
+	if (e.protocol != 0) {
+		port_event_format(&e, out);
+		return 1;
+	}
+	for (; n < sizeof(protocols); n++) {
+		e.protocol = protocols[n];
+		port_event_format(&e, out);
+	}
+	return n;
 }
 
 /* The file ends in the middle of a line. */
@@ -64,18 +101,13 @@ static int append(const char *path, const struct buf *text)
 void port_history_write(const char *path, const struct step *steps, size_t n_steps, uint64_t now_s)
 {
 	struct buf text;
+	size_t n = 0;
 	int rc = 0;
 
 	buf_init(&text, HISTORY_MAX);
 	for (size_t i = 0; i < n_steps; i++) {
-		const struct step *step = &steps[i];
-
-		if (step->from && step->from->kind == OBJECT_POOL4) {
-			add_event(step->from, false, now_s, &text);
-		}
-		if (step->to && step->to->kind == OBJECT_POOL4) {
-			add_event(step->to, true, now_s, &text);
-		}
+		n += add_events(steps[i].from, false, now_s, &text);
+		n += add_events(steps[i].to, true, now_s, &text);
 	}
 	if (text.bad) {
 		rc = -ENOMEM;
@@ -83,8 +115,7 @@ void port_history_write(const char *path, const struct step *steps, size_t n_ste
 		rc = append(path, &text);
 	}
 	if (rc < 0) {
-		log_warn_errno(rc, MOD, "%s: 'sixgate who' will not know of %zu changes", path,
-			       n_steps);
+		log_warn_errno(rc, MOD, "%s: 'sixgate who' will not know of %zu changes", path, n);
 	}
 	buf_fini(&text);
 }

@@ -5,9 +5,9 @@
 #include "gateway/plan/plan.h"
 
 /*
- * Writes the history of NAT64's ports (conf/model/port_event.h): for each of the steps that is a
- * row of pool4, who has its ports from now on. What cannot be written is logged; the network does
- * not wait for a full disk.
+ * Writes the history of public ports (conf/model/port_event.h): for each of the steps that is a
+ * row of pool4, a block of NAT44 or a whole address, who has it from now on. What cannot be written
+ * is logged; the network does not wait for a full disk.
  */
 void port_history_write(const char *path, const struct step *steps, size_t n_steps, uint64_t now_s);
 

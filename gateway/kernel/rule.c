@@ -221,10 +221,10 @@ static void compare_name(struct rule *r, const char *name, bool equal)
 	expr_compare(r, equal ? NFT_CMP_EQ : NFT_CMP_NEQ, padded, sizeof(padded));
 }
 
-void rule_iif(struct rule *r, const char *name)
+void rule_iif(struct rule *r, const char *name, bool equal)
 {
 	expr_meta(r, NFT_META_IIFNAME, 0);
-	compare_name(r, name, true);
+	compare_name(r, name, equal);
 }
 
 void rule_oif(struct rule *r, const char *name, bool equal)

@@ -50,7 +50,7 @@ void rule_verdict(struct rule *r, int verdict, const char *chain);
 void rule_reject(struct rule *r);
 /* NFPROTO_IPV4 or NFPROTO_IPV6. */
 void rule_family(struct rule *r, uint8_t family);
-void rule_iif(struct rule *r, const char *name);
+void rule_iif(struct rule *r, const char *name, bool equal);
 void rule_oif(struct rule *r, const char *name, bool equal);
 /* meta is NFT_META_IIFNAME or NFT_META_OIFNAME. */
 void rule_device_in_set(struct rule *r, uint32_t meta, enum firewall_set set, bool in);

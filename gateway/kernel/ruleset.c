@@ -11,9 +11,11 @@
 #include <linux/netfilter/nf_tables.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "gateway/kernel/batch.h"
 #include "gateway/kernel/element_batch.h"
+#include "gateway/kernel/port_history.h"
 #include "gateway/kernel/table.h"
 #include "gateway/kernel/view.h"
 
@@ -28,6 +30,7 @@ struct ruleset {
 		struct firewall firewall;
 	} known[KNOWN_MAX]; /* what prepare() was asked for, the newest at next - 1 */
 	unsigned int next;
+	const char *history; /* borrowed; NULL: none */
 };
 
 int ruleset_new(const struct kernel_ops *ops, struct ruleset **ret_ruleset, struct err *err)
@@ -40,6 +43,11 @@ int ruleset_new(const struct kernel_ops *ops, struct ruleset **ret_ruleset, stru
 	r->ops = ops;
 	*ret_ruleset = r;
 	return 0;
+}
+
+void ruleset_keep_history(struct ruleset *r, const char *path)
+{
+	r->history = path;
 }
 
 void ruleset_free(struct ruleset *r)
@@ -391,6 +399,9 @@ static int ruleset_apply(void *ctx, const struct step *steps, size_t n_steps, si
 	outline_fini(&c.outline);
 	if (rc == 0) {
 		*ret_done = n_steps;
+	}
+	if (rc == 0 && c.r->history) {
+		port_history_write(c.r->history, steps, n_steps, (uint64_t)time(NULL));
 	}
 	return rc;
 }

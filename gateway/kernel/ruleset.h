@@ -19,6 +19,8 @@ struct ruleset;
 /* ops is borrowed. Returns 0 or -ENOMEM. */
 int ruleset_new(const struct kernel_ops *ops, struct ruleset **ret_ruleset,
 		struct err *err) CHECKED;
+/* Where the blocks of NAT44 are written to (port_history.h); borrowed. */
+void ruleset_keep_history(struct ruleset *r, const char *path);
 /* Leaves the kernel as it is. NULL allowed. */
 void ruleset_free(struct ruleset *r);
 /* prepare() computes the digest of a desired ruleset from its firewall. */

@@ -25,6 +25,8 @@ struct watch;
 	 DRIVER_KIND(OBJECT_PROXY_NEIGHBOUR) | DRIVER_KIND(OBJECT_INSTANCE) |               \
 	 DRIVER_KIND(OBJECT_GLOBAL) | DRIVER_KIND(OBJECT_POOL4) | DRIVER_KIND(OBJECT_BIB) | \
 	 DRIVER_KIND(OBJECT_EAM))
+/* The same of the translator's namespace, where no watch is. */
+#define WATCH_SILENT_INSIDE (DRIVER_KIND(OBJECT_ADDRESS) | DRIVER_KIND(OBJECT_ROUTE))
 
 /*
  * own: whose changes are ours; borrowed; NULL: nobody's. On 0 ret_watch is owned by the caller.

@@ -186,6 +186,19 @@ static bool may_have_tunnels(const struct node_conf *node, const struct desired_
 	       (!facts->has_tunnels || facts->has_tunnels(facts->mapped_ctx));
 }
 
+/*
+ * Whose the ICMP errors of the stateless translator are: an address that the machine has anyway.
+ */
+static struct addr error_source(const struct node_conf *node)
+{
+	for (size_t i = 0; i < node->n_pool; i++) {
+		if (node->pool[i].delivery == DELIVERY_PRESENT) {
+			return node->pool[i].range.addr;
+		}
+	}
+	return node->nat64.on ? node->nat64.pool[0] : (struct addr){{0}};
+}
+
 void desired_firewall_node(const struct node_conf *node, const struct desired_facts *facts,
 			   struct firewall *firewall, struct object_set *set)
 {
@@ -208,7 +221,8 @@ void desired_firewall_node(const struct node_conf *node, const struct desired_fa
 				      .exit_remote = node->exit.remote,
 				      .has_nat44 = node->nat64.on && node->nat44_ports.first != 0,
 				      .has_siit = node->has_siit_prefix,
-				      .siit_prefix = node->siit_prefix};
+				      .siit_prefix = node->siit_prefix,
+				      .error_source = error_source(node)};
 	while (firewall->n_permit < node->nat64.n_permit && firewall->n_permit < NODE_PERMIT_MAX) {
 		firewall->permit[firewall->n_permit] = node->nat64.permit[firewall->n_permit];
 		firewall->n_permit++;
@@ -342,13 +356,15 @@ static void add_proxy_targets(const struct tenant_conf *tenant, struct object_se
 }
 
 /* Public addresses and ports of ours that other tenants may reach, too. */
-static void add_exposures(const struct service_conf *service, struct object_set *set)
+static void add_exposures(const struct desired_facts *facts, const struct service_conf *service,
+			  struct object_set *set)
 {
 	for (size_t i = 0; i < service->n_exposes; i++) {
 		const struct expose_conf *e = &service->exposes[i];
 
 		if (e->protocol == PROTOCOL_ADDRESS) {
-			for (size_t j = 0; j < service->n_backends; j++) {
+			/* without the translator such a host is as all others: NAT64's */
+			for (size_t j = 0; facts->has_siit && j < service->n_backends; j++) {
 				element_add(set, FIREWALL_MAPPED_6, service->backends[j].address.b,
 					    NULL);
 			}
@@ -375,7 +391,7 @@ void desired_firewall_tenant(const struct node_conf *node, const struct desired_
 		add_tunnel(node, facts, tenant, &tenant->tunnels[i], &elements);
 	}
 	for (size_t i = 0; i < tenant->n_services; i++) {
-		add_exposures(&tenant->services[i], &elements);
+		add_exposures(facts, &tenant->services[i], &elements);
 	}
 	desired_inbound(node, tenant, &elements);
 	add_once(&elements, set);

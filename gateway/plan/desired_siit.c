@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "gateway/plan/desired.h"
+#include "gateway/plan/firewall.h"
 
 #define LINK_MAIN  "sg-siit"  /* our end */
 #define LINK_INNER "sg-inner" /* the translator's end */
@@ -37,6 +38,17 @@ static void add_address(struct object_set *set, enum object_ns ns, const char *a
 		       ns == NS_MAIN ? LINK_MAIN : LINK_INNER); /* fits */
 	o.address.address = (struct prefix){.addr = addr_of(address), .len = len};
 	(void)object_set_add(set, &o); /* out of memory is sticky */
+}
+
+/* What its ICMPv6 errors come from: from a link-local address they would not be forwarded. */
+static void add_error_source(struct object_set *set, const struct prefix *prefix)
+{
+	const struct addr inner = addr_of(INNER_4);
+	struct object o = {.kind = OBJECT_ADDRESS, .ns = NS_SIIT};
+
+	(void)snprintf(o.address.link, sizeof(o.address.link), "%s", LINK_INNER); /* fits */
+	o.address.address = (struct prefix){.addr = firewall_embed(prefix, &inner), .len = 128};
+	(void)object_set_add(set, &o);
 }
 
 static struct object route_to(enum object_ns ns, const struct prefix *to)
@@ -80,6 +92,22 @@ static void add_forwarding(struct object_set *set, const char *path)
 	(void)object_set_add(set, &o);
 }
 
+/* Else the first answers for a mapped address on the uplink wait up to 0.8 s. */
+static void add_proxy_delay(const struct node_conf *node, struct object_set *set)
+{
+	struct object o = {.kind = OBJECT_SYSCTL, .sysctl.value = "0"};
+	bool onlink = false;
+
+	for (size_t i = 0; i < node->n_pool; i++) {
+		onlink |= node->pool[i].delivery == DELIVERY_ONLINK;
+	}
+	if (onlink && node->interface) {
+		(void)snprintf(o.sysctl.path, sizeof(o.sysctl.path),
+			       "net/ipv4/neigh/%s/proxy_delay", node->interface); /* checked */
+		(void)object_set_add(set, &o);
+	}
+}
+
 static void add_link(struct object_set *set)
 {
 	struct object o = {.kind = OBJECT_LINK, .link = {.kind = LINK_VETH, .mtu = LINK_MTU}};
@@ -107,6 +135,8 @@ void desired_siit_node(const struct node_conf *node, const struct desired_facts 
 	add_address(set, NS_MAIN, MAIN_6, 64);
 	add_address(set, NS_SIIT, INNER_4, 96 + 31);
 	add_address(set, NS_SIIT, INNER_6, 64);
+	add_error_source(set, &node->siit_prefix);
+	add_proxy_delay(node, set);
 	add_forwarding(set, "net/ipv4/ip_forward");
 	add_forwarding(set, "net/ipv6/conf/all/forwarding");
 	add_route_via(set, NS_MAIN, &node->siit_prefix, INNER_6);

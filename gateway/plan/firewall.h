@@ -42,7 +42,8 @@ struct firewall {
 	struct prefix permit[NODE_PERMIT_MAX]; /* special-use IPv4 that is open all the same */
 	size_t n_permit;
 	bool has_siit;
-	struct prefix siit_prefix;
+	struct prefix siit_prefix; /* a /96 */
+	struct addr error_source;  /* IPv4, of the translator's ICMP errors; unspecified: none */
 };
 
 /* The devices of the stateless translator and of this gateway's way out are foreign to tenants. */

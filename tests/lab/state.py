@@ -13,6 +13,7 @@ COMPARED = [
     ("proxy neighbours", "ip", "neigh", "show", "proxy"),
     ("nftables", "nft", "list", "ruleset"),
     ("Jool", "jool", "instance", "display"),
+    ("namespaces", "find", "/run/netns", "-name", "sixgate*"),
 ]
 REPORTED = [
     *COMPARED,
@@ -21,10 +22,14 @@ REPORTED = [
     ("TCP BIB", "jool", "-i", "sixgate", "bib", "display", "--tcp", "--numeric"),
     ("UDP BIB", "jool", "-i", "sixgate", "bib", "display", "--udp", "--numeric"),
     ("Jool's counters", "jool", "-i", "sixgate", "stats", "display"),
+    ("SIIT", "sh", "-c", "[ ! -e /run/netns/sixgate-siit ] || ip netns exec sixgate-siit sh -c '"
+     "ip addr; ip route; ip -6 route; jool_siit instance display; "
+     "jool_siit -i sixgate-siit eamt display; jool_siit -i sixgate-siit stats display'"),
 ]
 SYSCTLS = [
     "net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding", "net.ipv6.conf.up0.accept_ra",
     "net.ipv6.conf.up0.proxy_ndp", "net.ipv6.neigh.up0.proxy_delay",
+    "net.ipv4.neigh.up0.proxy_delay",
     "net.ipv4.ip_local_port_range", "net.ipv4.tcp_migrate_req",
 ]
 

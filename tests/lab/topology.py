@@ -12,6 +12,8 @@ acme has 2001:db8:a000:1001::/64 by WireGuard, globex 2001:db8:a000:1002::/64 by
 the Internet's routes. A tenant's side of a tunnel is made by hand, as a tenant would.
 """
 
+import os
+
 import lab
 from netns import Namespace, remove_stale, run
 
@@ -29,6 +31,7 @@ LAN6 = "2001:db8:1a::2"
 # Not the well-known prefix: the lab's IPv4 addresses are special-use and refused below that.
 PREF64 = "2001:db8:64::"
 WG_PORT = 51820
+SIIT_NETNS = "/run/netns/sixgate-siit"
 
 
 def embedded(ipv4, prefix=PREF64):
@@ -55,6 +58,13 @@ class Host(Namespace):
 
     def address(self):
         return self.addresses[0]
+
+
+class Gateway(Host):
+    def argv(self, *argv):
+        """Started as a service of the machine is. By ip netns exec it would have mounts of its own,
+        and the namespace that it makes and names for SIIT would end with it."""
+        return ["nsenter", f"--net=/run/netns/{self.name}", *argv]
 
 
 class WireGuard:
@@ -95,10 +105,12 @@ class Topology:
         """A gateway that knows nothing but its uplink, and tenants without tunnels."""
         if self.gateway:
             self.gateway.delete()
+        if os.path.exists(SIIT_NETNS):  # of a test that failed
+            run("ip", "netns", "del", os.path.basename(SIIT_NETNS))
         for tenant, device in ((self.acme, "wg0"), (self.globex, "six0")):
             if tenant.has(device):
                 tenant.ip(f"link del {device}")
-        self.gateway = Host("gateway", GATEWAY4, GATEWAY6)
+        self.gateway = Gateway("gateway", GATEWAY4, GATEWAY6)
         cables((self.gateway, "up0", self.isp, "gw0"), (self.gateway, "tc0", self.initech, "eth0"),
                (self.gateway, "lan0", self.lan, "eth0"))
         self.gateway.ip_batch(

@@ -7,13 +7,16 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <libnftnl/rule.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -26,8 +29,26 @@ struct fake {
 	struct kernel_ops ops;
 	unsigned int n_batches, n_begins, n_ends, n_rules, n_new, n_deleted, n_stale, n_missing;
 	unsigned int generation;
-	size_t longest; /* bytes of a message */
+	size_t longest;    /* bytes of a message */
+	const char *shown; /* a chain whose rules are kept as text; NULL: none */
+	char rules[4096];
 };
+
+static void show_rule(struct fake *f, const struct nlmsghdr *nlh)
+{
+	struct nftnl_rule *rule = nftnl_rule_alloc();
+	size_t at = strlen(f->rules);
+
+	assert_non_null(rule);
+	assert_int_equal(nftnl_rule_nlmsg_parse(nlh, rule), 0);
+	if (f->shown && strcmp(nftnl_rule_get_str(rule, NFTNL_RULE_CHAIN), f->shown) == 0) {
+		int n = nftnl_rule_snprintf(f->rules + at, sizeof(f->rules) - at, rule,
+					    NFTNL_OUTPUT_DEFAULT, 0);
+
+		assert_in_range(n, 1, sizeof(f->rules) - at - 1);
+	}
+	nftnl_rule_free(rule);
+}
 
 static unsigned int count_elements(const struct nlmsghdr *nlh)
 {
@@ -59,6 +80,7 @@ static void on_message(struct fake *f, const struct nlmsghdr *nlh)
 	switch (nlh->nlmsg_type & 0xff) {
 	case NFT_MSG_NEWRULE:
 		f->n_rules++;
+		show_rule(f, nlh);
 		break;
 	case NFT_MSG_NEWSETELEM:
 		f->n_new += count_elements(nlh);
@@ -274,6 +296,103 @@ static void rules_and_elements_are_one_transaction(void **state)
 	assert_true(r->fake.longest < 65536);
 }
 
+static const char *rules_of(struct rig *r, const char *chain)
+{
+	size_t n_steps, done = 0;
+
+	r->fake.shown = chain;
+	r->fake.rules[0] = '\0';
+	(void)digest_of(r);
+	n_steps = steps_of(r, true);
+	assert_int_equal(r->driver.apply(r->driver.ctx, r->steps, n_steps, &done, &r->err), 0);
+	return r->fake.rules;
+}
+
+static void blocks_of_nat44_are_history(void **state)
+{
+	struct rig *r = *state;
+	struct prefix p = prefix_of("2001:db8:0:1001::/64");
+	struct tunnel_conf tunnel = {.name = "home",
+				     .kind = TUNNEL_WIREGUARD,
+				     .ipv4 = true,
+				     .prefixes = &p,
+				     .n_prefixes = 1};
+	const struct tenant_conf tenant = {.name = "acme",
+					   .prefixes = &p,
+					   .n_prefixes = 1,
+					   .tunnels = &tunnel,
+					   .n_tunnels = 1};
+	char path[] = "/tmp/sixgate-history-XXXXXX", text[512] = "";
+	int fd = mkstemp(path);
+	size_t n_steps, done;
+
+	assert_true(fd >= 0);
+	r->node.nat44_ports = (struct port_range){57344, 65535};
+	ruleset_keep_history(r->ruleset, path);
+	desired_firewall_tenant(&r->node, &r->facts, &tenant, &r->set);
+	object_set_own(&r->set, 0, tenant.name);
+	n_steps = steps_of(r, true);
+	assert_int_equal(r->driver.apply(r->driver.ctx, r->steps, n_steps, &done, &r->err), 0);
+	assert_true(read(fd, text, sizeof(text) - 1) > 0);
+	assert_non_null(strstr(text, "Z + tcp 203.0.113.10 57600-57855 acme\n"));
+	assert_non_null(strstr(text, "Z + icmp 203.0.113.10 57600-57855 acme\n"));
+	close(fd);
+	assert_int_equal(unlink(path), 0);
+}
+
+/* As the nft program makes them of `dnat ip6 prefix to` and `ip saddr set`. */
+static void mapped_hosts_keep_pref64(void **state)
+{
+	struct rig *r = *state;
+	static struct pool_range pool[1];
+
+	assert_string_equal(rules_of(r, "eamd"), ""); /* nothing without siit */
+	pool[0] = (struct pool_range){prefix_of("203.0.113.10/32"), DELIVERY_PRESENT};
+	r->node.pool = pool;
+	r->node.n_pool = 1;
+	r->node.has_siit_prefix = true;
+	r->node.siit_prefix = prefix_of("2001:db8:0:fe::/96");
+	assert_string_equal(rules_of(r, "eamd"),
+			    "inet sixgate eamd\n"
+			    "  [ meta load nfproto => reg 1 ]\n"
+			    "  [ cmp eq reg 1 0x0000000a ]\n"
+			    "  [ payload load 12b @ network header + 24 => reg 1 ]\n"
+			    "  [ cmp eq reg 1 0x9bff6400 0x00000000 0x00000000 ]\n"
+			    "  [ payload load 16b @ network header + 8 => reg 1 ]\n"
+			    "  [ lookup reg 1 set mapped6 0x0 ]\n"
+			    "  [ immediate reg 1 0xb80d0120 0xfe000000 0x00000000 0x00000000 ]\n"
+			    "  [ immediate reg 2 0xb80d0120 0xfe000000 0x00000000 0xffffffff ]\n"
+			    "  [ nat dnat ip6 addr_min reg 1 addr_max reg 2 flags 0x41 ]\n");
+	assert_string_equal(rules_of(r, "eams"),
+			    "inet sixgate eams\n"
+			    "  [ meta load nfproto => reg 1 ]\n"
+			    "  [ cmp eq reg 1 0x0000000a ]\n"
+			    "  [ payload load 12b @ network header + 8 => reg 1 ]\n"
+			    "  [ cmp eq reg 1 0xb80d0120 0xfe000000 0x00000000 ]\n"
+			    "  [ payload load 16b @ network header + 24 => reg 1 ]\n"
+			    "  [ lookup reg 1 set mapped6 0x0 ]\n"
+			    "  [ immediate reg 1 0x9bff6400 0x00000000 0x00000000 0x00000000 ]\n"
+			    "  [ immediate reg 2 0x9bff6400 0x00000000 0x00000000 0xffffffff ]\n"
+			    "  [ nat snat ip6 addr_min reg 1 addr_max reg 2 flags 0x41 ]\n");
+	assert_string_equal(
+		rules_of(r, "siiterr"),
+		"inet sixgate siiterr\n"
+		"  [ meta load oifname => reg 1 ]\n"
+		"  [ cmp neq reg 1 0x732d6773 0x00746969 0x00000000 0x00000000 ]\n"
+		"  [ meta load nfproto => reg 1 ]\n"
+		"  [ cmp eq reg 1 0x00000002 ]\n"
+		"  [ meta load l4proto => reg 1 ]\n"
+		"  [ cmp eq reg 1 0x00000001 ]\n"
+		"  [ payload load 4b @ network header + 12 => reg 1 ]\n"
+		"  [ bitwise reg 1 = ( reg 1 & 0xfeffffff ) ^ 0x00000000 ]\n"
+		"  [ cmp eq reg 1 0x0040fea9 ]\n"
+		"  [ immediate reg 1 0x0a7100cb ]\n"
+		"  [ payload write reg 1 => 4b @ network header + 12 csum_type 1 csum_off 10 csum_flags 0x0 ]\n");
+	r->node.nat64.prefix =
+		prefix_of("2001:db8:64::/64"); /* its addresses are of another form */
+	assert_string_equal(rules_of(r, "eamd"), "");
+}
+
 static void one_tenant_that_goes_costs_its_elements(void **state)
 {
 	struct rig *r = *state;
@@ -391,6 +510,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_links_mtu_decides_the_mss, setup, teardown),
 		cmocka_unit_test_setup_teardown(rules_and_elements_are_one_transaction, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(blocks_of_nat44_are_history, setup, teardown),
+		cmocka_unit_test_setup_teardown(mapped_hosts_keep_pref64, setup, teardown),
 		cmocka_unit_test_setup_teardown(one_tenant_that_goes_costs_its_elements, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(elements_that_others_took_away_are_no_failure,

@@ -84,12 +84,14 @@ static void node_joins_a_namespace_of_its_own(void **state)
 	(void)state;
 	rig_init(&r, "203.0.113.17");
 	desired_siit_node(&r.node, &r.facts, &r.set);
-	assert_set(&r, "sysctl @siit net/ipv4/ip_forward = 1\n"
+	assert_set(&r, "sysctl net/ipv4/neigh/eth0/proxy_delay = 0\n"
+		       "sysctl @siit net/ipv4/ip_forward = 1\n"
 		       "sysctl @siit net/ipv6/conf/all/forwarding = 1\n"
 		       "link sg-siit veth peer sg-inner mtu 2000 alias sixgate:siit\n"
 		       "address 169.254.64.0/31 dev sg-siit\n"
 		       "address fe80::64:0/64 dev sg-siit\n"
 		       "address @siit 169.254.64.1/31 dev sg-inner\n"
+		       "address @siit 2001:db8:a000:fe::a9fe:4001/128 dev sg-inner\n"
 		       "address @siit fe80::64:1/64 dev sg-inner\n"
 		       "route 2001:db8:a000:fe::/96 table 254 unicast via fe80::64:1 dev sg-siit\n"
 		       "route @siit ::/0 table 254 unicast via fe80::64:0 dev sg-inner\n"
