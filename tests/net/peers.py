@@ -32,13 +32,14 @@ def wait_for(what, timeout=10.0, message="condition"):
 
 
 def read_exactly(sock, size):
-    data = b""
-    while len(data) < size:
-        more = sock.recv(size - len(data))
+    data = bytearray(size)
+    n = 0
+    while n < size:
+        more = sock.recv_into(memoryview(data)[n:])
         if not more:
-            raise EOFError(f"end after {len(data)} of {size} bytes")
-        data += more
-    return data
+            raise EOFError(f"end after {n} of {size} bytes")
+        n += more
+    return bytes(data)
 
 
 def read_to_end(sock):
