@@ -17,6 +17,7 @@
 #define MOD         "uplink"
 #define WHAT        "uplink"
 #define TICK_MS     5000 /* WireGuard asks for a handshake as often */
+#define SILENT_MS   1000 /* while there is no answer */
 #define HANDSHAKE_S 180  /* the end of a session: Reject-After-Time */
 
 static void tell(struct control *c, uint64_t handshake_s)
@@ -59,7 +60,8 @@ static void on_tick(struct timer *timer)
 	} else {
 		tell(c, handshake_s);
 	}
-	uplink_arm(&c->uplink, &c->loop);
+	wheel_arm(&c->loop.wheel, timer,
+		  c->loop.now_ms + (problem_has(&c->problems, WHAT) ? SILENT_MS : TICK_MS));
 }
 
 void uplink_init(struct uplink *uplink)

@@ -5,6 +5,7 @@ hand, without sixgate; `case`, the gateway that sixgated makes.
 These tests need the modules of a real kernel: ./dev lab runs them in a virtual machine.
 """
 
+import contextlib
 import os
 import signal
 import sys
@@ -33,6 +34,13 @@ def topology():
 def place(topology):
     topology.fresh()
     return topology
+
+
+@pytest.fixture
+def later():
+    """What is to be done after the test, last first: later(host.ip, "addr del ...")."""
+    with contextlib.ExitStack() as stack:
+        yield stack.callback
 
 
 @pytest.fixture

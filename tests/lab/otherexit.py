@@ -2,6 +2,8 @@
 """Another exit, of another operator: the farm's prefix is routed to it, and it hands it on by a
 tunnel to the gateway, made with ip and wg."""
 
+import os
+
 from topology import FARM, GATEWAY4, GATEWAY6, Host, WireGuard, cables, up
 
 EXIT4 = "198.51.100.30"
@@ -20,7 +22,8 @@ class OtherExit(Host):
     def __init__(self, place):
         super().__init__("exit", EXIT4)
         self.place = place
-        self.keys = WireGuard()
+        self.keys, self.gateway_keys = WireGuard(), WireGuard()
+        self.secret = WireGuard().private
         cables((place.isp, "iexit", self, "eth0"), (place.isp, "iexit6", self, "eth1"))
         place.isp.ip_batch("link set iexit master br0", *up("iexit", "iexit6"),
                            "addr add 2001:db8:0:3::1/64 dev iexit6 nodad",
@@ -44,20 +47,41 @@ class OtherExit(Host):
         text = self.place.isp.run("nft", "list", "table", "inet", "watch")
         return int(text.split("packets ")[1].split()[0])
 
-    def wireguard(self, gateway_key, psk_file=None):
+    def configure(self, gateway, kind, local=GATEWAY4, **more):
+        """The gateway's end, in its node config."""
+        if kind == "6in4":
+            key, tunnel = "six_in_four", {"local": local, "remote": EXIT4}
+        else:
+            key, tunnel = "wireguard", {
+                "private_key_file": key_file(gateway, "exit.key", self.gateway_keys.private),
+                "preshared_key_file": key_file(gateway, "exit.psk", self.secret),
+                "public_key": self.keys.public, "endpoint": f"{EXIT4}:{EXIT_PORT}"}
+        gateway.write_config({"uplink": {**gateway.config["uplink"], "kind": kind,
+                                         key: {**tunnel, "address": OWN6, **more}}})
+
+    def wireguard(self):
         self.ip("link add wgx type wireguard")
+        self.run("sh", "-c", 'echo "$SECRET" | wg set wgx peer "$0" preshared-key /dev/stdin',
+                 self.gateway_keys.public, env={**os.environ, "SECRET": self.secret})
         self.run("wg", "set", "wgx", "listen-port", str(EXIT_PORT), "private-key", "/dev/stdin",
-                 "peer", gateway_key, "allowed-ips", f"{FARM},{OWN6}/128",
-                 *(("preshared-key", psk_file) if psk_file else ()), input=self.keys.private)
+                 "peer", self.gateway_keys.public, "allowed-ips", f"{FARM},{OWN6}/128",
+                 input=self.keys.private)
         self._hand_on("wgx", 1420)
 
-    def six_in_four(self, mtu=1480):
-        self.ip(f"link add sitx type sit local {EXIT4} remote {GATEWAY4} ttl 64")
-        self._hand_on("sitx", mtu)
+    def six_in_four(self, remote=GATEWAY4):
+        self.ip(f"link add sitx type sit local {EXIT4} remote {remote} ttl 64")
+        self._hand_on("sitx", 1480)
 
     def _hand_on(self, device, mtu):
         self.ip_batch(f"link set {device} up mtu {mtu}", f"route add {FARM} dev {device}",
                       f"route add {OWN6}/128 dev {device}")
+
+
+def key_file(gateway, name, text):
+    path = os.path.join(gateway.folder, name)
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="ascii") as out:
+        out.write(text + "\n")
+    return path
 
 
 def without_ipv6(gateway):

@@ -3,8 +3,8 @@
 that has IPv4 only."""
 
 import json
-import os
 
+import clients
 import peers
 import pings
 import pytest
@@ -12,7 +12,7 @@ from gateway import service
 from otherexit import EXIT4, EXIT_PORT, OWN6, OtherExit, with_ipv6, without_ipv6
 from test_modules import exchange
 from test_mtu import NO_ICMP_ERRORS, both_ways
-from topology import FARM, GATEWAY4, SERVER4, SERVER6, WireGuard, embedded
+from topology import FARM, GATEWAY4, SERVER4, SERVER6, embedded
 
 WEB_PORT = 2300
 
@@ -24,37 +24,17 @@ def exit_host(place):
     host.delete()
 
 
-def key_file(gateway, name, text):
-    path = os.path.join(gateway.folder, name)
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="ascii") as out:
-        out.write(text + "\n")
-    return path
-
-
 def prepare(case, exit_host, kind):
-    """The node config with an uplink of that kind. Returns what sets up the exit's end of it."""
+    """With tenants that come in by both kinds of tunnel and by the wire."""
     gateway = case.prepare()
-    if kind == "6in4":
-        tunnel = {"six_in_four": {"local": GATEWAY4, "remote": EXIT4, "address": OWN6}}
-        finish = exit_host.six_in_four
-    else:
-        keys, secret = WireGuard(), WireGuard().private
-        psk = key_file(gateway, "exit.psk", secret)
-        tunnel = {"wireguard": {
-            "private_key_file": key_file(gateway, "exit.key", keys.private),
-            "preshared_key_file": psk, "public_key": exit_host.keys.public,
-            "endpoint": f"{EXIT4}:{EXIT_PORT}", "address": OWN6}}
-
-        def finish():
-            exit_host.wireguard(keys.public, psk)
-    gateway.write_config({"uplink": {**gateway.config["uplink"], "kind": kind, **tunnel}})
+    exit_host.configure(gateway, kind)
     web = service("web", [case.place.initech.address()], {
         "protocol": "tcp", "ipv4": GATEWAY4, "port": WEB_PORT, "to": 80,
         "client_address": "embed"})
     gateway.put(case.acme())
     gateway.put(case.globex())
     gateway.put(case.initech(services=[web], inbound={"policy": "open"}))
-    return finish
+    return gateway
 
 
 def uplink_of(gateway):
@@ -62,13 +42,13 @@ def uplink_of(gateway):
     return next(row for row in rows if row["tenant"] is None)
 
 
-def silent_exit_is_told(gateway, finish):
+def silent_exit_is_told(gateway, exit_host):
     """By WireGuard it is known whether the exit answers."""
     problem = f"the exit {EXIT4}:{EXIT_PORT} never answered"
     peers.wait_for(lambda: any(problem in text for text in gateway.problems()), 60,
                    "the silent exit among the problems")
     assert "handshake_ms" not in uplink_of(gateway)
-    finish()
+    exit_host.wireguard()
     peers.wait_for(lambda: not any("the exit" in text for text in gateway.problems()), 60,
                    "the exit has answered")
 
@@ -83,14 +63,20 @@ def tenants_are_on_the_internet(case):
         pings.reaches(place.in6, tenant.address())
 
 
-def each_is_known_by_its_own_address(case):
-    """10 MB while no ICMP error passes; and the client's address by way of the proxy."""
+def some(host, address, port):
+    data = clients.pattern(200_000)
+    assert exchange(host, address, port, data) == data
+
+
+def each_is_known_by_its_own_address(case, out, back):
+    """While no ICMP error passes: out to a server and back from a client; and a client of IPv4 by
+    way of the proxy."""
     place = case.place
     server6 = case.serve(place.in6, 80)
     inside = case.serve(place.initech, 80)
-    both_ways(place.initech, SERVER6, 80)
+    out(place.initech, SERVER6, 80)
     assert server6.peers[-1][0] == place.initech.address()
-    both_ways(place.in6, place.initech.address(), 80)
+    back(place.in6, place.initech.address(), 80)
     assert inside.peers[-1][0] == SERVER6
     assert exchange(place.in4, GATEWAY4, WEB_PORT, b"hello") == b"hello"
     assert inside.peers[-1][0] == embedded(SERVER4[0], "2001:db8:a000:ff::")
@@ -128,13 +114,12 @@ def state_of(host):
 def test_ipv6_comes_from_another_exit(case, exit_host, kind):
     place = case.place
     without_ipv6(place.gateway)
-    finish = prepare(case, exit_host, kind)
-    gateway = case.gateway
+    gateway = prepare(case, exit_host, kind)
     gateway.start()
     if kind == "wireguard":
-        silent_exit_is_told(gateway, finish)
+        silent_exit_is_told(gateway, exit_host)
     else:
-        finish()
+        exit_host.six_in_four()
     tenants_are_on_the_internet(case)
     row = uplink_of(gateway)
     assert (row["link"], row["kind"], row["prefix"]) == ("sg-up", kind, FARM)
@@ -148,7 +133,9 @@ def test_ipv6_comes_from_another_exit(case, exit_host, kind):
     gateway.nothing_to_do()
     for host in (place.in6, place.initech):
         host.run("nft", "-f", "-", input=NO_ICMP_ERRORS)
-    each_is_known_by_its_own_address(case)
+    # 10 MB in a connection that is opened from one side, and full segments from the other
+    each_is_known_by_its_own_address(case, *(
+        (both_ways, some) if kind == "wireguard" else (some, both_ways)))
     for host in (place.in6, place.initech):
         host.run("nft", "delete", "table", "inet", "blackhole")
     other_default_route_is_not_for_the_farm(case, exit_host)

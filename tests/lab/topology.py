@@ -190,22 +190,24 @@ class Topology:
 
     # What a tenant types
 
-    def acme_wireguard(self, keys, gateway_key, port=WG_PORT, mtu=1420, psk_file=None, ipv4=None):
+    def acme_wireguard(self, keys, gateway_key, port=WG_PORT, mtu=1420, psk_file=None, ipv4=None,
+                       gateway=GATEWAY4, table=254):
+        """table: where its default route goes, for a tenant that has another one."""
         acme = self.acme
         allowed = "::/0,0.0.0.0/0" if ipv4 else "::/0"
         acme.ip("link add wg0 type wireguard")
         acme.run("wg", "set", "wg0", "private-key", "/dev/stdin", "peer", gateway_key,
-                 "endpoint", f"{GATEWAY4}:{port}", "allowed-ips", allowed,
+                 "endpoint", f"{gateway}:{port}", "allowed-ips", allowed,
                  "persistent-keepalive", "25",
                  *(("preshared-key", psk_file) if psk_file else ()), input=keys.private)
         acme.ip_batch(f"addr add {acme.address()}/64 dev wg0 nodad",
                       f"link set wg0 up mtu {mtu}",
-                      "route add ::/0 dev wg0",
+                      f"route add ::/0 dev wg0 table {table}",
                       *([f"addr add {ipv4}/32 dev wg0"] if ipv4 else []))
 
-    def globex_6in4(self, mtu=1480):
+    def globex_6in4(self, mtu=1480, gateway=GATEWAY4):
         self.globex.ip_batch(
-            f"link add six0 type sit local {GLOBEX4} remote {GATEWAY4} ttl 64",
+            f"link add six0 type sit local {GLOBEX4} remote {gateway} ttl 64",
             f"link set six0 up mtu {mtu}",
             f"addr add {self.globex.address()}/64 dev six0 nodad",
             "route add ::/0 dev six0")
