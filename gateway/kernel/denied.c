@@ -124,7 +124,7 @@ const struct denied_count *denied_find(const struct denied_counts *counts, uint3
 	for (end = low; end < counts->n && owner_cmp(&counts->items[end], &key) == 0; end++) {
 	}
 	*ret_n = end - low;
-	return counts->items + low;
+	return end > low ? &counts->items[low] : NULL;
 }
 
 /* One key for each reason. */

@@ -29,7 +29,8 @@ struct denied_counts {
 int denied_read(const struct kernel_ops *ops, struct denied_counts *ret_counts,
 		struct err *err) CHECKED;
 void denied_fini(struct denied_counts *counts);
-/* The items of mark, or of 0 those of link: the first; ret_n of them. */
+/* The items of mark, or of 0 those of link: the first, of ret_n; NULL where
+ * there is none. */
 const struct denied_count *denied_find(const struct denied_counts *counts, uint32_t mark,
 				       const char *link, size_t *ret_n);
 

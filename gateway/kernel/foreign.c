@@ -102,15 +102,17 @@ struct rule_sight {
 static void sight_expr(const struct nftnl_expr *e, bool *state_loaded, struct rule_sight *s)
 {
 	const char *name = nftnl_expr_get_str(e, NFTNL_EXPR_NAME);
-	uint32_t len;
+	uint32_t len, states;
 	const void *mask;
 
 	if (strcmp(name, "ct") == 0) {
 		*state_loaded = nftnl_expr_get_u32(e, NFTNL_EXPR_CT_KEY) == NFT_CT_STATE;
 	} else if (strcmp(name, "bitwise") == 0 && *state_loaded) {
 		mask = nftnl_expr_get(e, NFTNL_EXPR_BITWISE_MASK, &len);
-		s->invalid =
-			mask && len == sizeof(uint32_t) && *(const uint8_t *)mask == CT_INVALID;
+		if (mask && len == sizeof(states)) {
+			memcpy(&states, mask, sizeof(states));
+			s->invalid = states & CT_INVALID;
+		}
 	} else if (strcmp(name, "immediate") == 0) {
 		s->drops |= nftnl_expr_is_set(e, NFTNL_EXPR_IMM_VERDICT) &&
 			    nftnl_expr_get_u32(e, NFTNL_EXPR_IMM_VERDICT) == NF_DROP;
