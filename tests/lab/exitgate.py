@@ -135,6 +135,9 @@ class Case:
             return
         if self.gateway.process:
             self.gateway.stop()
+        if self.gateway.keeper:
+            self.gateway.keeper.close()  # its sockets would keep the namespace
+        if self.gateway.process:
             if not failed:
                 self.gateway.cli("down")
                 left = state.difference(self.before, state.snapshot(self.place.gateway))
