@@ -7,7 +7,7 @@ import pytest
 
 import peers
 from gateway import service, tcp
-from lab import CLIENT_PREFIX
+from lab import CLIENT_PREFIX, POOL
 
 ROUTE = f"local {CLIENT_PREFIX} dev lo table local proto 206"
 
@@ -58,6 +58,34 @@ def test_what_others_break_is_named_and_put_back_within_a_second(case, command, 
     assert plan(gateway) == [] and gateway.problems() == []
     if command.startswith("nft"):
         assert any("nft" in line["text"].rpartition(", by ")[2] for line in found)
+
+
+ON_LINK4 = "203.0.113.24"
+ON_LINK = {"uplink": {
+    "kind": "direct", "interface": "up1",
+    "ipv4": [{"range": f"{address}/32", "delivery": "present"} for address in POOL] +
+            [{"range": ON_LINK4 + "/32", "delivery": "onlink"}],
+    "ipv6": {"prefix": "2001:db8:a000::/48", "reserved": 256, "on_link": True}}}
+
+
+def test_what_others_break_of_the_uplink_is_named_and_put_back(case):
+    """Addresses are told of; proxy neighbours and settings are looked for."""
+    gateway = started(case, settings=ON_LINK)
+    host, backend = case.lab.gateway, case.lab.acme.address()
+    shown = [host.ip("-o addr show dev up1"), host.ip("-6 neigh show proxy")]
+    assert ON_LINK4 in shown[0] and backend in shown[1]
+    host.ip(f"addr del {ON_LINK4}/32 dev up1")
+    peers.wait_for(lambda: any(f"address {ON_LINK4}/32" in line["text"] for line in drift(gateway)),
+                   1, "the address")
+    host.ip(f"-6 neigh del proxy {backend} dev up1")
+    host.sysctl("net.ipv6.neigh.up1.proxy_delay", 80)
+    host.sysctl("net.ipv6.conf.all.forwarding", 0)
+    for name in (f"proxy-neighbour {backend}", "sysctl net/ipv6/neigh/up1/proxy_delay",
+                 "sysctl net/ipv6/conf/all/forwarding"):
+        peers.wait_for(lambda name=name: any(name in line["text"] and line["mended"]
+                                             for line in drift(gateway)), 30, name)
+    assert plan(gateway) == [] and gateway.problems() == []
+    assert [host.ip("-o addr show dev up1"), host.ip("-6 neigh show proxy")] == shown
 
 
 def test_foreign_objects_stay(case):

@@ -16,7 +16,8 @@ tests_unit_control_items_test_SOURCES = tests/unit/control_items_test.c
 tests_unit_control_items_test_LDADD = $(CONTROL_TEST_LDADD)
 tests_unit_control_server_test_SOURCES = tests/unit/control_server_test.c
 tests_unit_control_server_test_LDADD = $(CONTROL_TEST_LDADD)
-tests_unit_registry_dir_test_SOURCES = tests/unit/registry_dir_test.c
+tests_unit_registry_dir_test_SOURCES = tests/unit/registry_dir_test.c \
+	tests/unit/dir_rig.c tests/unit/dir_rig.h
 tests_unit_registry_dir_test_LDADD = $(CONTROL_TEST_LDADD)
 
 # Started by the test as a worker.

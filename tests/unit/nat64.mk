@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 KERNEL_TEST_LDADD = libkernel.a libnat64.a libplan.a libconf-model.a $(BASE_LIBS) $(NFTNL_LIBS) $(CMOCKA_LIBS)
 check_PROGRAMS += tests/unit/kernel_wireguard_test
+tests_unit_kernel_wireguard_test_SOURCES = tests/unit/kernel_wireguard_test.c \
+	tests/unit/fake_wireguard.c tests/unit/fake_wireguard.h
 tests_unit_kernel_wireguard_test_LDADD = $(KERNEL_TEST_LDADD)
 check_PROGRAMS += tests/unit/conf_ports_test tests/unit/plan_tunnels_test
 tests_unit_conf_ports_test_LDADD = libconf-model.a $(BASE_LIBS) $(CMOCKA_LIBS)
