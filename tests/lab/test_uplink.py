@@ -3,6 +3,7 @@
 that has IPv4 only."""
 
 import json
+import signal
 
 import clients
 import peers
@@ -88,9 +89,12 @@ def other_default_route_is_not_for_the_farm(case, exit_host):
     assert OWN6 in gateway_asks(place)
     with_ipv6(place.gateway)
     assert OWN6 not in gateway_asks(place)
-    with pings.Stream(place.initech, SERVER6):
-        place.gateway.run("sh", "-c", "ip -6 rule del pref 2060; ip -6 rule del pref 2061")
-        peers.wait_for(lambda: "rule 2061" in gateway.cli("drift").stdout, 20, "rules are back")
+    gateway.signal(signal.SIGSTOP)  # else they are back before the next packet
+    place.gateway.run("sh", "-c", f"ip -6 rule del pref 2060 from {FARM};"
+                      f"ip -6 rule del pref 2061 from {FARM}")
+    assert pings.answers(place.initech, SERVER6, count=3, within=1) == 0
+    gateway.signal(signal.SIGCONT)
+    peers.wait_for(lambda: "rule 2061" in gateway.cli("drift").stdout, 20, "rules are back")
     pings.reaches(place.initech, SERVER6)
     # by a wider route than the farm's own ones, and narrower than the default
     place.gateway.ip("-6 route add 2000::/3 via 2001:db8:0:1::1 dev up0")
