@@ -265,28 +265,31 @@ sysctl order=0 path=net/ipv6/conf/up0/accept_ra value=2
 sysctl order=1 path=net/ipv6/conf/all/forwarding value=1
 sysctl order=1 path=net/ipv4/ip_local_port_range value=49152,57343
 offload link=up0 feature=rx-gro
+offload link=up0 feature=rx-gro-list
 """.strip().splitlines()
 
 
 def settings(site):
     read = site.gateway.run("sysctl", "-n", "net.ipv6.conf.up0.accept_ra",
                             "net.ipv6.conf.all.forwarding", "net.ipv4.ip_local_port_range").split()
-    return read + re.findall("generic-receive-offload: (on|off)",
+    return read + re.findall("(?:generic-receive-offload|rx-gro-list): (on|off)",
                              site.gateway.run("ethtool", "-k", "up0"))
 
 
 def test_settings_are_recorded_and_put_back(site, tmp_path):
+    site.gateway.run("ethtool", "-K", "up0", "rx-gro-list", "on")
     before = settings(site)
+    assert before[-1] == "on"
     site.tool(f"record {tmp_path}")
     site.tool.want(SETTINGS)
     assert len(site.tool("plan")) == len(SETTINGS)
     site.tool("apply")
-    assert settings(site) == ["2", "1", "49152", "57343", "off"]
+    assert settings(site) == ["2", "1", "49152", "57343", "off", "off"]
     assert site.tool("plan") == []
     site.gateway.sysctl("net.ipv6.conf.all.forwarding", 0)
-    site.gateway.run("ethtool", "-K", "up0", "gro", "on")
+    site.gateway.run("ethtool", "-K", "up0", "gro", "on", "rx-gro-list", "on")
     plan = site.tool("plan")
-    assert len(plan) == 2 and any("net/ipv6/conf/all/forwarding" in line for line in plan), plan
+    assert len(plan) == 3 and any("net/ipv6/conf/all/forwarding" in line for line in plan), plan
     site.tool("apply")
     site.tool.close()
     site.tool = Tool(site.gateway)  # another run finds the record
