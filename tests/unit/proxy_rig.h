@@ -82,6 +82,8 @@ void rig_read(int fd, void *data, size_t len);
 /* The next read meets the end (0) or a reset (ECONNRESET). */
 void rig_expect_eof(int fd);
 void rig_expect_reset(int fd);
+/* Who connects there is accepted and reset. */
+void rig_expect_refused(const char *address, uint16_t port);
 void rig_reset(int fd); /* closes fd by RST */
 
 /* Waits until the log holds text. */
