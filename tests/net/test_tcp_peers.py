@@ -2,7 +2,9 @@
 """Peers that cannot be reached, say nothing, or have lost the connection."""
 
 import contextlib
+import os
 import socket
+import stat
 import threading
 import time
 
@@ -12,9 +14,11 @@ import clients
 import peers
 from gateway import service, tcp, tls
 from lab import CLIENT, POOL, embedded
+from netns import libc
 from peers import works
 
 TCP_REPAIR = 19  # option of the kernel; python has no name for it
+PIDFD_GETFD = 438  # system call; nor for this
 
 
 def start(case, *expose, settings=None, host=0x10, **more):
@@ -254,3 +258,37 @@ def test_both_legs_have_keepalive(case):
         assert len(legs.splitlines()) == 2, legs
         return legs.count("timer:(keepalive") == 2
     peers.wait_for(kept_alive, message="keepalive on both legs")
+
+
+def sockets_of(pid):
+    """Copies of a process's TCP sockets."""
+    process = os.pidfd_open(pid)
+    for name in os.listdir(f"/proc/{pid}/fd"):
+        fd = libc.syscall(PIDFD_GETFD, process, int(name), 0)
+        if fd >= 0 and stat.S_ISSOCK(os.fstat(fd).st_mode):
+            with socket.socket(fileno=fd) as sock:
+                if sock.proto == socket.IPPROTO_TCP:
+                    yield sock
+        elif fd >= 0:
+            os.close(fd)
+    os.close(process)
+
+
+def test_both_legs_give_up_on_bytes_that_nobody_acknowledges(case):
+    case.backend(case.lab.acme, 22)
+    gateway = start(case, timeouts={"connect": "1s"})
+    sock = case.connect(2222)
+    sock.sendall(b"x")
+    sock.recv(1)
+
+    def limits():
+        found = {}
+        for pid in gateway.workers():
+            for leg in sockets_of(pid):
+                with contextlib.suppress(OSError):  # a listening socket has no peer
+                    side = "backend" if leg.getpeername()[1] == 22 else "client"
+                    found[side] = leg.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
+        return found
+    # the backend's comes with its keepalive, so that short sessions save it
+    peers.wait_for(lambda: limits() == {"client": 120000, "backend": 240000},
+                   message="a user time-out on both legs")

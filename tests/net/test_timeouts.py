@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Whose time-out holds: a service's before its listener's before the node's."""
 
+import socket
+import threading
+
 import pytest
 
 import peers
@@ -66,3 +69,15 @@ def test_hello_timeout_is_the_listeners_before_the_nodes(case, place):
     case.connect(443, address=POOL[0]).sendall(b"\x16")
     took = ended_after(case, gateway, "hello-timeout")
     assert (took >= 2900) == place.endswith("longer"), took
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_half_close_timeout_is_the_narrowest_places(case, place):
+    over = threading.Event()
+    backend = case.backend(case.lab.acme, 22, lambda _conn, _server: over.wait(30))
+    gateway = start(case, backend.address,
+                    *({"half_close": t} if t else None for t in PLACES[place]))
+    case.connect(2222).shutdown(socket.SHUT_WR)
+    took = ended_after(case, gateway, "half-close-timeout")
+    assert (took >= 2900) == place.endswith("longer"), took
+    over.set()
