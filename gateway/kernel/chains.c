@@ -187,6 +187,9 @@ static int put_outer(struct batch *b, const struct firewall *fw)
 		rule_verdict(&r, NF_ACCEPT, NULL);
 		rc |= rule_end(&r, b);
 	}
+	if (!fw->has_wireguard) {
+		return rc;
+	}
 	rule_begin(&r, "proxy");
 	rule_l4proto(&r, IPPROTO_UDP);
 	expr_ports(&r, RULE_SOURCE, 0);

@@ -156,6 +156,18 @@ static void add_pool(const struct node_conf *node, struct object_set *set)
 	}
 }
 
+/* Their ports are taken here: with an underlay, or without the module, a worker could take them. */
+static bool wireguard_is_here(const struct node_conf *node, const struct desired_facts *facts)
+{
+	return facts->has_wireguard && node->wireguard.on && !node->wireguard.underlay_netns;
+}
+
+static bool exit_is_here(const struct node_conf *node, const struct desired_facts *facts)
+{
+	return facts->has_wireguard && node->uplink_kind == UPLINK_WIREGUARD &&
+	       !node->exit.underlay_netns;
+}
+
 static void add_wg_port(uint16_t port, struct object_set *set)
 {
 	const uint16_t port_be = htons(port);
@@ -167,15 +179,17 @@ static void add_wg_port(uint16_t port, struct object_set *set)
  * The tunnel that the uplink is. Its MTU decides the MSS of what comes out of it here: the route
  * back, which decides it for other devices, depends on who sends.
  */
-static void add_exit(const struct node_conf *node, struct object_set *set)
+static void add_exit(const struct node_conf *node, const struct desired_facts *facts,
+		     struct object_set *set)
 {
 	if (node->uplink_kind == UPLINK_DIRECT) {
 		return;
 	}
 	add_device(set, FIREWALL_UPLINKS, DERIVE_EXIT_LINK, node_conf_exit_mtu(node));
-	if (node->uplink_kind == UPLINK_WIREGUARD) {
+	if (exit_is_here(node, facts)) {
 		add_wg_port(node->exit.listen_port, set);
-	} else if (node->six_in_four.on && addr_eq(&node->six_in_four.local, &node->exit.local)) {
+	} else if (node->uplink_kind == UPLINK_6IN4 && node->six_in_four.on &&
+		   addr_eq(&node->six_in_four.local, &node->exit.local)) {
 		element_add(set, FIREWALL_REMOTES, node->exit.remote.b + 12, NULL);
 	}
 }
@@ -211,6 +225,8 @@ void desired_firewall_node(const struct node_conf *node, const struct desired_fa
 				      .client_prefix = node->client_prefix,
 				      .slice_bits = node_conf_unit(node) - 64,
 				      .has_tunnels = may_have_tunnels(node, facts),
+				      .has_wireguard = wireguard_is_here(node, facts) ||
+						       exit_is_here(node, facts),
 				      .has_6in4 = node->six_in_four.on,
 				      .local_6in4 = node->six_in_four.local,
 				      .has_nat64 = node->nat64.on,
@@ -244,9 +260,11 @@ void desired_firewall_node(const struct node_conf *node, const struct desired_fa
 	}
 	if (node->wireguard.on) {
 		add_device(&elements, FIREWALL_TUNNELS, DERIVE_WG_LINK, WIREGUARD_MTU);
+	}
+	if (wireguard_is_here(node, facts)) {
 		add_wg_port(node->wireguard.listen_port, &elements);
 	}
-	add_exit(node, &elements);
+	add_exit(node, facts, &elements);
 	if (node->nat64.on) {
 		add_pool(node, &elements);
 	}
@@ -331,7 +349,7 @@ static void add_tunnel(const struct node_conf *node, const struct desired_facts 
 	if (tunnel->ipv4) {
 		add_ipv4(node, tenant, tunnel, link, set);
 	}
-	if (tunnel->own_device) {
+	if (tunnel->own_device && wireguard_is_here(node, facts)) {
 		add_wg_port(tunnel->listen_port, set);
 	}
 	if (tunnel->kind == TUNNEL_6IN4 && tunnel->has_remote) {

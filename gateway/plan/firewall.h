@@ -27,6 +27,7 @@ struct firewall {
 	 */
 	unsigned int slice_bits;
 	bool has_tunnels; /* tenants may have tunnels: all below, which else is not used */
+	bool has_wireguard; /* a device whose outer packets leave here: not in an underlay_netns */
 	bool has_6in4;
 	struct addr local_6in4; /* outer address of 6in4 tunnels */
 	/* The tunnel to the exit that our IPv6 comes from: tenants' leaves by it alone. */

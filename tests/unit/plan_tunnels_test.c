@@ -10,7 +10,10 @@
 
 #include <cmocka.h>
 
+#include <arpa/inet.h>
+
 #include "gateway/plan/derive.h"
+#include "gateway/plan/firewall.h"
 
 #define KEY_1 "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE="
 #define KEY_2 "AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI="
@@ -256,6 +259,41 @@ static void nothing_where_the_kernel_cannot_or_the_config_does_not_ask(void **st
 	object_set_fini(&r.set);
 }
 
+static bool has_port(const struct object_set *set, uint16_t port)
+{
+	const uint16_t port_be = htons(port);
+
+	for (size_t i = 0; i < set->n; i++) {
+		const struct object *o = &set->items[i];
+
+		if (o->kind == OBJECT_ELEMENT && o->element.set == FIREWALL_WG_PORTS &&
+		    memcmp(o->element.key, &port_be, sizeof(port_be)) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* From a port that is not taken here a worker could send by itself. */
+static void test_workers_may_send_from_ports_that_devices_have_here(void **state)
+{
+	struct firewall firewall;
+	struct rig r;
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		rig_init(&r);
+		r.node.wireguard.underlay_netns = i == 1 ? "public" : NULL;
+		r.facts.has_wireguard = i != 2;
+		desired_firewall_node(&r.node, &r.facts, &firewall, &r.set);
+		desired_firewall_tenant(&r.node, &r.facts, &r.tenant, &r.set);
+		assert_int_equal(firewall.has_wireguard, i == 0);
+		assert_int_equal(has_port(&r.set, 51820), i == 0);
+		assert_int_equal(has_port(&r.set, 51900), i == 0);
+		object_set_fini(&r.set);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -266,6 +304,7 @@ int main(void)
 		cmocka_unit_test(tenant_has_its_block_and_its_mappings),
 		cmocka_unit_test(rows_of_ports_never_merge),
 		cmocka_unit_test(nothing_where_the_kernel_cannot_or_the_config_does_not_ask),
+		cmocka_unit_test(test_workers_may_send_from_ports_that_devices_have_here),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
