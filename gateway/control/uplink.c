@@ -26,7 +26,7 @@ static void tell(struct control *c, uint64_t handshake_s)
 	uint64_t now_s = (uint64_t)time(NULL);
 	char text[ERR_MSG_MAX], exit[ENDPOINT_TEXT_MAX], since[48] = "never answered";
 
-	if (handshake_s != 0 && now_s - handshake_s < HANDSHAKE_S) {
+	if (handshake_s != 0 && (now_s <= handshake_s || now_s - handshake_s < HANDSHAKE_S)) {
 		if (problem_has(&c->problems, WHAT)) {
 			log_info(MOD, "the exit answers");
 		}

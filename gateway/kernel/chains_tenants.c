@@ -255,7 +255,7 @@ static void load_flow(struct rule *r)
  * flows have a rate that is the tenant's, so that one cannot fill the set for all. Where the
  * inbound policy is open no answer has to be known.
  */
-static int put_flow64(struct batch *b)
+static int put_flow64(struct batch *b, const struct firewall *fw)
 {
 	static const struct {
 		enum firewall_set set;
@@ -271,7 +271,7 @@ static int put_flow64(struct batch *b)
 	rc |= rule_end_accept(&r, b);
 	for (size_t i = 0; i < sizeof(open) / sizeof(open[0]); i++) {
 		rule_begin(&r, "flow64");
-		expr_address6(&r, RULE_SOURCE, open[i].bits, 0);
+		expr_address6(&r, RULE_SOURCE, open[i].bits + fw->slice_bits, 0);
 		expr_in_set(&r, open[i].set, true, 0);
 		rc |= rule_end_accept(&r, b);
 	}
@@ -324,7 +324,7 @@ static int put_pref64(struct batch *b, const struct firewall *fw)
 		rc |= rule_end_denied(&r, b, DENIED_BITS);
 	}
 	rc |= special4_put(b, "pref64", fw, &fw->pref64);
-	rc |= put_flow64(b);
+	rc |= put_flow64(b, fw);
 	return rc | put_pref64_protocols(b);
 }
 

@@ -143,8 +143,14 @@ static int observe_elements(const struct kernel_ops *ops, struct object_set *set
 static int ruleset_observe_set(void *ctx, unsigned int id, struct object_set *set, struct err *err)
 {
 	const struct ruleset *r = ctx;
+	size_t first = set->n;
+	int rc = -EINTR;
 
-	return observe_set(r->ops, (enum firewall_set)id, set, err);
+	for (int tries = 0; tries < OBSERVE_TRIES && rc == -EINTR; tries++) {
+		set->n = first; /* they borrow nothing */
+		rc = observe_set(r->ops, (enum firewall_set)id, set, err);
+	}
+	return rc;
 }
 
 static int observe_once(const struct ruleset *r, uint32_t kinds, struct object_set *set,
