@@ -121,7 +121,7 @@ static int reload_kernel(struct control *c, const struct node_conf *conf, struct
 	}
 	if (rc == 0) {
 		problem_clear(&c->problems, PROBLEM_KERNEL);
-	} else if (!in_force) {
+	} else if (!in_force && (!kernel_node(c->kernel) || kernel_node(c->kernel) == conf)) {
 		log_warn(MOD, "kernel: %s", err->msg);
 		problem_set(&c->problems, LOG_LEVEL_WARN, PROBLEM_KERNEL, err->msg);
 		rc = 0;
@@ -214,21 +214,31 @@ static int reload_check(const struct control *c, const struct node_conf *conf, s
 	return 0;
 }
 
+/* conf, which is about to be freed, is the kernel's no more. */
+static void reload_kernel_back(struct control *c, const struct node_conf *conf)
+{
+	struct err err;
+
+	if (!c->kernel || kernel_node(c->kernel) != conf) {
+		return;
+	}
+	if (reload_kernel(c, c->conf, &err) < 0) {
+		log_err(MOD, "going back: %s", err.msg);
+	}
+	kernel_borrow_node(c->kernel, c->conf);
+}
+
 /* Puts what every worker has in force; it is taken over on success only. */
 static int reload_apply(struct control *c, struct node_conf *conf, struct err *err)
 {
 	struct node_conf *former = c->conf;
-	struct err undo;
 	int rc = reload_kernel(c, conf, err);
 
-	if (rc < 0) {
-		return rc;
+	if (rc == 0) {
+		rc = listeners_configure(&c->listeners, conf, err);
 	}
-	rc = listeners_configure(&c->listeners, conf, err);
 	if (rc < 0) {
-		if (reload_kernel(c, former, &undo) < 0) {
-			log_err(MOD, "going back: %s", undo.msg);
-		}
+		reload_kernel_back(c, conf);
 		return rc;
 	}
 	if (logchild_configure(&c->logchild, &conf->access_log) < 0) {

@@ -398,6 +398,18 @@ int kernel_apply_node(struct kernel *k, const struct node_conf *node,
 	return rc;
 }
 
+const struct node_conf *kernel_node(const struct kernel *k)
+{
+	return k->node;
+}
+
+void kernel_borrow_node(struct kernel *k, const struct node_conf *node)
+{
+	if (k->node) {
+		k->node = node;
+	}
+}
+
 void kernel_on_prefix(struct kernel *k, kernel_prefix_fn fn, void *ctx)
 {
 	k->drivers.proxy_prefixes.changed = fn;

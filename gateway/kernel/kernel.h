@@ -59,6 +59,13 @@ void kernel_free(struct kernel *k);
  */
 int kernel_apply_node(struct kernel *k, const struct node_conf *node,
 		      const struct kernel_uids *uids, struct err *err) CHECKED;
+/* The config it borrows; NULL: none yet. */
+const struct node_conf *kernel_node(const struct kernel *k);
+/*
+ * Borrows node in the place of the config it has, which is about to be freed; nothing is changed in
+ * the kernel. Nothing when it has none.
+ */
+void kernel_borrow_node(struct kernel *k, const struct node_conf *node);
 /* True when the table and the AnyIP routes are in: `embed` works. */
 bool kernel_applied(const struct kernel *k);
 
