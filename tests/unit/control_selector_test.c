@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <poll.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +25,7 @@
 
 #define SLOTS   5
 #define SOURCES 120
+#define WAIT_MS 10000
 
 struct group {
 	struct selector selector;
@@ -78,6 +80,7 @@ static unsigned int group_meet(const struct group *g, const struct addr *source)
 	socklen_t len = endpoint_to_sockaddr(&from, false, &sa);
 	int fd = socket(sa.ss_family, SOCK_STREAM, 0), one = 1;
 	unsigned int slot = SLOTS;
+	struct pollfd waiting[SLOTS];
 
 	if (sa.ss_family == AF_INET6) {
 		assert_int_equal(setsockopt(fd, IPPROTO_IPV6, IPV6_FREEBIND, &one, sizeof(one)), 0);
@@ -85,6 +88,11 @@ static unsigned int group_meet(const struct group *g, const struct addr *source)
 	assert_int_equal(bind(fd, (struct sockaddr *)&sa, len), 0);
 	len = endpoint_to_sockaddr(&g->local, false, &sa);
 	assert_int_equal(connect(fd, (struct sockaddr *)&sa, len), 0);
+	for (unsigned int i = 0; i < SLOTS; i++) {
+		waiting[i] = (struct pollfd){.fd = g->fds[i], .events = POLLIN};
+	}
+	/* the client may be connected before the listener knows */
+	assert_int_equal(poll(waiting, SLOTS, WAIT_MS), 1);
 	for (unsigned int i = 0; i < SLOTS; i++) {
 		int conn = accept(g->fds[i], NULL, NULL);
 
