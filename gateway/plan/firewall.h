@@ -26,7 +26,7 @@ struct firewall {
 	 * slices of one /64 (node_conf_unit()).
 	 */
 	unsigned int slice_bits;
-	bool has_tunnels; /* tenants may have tunnels: all below, which else is not used */
+	bool has_tunnels;   /* tenants may have tunnels: all below, which else is not used */
 	bool has_wireguard; /* a device whose outer packets leave here: not in an underlay_netns */
 	bool has_6in4;
 	struct addr local_6in4; /* outer address of 6in4 tunnels */
