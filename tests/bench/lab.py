@@ -238,7 +238,7 @@ class Lab:
             time.sleep(0.05)
         raise BenchError(f"{process.name} does not answer at {target}:\n{process.tail()}")
 
-    def load_argv(self, mode, target, *, spin=False, **options):
+    def load_argv(self, mode, target, *, spin=False, watch=False, **options):
         argv = ["ip", "netns", "exec", CLIENTS, "prlimit", f"--nofile={MAX_FILES}",
                 *FIRST, "taskset", "-c", str(CORE_LOAD),
                 str(self.build / "tests/bench/load"), mode, target,
@@ -247,7 +247,7 @@ class Lab:
         for key, value in options.items():
             if value is not None:
                 argv += [letters[key], str(value)]
-        return argv + (["-b"] if spin else [])
+        return argv + (["-b"] if spin else []) + (["-w"] if watch else [])
 
     def load(self, mode, target, **options):
         """Runs the load to its end; what it says, errors are a BenchError."""

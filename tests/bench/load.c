@@ -5,7 +5,7 @@
  * not from when it left, so that a stalled proxy cannot hide behind a client that waits for it.
  *
  * load MODE TARGET [-s FIRST-SOURCE:0] [-S N-SOURCES] [-c CONNECTIONS] [-n UNITS] [-r PER-SECOND]
- *      [-f NAMES-FILE] [-b]
+ *      [-f NAMES-FILE] [-b] [-w]
  */
 #include "tests/bench/load.h"
 
@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "tests/bench/hello.h"
+#include "tests/bench/witness.h"
 
 #define BATCH 256
 
@@ -156,6 +157,9 @@ static bool answer_done(struct load *load, struct connection *c)
 	now_ns = clock_ns();
 	if (load->latencies_us != NULL) {
 		load->latencies_us[load->n_done] = (uint32_t)((now_ns - c->asked_ns) / 1000);
+	}
+	if (load->waits != NULL) {
+		load->waits[load->n_done] = (struct wait){c->asked_ns, now_ns};
 	}
 	load->n_done++;
 	load->last_ns = now_ns;
@@ -314,6 +318,23 @@ static int u32_compare(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
+/* The longest wait for an answer, less what the machine stood still meanwhile. */
+static uint64_t longest_stall_ns(const struct load *load)
+{
+	uint64_t longest_ns = 0;
+
+	for (uint64_t i = 0; i < load->n_done; i++) {
+		const struct wait *wait = &load->waits[i];
+		uint64_t ns = wait->to_ns - wait->from_ns;
+
+		if (ns > longest_ns) { /* else it cannot become the longest */
+			ns -= witness_still_ns(load->witness, wait->from_ns, wait->to_ns);
+			longest_ns = ns > longest_ns ? ns : longest_ns;
+		}
+	}
+	return longest_ns;
+}
+
 static void load_print(struct load *load)
 {
 	double seconds = (double)(load->last_ns - load->first_ns) / 1e9;
@@ -327,6 +348,9 @@ static void load_print(struct load *load)
 		       load->latencies_us[load->n_done / 2],
 		       load->latencies_us[load->n_done * 99 / 100],
 		       load->latencies_us[load->n_done - 1]);
+	}
+	if (load->waits != NULL) {
+		printf(", \"stall_us\": %llu", (unsigned long long)longest_stall_ns(load) / 1000);
 	}
 	printf("}\n");
 	(void)fflush(stdout); /* a reader that is gone has its reasons */
@@ -374,13 +398,14 @@ static void options_parse(struct options *o, int argc, char **argv)
 	if (argc < 3) {
 		fprintf(stderr,
 			"usage: load conn|rr|rate|bulk|idle ADDRESS:PORT [-s FIRST-SOURCE:0] "
-			"[-S N] [-c CONNECTIONS] [-n UNITS] [-r PER-SECOND] [-f NAMES] [-b]\n");
+			"[-S N] [-c CONNECTIONS] [-n UNITS] [-r PER-SECOND] [-f NAMES] [-b] "
+			"[-w]\n");
 		exit(2);
 	}
 	o->mode = mode_parse(argv[1]);
 	o->target = endpoint_parse(argv[2]);
 	optind = 3;
-	while ((c = getopt(argc, argv, "s:S:c:n:r:f:b")) != -1) {
+	while ((c = getopt(argc, argv, "s:S:c:n:r:f:bw")) != -1) {
 		switch (c) {
 		case 's':
 			o->source = endpoint_parse(optarg);
@@ -403,9 +428,27 @@ static void options_parse(struct options *o, int argc, char **argv)
 		case 'b':
 			o->spin = true;
 			break;
+		case 'w':
+			o->watch = true;
+			break;
 		default:
 			exit(2);
 		}
+	}
+}
+
+static void latencies_alloc(struct load *load)
+{
+	const struct options *o = load->options;
+	size_t n = o->n_units + o->n_connections;
+
+	if (o->mode != MODE_RR && o->mode != MODE_RATE) {
+		return;
+	}
+	load->latencies_us = calloc(n, sizeof(*load->latencies_us));
+	load->waits = o->watch ? calloc(n, sizeof(*load->waits)) : NULL;
+	if (load->latencies_us == NULL || (o->watch && load->waits == NULL)) {
+		die("calloc");
 	}
 }
 
@@ -419,18 +462,17 @@ int main(int argc, char **argv)
 	load.epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	load.connections = calloc(options.n_connections, sizeof(*load.connections));
 	load.ready = calloc(options.n_connections, sizeof(*load.ready));
-	if (options.mode == MODE_RR || options.mode == MODE_RATE) {
-		load.latencies_us =
-			calloc(options.n_units + options.n_connections, sizeof(uint32_t));
-		if (load.latencies_us == NULL) {
-			die("calloc");
-		}
-	}
+	latencies_alloc(&load);
 	if (load.epoll_fd < 0 || load.connections == NULL || load.ready == NULL) {
 		die("start");
 	}
+	load.witness = load.waits != NULL ? witness_start() : NULL;
 	load_run(&load);
+	if (load.witness != NULL) {
+		witness_stop(load.witness);
+	}
 	load_print(&load);
+	witness_free(load.witness);
 	while (options.mode == MODE_IDLE && read(STDIN_FILENO, &byte, 1) > 0) {
 		/* the connections stay until the script closes our standard input */
 	}

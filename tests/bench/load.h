@@ -29,7 +29,8 @@ struct options {
 	uint64_t n_units;           /* connections, requests or bytes in all */
 	uint64_t per_second;        /* MODE_RATE */
 	bool spin;                  /* never sleeps; not for MODE_RATE, whose clock it would stop */
-	const char **names;         /* each connection begins with a ClientHello for one of them */
+	bool watch; /* MODE_RR, MODE_RATE: says the longest stall without those of the machine */
+	const char **names; /* each connection begins with a ClientHello for one of them */
 	size_t n_names;
 };
 
@@ -48,6 +49,13 @@ struct connection {
 	uint64_t asked_ns; /* when the request should have left */
 };
 
+/* For one answer: when its request should have left, when it came. */
+struct wait {
+	uint64_t from_ns, to_ns;
+};
+
+struct witness;
+
 struct load {
 	const struct options *options;
 	int epoll_fd;
@@ -58,6 +66,8 @@ struct load {
 	uint32_t *ready; /* MODE_RATE: connections without a request in flight */
 	unsigned int n_ready;
 	uint32_t *latencies_us; /* one an answer; NULL where nobody asks */
+	struct wait *waits;     /* the same, kept with options->watch */
+	struct witness *witness;
 	uint64_t first_ns, last_ns;
 };
 

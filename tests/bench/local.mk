@@ -2,7 +2,8 @@
 # What ./dev bench runs: the bare relay, the load, the backend, and the scripts over them.
 noinst_PROGRAMS += tests/bench/relay tests/bench/load tests/bench/sink tests/bench/parts
 tests_bench_relay_SOURCES = %D%/relay.c %D%/net.c %D%/net.h
-tests_bench_load_SOURCES = %D%/load.c %D%/load.h %D%/hello.c %D%/hello.h %D%/net.c %D%/net.h
+tests_bench_load_SOURCES = %D%/load.c %D%/load.h %D%/hello.c %D%/hello.h %D%/net.c %D%/net.h \
+	%D%/witness.c %D%/witness.h
 tests_bench_sink_SOURCES = %D%/sink.c %D%/net.c %D%/net.h
 tests_bench_parts_SOURCES = %D%/parts.c tests/unit/hello.c tests/unit/hello.h
 tests_bench_parts_LDADD = libproxy.a libconf-model.a libbase.a
