@@ -246,51 +246,24 @@ static void on_rested(struct talk *t)
 	report(container_of(t, struct logger, talk), false);
 }
 
-static const struct talk_ops talk_ops = {
-	.mod = MOD,
-	.message = on_message,
-	.ended = on_ended,
-	.rested = on_rested,
-};
-
-int logger_new(int dir_fd, const char *file, struct logger **ret_logger, struct err *err)
+int logger_run(int dir_fd, const char *file, struct err *err)
 {
-	struct logger *lg = calloc(1, sizeof(*lg));
+	static const struct talk_ops ops = {
+		.mod = MOD,
+		.message = on_message,
+		.ended = on_ended,
+		.rested = on_rested,
+	};
+	struct logger lg = {0};
 	int rc;
 
-	if (!lg) {
-		if (dir_fd >= 0) {
-			close(dir_fd);
-		}
-		return err_set(err, -ENOMEM, "out of memory");
+	sink_init(&lg.sink, dir_fd, dir_fd < 0 ? NULL : file);
+	rc = talk_run(&lg.talk, &ops, err);
+	report(&lg, true);
+	while (lg.pipes) {
+		pipe_close(lg.pipes);
 	}
-	sink_init(&lg->sink, dir_fd, dir_fd < 0 ? NULL : file);
-	rc = talk_init(&lg->talk, &talk_ops, err);
-	if (rc < 0) {
-		logger_free(lg);
-		return rc;
-	}
-	*ret_logger = lg;
-	return 0;
-}
-
-void logger_free(struct logger *lg)
-{
-	if (!lg) {
-		return;
-	}
-	while (lg->pipes) {
-		pipe_close(lg->pipes);
-	}
-	talk_fini(&lg->talk);
-	sink_fini(&lg->sink);
-	free(lg);
-}
-
-int logger_run(struct logger *lg, struct err *err)
-{
-	int rc = talk_run(&lg->talk, err);
-
-	report(lg, true);
+	talk_fini(&lg.talk);
+	sink_fini(&lg.sink);
 	return rc;
 }

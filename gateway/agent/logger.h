@@ -8,12 +8,11 @@
  * The log child: moves lines from the workers' pipes to the access log. What it reads was made by
  * workers, which strangers talk to: it looks at nothing in it but line ends.
  */
-struct logger;
 
-/* Takes dir_fd (-1: standard output), also on failure. On 0 ret_logger: logger_free(). */
-int logger_new(int dir_fd, const char *file, struct logger **ret_logger, struct err *err) CHECKED;
-void logger_free(struct logger *lg);
-/* Says HELLO on the channel and works until told to stop. Returns 0 or a negative errno. */
-int logger_run(struct logger *lg, struct err *err) CHECKED;
+/*
+ * Says HELLO on the channel and works until told to stop. Takes dir_fd (-1: standard output).
+ * Returns 0 or a negative errno.
+ */
+int logger_run(int dir_fd, const char *file, struct err *err) CHECKED;
 
 #endif

@@ -101,7 +101,6 @@ static int run_log(const struct arguments *args, struct err *err)
 			     .user = args->user,
 			     .root = args->root,
 			     .keep_dir_fd = -1};
-	struct logger *lg;
 	int rc;
 
 	if (args->folder) {
@@ -111,16 +110,8 @@ static int run_log(const struct arguments *args, struct err *err)
 		}
 	}
 	rc = sandbox_enter(&sb, NULL, err);
-	if (rc < 0) {
-		return rc; /* fails closed: the process ends */
-	}
-	rc = logger_new(sb.keep_dir_fd, args->file, &lg, err);
-	if (rc < 0) {
-		return rc;
-	}
-	rc = logger_run(lg, err);
-	logger_free(lg);
-	return rc;
+	return rc < 0 ? rc /* fails closed: the process ends */
+		      : logger_run(sb.keep_dir_fd, args->file, err);
 }
 
 static int run_neighbours(const struct arguments *args, struct err *err)
@@ -129,19 +120,9 @@ static int run_neighbours(const struct arguments *args, struct err *err)
 				   .user = args->user,
 				   .root = args->root,
 				   .keep_dir_fd = -1};
-	struct neighbours *n;
 	int rc = sandbox_enter(&sb, NULL, err);
 
-	if (rc < 0) {
-		return rc; /* fails closed: the process ends */
-	}
-	rc = neighbours_new(&n, err);
-	if (rc < 0) {
-		return rc;
-	}
-	rc = neighbours_run(n, err);
-	neighbours_free(n);
-	return rc;
+	return rc < 0 ? rc : neighbours_run(err);
 }
 
 int main(int argc, char **argv)

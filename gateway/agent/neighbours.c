@@ -11,7 +11,6 @@
 #include <linux/if_packet.h>
 #include <net/if_arp.h>
 #include <netinet/in.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -230,39 +229,17 @@ static void on_ended(struct talk *t)
 	talk_stop(t, 0);
 }
 
-int neighbours_new(struct neighbours **ret_neighbours, struct err *err)
+int neighbours_run(struct err *err)
 {
 	static const struct talk_ops ops = {.mod = MOD, .message = on_message, .ended = on_ended};
-	struct neighbours *n = calloc(1, sizeof(*n));
+	struct neighbours n = {.socket = {.fd = -1}};
 	int rc;
 
-	if (!n) {
-		return err_set(err, -ENOMEM, "out of memory");
-	}
-	n->socket.fd = -1;
-	timer_init(&n->tick, tick_fired);
-	prefix_set_init(&n->answered);
-	rc = talk_init(&n->talk, &ops, err);
-	if (rc < 0) {
-		neighbours_free(n);
-		return rc;
-	}
-	*ret_neighbours = n;
-	return 0;
-}
-
-void neighbours_free(struct neighbours *n)
-{
-	if (!n) {
-		return;
-	}
-	socket_close(n);
-	prefix_set_fini(&n->answered);
-	talk_fini(&n->talk);
-	free(n);
-}
-
-int neighbours_run(struct neighbours *n, struct err *err)
-{
-	return talk_run(&n->talk, err);
+	timer_init(&n.tick, tick_fired);
+	prefix_set_init(&n.answered);
+	rc = talk_run(&n.talk, &ops, err);
+	socket_close(&n);
+	prefix_set_fini(&n.answered);
+	talk_fini(&n.talk);
+	return rc;
 }

@@ -10,12 +10,8 @@
  * Strangers on the link decide what it reads and how much; it takes so much a second and drops
  * the rest.
  */
-struct neighbours;
 
-/* On 0 ret_neighbours: neighbours_free(). */
-int neighbours_new(struct neighbours **ret_neighbours, struct err *err) CHECKED;
-void neighbours_free(struct neighbours *n);
 /* Says HELLO on the channel and works until told to stop. Returns 0 or a negative errno. */
-int neighbours_run(struct neighbours *n, struct err *err) CHECKED;
+int neighbours_run(struct err *err) CHECKED;
 
 #endif

@@ -11,7 +11,7 @@
 
 static void talk_ready(struct io *io, uint32_t events);
 
-int talk_init(struct talk *t, const struct talk_ops *ops, struct err *err)
+static int talk_init(struct talk *t, const struct talk_ops *ops, struct err *err)
 {
 	int rc;
 
@@ -163,10 +163,13 @@ static void talk_ready(struct io *io, uint32_t events)
 	}
 }
 
-int talk_run(struct talk *t, struct err *err)
+int talk_run(struct talk *t, const struct talk_ops *ops, struct err *err)
 {
-	int rc;
+	int rc = talk_init(t, ops, err);
 
+	if (rc < 0) {
+		return rc;
+	}
 	talk_hello(t);
 	rc = loop_run(&t->loop);
 	if (rc < 0) {

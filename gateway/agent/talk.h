@@ -27,11 +27,12 @@ struct talk {
 	int rc; /* why the loop stopped */
 };
 
-/* Takes CHANNEL_FD. On failure too, talk_fini() is to be called. */
-int talk_init(struct talk *t, const struct talk_ops *ops, struct err *err) CHECKED;
+/*
+ * Takes CHANNEL_FD, says HELLO and works until talk_stop(). Returns 0, or what was given to that.
+ * The loop stays for what is still in it: talk_fini() is due, on failure too.
+ */
+int talk_run(struct talk *t, const struct talk_ops *ops, struct err *err) CHECKED;
 void talk_fini(struct talk *t);
-/* Says HELLO and works until talk_stop(). Returns 0, or what was given to that. */
-int talk_run(struct talk *t, struct err *err) CHECKED;
 /* The first failure is kept. */
 void talk_stop(struct talk *t, int rc);
 

@@ -8,6 +8,7 @@
 #include "base/addr.h"
 #include "gateway/kernel/batch.h"
 #include "gateway/kernel/kernel.h"
+#include "gateway/kernel/rule.h"
 #include "gateway/plan/firewall.h"
 
 /* The table's chains and rules: the guard of client_prefix, and where the workers may send. */
@@ -27,6 +28,10 @@ int chains_put(struct batch *b, const struct firewall *fw) CHECKED;
 
 /* Of chains.c for the others: a chain; type NULL: one that others jump to. */
 int chain_put(struct batch *b, const char *name, const char *type, int hook, int priority) CHECKED;
+/* Of chains_inbound.c: rules that accept what is from, or to, tenants that are open to everybody.
+ */
+int chain_accept_open(struct batch *b, const struct firewall *fw, const char *chain,
+		      enum rule_address which) CHECKED;
 /* The parts of chains_put() for tenants' traffic, one file each. Each 0 or negative. */
 /* first: others jump there */
 int chains_put_inbound(struct batch *b, const struct firewall *fw) CHECKED;

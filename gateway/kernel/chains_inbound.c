@@ -79,12 +79,29 @@ static int put_echo(struct batch *b, const struct firewall *fw)
 	return rc | rule_end_denied(&r, b, DENIED_ECHO);
 }
 
-int chains_put_inbound(struct batch *b, const struct firewall *fw)
+int chain_accept_open(struct batch *b, const struct firewall *fw, const char *chain,
+		      enum rule_address which)
 {
 	static const struct {
 		enum firewall_set set;
 		unsigned int bits;
 	} open[] = {{FIREWALL_INBOUND_64, 64}, {FIREWALL_INBOUND_56, 56}};
+	int rc = 0;
+
+	for (size_t i = 0; i < sizeof(open) / sizeof(open[0]); i++) {
+		struct rule r;
+
+		rule_begin(&r, chain);
+		rule_family(&r, NFPROTO_IPV6);
+		expr_address6(&r, which, open[i].bits + fw->slice_bits, 0);
+		expr_in_set(&r, open[i].set, true, 0);
+		rc |= rule_end_accept(&r, b);
+	}
+	return rc;
+}
+
+int chains_put_inbound(struct batch *b, const struct firewall *fw)
+{
 	struct rule r;
 	int rc = 0;
 
@@ -94,11 +111,7 @@ int chains_put_inbound(struct batch *b, const struct firewall *fw)
 		rc |= put_from(b, fw, &destinations[i]);
 	}
 	rc |= chain_put(b, "inbound", NULL, 0, 0);
-	for (size_t i = 0; i < sizeof(open) / sizeof(open[0]); i++) {
-		rule_begin(&r, "inbound");
-		rule_destination_in_set(&r, false, open[i].bits + fw->slice_bits, open[i].set);
-		rc |= rule_end_accept(&r, b);
-	}
+	rc |= chain_accept_open(b, fw, "inbound", RULE_DESTINATION);
 	for (size_t i = 0; i < N_DESTINATIONS; i++) {
 		rule_begin(&r, "inbound");
 		rule_family(&r, NFPROTO_IPV6);

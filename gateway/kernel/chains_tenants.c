@@ -257,10 +257,6 @@ static void load_flow(struct rule *r)
  */
 static int put_flow64(struct batch *b, const struct firewall *fw)
 {
-	static const struct {
-		enum firewall_set set;
-		unsigned int bits;
-	} open[] = {{FIREWALL_INBOUND_64, 64}, {FIREWALL_INBOUND_56, 56}};
 	struct rule r;
 	int rc = 0;
 
@@ -269,12 +265,7 @@ static int put_flow64(struct batch *b, const struct firewall *fw)
 	expr_in_set(&r, FIREWALL_FLOWS, true, 0);
 	expr_update(&r, FIREWALL_FLOWS, 0);
 	rc |= rule_end_accept(&r, b);
-	for (size_t i = 0; i < sizeof(open) / sizeof(open[0]); i++) {
-		rule_begin(&r, "flow64");
-		expr_address6(&r, RULE_SOURCE, open[i].bits + fw->slice_bits, 0);
-		expr_in_set(&r, open[i].set, true, 0);
-		rc |= rule_end_accept(&r, b);
-	}
+	rc |= chain_accept_open(b, fw, "flow64", RULE_SOURCE);
 	rule_begin(&r, "flow64");
 	expr_meta(&r, NFT_META_MARK, 0);
 	expr_update_limit(&r, FIREWALL_FLOW_RATE, 0, FLOW_RATE, FLOW_BURST);
