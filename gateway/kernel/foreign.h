@@ -9,11 +9,13 @@
 
 /*
  * Other tables' rules that stop or alter tenants' traffic: what we accept another table's chain may
- * still drop. Looks at base chains and their own rules (not at chains these jump to), at no more
- * than FOREIGN_CHAINS_MAX and FOREIGN_RULES_MAX, and never touches anything.
+ * still drop. Looks at base chains and the chains that their rules jump to (not by a map of
+ * verdicts), at no more than these, and never touches anything.
  */
-#define FOREIGN_CHAINS_MAX 64
-#define FOREIGN_RULES_MAX  1024 /* of a chain */
+#define FOREIGN_BASE_MAX   64   /* base chains */
+#define FOREIGN_CHAINS_MAX 256  /* with those jumped to */
+#define FOREIGN_RULES_MAX  8192 /* of all of them */
+#define FOREIGN_DEPTH_MAX  16   /* jumps; as the kernel's */
 
 /* Appends a line for each that costs what fw is for: where, what, and how to mend it. */
 int foreign_look(const struct kernel_ops *ops, const struct firewall *fw, struct buf *out,

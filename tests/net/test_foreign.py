@@ -9,12 +9,24 @@ QUIET = """
     chain forth { type filter hook forward priority 0; ct state invalid drop; }
     chain four { type nat hook postrouting priority srcnat; meta nfproto ipv4 masquerade; }
     chain some { type nat hook postrouting priority srcnat; ip6 saddr fd00::/8 masquerade; }
+    chain masked { masquerade; }
+    chain inner { jump masked; }
+    chain out4 { type nat hook postrouting priority srcnat; meta nfproto ipv4 jump inner; }
+    chain spared { meta mark & 0xf0000000 == 0x10000000 accept; }
+    chain last { type nat hook postrouting priority srcnat; jump spared; goto inner; }
+    chain marked { type nat hook postrouting priority srcnat;
+        meta mark & 0x4000 == 0 return; masquerade; }
+    chain bare { drop; }
+    chain ring_in { type filter hook input priority 0; ct state invalid jump bare; }
 """
 LOUD = {
     "chain forth: drops what it does not accept":
         "chain forth { type filter hook forward priority 0; policy drop; }",
     "chain every: gives tenants' packets":
         "chain every { type nat hook postrouting priority srcnat; oifname up0 masquerade; }",
+    "chain deep (from chain top): gives tenants' packets": """chain deep { masquerade; }
+        chain middle { oifname "up0" goto deep; }
+        chain top { type nat hook postrouting priority srcnat; jump middle; }""",
     "chain one: gives tenants' packets":
         "chain one { type nat hook postrouting priority 90; snat ip6 to 2001:db8:77::1; }",
 }
