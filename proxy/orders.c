@@ -20,7 +20,7 @@
  * itself. Returns 0 (answered ACK), ANSWERED, -EPROTO (a bad message: the process ends) or
  * another negative errno (answered NAK) with err.
  */
-struct order {
+struct order_type {
 	enum message type;
 	int need_fds;
 	int (*run)(struct worker *w, struct channel_msg *msg, struct err *err);
@@ -99,6 +99,19 @@ int orders_hello(struct worker *w)
 	return rc;
 }
 
+/* The order is under way: orders_step() answers it. */
+static int answer_later(struct worker *w, const struct channel_msg *msg)
+{
+	w->order = (struct order){.type = msg->type, .id = msg->id, .serial = msg->serial};
+	return ANSWERED;
+}
+
+/* Done, or as soon as the sessions it concerns have followed. */
+static int answer_after_walk(struct worker *w, const struct channel_msg *msg)
+{
+	return w->n_ordered > 0 ? answer_later(w, msg) : 0;
+}
+
 static int on_stats(struct worker *w, struct channel_msg *msg, struct err *err)
 {
 	(void)w;
@@ -158,12 +171,11 @@ static int on_begin(struct worker *w, struct channel_msg *msg, struct err *err)
 
 static int on_end(struct worker *w, struct channel_msg *msg, struct err *err)
 {
-	(void)msg;
 	if (!w->tenants.filling) {
 		return err_set(err, -EPROTO, "END without BEGIN");
 	}
 	tenants_end(w);
-	return 0;
+	return answer_after_walk(w, msg);
 }
 
 static int on_node(struct worker *w, struct channel_msg *msg, struct err *err)
@@ -186,14 +198,17 @@ static int on_tenant(struct worker *w, struct channel_msg *msg, struct err *err)
 	struct tenant_conf *conf;
 	int rc = tenant_conf_unpack(cursor_from(msg->data, msg->len), &conf, err);
 
-	return rc < 0 ? rc : tenants_put(w, msg->id, conf, msg->type == MSG_TENANT_SWAP, err);
+	if (rc == 0) {
+		rc = tenants_put(w, msg->id, conf, msg->type == MSG_TENANT_SWAP, err);
+	}
+	return rc < 0 ? rc : answer_after_walk(w, msg);
 }
 
 static int on_tenant_remove(struct worker *w, struct channel_msg *msg, struct err *err)
 {
 	(void)err;
 	tenants_remove(w, msg->id);
-	return 0;
+	return answer_after_walk(w, msg);
 }
 
 static int on_listener(struct worker *w, struct channel_msg *msg, struct err *err)
@@ -243,35 +258,46 @@ static int on_kill(struct worker *w, struct channel_msg *msg, struct err *err)
 	if (msg->serial == 0) {
 		return err_set(err, -ENOENT, "no such session");
 	}
-	w->kill = msg->serial;
-	w->kill_id = msg->id;
 	w->kill_at = 0;
-	return ANSWERED;
+	return answer_later(w, msg);
+}
+
+static void kill_step(struct worker *w)
+{
+	const struct order order = w->order;
+
+	for (unsigned int n = 0; w->order.type && n < KILL_STEP; n++) {
+		struct session *s = session_at(&w->pool, w->kill_at++);
+
+		if (!s) {
+			w->order.type = 0;
+			orders_nak(w, MSG_KILL, order.id, order.serial, "no such session");
+		} else if (session_is_open(s) && s->number == order.serial) {
+			w->order.type = 0;
+			session_close(s, CLOSE_KILLED);
+			orders_ack(w, MSG_KILL, order.id, order.serial);
+		}
+	}
 }
 
 bool orders_step(struct worker *w)
 {
+	const struct order order = w->order;
 	bool more = listeners_step(w);
-	uint64_t number = w->kill;
 
-	for (unsigned int n = 0; w->kill && n < KILL_STEP; n++) {
-		struct session *s = session_at(&w->pool, w->kill_at++);
-
-		if (!s) {
-			w->kill = 0;
-			orders_nak(w, MSG_KILL, w->kill_id, number, "no such session");
-		} else if (session_is_open(s) && s->number == number) {
-			w->kill = 0;
-			session_close(s, CLOSE_KILLED);
-			orders_ack(w, MSG_KILL, w->kill_id, number);
-		}
+	more |= services_step(w);
+	if (order.type == MSG_KILL) {
+		kill_step(w);
+	} else if (order.type && w->n_ordered == 0) {
+		w->order.type = 0;
+		orders_ack(w, (enum message)order.type, order.id, order.serial);
 	}
-	return more || w->kill;
+	return more || w->order.type;
 }
 
 bool orders_wait(const struct worker *w)
 {
-	return w->ending || w->kill;
+	return w->ending || w->order.type;
 }
 
 static int on_drain_service(struct worker *w, struct channel_msg *msg, struct err *err)
@@ -284,7 +310,7 @@ static int on_drain_service(struct worker *w, struct channel_msg *msg, struct er
 	}
 	return tenants_drain(w, tenant, what) < 0
 		       ? err_set(err, -ENOENT, "no such service or backend")
-		       : 0;
+		       : answer_after_walk(w, msg);
 }
 
 static int on_log_level(struct worker *w, struct channel_msg *msg, struct err *err)
@@ -297,9 +323,9 @@ static int on_log_level(struct worker *w, struct channel_msg *msg, struct err *e
 	return 0;
 }
 
-static const struct order *find_order(uint16_t type)
+static const struct order_type *find_order(uint16_t type)
 {
-	static const struct order orders[] = {
+	static const struct order_type orders[] = {
 		{MSG_STATS, 0, on_stats},
 		{MSG_DRAIN, 0, on_drain},
 		{MSG_QUIT, 0, on_quit},
@@ -331,7 +357,7 @@ static const struct order *find_order(uint16_t type)
 
 static int run_order(struct worker *w, struct channel_msg *msg, struct err *err)
 {
-	const struct order *order = find_order(msg->type);
+	const struct order_type *order = find_order(msg->type);
 
 	if (!order) {
 		return err_set(err, -EPROTO, "message of unknown type %u", msg->type);

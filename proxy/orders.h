@@ -20,9 +20,9 @@ struct worker;
 int orders_handle(struct worker *w, struct channel_msg *msg, struct err *err) CHECKED;
 
 /*
- * A bounded step of the orders that take several: a listener's queue is accepted, all sessions are
- * looked at. True when there is more. No other order is read meanwhile, so that answers keep their
- * order.
+ * A bounded step of what takes several: a listener's queue is accepted, sessions follow a change
+ * or are looked for. True when there is more. No other order is read meanwhile, so that answers
+ * keep their order.
  */
 bool orders_step(struct worker *w);
 bool orders_wait(const struct worker *w);

@@ -10,31 +10,62 @@
 #include "proxy/listener.h"
 #include "proxy/worker.h"
 
-#define DRAIN_STEP 256 /* sessions ended at a time, so that others are not kept waiting */
+/* One step of the walks; it ends with whichever comes first. */
+#define STEP_LOOK  1024 /* sessions looked at */
+#define STEP_ENDS  256  /* of these ended */
+#define STEP_MS    2    /* milliseconds it took */
+#define STEP_CLOCK 32   /* sessions between two looks at the clock */
+
+/*
+ * Has all present sessions looked at: they follow an order, which counts until the end of the
+ * walk, or those whose drain time is over end.
+ */
+static void service_walk(struct service *service, bool ordered)
+{
+	struct worker *w = service->worker;
+
+	if (TAILQ_EMPTY(&service->sessions)) {
+		return;
+	}
+	if (service->walking) {
+		TAILQ_REMOVE(&w->walks, service, walk);
+	} else {
+		service->refs++;
+		service->walking = true;
+	}
+	if (ordered) { /* control waits for it */
+		w->n_ordered += !service->ordered;
+		service->ordered = true;
+		TAILQ_INSERT_HEAD(&w->walks, service, walk);
+	} else {
+		TAILQ_INSERT_TAIL(&w->walks, service, walk);
+	}
+	service->walk_at = TAILQ_FIRST(&service->sessions);
+	service->walk_end_ms = 0;
+}
+
+static void service_walk_over(struct service *service)
+{
+	struct worker *w = service->worker;
+
+	TAILQ_REMOVE(&w->walks, service, walk);
+	w->n_ordered -= service->ordered;
+	service->walking = false;
+	service->ordered = false;
+	service->walk_at = NULL;
+	if (service->walk_end_ms > 0) {
+		wheel_arm(&w->loop.wheel, &service->drain, service->walk_end_ms);
+	}
+	service_unref(service);
+}
 
 static void service_drain_over(struct timer *timer)
 {
 	struct service *service = container_of(timer, struct service, drain);
-	struct worker *w = service->worker;
-	struct session *s, *next;
-	uint64_t first = 0;
-	unsigned int n = 0;
 
-	service->refs++; /* it may lose its last session here */
-	for (s = TAILQ_FIRST(&service->sessions); s && n < DRAIN_STEP; s = next) {
-		next = TAILQ_NEXT(s, entry);
-		if (s->drain_ms > w->loop.now_ms) {
-			first = first == 0 || s->drain_ms < first ? s->drain_ms : first;
-		} else if (s->drain_ms > 0) {
-			session_close(s, CLOSE_DRAINED);
-			n++;
-		}
+	if (!service->walking) { /* else the timer is armed again at the end of the walk */
+		service_walk(service, false);
 	}
-	if (n == DRAIN_STEP || first > 0) {
-		wheel_arm(&w->loop.wheel, &service->drain,
-			  n == DRAIN_STEP ? w->loop.now_ms : first);
-	}
-	service_unref(service);
 }
 
 struct service *service_new(struct worker *w, struct tenant *tenant, const char *name)
@@ -61,18 +92,24 @@ void service_unref(struct service *service)
 	}
 }
 
+void service_leave(struct session *s)
+{
+	struct service *service = s->service;
+
+	if (service->walk_at == s) {
+		service->walk_at = TAILQ_NEXT(s, entry);
+	}
+	TAILQ_REMOVE(&service->sessions, s, entry);
+	service_unref(service);
+}
+
 /* Ends the session after drain_ms; an earlier end that is under way stays. */
 static void session_drain(struct session *s, uint32_t drain_ms)
 {
-	struct timer *timer = &s->service->drain;
-	struct wheel *wheel = &s->worker->loop.wheel;
 	uint64_t end = s->worker->loop.now_ms + drain_ms;
 
 	if (s->drain_ms == 0 || end < s->drain_ms) {
 		s->drain_ms = end;
-	}
-	if (!timer_armed(timer) || s->drain_ms < timer->deadline_ms) {
-		wheel_arm(wheel, timer, s->drain_ms);
 	}
 }
 
@@ -120,10 +157,11 @@ static void session_leave_slot(struct session *s, enum count_level level, uint32
 	}
 }
 
-/* Goes over to the new object, so that the old one can be freed. */
-static void session_rebase(struct session *s, struct tenant_conf *tenant,
-			   const struct service_conf *conf)
+/* Goes over to the service's present object, so that the old one can be freed. */
+static void session_rebase(struct session *s)
 {
+	struct tenant_conf *tenant = s->service->tenant->conf;
+	const struct service_conf *conf = s->service->conf;
 	const struct expose_conf *expose = find_expose(conf, s);
 	int backend = s->tries > 0 ? find_backend(conf, &s->conf->backends[s->backend_index]) : 0;
 
@@ -151,49 +189,122 @@ static void session_rebase(struct session *s, struct tenant_conf *tenant,
 	s->tried = 1ull << backend;
 }
 
-void service_update(struct service *service, struct tenant_conf *tenant,
-		    const struct service_conf *conf)
+/* The service is gone, and its slots with it. */
+static void session_part(struct session *s)
 {
-	struct session *s;
+	session_account(s);
+	if (s->service->tenant_gone) {
+		session_uncount(s, COUNT_TENANT, s->connected);
+	}
+	session_uncount(s, COUNT_SERVICE, s->connected);
+	session_uncount(s, COUNT_BACKEND, s->connected);
+	s->tried = UINT64_MAX;
+	session_drain(s, s->conf->drain_ms);
+}
 
+static bool is_drained(const struct session *s)
+{
+	const struct service *service = s->service;
+
+	return service->drained || (s->conf == service->conf && s->tries > 0 &&
+				    (service->drained_backends >> s->backend_index & 1));
+}
+
+/* Does what was ordered of the service. A second time it changes nothing. */
+static void session_follow(struct session *s)
+{
+	const struct service *service = s->service;
+
+	if (!service->tenant) {
+		session_part(s);
+		return;
+	}
+	if (s->tenant != service->tenant->conf) {
+		session_rebase(s);
+	}
+	if (is_drained(s)) {
+		session_drain(s, service->conf->drain_ms);
+	}
+}
+
+/* True when the session was ended. */
+static bool session_visit(struct session *s)
+{
+	struct service *service = s->service;
+
+	if (service->ordered) {
+		session_follow(s);
+	} else if (s->drain_ms > 0 && s->drain_ms <= s->worker->loop.now_ms) {
+		session_close(s, CLOSE_DRAINED);
+		return true;
+	}
+	if (s->drain_ms > 0 && (service->walk_end_ms == 0 || s->drain_ms < service->walk_end_ms)) {
+		service->walk_end_ms = s->drain_ms;
+	}
+	return false;
+}
+
+bool services_step(struct worker *w)
+{
+	unsigned int n_looked = 0, n_ended = 0;
+	struct service *service;
+	uint64_t end_ms = 0;
+
+	while ((service = TAILQ_FIRST(&w->walks))) {
+		struct session *s = service->walk_at;
+
+		if (!s) {
+			service_walk_over(service);
+			continue;
+		}
+		if (n_looked % STEP_CLOCK == 0) {
+			uint64_t now_ms = clock_ms();
+
+			end_ms = end_ms ? end_ms : now_ms + STEP_MS;
+			if (now_ms >= end_ms) {
+				return true;
+			}
+		}
+		if (n_looked == STEP_LOOK || n_ended == STEP_ENDS) {
+			return true;
+		}
+		service->walk_at = TAILQ_NEXT(s, entry);
+		n_looked++;
+		n_ended += session_visit(s);
+	}
+	return false;
+}
+
+void services_fini(struct worker *w)
+{
+	while (!TAILQ_EMPTY(&w->walks)) {
+		service_walk_over(TAILQ_FIRST(&w->walks));
+	}
+}
+
+void service_update(struct service *service, const struct service_conf *conf)
+{
+	service->conf = conf;
 	service->drained = false;
 	service->drained_backends = 0;
-	TAILQ_FOREACH(s, &service->sessions, entry) {
-		session_rebase(s, tenant, conf);
-	}
+	service_walk(service, true);
 }
 
 void service_remove(struct service *service, bool tenant_gone)
 {
-	struct session *s = TAILQ_FIRST(&service->sessions);
-	uint32_t drain_ms = s ? s->conf->drain_ms : 0;
-
 	service->tenant = NULL;
-	TAILQ_FOREACH(s, &service->sessions, entry) {
-		session_account(s);
-		if (tenant_gone) {
-			session_uncount(s, COUNT_TENANT, s->connected);
-		}
-		session_uncount(s, COUNT_SERVICE, s->connected);
-		session_uncount(s, COUNT_BACKEND, s->connected);
-		s->tried = UINT64_MAX;
-		session_drain(s, drain_ms);
-	}
+	service->conf = NULL;
+	service->tenant_gone = tenant_gone;
+	service_walk(service, true);
 	service_unref(service);
 }
 
-void service_drain(struct service *service, const struct service_conf *conf, int backend)
+void service_drain(struct service *service, int backend)
 {
-	struct session *s;
-
 	if (backend < 0) {
 		service->drained = true;
 	} else {
 		service->drained_backends |= 1ull << backend;
 	}
-	TAILQ_FOREACH(s, &service->sessions, entry) {
-		if (backend < 0 || (s->tries > 0 && s->backend_index == backend)) {
-			session_drain(s, conf->drain_ms);
-		}
-	}
+	service_walk(service, true);
 }

@@ -285,10 +285,13 @@ static void session_release(struct session *s)
 {
 	struct worker *w = s->worker;
 
-	TAILQ_REMOVE(s->service ? &s->service->sessions : &w->unrouted, s, entry);
+	if (s->service) {
+		service_leave(s);
+	} else {
+		TAILQ_REMOVE(&w->unrouted, s, entry);
+	}
 	source_release(&w->sources, s->source, w->loop.now_ms);
 	listener_unref(s->listener);
-	service_unref(s->service);
 	tenant_conf_unref(s->tenant);
 	free(s->name);
 	s->source = NULL;

@@ -238,7 +238,7 @@ static void change_commit(struct change *c)
 	tenant->services = c->services;
 	tenant->conf = c->conf;
 	for (size_t i = 0; i < n; i++) {
-		service_update(c->services[i], c->conf, &c->conf->services[i]);
+		service_update(c->services[i], &c->conf->services[i]);
 	}
 	tenant_conf_unref(old);
 }
@@ -356,7 +356,7 @@ int tenants_drain(struct worker *w, struct str name, struct str what)
 	}
 	service = tenant_find_service(tenant, what);
 	if (service >= 0) {
-		service_drain(tenant->services[service], &tenant->conf->services[service], -1);
+		service_drain(tenant->services[service], -1);
 		return 0;
 	}
 	if (addr_parse(what, &address) < 0) {
@@ -368,7 +368,7 @@ int tenants_drain(struct worker *w, struct str name, struct str what)
 		for (size_t k = 0; k < conf->n_backends; k++) {
 			if (!conf->backends[k].is_name &&
 			    addr_eq(&conf->backends[k].address, &address)) {
-				service_drain(tenant->services[i], conf, (int)k);
+				service_drain(tenant->services[i], (int)k);
 				rc = 0;
 			}
 		}

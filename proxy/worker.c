@@ -145,6 +145,7 @@ int worker_init(struct worker *w, struct err *err)
 	*w = (struct worker){.channel_io = {.fd = -1}, .channel = {.fd = -1}, .log = {.fd = -1}};
 	raise_fd_limit(w);
 	TAILQ_INIT(&w->unrouted);
+	TAILQ_INIT(&w->walks);
 	timer_init(&w->tick, worker_tick);
 	timer_init(&w->drain_end, worker_drain_over);
 	tenants_init(&w->tenants);
@@ -291,6 +292,7 @@ void worker_fini(struct worker *w)
 		}
 	}
 	access_log_flush(&w->log);
+	services_fini(w);
 	tenants_fini(w);
 	loop_close(&w->loop, &w->channel_io);
 	w->channel.fd = -1;

@@ -27,6 +27,13 @@ struct listen_socket;
 struct listener;
 struct sessions_dump;
 
+/* An order that takes several steps, for its answer. */
+struct order {
+	uint16_t type; /* enum message; 0: none */
+	uint32_t id;
+	uint64_t serial;
+};
+
 struct worker {
 	struct loop loop;
 	struct channel channel;
@@ -51,6 +58,8 @@ struct worker {
 	struct session_pool pool;
 	struct session_list unrouted; /* sessions without a service yet */
 	struct session *ready;        /* stopped at their budget */
+	struct service_list walks;    /* whose sessions are being looked at */
+	size_t n_ordered;             /* of these, by the order under way */
 	size_t n_sessions;
 	uint64_t last_number;
 
@@ -65,9 +74,8 @@ struct worker {
 	struct timer tick;      /* log, gauges */
 	struct timer drain_end; /* armed: sessions left then are closed */
 	bool draining;          /* ends with the last session */
-	uint64_t kill;          /* number of the session that is looked for; 0: none */
-	uint32_t kill_id;       /* of the order */
-	size_t kill_at;         /* how far that is */
+	struct order order;     /* that is under way */
+	size_t kill_at;         /* how far MSG_KILL has looked */
 	size_t drain_at;        /* how far drain_end is */
 	bool failed;            /* the process ends with an error */
 

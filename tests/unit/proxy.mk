@@ -55,3 +55,6 @@ tests_unit_proxy_limits_test_SOURCES = tests/unit/proxy_limits_test.c $(PROXY_RI
 tests_unit_proxy_limits_test_LDADD = $(PROXY_TEST_LDADD)
 tests_unit_proxy_verbs_test_SOURCES = tests/unit/proxy_verbs_test.c $(PROXY_RIG)
 tests_unit_proxy_verbs_test_LDADD = $(PROXY_TEST_LDADD)
+check_PROGRAMS += tests/unit/proxy_service_test
+tests_unit_proxy_service_test_SOURCES = tests/unit/proxy_service_test.c $(PROXY_RIG)
+tests_unit_proxy_service_test_LDADD = $(PROXY_TEST_LDADD)
