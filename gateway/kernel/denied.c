@@ -140,40 +140,65 @@ static void add(struct element_batch *eb, enum firewall_set set, const void *own
 	}
 }
 
-static int put_all(struct batch *b, uint16_t type, const struct node_conf *node,
-		   const struct tenant_conf *tenant)
+/* The tenant's own device of that tunnel. False: it shares one. */
+static bool own_link(const struct node_conf *node, const struct tunnel_conf *tunnel,
+		     char link[IFNAMSIZ])
 {
-	const uint32_t mark = derive_mark(node, tenant);
-	struct element_batch eb;
+	return tunnel->kind != TUNNEL_ROUTE &&
+	       strcmp(derive_link(node, tunnel, link), DERIVE_WG_LINK) != 0;
+}
 
-	element_batch_init(&eb, b, type);
-	add(&eb, FIREWALL_DENIED, &mark, sizeof(mark));
-	for (size_t i = 0; i < tenant->n_tunnels; i++) {
-		const struct tunnel_conf *tunnel = &tenant->tunnels[i];
-		char link[IFNAMSIZ];
+static bool has_link(const struct node_conf *node, const struct tenant_conf *tenant,
+		     const char *link)
+{
+	for (size_t i = 0; tenant && i < tenant->n_tunnels; i++) {
+		char own[IFNAMSIZ];
 
-		(void)derive_link(node, tunnel, link);
-		if (tunnel->kind != TUNNEL_ROUTE && strcmp(link, DERIVE_WG_LINK) != 0) {
-			add(&eb, FIREWALL_DENIED_LINKS, link, strlen(link));
+		if (own_link(node, &tenant->tunnels[i], own) && strcmp(own, link) == 0) {
+			return true;
 		}
 	}
-	return element_batch_finish(&eb);
+	return false;
+}
+
+/* What former is known by, and next is not. Returns how many owners, or -ENOMEM. */
+static int put_all(struct batch *b, uint16_t type, const struct node_conf *node,
+		   const struct tenant_conf *former, const struct tenant_conf *next)
+{
+	const uint32_t mark = derive_mark(node, former);
+	struct element_batch eb;
+	int n = 0;
+
+	element_batch_init(&eb, b, type);
+	if (!next || next->n_tunnels == 0 || derive_mark(node, next) != mark) {
+		add(&eb, FIREWALL_DENIED, &mark, sizeof(mark));
+		n++;
+	}
+	for (size_t i = 0; i < former->n_tunnels; i++) {
+		char link[IFNAMSIZ];
+
+		if (own_link(node, &former->tunnels[i], link) && !has_link(node, next, link)) {
+			add(&eb, FIREWALL_DENIED_LINKS, link, strlen(link));
+			n++;
+		}
+	}
+	return element_batch_finish(&eb) < 0 ? -ENOMEM : n;
 }
 
 /* Added first, each can be deleted whether it was there or not. */
 void denied_forget(const struct kernel_ops *ops, const struct node_conf *node,
-		   const struct tenant_conf *tenant)
+		   const struct tenant_conf *former, const struct tenant_conf *next)
 {
 	struct batch b;
 	struct err err;
 	int rc;
 
-	if (tenant->n_tunnels == 0 || batch_init(&b) < 0) {
+	if (former->n_tunnels == 0 || batch_init(&b) < 0) {
 		return;
 	}
-	rc = put_all(&b, NFT_MSG_NEWSETELEM, node, tenant);
-	rc = rc < 0 ? rc : put_all(&b, NFT_MSG_DELSETELEM, node, tenant);
-	rc = rc < 0 ? rc : batch_commit(&b, ops, &err);
+	rc = put_all(&b, NFT_MSG_NEWSETELEM, node, former, next);
+	rc = rc <= 0 ? rc : put_all(&b, NFT_MSG_DELSETELEM, node, former, next);
+	rc = rc <= 0 ? rc : batch_commit(&b, ops, &err);
 	(void)rc; /* they go in time, too */
 	batch_fini(&b);
 }

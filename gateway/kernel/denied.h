@@ -35,10 +35,11 @@ const struct denied_count *denied_find(const struct denied_counts *counts, uint3
 				       const char *link, size_t *ret_n);
 
 /*
- * The tenant is gone: its counts go, and those of the links that were its alone, so that the next
- * one with its prefix begins at zero. Where that fails they go by themselves, in time.
+ * A tenant is gone, or is next now: counts go that are not its own any more, by mark or by a link
+ * that was its alone, so that whoever gets the prefix begins at zero. next: NULL when it is gone.
+ * Where that fails they go by themselves, in time.
  */
 void denied_forget(const struct kernel_ops *ops, const struct node_conf *node,
-		   const struct tenant_conf *tenant);
+		   const struct tenant_conf *former, const struct tenant_conf *next);
 
 #endif

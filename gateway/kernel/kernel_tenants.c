@@ -122,6 +122,9 @@ static void place_settle(struct kernel *k, struct tenant_place *p, bool kept)
 		return;
 	}
 	if (kept) {
+		if (p->former && k->node && kernel_tenant_fits(k->node, p->former)) {
+			denied_forget(&k->ops, k->node, p->former, p->t->conf);
+		}
 		tenant_conf_unref(p->former);
 	} else if (p->former) {
 		tenant_conf_unref(p->t->conf);
@@ -223,7 +226,7 @@ int kernel_remove_tenant(struct kernel *k, const char *name, struct err *err)
 		rc = reconcile_remove_tenant(k->reconcile, name, err);
 	}
 	if (rc == 0 && k->node && kernel_tenant_fits(k->node, t->conf)) {
-		denied_forget(&k->ops, k->node, t->conf);
+		denied_forget(&k->ops, k->node, t->conf, NULL);
 	}
 	kernel_settle_watch(k);
 	if (rc == 0) {

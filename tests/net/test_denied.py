@@ -75,6 +75,35 @@ def test_what_is_refused_is_told_by_tenant_and_reason(case):
             place.gateway.ip(f"-6 route replace {host.prefix} via fe80::2 dev ten{number}")
 
 
+def test_counts_do_not_stay_with_a_prefix_that_was_given_up(case):
+    """Who gets it next is not told what the former one did."""
+    place = case.lab
+    place.gateway.run("nft", "flush", "ruleset")
+    gateway = case.start(*racks(case))
+
+    def moved(prefix, serial):
+        one = racks(case, serial)[0]
+        one["prefixes"] = one["tunnels"][0]["prefixes"] = [prefix]
+        one["services"] = []
+        gateway.put(one)
+        peers.wait_for(lambda: prefix in place.gateway.ip("-6 route show proto 206 dev ten1"))
+
+    try:
+        moved(place.acme.prefix, 2)
+        refused(place.acme, "2001:db8:77::1", 22)
+        counts = {("acme", None, "own_denied")}
+        assert set(denied(gateway)) == counts
+        moved(place.acme.prefix, 3)
+        assert set(denied(gateway)) == counts, "it has the same one"
+        moved("2001:db8:a000:1009::/64", 4)
+        assert denied(gateway) == {}
+        moved(place.acme.prefix, 5)
+        assert denied(gateway) == {}
+    finally:
+        for number, host in enumerate(place.tenants, 1):
+            place.gateway.ip(f"-6 route replace {host.prefix} via fe80::2 dev ten{number}")
+
+
 def test_hosts_on_the_uplinks_own_link_are_closed(case):
     """As the farmer's network, whatever prefixes the link has, and when."""
     place = case.lab
