@@ -121,17 +121,19 @@ static int element_observed(const struct view_element *e, void *arg)
 	return object_set_add(arg, &o) ? 0 : -ENOMEM;
 }
 
-static int observe_set(const struct kernel_ops *ops, enum firewall_set id, struct object_set *set,
+/* Of one set. */
+static int observe_set(const struct ruleset *r, uint32_t id, struct object_set *set,
 		       struct err *err)
 {
-	return firewall_set_type(id)->max != 0 ? 0
-					       : view_elements(ops, id, element_observed, set, err);
+	return firewall_set_type(id)->max != 0
+		       ? 0
+		       : view_elements(r->ops, id, element_observed, set, err);
 }
 
-static int observe_elements(const struct kernel_ops *ops, struct object_set *set, struct err *err)
+static int observe_elements(const struct ruleset *r, struct object_set *set, struct err *err)
 {
-	for (int id = 0; id < N_FIREWALL_SETS; id++) {
-		int rc = observe_set(ops, (enum firewall_set)id, set, err);
+	for (uint32_t id = 0; id < N_FIREWALL_SETS; id++) {
+		int rc = observe_set(r, id, set, err);
 
 		if (rc < 0) {
 			return rc;
@@ -140,21 +142,9 @@ static int observe_elements(const struct kernel_ops *ops, struct object_set *set
 	return 0;
 }
 
-static int ruleset_observe_set(void *ctx, unsigned int id, struct object_set *set, struct err *err)
-{
-	const struct ruleset *r = ctx;
-	size_t first = set->n;
-	int rc = -EINTR;
-
-	for (int tries = 0; tries < OBSERVE_TRIES && rc == -EINTR; tries++) {
-		set->n = first; /* they borrow nothing */
-		rc = observe_set(r->ops, (enum firewall_set)id, set, err);
-	}
-	return rc;
-}
-
-static int observe_once(const struct ruleset *r, uint32_t kinds, struct object_set *set,
-			struct err *err)
+/* Of these kinds; -EINTR also when the rules have changed meanwhile. */
+static int observe_kinds(const struct ruleset *r, uint32_t kinds, struct object_set *set,
+			 struct err *err)
 {
 	struct object o = {.kind = OBJECT_RULESET};
 	uint32_t generation_be;
@@ -169,7 +159,7 @@ static int observe_once(const struct ruleset *r, uint32_t kinds, struct object_s
 		rc = object_set_add(set, &o) ? 0 : err_set(err, -ENOMEM, "nftables: out of memory");
 	}
 	if (rc == 0 && (kinds & DRIVER_KIND(OBJECT_ELEMENT)) && view.has_table) {
-		rc = observe_elements(r->ops, set, err);
+		rc = observe_elements(r, set, err);
 	}
 	if (rc == 0) {
 		rc = generation_get(r->ops, &generation_be, NULL);
@@ -181,16 +171,30 @@ static int observe_once(const struct ruleset *r, uint32_t kinds, struct object_s
 	return rc;
 }
 
-static int ruleset_observe(void *ctx, uint32_t kinds, struct object_set *set, struct err *err)
+/* What others interrupted by a change is read again. */
+static int observe_again(int (*observe)(const struct ruleset *r, uint32_t what,
+					struct object_set *set, struct err *err),
+			 const struct ruleset *r, uint32_t what, struct object_set *set,
+			 struct err *err)
 {
 	size_t first = set->n;
 	int rc = -EINTR;
 
 	for (int tries = 0; tries < OBSERVE_TRIES && rc == -EINTR; tries++) {
 		set->n = first; /* they borrow nothing */
-		rc = observe_once(ctx, kinds, set, err);
+		rc = observe(r, what, set, err);
 	}
 	return rc;
+}
+
+static int ruleset_observe_set(void *ctx, unsigned int id, struct object_set *set, struct err *err)
+{
+	return observe_again(observe_set, ctx, id, set, err);
+}
+
+static int ruleset_observe(void *ctx, uint32_t kinds, struct object_set *set, struct err *err)
+{
+	return observe_again(observe_kinds, ctx, kinds, set, err);
 }
 
 /* One apply(): what is asked for, and what is known of the table. */
@@ -326,7 +330,7 @@ static int change_look(struct change *c, struct err *err)
 	}
 	if (rc == 0 && (c->careful || any_set_is_replaced(c))) {
 		c->careful = true;
-		rc = observe_elements(c->r->ops, &c->present, err);
+		rc = observe_elements(c->r, &c->present, err);
 		rc = rc < 0 ? rc : object_set_sort(&c->present, err);
 	}
 	return rc;

@@ -8,6 +8,8 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <libnftnl/rule.h>
+#include <libnftnl/set.h>
+#include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <setjmp.h>
@@ -29,8 +31,10 @@ struct fake {
 	struct kernel_ops ops;
 	unsigned int n_batches, n_begins, n_ends, n_rules, n_new, n_deleted, n_stale, n_missing;
 	unsigned int generation;
-	size_t longest;    /* bytes of a message */
-	const char *shown; /* a chain whose rules are kept as text; NULL: none */
+	unsigned int n_cut; /* so many dumps of the set are interrupted */
+	bool has_table;     /* with one element in FIREWALL_TENANTS_64 */
+	size_t longest;     /* bytes of a message */
+	const char *shown;  /* a chain whose rules are kept as text; NULL: none */
 	char rules[4096];
 };
 
@@ -93,6 +97,49 @@ static void on_message(struct fake *f, const struct nlmsghdr *nlh)
 	}
 }
 
+static const struct prefix element = {.addr = {{0x20, 0x01, 0x0d, 0xb8}}, .len = 64};
+
+static int say_table(const struct kernel_request *req)
+{
+	_Alignas(struct nlmsghdr) char data[64] = {0};
+	struct nlmsghdr *answer = mnl_nlmsg_put_header(data);
+	struct nfgenmsg *nfg = mnl_nlmsg_put_extra_header(answer, sizeof(*nfg));
+
+	nfg->nfgen_family = NFPROTO_INET;
+	mnl_attr_put_strz(answer, NFTA_TABLE_NAME, "sixgate");
+	return req->reply(answer, req->arg);
+}
+
+static int say_elements(struct fake *f, const struct kernel_request *req)
+{
+	const char *name = firewall_set_type(FIREWALL_TENANTS_64)->name;
+	_Alignas(struct nlmsghdr) char data[512] = {0};
+	struct nlmsghdr *answer = mnl_nlmsg_put_header(data);
+	struct nftnl_set_elem *e = nftnl_set_elem_alloc();
+	struct nftnl_set *set = nftnl_set_alloc();
+	const struct nlattr *attr;
+	int rc;
+
+	(void)mnl_nlmsg_put_extra_header(answer, sizeof(struct nfgenmsg)); /* zeroed */
+	nftnl_set_elem_set(e, NFTNL_SET_ELEM_KEY, element.addr.b, sizeof(element.addr.b));
+	nftnl_set_elem_add(set, e);
+	nftnl_set_elems_nlmsg_build_payload(answer, set);
+	nftnl_set_free(set);
+	mnl_attr_for_each(attr, (const struct nlmsghdr *)req->data, sizeof(struct nfgenmsg))
+	{
+		if (mnl_attr_get_type(attr) == NFTA_SET_ELEM_LIST_SET &&
+		    strcmp(mnl_attr_get_str(attr), name) == 0) {
+			rc = req->reply(answer, req->arg);
+			if (rc == 0 && f->n_cut > 0) {
+				f->n_cut--;
+				rc = -EINTR;
+			}
+			return rc;
+		}
+	}
+	return 0;
+}
+
 static int fake_transact(void *ctx, const struct kernel_request *req, struct kernel_fault *fault)
 {
 	struct fake *f = ctx;
@@ -104,6 +151,12 @@ static int fake_transact(void *ctx, const struct kernel_request *req, struct ker
 		_Alignas(struct nlmsghdr) char data[64] = {0};
 		struct nlmsghdr *answer = mnl_nlmsg_put_header(data);
 
+		if (f->has_table && (nlh->nlmsg_type & 0xff) == NFT_MSG_GETTABLE) {
+			return say_table(req);
+		}
+		if (f->has_table && (nlh->nlmsg_type & 0xff) == NFT_MSG_GETSETELEM) {
+			return say_elements(f, req);
+		}
 		if ((nlh->nlmsg_type & 0xff) != NFT_MSG_GETGEN) {
 			return 0; /* nothing there */
 		}
@@ -440,6 +493,35 @@ static void a_batch_for_a_past_generation_is_made_again(void **state)
 	assert_int_equal(done, 0);
 }
 
+/* What was read before the interruption is not there twice. */
+static void a_dump_that_others_interrupt_is_read_again(void **state)
+{
+	struct rig *r = *state;
+	struct object before = {.kind = OBJECT_RULESET};
+
+	r->fake.has_table = true;
+	assert_true(object_set_add(&r->set, &before));
+	r->fake.n_cut = 3;
+	assert_int_equal(r->driver.observe_set(r->driver.ctx, FIREWALL_TENANTS_64, &r->set,
+					       &r->err),
+			 0);
+	assert_int_equal(r->set.n, 2);
+	assert_int_equal(r->set.items[0].kind, OBJECT_RULESET);
+	assert_memory_equal(r->set.items[1].element.key, element.addr.b, sizeof(element.addr.b));
+	r->fake.n_cut = 3;
+	assert_int_equal(r->driver.observe(r->driver.ctx, DRIVER_KIND(OBJECT_ELEMENT), &r->set,
+					   &r->err),
+			 0);
+	assert_int_equal(r->set.n, 3);
+	r->fake.n_cut = 1000;
+	assert_int_equal(r->driver.observe_set(r->driver.ctx, FIREWALL_TENANTS_64, &r->set,
+					       &r->err),
+			 -EINTR);
+	assert_int_equal(r->driver.observe(r->driver.ctx, DRIVER_KIND(OBJECT_ELEMENT), &r->set,
+					   &r->err),
+			 -EINTR);
+}
+
 static void a_prefix_makes_the_elements_of_its_bits(void **state)
 {
 	static const struct {
@@ -517,6 +599,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(elements_that_others_took_away_are_no_failure,
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(a_batch_for_a_past_generation_is_made_again, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(a_dump_that_others_interrupt_is_read_again, setup,
 						teardown),
 		cmocka_unit_test(a_prefix_makes_the_elements_of_its_bits),
 		cmocka_unit_test(ipv4_is_embedded_as_the_standard_shows),
