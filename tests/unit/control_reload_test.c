@@ -10,16 +10,21 @@
 
 #include <cmocka.h>
 
+#include <errno.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "base/container.h"
 #include "conf/model/message.h"
 #include "gateway/control/internal.h"
+#include "gateway/kernel/internal.h"
 #include "tests/unit/control_rig.h"
 
 #define WORKERS    2
@@ -30,6 +35,8 @@ struct fixture {
 	char folder[64], path[80];
 	unsigned int n_turns;
 	unsigned int ports[2]; /* of the node config in the file */
+	struct kernel_ops ops;
+	unsigned int n_batches; /* of nftables, that are taken; then none is any more */
 };
 
 /* The node config in the file: its name, and a tls listener on the nth port. */
@@ -124,6 +131,7 @@ static int teardown(void **state)
 	struct fixture *f = *state;
 	struct control *c = &f->rig.c;
 
+	kernel_free(c->kernel);
 	server_fini(&c->server);
 	node_conf_free(c->reload.conf);
 	wheel_disarm(&c->loop.wheel, &c->reload.late);
@@ -329,6 +337,128 @@ static void test_listener_that_cannot_be_had_gives_workers_the_former_one(void *
 	close(taken);
 }
 
+/* A kernel where nothing is. */
+static int fake_transact(void *ctx, const struct kernel_request *req, struct kernel_fault *fault)
+{
+	struct fixture *f = ctx;
+	const struct nlmsghdr *nlh = req->data;
+	_Alignas(struct nlmsghdr) char data[64] = {0};
+	struct nlmsghdr *answer = mnl_nlmsg_put_header(data);
+
+	memset(fault, 0, sizeof(*fault));
+	if (req->bus == BUS_NETFILTER && nlh->nlmsg_type == NFNL_MSG_BATCH_BEGIN) {
+		if (f->n_batches == 0) {
+			return -EIO;
+		}
+		f->n_batches--;
+		return 0;
+	}
+	if (req->bus != BUS_NETFILTER || (nlh->nlmsg_type & 0xff) != NFT_MSG_GETGEN) {
+		return 0;
+	}
+	(void)mnl_nlmsg_put_extra_header(answer, sizeof(struct nfgenmsg)); /* zeroed */
+	mnl_attr_put_u32(answer, NFTA_GEN_ID, 1);
+	return req->reply(answer, req->arg);
+}
+
+static void never(struct io *io, uint32_t events)
+{
+	(void)io, (void)events;
+	fail();
+}
+
+/* Settings as they are wanted: none of this machine's is touched. */
+static const char *const settings[] = {
+	"net/",      "net/ipv4/",      "net/ipv4/tcp_migrate_req", "net/ipv4/tcp_tw_reuse",
+	"net/ipv6/", "net/ipv6/conf/", "net/ipv6/conf/all/",       "net/ipv6/conf/all/forwarding",
+};
+#define N_SETTINGS (sizeof(settings) / sizeof(settings[0]))
+
+static void add_settings(const struct fixture *f)
+{
+	for (size_t i = 0; i < N_SETTINGS; i++) {
+		char path[160];
+
+		snprintf(path, sizeof(path), "%s/%s", f->folder, settings[i]);
+		if (path[strlen(path) - 1] == '/') {
+			assert_int_equal(mkdir(path, 0700), 0);
+		} else {
+			rig_write(path, "1\n");
+		}
+	}
+}
+
+static void remove_settings(const struct fixture *f)
+{
+	char path[160];
+
+	snprintf(path, sizeof(path), "%s/settings", f->folder); /* the kernel's record */
+	assert_int_equal(remove(path), 0);
+	for (size_t i = N_SETTINGS; i > 0; i--) {
+		snprintf(path, sizeof(path), "%s/%s", f->folder, settings[i - 1]);
+		assert_int_equal(remove(path), 0);
+	}
+}
+
+static void add_kernel(struct fixture *f)
+{
+	const struct kernel_uids uids = {.proxy = 101, .agent = 102};
+	struct control *c = &f->rig.c;
+	struct err err = {0};
+
+	f->ops = (struct kernel_ops){.ctx = f, .transact = fake_transact};
+	f->n_batches = 100;
+	assert_int_equal(kernel_new(&f->ops, f->folder, &c->kernel, &err), 0);
+	c->kernel->drivers.sysctls.root = f->folder;
+	c->drift = (struct drift){.kernel = c->kernel, .problems = &c->problems};
+	c->drift.watch.ready = never; /* it is watched */
+	c->identity.proxy_uid = uids.proxy;
+	c->identity.agent_uid = uids.agent;
+	assert_int_equal(kernel_apply_node(c->kernel, c->conf, &uids, &err), 0);
+	assert_true(kernel_applied(c->kernel));
+}
+
+/* The kernel had the new one when the listener could not be had. It borrows what it has. */
+static void test_what_failed_half_way_is_no_more_the_kernels(void **state)
+{
+	struct fixture *f = *state;
+	struct control *c = &f->rig.c;
+	struct endpoint local = {.addr = {.b = {[10] = 0xff, 0xff, 127, 0, 79, 0}},
+				 .port = (uint16_t)f->ports[1]};
+	int taken = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), fd;
+	struct sockaddr_storage sa;
+	/* the former rules are put back; or not even that works, and they stay as they are */
+	const unsigned int n_batches[] = {2, 1};
+	socklen_t len = endpoint_to_sockaddr(&local, false, &sa);
+	struct err err = {0};
+	struct buf plan;
+	char text[512];
+
+	add_settings(f);
+	add_kernel(f);
+	assert_null(kernel_failures(c->kernel));
+	work_all(f);
+	assert_int_equal(bind(taken, (struct sockaddr *)&sa, len), 0);
+	assert_int_equal(listen(taken, 1), 0);
+	write_conf(f, "second", 1);
+	for (size_t i = 0; i < sizeof(n_batches) / sizeof(n_batches[0]); i++) {
+		f->n_batches = n_batches[i];
+		fd = ask(f);
+		work_all(f);
+		assert_non_null(strstr(answer(f, fd, text), "in use"));
+		assert_int_equal(f->n_batches, 0);
+		assert_string_equal(c->conf->name, "first");
+		assert_ptr_equal(kernel_node(c->kernel), c->conf);
+		buf_init(&plan, 4096);
+		assert_int_equal(kernel_plan(c->kernel, NULL, &plan, &err), 0);
+		buf_fini(&plan);
+		work_all(f);
+		close(fd);
+	}
+	remove_settings(f);
+	close(taken);
+}
+
 static void test_who_waits_long_is_told_and_the_reload_goes_on(void **state)
 {
 	struct fixture *f = *state;
@@ -406,6 +536,7 @@ int main(void)
 		TEST(test_worker_that_ends_is_not_waited_for),
 		TEST(test_reload_asked_for_meanwhile_reads_the_file_anew),
 		TEST(test_listener_that_cannot_be_had_gives_workers_the_former_one),
+		TEST(test_what_failed_half_way_is_no_more_the_kernels),
 		TEST(test_who_waits_long_is_told_and_the_reload_goes_on),
 		TEST(test_wrong_file_is_answered_at_once_and_sends_nothing),
 		TEST(test_stopping_meanwhile_changes_nothing),
