@@ -20,6 +20,7 @@
 #define SHOWN           5 /* things in one line of the log */
 #define PROBLEM_STATE   "kernel state"
 #define PROBLEM_FOREIGN "other rules"
+#define PROBLEM_ON_LINK "uplink's link"
 #define TEXT_MAX        ((size_t)4 << 20) /* bytes */
 
 static void keep(struct drift *d, struct str text)
@@ -72,19 +73,24 @@ static void tell(struct drift *d, const struct buf *text)
 	buf_fini(&shown);
 }
 
-/* Rules that are none of ours: never touched, but told of. */
-static void foreign_problems(struct drift *d)
+/* text: NULL when nothing is wrong with it. */
+static void warn(struct drift *d, const char *what, const char *text)
 {
-	const char *text = kernel_foreign(d->kernel);
-
 	if (!text) {
-		problem_clear(d->problems, PROBLEM_FOREIGN);
+		problem_clear(d->problems, what);
 		return;
 	}
-	if (!problem_has(d->problems, PROBLEM_FOREIGN)) {
-		log_warn(MOD, "%s: %s", PROBLEM_FOREIGN, text);
+	if (!problem_has(d->problems, what)) {
+		log_warn(MOD, "%s: %s", what, text);
 	}
-	problem_set(d->problems, LOG_LEVEL_WARN, PROBLEM_FOREIGN, text);
+	problem_set(d->problems, LOG_LEVEL_WARN, what, text);
+}
+
+/* What is none of ours: never touched, but told of. */
+static void problems_around(struct drift *d)
+{
+	warn(d, PROBLEM_FOREIGN, kernel_foreign(d->kernel));
+	warn(d, PROBLEM_ON_LINK, kernel_on_link_problem(d->kernel));
 }
 
 void drift_problems(struct drift *d)
@@ -102,7 +108,7 @@ void drift_problems(struct drift *d)
 	} else {
 		problem_clear(d->problems, PROBLEM_STATE);
 	}
-	foreign_problems(d);
+	problems_around(d);
 	for (int i = 0; i < N_KERNEL_PARTS; i++) {
 		const char *why = kernel_part_missing(d->kernel, (enum kernel_part)i);
 
@@ -147,7 +153,7 @@ static void look_around(struct drift *d)
 	if (kernel_look_around(d->kernel, &err) < 0) {
 		log_warn(MOD, "%s, retrying", err.msg);
 	}
-	foreign_problems(d);
+	problems_around(d);
 }
 
 static void on_around(struct timer *timer)

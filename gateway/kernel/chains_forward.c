@@ -53,8 +53,8 @@ static int put_on_link(struct batch *b, const struct firewall *fw)
 {
 	int rc = 0;
 
-	for (size_t i = 0; i < fw->n_on_link; i++) {
-		const struct prefix *p = &fw->on_link[i];
+	for (size_t i = 0; i < fw->on_link.n; i++) {
+		const struct prefix *p = &fw->on_link.prefix[i];
 		struct rule r;
 
 		rule_begin(&r, "from_tenant");

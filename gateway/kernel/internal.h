@@ -58,6 +58,7 @@ struct kernel {
 	struct kernel_uids uids;
 	struct desired_facts facts; /* node was derived with; a secret */
 	struct err no_key;          /* why WireGuard has no key to start with; code 0: it has */
+	struct err on_link_why;     /* what is wrong with facts.on_link; code 0: nothing */
 	struct firewall *firewall;  /* owned; what the ruleset in force is made from */
 	unsigned int parts;         /* bits of enum kernel_part: there when node was derived */
 	struct buf failures;        /* lines, terminated */
@@ -85,8 +86,12 @@ bool kernel_is_mapped(void *ctx, const struct addr *a);
 bool kernel_has_tunnels(void *ctx);
 /* desired_facts.link_mtu */
 uint32_t kernel_link_mtu(const char *link);
-/* desired_facts.link_prefixes */
-size_t kernel_link_prefixes(const char *link, struct prefix *ret_prefixes, size_t max);
+/*
+ * desired_facts.on_link, of node. When it cannot be read it is what is in force, or everything;
+ * ret_why, which code 0 says is nothing, then says so, or that there is more than fits.
+ */
+void kernel_on_link(struct kernel *k, const struct node_conf *node, struct on_link *ret_on_link,
+		    struct err *ret_why);
 
 /* kernel.c: the tenant's prefixes lie in the node's: else its object is about to be refused. */
 bool kernel_tenant_fits(const struct node_conf *node, const struct tenant_conf *tenant);

@@ -65,6 +65,11 @@ static void failures_end(struct kernel *k)
 	lines_end(&k->failures);
 }
 
+const char *kernel_on_link_problem(const struct kernel *k)
+{
+	return k->on_link_why.code != 0 ? k->on_link_why.msg : NULL;
+}
+
 const char *kernel_foreign(const struct kernel *k)
 {
 	return k->foreign.len > 0 && !k->foreign.bad ? (const char *)k->foreign.data : NULL;
@@ -231,6 +236,7 @@ struct everything {
 	size_t n;
 	struct firewall *firewall; /* owned; the node's set borrows from it */
 	struct desired_facts facts;
+	struct err on_link_why; /* of facts.on_link */
 };
 
 static void everything_fini(struct everything *all)
@@ -261,7 +267,6 @@ static int facts_init(struct kernel *k, const struct node_conf *node,
 		.has_tunnels = kernel_has_tunnels,
 		.mapped_ctx = k,
 		.link_mtu = kernel_link_mtu,
-		.link_prefixes = kernel_link_prefixes,
 		.preshared_key = kernel_preshared_key,
 	};
 	rc = kernel_facts_read(node, facts, &why);
@@ -306,6 +311,7 @@ static int everything_init(struct kernel *k, const struct node_conf *node,
 	if (rc < 0) {
 		return rc;
 	}
+	kernel_on_link(k, node, &all->facts.on_link, &all->on_link_why);
 	all->changes = calloc(k->tenants.count + 1, sizeof(*all->changes));
 	all->firewall = calloc(1, sizeof(*all->firewall));
 	if (!all->changes || !all->firewall) {
@@ -332,6 +338,7 @@ static void settle(struct kernel *k, const struct node_conf *node, const struct 
 	k->firewall = all->firewall;
 	all->firewall = NULL;
 	k->facts = all->facts;
+	k->on_link_why = all->on_link_why;
 	k->node = node;
 	k->uids = *uids;
 	k->parts = parts_there(k);
@@ -499,23 +506,19 @@ int kernel_look(struct kernel *k, bool *ret_ended, struct buf *drift, struct err
 }
 
 /* The uplink's link has other prefixes than the rules in force know. */
-static bool link_moved(const struct kernel *k)
+static bool link_moved(struct kernel *k)
 {
-	struct prefix now[FIREWALL_ON_LINK_MAX];
-	size_t n;
+	const struct on_link *known = &k->facts.on_link;
+	struct on_link now;
 
-	if (!k->node->interface || k->node->uplink_kind != UPLINK_DIRECT || !k->firewall) {
-		return false;
-	}
-	n = kernel_link_prefixes(k->node->interface, now, FIREWALL_ON_LINK_MAX);
-	for (size_t i = 0; i < n && n == k->firewall->n_on_link; i++) {
-		const struct prefix *known = &k->firewall->on_link[i];
-
-		if (!addr_eq(&now[i].addr, &known->addr) || now[i].len != known->len) {
+	kernel_on_link(k, k->node, &now, &k->on_link_why);
+	for (size_t i = 0; i < now.n && now.n == known->n; i++) {
+		if (!addr_eq(&now.prefix[i].addr, &known->prefix[i].addr) ||
+		    now.prefix[i].len != known->prefix[i].len) {
 			return true;
 		}
 	}
-	return n != k->firewall->n_on_link;
+	return now.n != known->n;
 }
 
 int kernel_look_around(struct kernel *k, struct err *err)

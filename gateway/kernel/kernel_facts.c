@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * What is wanted of the kernel and stands in no config: WireGuard's keys, in files of root's alone,
- * and MTU and prefixes of the operator's links.
+ * MTU of the operator's links, and who is beside us on the uplink.
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <ifaddrs.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -107,54 +106,37 @@ uint32_t kernel_link_mtu(const char *link)
 	return rc < 0 || req.ifr_mtu < 0 ? 0 : (uint32_t)req.ifr_mtu;
 }
 
-static int prefix_cmp(const void *a, const void *b)
+/* Not to know who is there must not open what was closed. */
+void kernel_on_link(struct kernel *k, const struct node_conf *node, struct on_link *ret_on_link,
+		    struct err *ret_why)
 {
-	const struct prefix *first = a, *second = b;
-	int cmp = addr_cmp(&first->addr, &second->addr);
+	static const struct on_link all = {.n = 1}; /* ::/0 */
+	const struct node_conf *now = k->node;
+	bool known;
+	struct err err;
+	int n;
 
-	return cmp != 0 ? cmp : (int)first->len - (int)second->len;
-}
-
-/* The prefix that an address of the link says is on it. False: none, or a link-local one. */
-static bool address_prefix(const struct ifaddrs *ifa, struct prefix *ret_prefix)
-{
-	const struct sockaddr_in6 *address = (const void *)ifa->ifa_addr,
-				  *mask = (const void *)ifa->ifa_netmask;
-	unsigned int len = 0;
-
-	if (!address || !mask || address->sin6_family != AF_INET6 ||
-	    IN6_IS_ADDR_LINKLOCAL(&address->sin6_addr)) {
-		return false;
+	*ret_on_link = (struct on_link){0};
+	*ret_why = (struct err){0};
+	if (node->uplink_kind != UPLINK_DIRECT || !node->interface) {
+		return;
 	}
-	while (len < 128 && (mask->sin6_addr.s6_addr[len / 8] & 0x80u >> len % 8) != 0) {
-		len++;
+	known = now && now->uplink_kind == UPLINK_DIRECT && now->interface &&
+		strcmp(now->interface, node->interface) == 0;
+	n = rt_on_link(&k->drivers.rt, node->interface, ret_on_link, &err);
+	if (n < 0) {
+		*ret_on_link = known ? k->facts.on_link : all;
+		(void)err_set(ret_why, n,
+			      "who is beside us on %s is not known: %s; until it is, %s",
+			      node->interface, err.msg,
+			      known ? "tenants do not reach who was there before"
+				    : "tenants reach nothing by native IPv6");
+	} else if (n > FIREWALL_ON_LINK_MAX) {
+		(void)err_set(
+			ret_why, -ENOBUFS,
+			"%s has %d IPv6 prefixes on its link, and rules are for %d: tenants do "
+			"not reach what lies between the closest of them, too; take away "
+			"routes and addresses that nobody needs (ip -6 route show dev %s)",
+			node->interface, n, FIREWALL_ON_LINK_MAX, node->interface);
 	}
-	*ret_prefix = (struct prefix){.len = (uint8_t)len};
-	memcpy(ret_prefix->addr.b, address->sin6_addr.s6_addr, sizeof(ret_prefix->addr.b));
-	addr_mask(&ret_prefix->addr, len);
-	return len > 0 && len < 128;
-}
-
-size_t kernel_link_prefixes(const char *link, struct prefix *ret_prefixes, size_t max)
-{
-	struct ifaddrs *all = NULL;
-	size_t n = 0;
-
-	if (getifaddrs(&all) < 0) {
-		return 0;
-	}
-	for (const struct ifaddrs *ifa = all; ifa && n < max; ifa = ifa->ifa_next) {
-		bool known = false;
-
-		if (strcmp(ifa->ifa_name, link) != 0 || !address_prefix(ifa, &ret_prefixes[n])) {
-			continue;
-		}
-		for (size_t i = 0; i < n; i++) {
-			known |= prefix_cmp(&ret_prefixes[i], &ret_prefixes[n]) == 0;
-		}
-		n += known ? 0 : 1;
-	}
-	freeifaddrs(all);
-	qsort(ret_prefixes, n, sizeof(*ret_prefixes), prefix_cmp);
-	return n;
 }

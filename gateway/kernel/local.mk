@@ -58,6 +58,7 @@ libkernel_a_SOURCES += \
 	%D%/rt_link_read.c \
 	%D%/rt_neighbour.c \
 	%D%/rt_netns.c %D%/rt_netns.h \
+	%D%/rt_on_link.c \
 	%D%/rt_read.c \
 	%D%/rt_route.c \
 	%D%/rt_rule.c \

@@ -4,6 +4,7 @@
 
 #include "conf/model/node.h"
 #include "conf/model/tenant.h"
+#include "gateway/plan/firewall.h"
 #include "gateway/plan/object_set.h"
 
 /*
@@ -12,7 +13,6 @@
  * sysctls), desired_uplink.c (a tunnel to another exit), desired_wireguard.c, desired_nat64.c,
  * desired_siit.c, desired_firewall.c. Each adds to a set; out of memory is sticky there.
  */
-struct firewall;
 
 /* What is needed and is not in the config. */
 struct desired_facts {
@@ -38,11 +38,7 @@ struct desired_facts {
 	void *mapped_ctx; /* of both */
 	/* MTU of a link of the operator's, which route tunnels use; 0: not known. May be NULL. */
 	uint32_t (*link_mtu)(const char *link);
-	/*
-	 * IPv6 prefixes that addresses of a link say are on it, link-local ones left out: at most
-	 * max, sorted. Returns how many. NULL: none.
-	 */
-	size_t (*link_prefixes)(const char *link, struct prefix *ret_prefixes, size_t max);
+	struct on_link on_link; /* who is beside us on a direct uplink */
 	/*
 	 * The preshared key in a tunnel's preshared_key_file, read before. False when it could not
 	 * be read: the peer is left out, because one without its key would be weaker than asked

@@ -238,17 +238,14 @@ void desired_firewall_node(const struct node_conf *node, const struct desired_fa
 				      .has_nat44 = node->nat64.on && node->nat44_ports.first != 0,
 				      .has_siit = node->has_siit_prefix,
 				      .siit_prefix = node->siit_prefix,
-				      .error_source = error_source(node)};
+				      .error_source = error_source(node),
+				      .on_link = facts->on_link};
 	while (firewall->n_permit < node->nat64.n_permit && firewall->n_permit < NODE_PERMIT_MAX) {
 		firewall->permit[firewall->n_permit] = node->nat64.permit[firewall->n_permit];
 		firewall->n_permit++;
 	}
 	if (node->uplink_kind != UPLINK_DIRECT) {
 		memcpy(firewall->exit_link, DERIVE_EXIT_LINK, sizeof(DERIVE_EXIT_LINK));
-	}
-	if (node->uplink_kind == UPLINK_DIRECT && node->interface && facts->link_prefixes) {
-		firewall->n_on_link = facts->link_prefixes(node->interface, firewall->on_link,
-							   FIREWALL_ON_LINK_MAX);
 	}
 	(void)object_set_add(set, &o); /* out of memory is sticky */
 	object_set_init(&elements);

@@ -15,7 +15,13 @@
  * node config alone; whatever follows tenants, resolvers or addresses is an element of a set, so
  * that one tenant's change is a few elements and no rule. Plain data, nothing is owned.
  */
-#define FIREWALL_ON_LINK_MAX 8
+
+/* IPv6 prefixes whose hosts are on one link: sorted, none inside another. */
+#define FIREWALL_ON_LINK_MAX 32
+struct on_link {
+	struct prefix prefix[FIREWALL_ON_LINK_MAX];
+	size_t n;
+};
 
 struct firewall {
 	uint32_t proxy_uid, agent_uid;
@@ -33,9 +39,8 @@ struct firewall {
 	/* The tunnel to the exit that our IPv6 comes from: tenants' leaves by it alone. */
 	char exit_link[IFNAMSIZ]; /* empty: the uplink is none */
 	bool has_exit_6in4;
-	struct addr exit_local, exit_remote;         /* its outer addresses, of 6in4 */
-	struct prefix on_link[FIREWALL_ON_LINK_MAX]; /* IPv6, of the uplink's own link */
-	size_t n_on_link;
+	struct addr exit_local, exit_remote; /* its outer addresses, of 6in4 */
+	struct on_link on_link;              /* of the uplink's own link */
 	bool has_nat64;
 	struct prefix pref64;          /* RFC 6052 2.2 */
 	struct port_range nat64_ports; /* of the pool's addresses, all tenants' blocks */

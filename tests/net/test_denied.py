@@ -127,3 +127,40 @@ def test_hosts_on_the_uplinks_own_link_are_closed(case):
             place.gateway.run("sh", "-c", f"ip addr del {address} dev up0 2>&- || true")
         for number, host in enumerate(place.tenants, 1):
             place.gateway.ip(f"-6 route replace {host.prefix} via fe80::2 dev ten{number}")
+
+
+def test_hosts_beside_an_uplink_with_a_single_address_are_closed(case):
+    """Its address is a /128, as by DHCPv6; that its neighbours are on the link is a route."""
+    place = case.lab
+    neighbour, lan = "2001:db8:9:3::77", "2001:db8:9:3::/64"
+    place.client.sysctl("net.ipv6.conf.all.disable_ipv6", 0)
+    place.client.ip(f"addr add {neighbour}/128 dev eth0 nodad")
+    place.client.ip("addr add fe80::77/64 dev eth0 nodad")
+    place.client.ip("route add 2001:db8:9:3::1/128 dev eth0")
+    place.client.ip("route add 2001:db8:a000::/48 via 2001:db8:9:3::1")
+    place.gateway.ip("addr add 2001:db8:9:3::1/128 dev up0 nodad")
+    place.gateway.ip(f"route add {lan} via fe80::77 dev up0")
+    server = peers.Backend(place.client, 8080, address=neighbour)
+    gateway = case.start(*racks(case))
+    try:
+        place.acme.connect(neighbour, 8080).close()  # a router lies before it, as all says
+        place.gateway.ip(f"route replace {lan} dev up0 proto ra expires 3600")
+
+        def closed():
+            with contextlib.suppress(OSError):
+                place.acme.connect(neighbour, 8080, timeout=0.3).close()
+                return False
+            return ("acme", None, "lan_denied") in denied(gateway)
+
+        peers.wait_for(closed, 10, "the rule")
+        assert gateway.problems() == []
+        assert gateway.cli("plan").stdout == "nothing to do\n"
+    finally:
+        server.close()
+        place.gateway.ip("addr del 2001:db8:9:3::1/128 dev up0")
+        place.gateway.run("sh", "-c", f"ip -6 route del {lan} 2>&- || true")
+        place.client.ip(f"addr del {neighbour}/128 dev eth0")
+        place.client.ip("addr del fe80::77/64 dev eth0")
+        place.client.sysctl("net.ipv6.conf.all.disable_ipv6", 1)
+        for number, host in enumerate(place.tenants, 1):
+            place.gateway.ip(f"-6 route replace {host.prefix} via fe80::2 dev ten{number}")

@@ -53,3 +53,6 @@ tests_unit_kernel_rt_test_LDADD = libkernel.a libplan.a libconf-model.a $(BASE_L
 check_PROGRAMS += tests/unit/kernel_ruleset_test
 tests_unit_kernel_ruleset_test_LDADD = libkernel.a libplan.a libconf-model.a $(BASE_LIBS) \
 	$(NFTNL_LIBS) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/unit/kernel_on_link_test
+tests_unit_kernel_on_link_test_LDADD = libkernel.a libnat64.a libplan.a libconf-model.a $(BASE_LIBS) \
+	$(NFTNL_LIBS) $(CMOCKA_LIBS)
