@@ -3,8 +3,8 @@
  * Who sixgated and its workers are. Root with six capabilities, the only ones control and the start
  * of its workers need: NET_ADMIN (netlink), NET_BIND_SERVICE (listeners below 1024), SETUID, SETGID
  * and SYS_CHROOT (the workers' way into their sandbox), KILL (workers of another uid); and where
- * the config needs it SYS_ADMIN (other namespaces) and NET_RAW (neighbours of an on-link uplink).
- * Called by main before anything else is opened.
+ * the config needs it SYS_ADMIN (the stateless translator's namespace) and NET_RAW (neighbours of
+ * an on-link uplink). Called by main before anything else is opened.
  */
 #include "gateway/control/identity.h"
 
@@ -56,23 +56,17 @@ int identity_find(struct identity *ret_identity, struct err *err)
 	return rc;
 }
 
-/* Namespaces other than ours are entered for the stateless translator and for an underlay. */
-static bool needs_namespaces(const struct node_conf *conf)
-{
-	return conf->has_siit_prefix || conf->wireguard.underlay_netns ||
-	       conf->six_in_four.underlay_netns;
-}
-
-int identity_bound(const struct node_conf *conf, struct err *err)
+int identity_bound(const struct node_conf *conf, const struct node_conf *former, struct err *err)
 {
 	unsigned int wanted[8] = {CAP_NET_ADMIN, CAP_NET_BIND_SERVICE, CAP_SETUID, CAP_SETGID,
 				  CAP_KILL,      CAP_SYS_CHROOT};
 	size_t n = 6;
 
-	if (needs_namespaces(conf)) {
+	/* to enter a namespace; an underlay_netns is only named to the kernel, by a descriptor */
+	if (conf->has_siit_prefix || (former && former->has_siit_prefix)) {
 		wanted[n++] = CAP_SYS_ADMIN;
 	}
-	if (conf->ipv6_on_link) {
+	if (conf->ipv6_on_link || (former && former->ipv6_on_link)) {
 		wanted[n++] = CAP_NET_RAW;
 	}
 	return caps_bound(wanted, n, err);

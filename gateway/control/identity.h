@@ -21,8 +21,12 @@ struct identity {
  * Finds out who we are; as root looks the workers' users up. -ENOENT when one does not exist.
  */
 int identity_find(struct identity *ret_identity, struct err *err) CHECKED;
-/* Root keeps the capabilities that conf asks for and can never get another one. */
-int identity_bound(const struct node_conf *conf, struct err *err) CHECKED;
+/*
+ * Root keeps the capabilities that conf asks for, or the one that may come back (NULL: none), and
+ * can never get another one.
+ */
+int identity_bound(const struct node_conf *conf, const struct node_conf *former,
+		   struct err *err) CHECKED;
 /* As many descriptors as we may have; workers inherit it. */
 int raise_descriptors(struct err *err) CHECKED;
 

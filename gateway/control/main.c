@@ -216,7 +216,7 @@ static int run(struct control_setup *setup, struct err *err)
 		rc = raise_descriptors(err);
 	}
 	if (rc == 0 && setup->identity.root) {
-		rc = identity_bound(setup->conf, err);
+		rc = identity_bound(setup->conf, setup->former, err);
 	}
 	if (rc < 0) {
 		node_conf_free(setup->conf);

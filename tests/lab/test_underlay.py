@@ -9,6 +9,7 @@ from otherexit import OtherExit
 from topology import SERVER6, Host, cables, up
 
 PUBLIC4 = "203.0.113.20"
+CAP_SYS_ADMIN = 21
 
 
 @pytest.fixture
@@ -45,6 +46,7 @@ def test_public_sockets_are_in_another_namespace(case, public, later):
     for tenant in place.tenants:
         pings.reaches(tenant, SERVER6)
         pings.reaches(place.in6, tenant.address())
+    assert not gateway.has_capability(CAP_SYS_ADMIN)
     assert f"link-netns {public.name}" in place.gateway.ip("-d link show sg-up")
     assert ":51820" in public.run("ss", "-Hlnu")
     assert ":51820" not in place.gateway.run("ss", "-Hlnu")

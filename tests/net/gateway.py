@@ -190,6 +190,11 @@ class Gateway:
         """Process ids of the proxy workers, in order of their slots."""
         return [worker["pid"] for worker in self.status()["workers"] if worker.get("pid")]
 
+    def has_capability(self, number):
+        with open(f"/proc/{self.process.pid}/status", encoding="ascii") as status:
+            [line] = [line for line in status if line.startswith("CapEff")]
+        return bool(int(line.split()[1], 16) >> number & 1)
+
     # What it says
 
     def ask(self, verb, *args, timeout=20.0):

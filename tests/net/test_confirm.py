@@ -3,11 +3,13 @@
 
 import os
 import signal
+import subprocess
 import time
 
 import pytest
 
 import peers
+from test_neighbours import ON_LINK
 from test_reload import listening
 from test_upgrade import upgrade
 
@@ -183,3 +185,17 @@ def test_client_prefix_that_was_new_goes_again(case):
     gateway.cli("rollback")
     peers.wait_for(lambda: CLIENT_PREFIX not in case.lab.gateway.ip("-6 route show table local"),
                    message="the route's end")
+
+
+def test_what_comes_back_has_the_capabilities_it_needs(case):
+    """Control gives up at its start what it will not need: that is asked of both configs."""
+    gateway = case.start(settings=ON_LINK)
+    uplink = ON_LINK["uplink"]
+    gateway.write_config({"uplink": {**uplink, "ipv6": {**uplink["ipv6"], "on_link": False}}})
+    gateway.cli("apply", "--confirm", "86400")
+    assert not gateway.status()["neighbours"]["on"]
+    gateway.stop()
+    gateway.start()
+    gateway.cli("rollback")
+    peers.wait_for(lambda: gateway.status()["neighbours"]["on"], message="the neighbour child")
+    assert not any("CAP_NET_RAW" in text for text in gateway.problems())
