@@ -183,21 +183,23 @@ static int self_test(struct err *err)
 	return rc < 0 ? rc : program_check("sixgate-agent", err);
 }
 
-/* Route and nftables table stay when sixgated ends; this is how they go. */
-static int take_down(const struct arguments *args, struct err *err)
+/* Another sixgated that runs is found before anything is touched. */
+static int check_alone(const struct arguments *args, struct err *err)
 {
 	char path[PATH_MAX];
-	struct kernel *k;
-	int rc;
 
 	if (snprintf(path, sizeof(path), "%s/control.sock", args->run_dir) >= (int)sizeof(path)) {
 		return err_set(err, -ENAMETOOLONG, "%s: path is too long", args->run_dir);
 	}
-	rc = server_absent(path, err);
-	if (rc < 0) {
-		return rc;
-	}
-	rc = kernel_new(NULL, args->run_dir, &k, err);
+	return server_absent(path, err);
+}
+
+/* Route and nftables table stay when sixgated ends; this is how they go. */
+static int take_down(const struct arguments *args, struct err *err)
+{
+	struct kernel *k;
+	int rc = kernel_new(NULL, args->run_dir, &k, err);
+
 	if (rc < 0) {
 		return rc;
 	}
@@ -260,6 +262,10 @@ int main(int argc, char **argv)
 	code = arguments_read(argc, argv, &args);
 	if (code >= 0) {
 		return code;
+	}
+	if (!args.self_test && check_alone(&args, &err) < 0) {
+		log_err(MOD, "%s", err.msg);
+		return 1;
 	}
 	if (args.down) {
 		if (take_down(&args, &err) < 0) {

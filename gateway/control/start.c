@@ -250,7 +250,7 @@ int control_start(struct control *c, struct err *err)
 		rc = init_parts(c, n_workers, err);
 	}
 	if (rc == 0) {
-		/* first of all: it finds another sixgated before anything is touched */
+		/* first of all: it finds another sixgated that started with us */
 		rc = start_server(c, err);
 	}
 	if (rc == 0) {

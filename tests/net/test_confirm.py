@@ -163,6 +163,29 @@ def test_a_file_that_cannot_be_used_any_more_brings_the_former_config(case):
     rolled_back(gateway, before)
 
 
+def test_a_second_sixgated_changes_nothing(case):
+    """Started by mistake, beside the one that waits for the word, it finds a file that is new."""
+    gateway, _ = apply(case, "--confirm", "86400")
+    path = os.path.join(gateway.run_folder, "probation")
+    with open(path, "rb") as file:
+        before = file.read()
+    for text in (None, "listeners: ["):
+        if text:
+            gateway.write_config_text(text)
+        else:
+            gateway.write_config(BEFORE)
+        done = subprocess.run(
+            case.lab.gateway.argv(*gateway._argv()),  # pylint: disable=protected-access
+            capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+        assert done.returncode == 1 and "another sixgated is running" in done.stderr
+        with open(path, "rb") as file:
+            assert file.read() == before
+    gateway.write_config(AFTER)
+    gateway.stop()
+    gateway.start()
+    assert waits_for_the_word(gateway)
+
+
 def test_an_upgrade_does_not_make_it_stay(case):
     gateway = case.start(settings=BEFORE, kept=True)
     before = listening(gateway)
