@@ -58,6 +58,7 @@ class Sixgate:
         self.config = self.path / "sixgate.yaml"
         self.config.write_text(json.dumps(self.node(nat64), indent=1))
         self.process = None
+        chain.gateway.ip("-6 route del 2001:db8:a000:1001::/64")  # this gateway sets its own
 
     def node(self, nat64):
         conf = {
