@@ -57,7 +57,8 @@ int reconcile_remove_tenant(struct reconcile *r, const char *name, struct err *e
 /* What name (NULL: the node) wants; NULL: nothing is known of it. */
 const struct object_set *reconcile_wanted(const struct reconcile *r, const char *name);
 
-/* Reads all there is, so that reconcile_absent() is right. Returns 0 or a negative errno. */
+/* Finds out what can be read, so that reconcile_absent() is right. Returns 0 or a negative errno.
+ */
 int reconcile_probe(struct reconcile *r, struct err *err) CHECKED;
 /*
  * Reads all there is and makes it what is wanted; what fails is told and left out. Returns 0, or a

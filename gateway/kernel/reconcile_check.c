@@ -225,12 +225,12 @@ int reconcile_check(struct reconcile *r, uint32_t kinds, const char *culprit, st
 
 int reconcile_probe(struct reconcile *r, struct err *err)
 {
-	struct look l;
-	int rc = look_init(r, SLICES_ALL, true, &l, err);
+	struct object_set observed;
+	int rc;
 
-	if (rc == 0) {
-		look_fini(&l);
-	}
+	object_set_init(&observed);
+	rc = parts_observe(&r->parts, SLICES_KINDS, &observed, err);
+	object_set_fini(&observed);
 	return rc;
 }
 
@@ -240,8 +240,12 @@ int reconcile_start(struct reconcile *r, struct err *err)
 	int rc;
 
 	r->started = true;
+	reconcile_look(r, RECONCILE_ALL, NULL);
+	while (reconcile_look_step(r)) {
+		/* in one go: nothing else runs before the kernel is right */
+	}
 	buf_init(&drift, 1);
-	rc = reconcile_mend(r, SLICES_ALL, NULL, &drift, err);
+	rc = reconcile_look_end(r, &drift, err);
 	buf_fini(&drift);
 	return rc < 0 ? rc : 0;
 }
