@@ -242,23 +242,21 @@ static void write_line(struct buf *out, uint64_t at_s, struct str text, bool men
 	json_end_line(&j);
 }
 
-int drift_write(struct drift *d, struct buf *out, struct err *err)
+void drift_write(const struct drift *d, struct buf *out)
 {
-	struct str rest, line;
-	struct buf now;
-	int rc;
-
 	for (size_t i = d->n > DRIFT_KEPT ? d->n - DRIFT_KEPT : 0; i < d->n; i++) {
 		const struct drift_line *l = &d->lines[i % DRIFT_KEPT];
 
 		write_line(out, l->at_s, str_from(l->text), true);
 	}
-	buf_init(&now, TEXT_MAX);
-	rc = kernel_plan(d->kernel, NULL, &now, err);
-	rest = (struct str){.p = (const char *)now.data, .len = rc < 0 ? 0 : now.len};
+}
+
+void drift_write_now(const struct buf *lines, struct buf *out)
+{
+	struct str rest = {.p = (const char *)lines->data, .len = lines->len}, line;
+
+	out->bad |= lines->bad;
 	while (next_line(&rest, &line)) {
 		write_line(out, (uint64_t)time(NULL), line, false);
 	}
-	buf_fini(&now);
-	return rc;
 }

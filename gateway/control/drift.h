@@ -43,7 +43,9 @@ int drift_watch(struct drift *d, struct err *err) CHECKED;
 bool drift_work(struct drift *d);
 /* After anything was done to the kernel: what it says of failures and missing parts. */
 void drift_problems(struct drift *d);
-/* What others changed, and what is not as wanted now, a JSON object each. */
-int drift_write(struct drift *d, struct buf *out, struct err *err) CHECKED;
+/* What others changed and was put back, a JSON object each. */
+void drift_write(const struct drift *d, struct buf *out);
+/* The same of lines that tell what is not as wanted now. */
+void drift_write_now(const struct buf *lines, struct buf *out);
 
 #endif

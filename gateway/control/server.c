@@ -113,6 +113,9 @@ static void client_free(struct deferred *d)
 {
 	struct client *c = container_of(d, struct client, gone);
 
+	if (c->job) {
+		c->job_free(c->job);
+	}
 	buf_fini(&c->out);
 	free(c);
 }

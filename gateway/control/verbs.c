@@ -69,49 +69,6 @@ static void verb_apply(struct client *c, struct control *control, const struct r
 	}
 }
 
-/* The steps to what the file on disk asks for. */
-static void verb_plan(struct client *c, struct control *control)
-{
-	struct node_conf *conf = NULL;
-	struct buf text;
-	struct err err;
-
-	buf_init(&text, SERVER_ANSWER_MAX / 4);
-	if (!control->kernel) {
-		client_fail(c, "sixgated may not touch the kernel: it has no CAP_NET_ADMIN");
-	} else if (control_load_conf(control->conf_path, &conf, &text) < 0) {
-		buf_u8(&text, '\0');
-		client_fail(c, "%s", text.bad ? "many errors" : (const char *)text.data);
-	} else if (kernel_plan(control->kernel, conf, &text, &err) < 0) {
-		client_fail(c, "%s", err.msg);
-	} else {
-		client_ok(c);
-		status_write_lines(&text, "step", &c->out);
-		client_end(c);
-	}
-	node_conf_free(conf);
-	buf_fini(&text);
-}
-
-static void verb_drift(struct client *c, struct control *control)
-{
-	struct buf text;
-	struct err err;
-
-	buf_init(&text, SERVER_ANSWER_MAX / 4);
-	if (!control->kernel) {
-		client_fail(c, "sixgated may not touch the kernel: it has no CAP_NET_ADMIN");
-	} else if (drift_write(&control->drift, &text, &err) < 0) {
-		client_fail(c, "%s", err.msg);
-	} else {
-		client_ok(c);
-		buf_bytes(&c->out, text.data, text.len);
-		c->out.bad |= text.bad;
-		client_end(c);
-	}
-	buf_fini(&text);
-}
-
 static void verb_confirm(struct client *c, struct control *control)
 {
 	if (control_confirm(control)) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The verbs nat64, tunnels and denied: what is asked, and who asks, is checked here; what is shown
- * is made by nat64.c, tunnels.c and denied.c.
+ * The verbs plan, drift, nat64, tunnels and denied: what is asked, and who asks, is checked here;
+ * what is shown is made by gateway/kernel, drift.c, nat64.c, tunnels.c and denied.c.
  */
 #include "gateway/control/verbs_kernel.h"
 
@@ -12,10 +12,13 @@
 #include "gateway/control/control.h"
 #include "gateway/control/denied.h"
 #include "gateway/control/nat64.h"
+#include "gateway/control/status.h"
 #include "gateway/control/tunnels.h"
+#include "gateway/kernel/kernel.h"
 
 #define MOD       "verbs"
 #define PIECE_MAX 65536 /* bytes of a list's piece */
+#define NO_KERNEL "sixgated may not touch the kernel: it has no CAP_NET_ADMIN"
 
 _Static_assert(sizeof(struct nat64_query) <= CLIENT_STATE_MAX, "fits into a client's state");
 
@@ -173,7 +176,7 @@ static void denied_more(struct client *c, void *ctx)
 void verb_denied(struct client *c, struct control *control, const struct request *req)
 {
 	if (!control->kernel) {
-		client_fail(c, "sixgated may not touch the kernel: it has no CAP_NET_ADMIN");
+		client_fail(c, NO_KERNEL);
 	} else if (take_tenant(c, control, req, 0)) {
 		client_ok(c);
 		c->more = denied_more;
@@ -198,4 +201,115 @@ void verb_who(struct client *c, struct control *control, const struct request *r
 		nat64_write_holder(control->conf, tenant, &at, &c->out);
 	}
 	client_end(c);
+}
+
+/* One piece of the lines, made JSON by write. */
+static void plan_piece(struct client *c, void (*write)(const struct buf *lines, struct buf *out))
+{
+	struct buf lines;
+	bool more;
+
+	buf_init(&lines, SERVER_ANSWER_MAX);
+	more = kernel_plan_write(c->job, PIECE_MAX, &lines);
+	write(&lines, &c->out);
+	if (!more) {
+		client_end(c);
+	}
+	buf_fini(&lines);
+}
+
+static void write_steps(const struct buf *lines, struct buf *out)
+{
+	status_write_lines(lines, "step", out);
+}
+
+static void plan_text(struct client *c, void *ctx)
+{
+	(void)ctx;
+	plan_piece(c, write_steps);
+}
+
+static void drift_text(struct client *c, void *ctx)
+{
+	(void)ctx;
+	plan_piece(c, drift_write_now);
+}
+
+/* A step of the work; true when it is done. */
+static bool plan_worked(struct client *c)
+{
+	struct err err;
+	int rc = kernel_plan_step(c->job, &err);
+
+	if (rc < 0) {
+		client_fail(c, "%s", err.msg);
+	} else if (rc == 0) {
+		client_ok(c);
+	}
+	return rc == 0;
+}
+
+static void plan_more(struct client *c, void *ctx)
+{
+	(void)ctx;
+	if (plan_worked(c)) {
+		c->more = plan_text;
+	}
+}
+
+static void drift_more(struct client *c, void *ctx)
+{
+	const struct control *control = ctx;
+
+	if (plan_worked(c)) {
+		drift_write(&control->drift, &c->out);
+		c->more = drift_text;
+	}
+}
+
+static void plan_job_free(void *job)
+{
+	kernel_plan_free(job);
+}
+
+/* The steps to what node asks for; NULL: to what is wanted now. Takes node. */
+static void plan_begin(struct client *c, struct control *control, struct node_conf *node,
+		       void (*more)(struct client *c, void *ctx))
+{
+	struct kernel_plan *plan;
+	struct err err;
+
+	if (kernel_plan_new(control->kernel, node, &plan, &err) < 0) {
+		client_fail(c, "%s", err.msg);
+		return;
+	}
+	c->job = plan;
+	c->job_free = plan_job_free;
+	c->more = more;
+}
+
+void verb_plan(struct client *c, struct control *control)
+{
+	struct node_conf *conf = NULL;
+	struct buf text;
+
+	buf_init(&text, SERVER_ANSWER_MAX / 4);
+	if (!control->kernel) {
+		client_fail(c, NO_KERNEL);
+	} else if (control_load_conf(control->conf_path, &conf, &text) < 0) {
+		buf_u8(&text, '\0');
+		client_fail(c, "%s", text.bad ? "many errors" : (const char *)text.data);
+	} else {
+		plan_begin(c, control, conf, plan_more);
+	}
+	buf_fini(&text);
+}
+
+void verb_drift(struct client *c, struct control *control)
+{
+	if (!control->kernel) {
+		client_fail(c, NO_KERNEL);
+	} else {
+		plan_begin(c, control, NULL, drift_more);
+	}
 }

@@ -8,6 +8,8 @@ struct client;
 struct control;
 
 /* Verbs that only read from the kernel; each has sockets of its own for the time of a piece. */
+void verb_plan(struct client *c, struct control *control);
+void verb_drift(struct client *c, struct control *control);
 void verb_nat64(struct client *c, struct control *control, const struct request *req);
 void verb_tunnels(struct client *c, struct control *control, const struct request *req);
 void verb_denied(struct client *c, struct control *control, const struct request *req);

@@ -44,6 +44,12 @@ struct ktenant {
 	struct tenant_conf *conf; /* a reference */
 };
 
+/* What could not be made as wanted. */
+struct failures {
+	struct buf lines;
+	struct err no_anyip; /* why an AnyIP route is not there; code 0: all are */
+};
+
 struct kernel {
 	struct kernel_ops ops;
 	struct netlink *netlink; /* owned; NULL with the tests' ops */
@@ -61,10 +67,10 @@ struct kernel {
 	struct err on_link_why;     /* what is wrong with facts.on_link; code 0: nothing */
 	struct firewall *firewall;  /* owned; what the ruleset in force is made from */
 	unsigned int parts;         /* bits of enum kernel_part: there when node was derived */
-	struct buf failures;        /* lines, terminated */
+	struct failures failures;   /* lines, terminated */
+	struct failures failing;    /* of what is under way; these are not */
 	struct buf foreign;         /* lines, terminated: other tables' rules that cost */
 	uint32_t foreign_be;        /* generation of the rules when they were looked at; 0: never */
-	struct err no_anyip;        /* why an AnyIP route is not there; code 0: all are */
 };
 
 /* kernel_drivers.c */
@@ -74,6 +80,10 @@ void kernel_drivers_fini(struct kernel_drivers *d);
 
 /* kernel_facts.c: reads the secrets that node names. A file that cannot be used is an error. */
 int kernel_facts_read(const struct node_conf *node, struct desired_facts *facts,
+		      struct err *err) CHECKED;
+/* kernel.c: all that is to be known for node. */
+int kernel_facts_init(struct kernel *k, const struct node_conf *node,
+		      const struct kernel_uids *uids, struct desired_facts *facts,
 		      struct err *err) CHECKED;
 /* desired_facts.preshared_key */
 bool kernel_preshared_key(void *ctx, const char *file, uint8_t ret_key[WG_KEY_BYTES]);

@@ -24,32 +24,32 @@
 static void object_failed(void *ctx, const struct object *o, const char *text)
 {
 	struct kernel *k = ctx;
-	size_t len = k->failures.len;
+	struct failures *f = &k->failing;
 
-	if (o->kind == OBJECT_ROUTE && o->route.type == ROUTE_LOCAL && k->no_anyip.code == 0) {
-		(void)err_set(&k->no_anyip, -EEXIST, "%s", text);
+	if (o->kind == OBJECT_ROUTE && o->route.type == ROUTE_LOCAL && f->no_anyip.code == 0) {
+		(void)err_set(&f->no_anyip, -EEXIST, "%s", text);
 		return;
 	}
-	if (len > FAILURES_MAX) {
+	if (f->lines.len > FAILURES_MAX) {
 		return;
 	}
-	object_format(o, &k->failures);
-	buf_printf(&k->failures, "%s%s%s: %s\n", o->owner ? " (" : "", o->owner ? o->owner : "",
+	object_format(o, &f->lines);
+	buf_printf(&f->lines, "%s%s%s: %s\n", o->owner ? " (" : "", o->owner ? o->owner : "",
 		   o->owner ? ")" : "", text);
 }
 
-static void failures_clear(struct kernel *k)
+static void failures_clear(struct failures *f)
 {
-	buf_fini(&k->failures);
-	buf_init(&k->failures, 1 << 20);
-	k->no_anyip = (struct err){0};
+	buf_fini(&f->lines);
+	buf_init(&f->lines, 1 << 20);
+	f->no_anyip = (struct err){0};
 }
 
 const char *kernel_failures(const struct kernel *k)
 {
-	return k->failures.bad       ? "many things"
-	       : k->failures.len > 0 ? (const char *)k->failures.data
-				     : NULL;
+	const struct buf *lines = &k->failures.lines;
+
+	return lines->bad ? "many things" : lines->len > 0 ? (const char *)lines->data : NULL;
 }
 
 /* So that it can be read as a string. */
@@ -60,9 +60,14 @@ static void lines_end(struct buf *lines)
 	}
 }
 
-static void failures_end(struct kernel *k)
+/* What failed since failures_clear() is what fails now. */
+static void failures_settle(struct kernel *k)
 {
-	lines_end(&k->failures);
+	lines_end(&k->failing.lines);
+	buf_fini(&k->failures.lines);
+	k->failures = k->failing;
+	buf_init(&k->failing.lines, 1 << 20);
+	failures_clear(&k->failing);
 }
 
 const char *kernel_on_link_problem(const struct kernel *k)
@@ -104,7 +109,8 @@ int kernel_new(const struct kernel_ops *ops, const char *run_dir, struct kernel 
 	}
 	hash_key_init(&k->key);
 	table_init(&k->tenants);
-	buf_init(&k->failures, 1 << 20);
+	buf_init(&k->failures.lines, 1 << 20);
+	buf_init(&k->failing.lines, 1 << 20);
 	buf_init(&k->foreign, FOREIGN_BYTES_MAX);
 	if (ops) {
 		k->ops = *ops;
@@ -145,7 +151,8 @@ void kernel_free(struct kernel *k)
 		ktenant_free(container_of(node, struct ktenant, node));
 	}
 	table_fini(&k->tenants);
-	buf_fini(&k->failures);
+	buf_fini(&k->failures.lines);
+	buf_fini(&k->failing.lines);
 	buf_fini(&k->foreign);
 	netlink_free(k->netlink);
 	free(k->firewall);
@@ -155,7 +162,7 @@ void kernel_free(struct kernel *k)
 
 bool kernel_applied(const struct kernel *k)
 {
-	return reconcile_guarded(k->reconcile) && k->no_anyip.code == 0 &&
+	return reconcile_guarded(k->reconcile) && k->failures.no_anyip.code == 0 &&
 	       !reconcile_absent(k->reconcile, OBJECT_ROUTE, NS_MAIN);
 }
 
@@ -249,14 +256,32 @@ static void everything_fini(struct everything *all)
 	explicit_bzero(&all->facts, sizeof(all->facts));
 }
 
+static int uids_check(const struct kernel_uids *uids, const struct node_conf *node, struct err *err)
+{
+	if (node->has_client_prefix &&
+	    (node->client_prefix.len != 96 || prefix_is_v4(&node->client_prefix))) {
+		return err_set(err, -EINVAL, "client_prefix is not an IPv6 /96");
+	}
+	if (uids->proxy == 0 || uids->proxy == uids->agent) {
+		return err_set(
+			err, -EINVAL,
+			"the workers' uids %u and %u: each needs one of its own, and not root's",
+			uids->proxy, uids->agent);
+	}
+	return 0;
+}
+
 /* Uids, keys and what the kernel can. */
-static int facts_init(struct kernel *k, const struct node_conf *node,
+int kernel_facts_init(struct kernel *k, const struct node_conf *node,
 		      const struct kernel_uids *uids, struct desired_facts *facts, struct err *err)
 {
 	unsigned int parts;
 	struct err why;
-	int rc;
+	int rc = uids_check(uids, node, err);
 
+	if (rc < 0) {
+		return rc;
+	}
 	*facts = (struct desired_facts){
 		.proxy_uid = uids->proxy,
 		.agent_uid = uids->agent,
@@ -282,32 +307,15 @@ static int facts_init(struct kernel *k, const struct node_conf *node,
 	return 0;
 }
 
-static int uids_check(const struct kernel_uids *uids, const struct node_conf *node, struct err *err)
-{
-	if (node->has_client_prefix &&
-	    (node->client_prefix.len != 96 || prefix_is_v4(&node->client_prefix))) {
-		return err_set(err, -EINVAL, "client_prefix is not an IPv6 /96");
-	}
-	if (uids->proxy == 0 || uids->proxy == uids->agent) {
-		return err_set(
-			err, -EINVAL,
-			"the workers' uids %u and %u: each needs one of its own, and not root's",
-			uids->proxy, uids->agent);
-	}
-	return 0;
-}
-
 static int everything_init(struct kernel *k, const struct node_conf *node,
 			   const struct kernel_uids *uids, struct everything *all, struct err *err)
 {
 	struct table_iter it = {0};
 	struct table_node *at;
-	int rc = uids_check(uids, node, err);
+	int rc;
 
 	*all = (struct everything){0};
-	if (rc == 0) {
-		rc = facts_init(k, node, uids, &all->facts, err);
-	}
+	rc = kernel_facts_init(k, node, uids, &all->facts, err);
 	if (rc < 0) {
 		return rc;
 	}
@@ -347,8 +355,8 @@ static void settle(struct kernel *k, const struct node_conf *node, const struct 
 /* Why not all AnyIP routes are there, in the place of rc, if there is nothing worse. */
 static int anyip_missing(const struct kernel *k, int rc, struct err *err)
 {
-	return rc >= 0 && k->no_anyip.code != 0
-		       ? err_set(err, k->no_anyip.code, "%s", k->no_anyip.msg)
+	return rc >= 0 && k->failures.no_anyip.code != 0
+		       ? err_set(err, k->failures.no_anyip.code, "%s", k->failures.no_anyip.msg)
 		       : rc;
 }
 
@@ -394,9 +402,9 @@ int kernel_apply_node(struct kernel *k, const struct node_conf *node,
 	rc = reconcile_change(k->reconcile, all.changes, all.n, err);
 	if (rc == 0) {
 		settle(k, node, uids, &all);
-		failures_clear(k);
+		failures_clear(&k->failing);
 		rc = first ? reconcile_start(k->reconcile, err) : again ? mend_again(k, err) : 0;
-		failures_end(k);
+		failures_settle(k);
 		rc = anyip_missing(k, rc, err);
 	}
 	everything_fini(&all);
@@ -481,15 +489,11 @@ static int follow_parts(struct kernel *k, int rc, struct err *err)
 	return rc_node < 0 && rc >= 0 ? err_set(err, rc_node, "%s", later.msg) : rc;
 }
 
-/* What was changed until now is heard before what we change ourselves. */
 static int look_end(struct kernel *k, struct buf *drift, struct err *err)
 {
-	int rc;
+	int rc = reconcile_look_end(k->reconcile, drift, err);
 
-	kernel_hear(k);
-	failures_clear(k);
-	rc = reconcile_look_end(k->reconcile, drift, err);
-	failures_end(k);
+	failures_settle(k);
 	kernel_settle_watch(k);
 	return follow_parts(k, anyip_missing(k, rc, err), err);
 }
@@ -501,8 +505,24 @@ bool kernel_looking(const struct kernel *k)
 
 int kernel_look(struct kernel *k, bool *ret_ended, struct buf *drift, struct err *err)
 {
+	const bool mending = reconcile_mending(k->reconcile);
+
+	if (mending) {
+		kernel_hear(k); /* of changes until now, before we make some ourselves */
+	} else {
+		failures_clear(&k->failing); /* of a mending that a change has ended */
+	}
 	*ret_ended = !reconcile_look_step(k->reconcile);
-	return *ret_ended ? look_end(k, drift, err) : 0;
+	if (*ret_ended) {
+		if (!mending) {
+			kernel_hear(k); /* the same: it may be mended in one go now */
+		}
+		return look_end(k, drift, err);
+	}
+	if (mending) {
+		kernel_settle_watch(k);
+	}
+	return 0;
 }
 
 /* The uplink's link has other prefixes than the rules in force know. */
@@ -528,24 +548,6 @@ int kernel_look_around(struct kernel *k, struct err *err)
 	}
 	foreign_refresh(k);
 	return k->node && link_moved(k) ? kernel_apply_node(k, k->node, &k->uids, err) : 0;
-}
-
-int kernel_plan(struct kernel *k, const struct node_conf *node, struct buf *out, struct err *err)
-{
-	struct everything all;
-	int rc;
-
-	if (!k->node) {
-		return err_set(err, -EAGAIN,
-			       "sixgated is starting: the kernel's turn has not come yet");
-	}
-	rc = everything_init(k, node ? node : k->node, &k->uids, &all, err);
-	if (rc < 0) {
-		return rc;
-	}
-	rc = reconcile_plan(k->reconcile, all.changes, all.n, out, err);
-	everything_fini(&all);
-	return rc;
 }
 
 int kernel_counters(struct kernel *k, struct kernel_counters *ret_counters, struct err *err)

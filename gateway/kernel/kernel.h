@@ -130,9 +130,19 @@ typedef void (*kernel_prefix_fn)(void *ctx, const struct prefix *p, bool wanted)
 void kernel_on_prefix(struct kernel *k, kernel_prefix_fn fn, void *ctx);
 void kernel_each_prefix(const struct kernel *k, kernel_prefix_fn fn, void *ctx);
 
-/* The steps that would make the kernel what node (NULL: the one in force) asks for. */
-int kernel_plan(struct kernel *k, const struct node_conf *node, struct buf *out,
-		struct err *err) CHECKED;
+/*
+ * The steps that would make the kernel what node asks for (taken, also on failure), or, with NULL,
+ * what is wanted now. It is made in small steps: kernel_plan_step() until it is 0, which means
+ * that all is known (1: there is more). kernel_plan_write() appends lines, about max_bytes, from
+ * where it was; false: those were the last. Nothing is changed in the kernel.
+ */
+struct kernel_plan;
+int kernel_plan_new(struct kernel *k, struct node_conf *node, struct kernel_plan **ret_plan,
+		    struct err *err) CHECKED;
+int kernel_plan_step(struct kernel_plan *p, struct err *err) CHECKED;
+bool kernel_plan_write(struct kernel_plan *p, size_t max_bytes, struct buf *out);
+/* May outlive the kernel. NULL allowed. */
+void kernel_plan_free(struct kernel_plan *p);
 /* Reads the counters; all zero while the table is not in. */
 int kernel_counters(struct kernel *k, struct kernel_counters *ret_counters,
 		    struct err *err) CHECKED;

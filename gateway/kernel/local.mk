@@ -21,12 +21,14 @@ libkernel_a_SOURCES = \
 	%D%/kernel.c %D%/kernel.h \
 	%D%/kernel_drivers.c \
 	%D%/kernel_facts.c \
+	%D%/kernel_plan.c \
 	%D%/kernel_tenants.c \
 	%D%/netlink.c %D%/ops.h \
 	%D%/netns.c %D%/netns.h \
 	%D%/reconcile.c %D%/reconcile.h \
 	%D%/reconcile_check.c %D%/reconcile_internal.h \
 	%D%/reconcile_look.c \
+	%D%/reconcile_mend.c \
 	%D%/outline.c %D%/outline.h \
 	%D%/proxy_prefix.c %D%/proxy_prefix.h \
 	%D%/port_history.c %D%/port_history.h \
@@ -34,6 +36,7 @@ libkernel_a_SOURCES = \
 	%D%/ruleset.c %D%/ruleset.h \
 	%D%/special.c %D%/special.h \
 	%D%/steps.c %D%/steps.h \
+	%D%/survey.c %D%/survey.h \
 	%D%/table.c %D%/table.h \
 	%D%/view.c %D%/view.h \
 	%D%/wants.c %D%/wants.h \

@@ -21,6 +21,7 @@ int reconcile_new(const struct driver *drivers, size_t n_drivers, reconcile_fail
 		return err_set(err, -ENOMEM, "out of memory");
 	}
 	table_init(&r->holdings);
+	buf_init(&r->look.drift, DRIFT_TEXT_MAX);
 	hash_key_init(&r->key);
 	r->failed = failed;
 	r->failed_ctx = failed_ctx;
@@ -54,6 +55,8 @@ void reconcile_free(struct reconcile *r)
 	if (!r) {
 		return;
 	}
+	reconcile_mending_free(r);
+	buf_fini(&r->look.drift);
 	wants_fini(&r->wants);
 	while ((node = table_next(&r->holdings, &it))) {
 		table_remove(&r->holdings, node);
@@ -112,6 +115,20 @@ bool reconcile_needs_guard(const struct object *o)
 	return o->kind == OBJECT_ROUTE && o->route.type == ROUTE_LOCAL;
 }
 
+int reconcile_prepare(struct reconcile *r, struct object_set *set, struct err *err)
+{
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < set->n; i++) {
+		struct part *part = parts_find(&r->parts, set->items[i].kind, set->items[i].ns);
+
+		if (part && part->driver.prepare) {
+			rc = part->driver.prepare(part->driver.ctx, &set->items[i], err);
+		}
+	}
+	return rc;
+}
+
 /* The versions of one change. */
 struct version {
 	struct holding *former; /* NULL: none; borrowed from reconcile.holdings */
@@ -123,7 +140,7 @@ static int version_init(struct reconcile *r, struct reconcile_change *c, struct 
 			struct err *err)
 {
 	struct object_set *set = &c->set;
-	int rc = 0;
+	int rc;
 
 	v->former = holding_find(r, c->name ? c->name : "");
 	v->next = calloc(1, sizeof(*v->next));
@@ -138,13 +155,7 @@ static int version_init(struct reconcile *r, struct reconcile_change *c, struct 
 	if (!v->next->name || set->bad) {
 		return err_set(err, -ENOMEM, "out of memory");
 	}
-	for (size_t i = 0; rc == 0 && i < set->n; i++) {
-		struct part *part = parts_find(&r->parts, set->items[i].kind, set->items[i].ns);
-
-		if (part && part->driver.prepare) {
-			rc = part->driver.prepare(part->driver.ctx, &set->items[i], err);
-		}
-	}
+	rc = reconcile_prepare(r, set, err);
 	return rc < 0 ? rc : object_set_sort(set, err);
 }
 
@@ -322,23 +333,9 @@ int reconcile_change(struct reconcile *r, struct reconcile_change *changes, size
 	if (rc < 0) {
 		return rc;
 	}
+	reconcile_mending_drop(r);
 	rc = r->started ? put_in_force(r, versions, n_changes, err) : 0;
 	versions_settle(r, versions, n_changes, rc == 0);
-	free(versions);
-	return rc;
-}
-
-int reconcile_plan(struct reconcile *r, struct reconcile_change *changes, size_t n_changes,
-		   struct buf *out, struct err *err)
-{
-	struct version *versions;
-	int rc = versions_new(r, changes, n_changes, &versions, err);
-
-	if (rc < 0) {
-		return rc;
-	}
-	rc = reconcile_look_format(r, out, err);
-	versions_settle(r, versions, n_changes, false);
 	free(versions);
 	return rc;
 }

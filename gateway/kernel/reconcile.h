@@ -81,18 +81,17 @@ int reconcile_check(struct reconcile *r, uint32_t kinds, const char *culprit, st
 /*
  * The same without holding anybody up: notes that there is something to look at. A step is a slice
  * (driver.h), which is read and compared at once, so that no change comes between; what is wrong is
- * only noted, and mended in one plan when all slices were seen.
+ * only noted. When all slices were seen those are read again, a slice a step, and what is wrong is
+ * mended in one plan, some of it a step. A change that comes between makes it begin anew.
  */
 void reconcile_look(struct reconcile *r, uint32_t kinds, const char *culprit);
 bool reconcile_looking(const struct reconcile *r);
-/* The next step. False: all was seen, and reconcile_look_end() has to follow. */
+/* The next step is one of mending. */
+bool reconcile_mending(const struct reconcile *r);
+/* The next step. False: all was seen and mended, and reconcile_look_end() has to follow. */
 bool reconcile_look_step(struct reconcile *r);
 /* Returns as reconcile_check(). */
 int reconcile_look_end(struct reconcile *r, struct buf *drift, struct err *err) CHECKED;
-/* The steps that would make the kernel what is wanted after the changes, as text. Takes the sets.
- */
-int reconcile_plan(struct reconcile *r, struct reconcile_change *changes, size_t n_changes,
-		   struct buf *out, struct err *err) CHECKED;
 /* Takes all of ours away, also what an earlier run left; what is wanted stays known. */
 int reconcile_down(struct reconcile *r, struct err *err) CHECKED;
 

@@ -9,7 +9,8 @@
 
 /* What reconcile.c, reconcile_check.c and reconcile_look.c share. */
 
-#define CULPRIT_MAX 96 /* bytes; as WATCH_CAUSE_MAX */
+#define CULPRIT_MAX    96                /* bytes; as WATCH_CAUSE_MAX */
+#define DRIFT_TEXT_MAX ((size_t)4 << 20) /* bytes */
 
 /* Where a look is that goes on over several steps: from slice to slice, round and round. */
 struct look_place {
@@ -17,6 +18,10 @@ struct look_place {
 	unsigned int at;           /* slice */
 	uint64_t wrong;            /* slices of this round that are not as wanted */
 	char culprit[CULPRIT_MAX]; /* terminated; "": not known */
+	/* What was mended and not told yet: reconcile_look_end() does. */
+	struct buf drift;
+	int n_mended;
+	unsigned int n_drops; /* mendings that a change put an end to, since the last that ended */
 };
 
 struct reconcile {
@@ -26,6 +31,7 @@ struct reconcile {
 	struct wants wants;
 	unsigned int round; /* numbers the walks over wants */
 	struct look_place look;
+	struct mending *mending; /* owned: under way in steps; NULL: none */
 	bool started;
 	bool unguarded; /* the ruleset could not be put in force: nothing that needs it is made */
 	bool former_wanted; /* a change has failed: what was wanted before it holds */
@@ -35,8 +41,8 @@ struct reconcile {
 
 /* A route that may not be without the ruleset. */
 bool reconcile_needs_guard(const struct object *o);
-/* The plan from what is there to what is wanted, as text. */
-int reconcile_look_format(struct reconcile *r, struct buf *out, struct err *err) CHECKED;
+/* Has the drivers complete the objects. */
+int reconcile_prepare(struct reconcile *r, struct object_set *set, struct err *err) CHECKED;
 /*
  * When the ruleset's part of the kernel is missing, what needs it is taken away. Returns 0, or why
  * it is missing.
@@ -50,5 +56,16 @@ bool reconcile_can(const struct reconcile *r, const struct object *o);
  */
 int reconcile_mend(struct reconcile *r, uint64_t slices, const char *culprit, struct buf *drift,
 		   struct err *err) CHECKED;
+/*
+ * The same in steps, of what a look found: reconcile_mending_step() until it is false, then
+ * reconcile_mending_end(), which returns 0 or why the ruleset is not in force. What was mended is
+ * in look. Where it cannot be done in steps nothing begins. Whatever else changes the kernel drops
+ * it first: it is looked at again.
+ */
+void reconcile_mending_begin(struct reconcile *r, uint64_t slices);
+bool reconcile_mending_step(struct reconcile *r);
+int reconcile_mending_end(struct reconcile *r, struct err *err) CHECKED;
+void reconcile_mending_drop(struct reconcile *r);
+void reconcile_mending_free(struct reconcile *r);
 
 #endif

@@ -2,11 +2,12 @@
 /*
  * The kernel looked at in steps. Nearly always all is as wanted: that is found out slice by slice,
  * without copies and without sorting. Only what is not is read again, with all that it takes to
- * mend it, by reconcile_check.c.
+ * mend it, by reconcile_mend.c.
  */
 #include "gateway/kernel/reconcile.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "gateway/kernel/reconcile_internal.h"
 
@@ -25,7 +26,7 @@ void reconcile_look(struct reconcile *r, uint32_t kinds, const char *culprit)
 
 bool reconcile_looking(const struct reconcile *r)
 {
-	return r->look.todo != 0 || r->look.at != 0;
+	return r->look.todo != 0 || r->look.at != 0 || r->mending;
 }
 
 /* One of the observed is wanted, as it is, and was not met before. */
@@ -67,11 +68,17 @@ bool reconcile_look_step(struct reconcile *r)
 {
 	struct look_place *look = &r->look;
 
+	if (r->mending) {
+		return reconcile_mending_step(r);
+	}
 	while (look->at < N_SLICES && !(look->todo & SLICE(look->at))) {
 		look->at++;
 	}
 	if (look->at == N_SLICES) {
-		return false;
+		if (look->wrong != 0) {
+			reconcile_mending_begin(r, look->wrong);
+		}
+		return r->mending;
 	}
 	look->todo &= ~SLICE(look->at);
 	if (!slice_is_as_wanted(r, look->at)) {
@@ -81,16 +88,40 @@ bool reconcile_look_step(struct reconcile *r)
 	return true;
 }
 
-int reconcile_look_end(struct reconcile *r, struct buf *drift, struct err *err)
+/* Nothing was in the way of steps, or all is done in one. */
+static int mend_rest(struct reconcile *r, uint64_t wrong, struct err *err)
 {
-	const struct look_place seen = r->look;
+	char culprit[CULPRIT_MAX];
+	int rc;
 
-	r->look.at = 0;
-	r->look.wrong = 0;
-	r->look.culprit[0] = '\0';
-	if (seen.wrong == 0 && !r->unguarded) {
+	if (r->mending) {
+		return reconcile_mending_end(r, err);
+	}
+	if (wrong == 0 && !r->unguarded) {
 		return reconcile_guard_absent(r, err);
 	}
-	return reconcile_mend(r, seen.wrong, seen.culprit[0] != '\0' ? seen.culprit : NULL, drift,
-			      err);
+	memcpy(culprit, r->look.culprit, sizeof(culprit)); /* that one may be cleared on the way */
+	rc = reconcile_mend(r, wrong, culprit[0] != '\0' ? culprit : NULL, &r->look.drift, err);
+	r->look.n_drops = 0;
+	r->look.n_mended += rc > 0 ? rc : 0;
+	return rc;
+}
+
+int reconcile_look_end(struct reconcile *r, struct buf *drift, struct err *err)
+{
+	struct look_place *look = &r->look;
+	uint64_t wrong = look->wrong;
+	int rc, n;
+
+	look->at = 0;
+	look->wrong = 0;
+	rc = mend_rest(r, wrong, err);
+	n = look->n_mended;
+	buf_bytes(drift, look->drift.data, look->drift.len);
+	drift->bad |= look->drift.bad;
+	buf_fini(&look->drift);
+	buf_init(&look->drift, DRIFT_TEXT_MAX);
+	look->n_mended = 0;
+	look->culprit[0] = '\0';
+	return rc < 0 ? rc : n;
 }

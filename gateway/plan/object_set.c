@@ -54,6 +54,14 @@ static int set_grow(struct object_set *set)
 	return 0;
 }
 
+void object_set_reserve(struct object_set *set, size_t n)
+{
+	if (!set->items && n > 0 && n <= OBJECTS_MAX) {
+		set->items = calloc(n, sizeof(*set->items));
+		set->size = set->items ? n : 0;
+	}
+}
+
 /* Most objects in a row have one owner. */
 static const char *copy_owner(struct object_set *set, const char *owner)
 {

@@ -19,6 +19,8 @@ struct object_set {
 void object_set_init(struct object_set *set);
 /* Wipes secrets. */
 void object_set_fini(struct object_set *set);
+/* Room for n objects at once, if there is memory; else it grows as they come. */
+void object_set_reserve(struct object_set *set, size_t n);
 /* Copies o with what it points to, but for o->ruleset.firewall. Returns the copy, NULL when bad. */
 struct object *object_set_add(struct object_set *set, const struct object *o);
 /* Adds all of from. */

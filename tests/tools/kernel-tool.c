@@ -126,45 +126,72 @@ static uint64_t cpu_us(void)
 	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
 }
 
+struct timing {
+	uint64_t last_us, longest_us, all_us;
+	unsigned int n; /* steps */
+};
+
+/* A step has ended, and the next one begins; the first call begins one. */
+static void timing_step(struct timing *t)
+{
+	uint64_t now = cpu_us(), step = t->last_us == 0 ? 0 : now - t->last_us;
+
+	t->longest_us = step > t->longest_us ? step : t->longest_us;
+	t->all_us += step;
+	t->last_us = now;
+	t->n += step > 0;
+}
+
+static void timing_print(const struct timing *t)
+{
+	printf(" steps=%u longest_us=%" PRIu64 " all_us=%" PRIu64 "\n", t->n, t->longest_us,
+	       t->all_us);
+}
+
 static int look(struct kernel *k, struct err *err)
 {
-	uint64_t longest = 0, all = 0;
-	unsigned int n_steps = 0;
+	struct timing t = {0};
 	bool ended = false;
 	struct buf drift;
 	int rc = 0;
 
 	buf_init(&drift, 1 << 20);
 	kernel_poll(k); /* without a watch: everything */
-	while (rc >= 0 && !ended) {
-		uint64_t start = cpu_us(), step;
-
+	for (timing_step(&t); rc >= 0 && !ended; timing_step(&t)) {
 		rc = kernel_look(k, &ended, &drift, err);
-		step = cpu_us() - start;
-		longest = step > longest ? step : longest;
-		all += step;
-		n_steps++;
 	}
 	buf_fini(&drift);
 	if (rc >= 0) {
-		printf("ok mended=%d steps=%u longest_us=%" PRIu64 " all_us=%" PRIu64 "\n", rc,
-		       n_steps, longest, all);
+		printf("ok mended=%d", rc);
+		timing_print(&t);
 	}
 	return rc;
 }
 
 static int plan(struct kernel *k, struct err *err)
 {
-	uint64_t start = cpu_us();
+	struct timing t = {0};
+	struct kernel_plan *p;
 	struct buf text;
-	int rc;
+	int rc = kernel_plan_new(k, NULL, &p, err);
+	bool more = true;
 
+	if (rc < 0) {
+		return rc;
+	}
 	buf_init(&text, 8 << 20);
-	rc = kernel_plan(k, NULL, &text, err);
+	for (timing_step(&t), rc = 1; rc > 0; timing_step(&t)) {
+		rc = kernel_plan_step(p, err);
+	}
+	for (; rc == 0 && more; timing_step(&t)) {
+		more = kernel_plan_write(p, 65536, &text);
+	}
 	if (rc == 0) {
-		printf("ok bytes=%zu all_us=%" PRIu64 "\n", text.len, cpu_us() - start);
+		printf("ok bytes=%zu", text.len);
+		timing_print(&t);
 	}
 	buf_fini(&text);
+	kernel_plan_free(p);
 	return rc;
 }
 

@@ -78,8 +78,11 @@ static void what_is_wrong_is_named_and_mended_at_the_end(void **state)
 	plan_text_add(&k->there, "route 2001:db8:a000:3::/64 blackhole");
 	plan_text_add(&k->there, "address lo 203.0.113.99/32");
 	reconcile_look(k->r, RECONCILE_ALL, "ip (pid 7)");
-	(void)walk(k);
+	while (!reconcile_mending(k->r)) {
+		assert_true(reconcile_look_step(k->r));
+	}
 	assert_int_equal(k->n_calls, n_calls); /* nothing yet */
+	(void)walk(k);
 	assert_int_equal(look_end(k, &text), 3);
 	buf_u8(&text, 0);
 	assert_string_equal((char *)text.data,
@@ -137,9 +140,103 @@ static void what_is_told_of_a_slice_that_was_seen_makes_another_round(void **sta
 	(void)walk(k);
 	assert_int_equal(look_end(k, &text), 0);
 	assert_true(reconcile_looking(k->r));
-	assert_int_equal(walk(k), 1);
+	assert_true(walk(k) < 6); /* one slice, seen, read, and mended */
 	assert_int_equal(look_end(k, &text), 1);
 	assert_false(reconcile_looking(k->r));
+	buf_fini(&text);
+	fake_free(k);
+}
+
+#define N_MANY 1000
+
+/* A tenant with many elements, none of which is there. */
+static struct fake *fake_bare(void)
+{
+	struct fake *k = fake_started();
+	struct object_set set;
+	size_t n = 0;
+
+	object_set_init(&set);
+	for (unsigned int i = 0; i < N_MANY; i++) {
+		struct object o = {.kind = OBJECT_ELEMENT, .element = {.set = 2, .key_len = 2}};
+
+		o.element.key[0] = (uint8_t)(i >> 8);
+		o.element.key[1] = (uint8_t)i;
+		assert_non_null(object_set_add(&set, &o));
+	}
+	assert_int_equal(reconcile_tenant(k->r, "many", &set, NULL), 0);
+	for (size_t i = 0; i < k->there.n; i++) {
+		if (slice_of(&k->there.items[i]) != N_OBJECT_KINDS + 2) {
+			k->there.items[n++] = k->there.items[i];
+		}
+	}
+	assert_int_equal(k->there.n, n + N_MANY);
+	k->there.n = n;
+	reconcile_look(k->r, DRIVER_KIND(OBJECT_ELEMENT), NULL);
+	while (!reconcile_mending(k->r)) {
+		assert_true(reconcile_look_step(k->r));
+	}
+	return k;
+}
+
+static void what_is_wrong_is_mended_some_of_it_a_step(void **state)
+{
+	struct fake *k = fake_bare();
+	struct buf text;
+	bool more = true;
+
+	(void)state;
+	while (more) {
+		unsigned int n_steps = k->n_steps;
+
+		more = reconcile_look_step(k->r);
+		assert_true(k->n_steps - n_steps <= 256);
+	}
+	assert_int_equal(look_end(k, &text), N_MANY);
+	assert_at_rest(k);
+	buf_fini(&text);
+	fake_free(k);
+}
+
+/* At each step of it a tenant changes: nothing of that is undone, and all is told once. */
+static void a_change_while_it_is_mended_is_right(void **state)
+{
+	struct buf text;
+
+	(void)state;
+	for (unsigned int at = 0; at < 7; at++) {
+		struct fake *k = fake_bare();
+
+		for (unsigned int i = 0; i < at; i++) {
+			(void)!reconcile_look_step(k->r);
+		}
+		assert_int_equal(set_tenant(k, "acme", acme_lines_2), 0);
+		assert_int_equal(reconcile_remove_tenant(k->r, "beta", NULL), 0);
+		(void)walk(k);
+		assert_int_equal(look_end(k, &text), N_MANY);
+		assert_false(reconcile_looking(k->r));
+		assert_at_rest(k);
+		buf_fini(&text);
+		fake_free(k);
+	}
+}
+
+static void changes_do_not_hold_it_up_for_ever(void **state)
+{
+	struct fake *k = fake_bare();
+	struct buf text;
+	unsigned int n = 0;
+
+	(void)state;
+	do {
+		assert_true(++n < STEPS_MAX);
+		if (reconcile_mending(k->r)) {
+			assert_int_equal(set_tenant(k, "acme", n % 2 ? acme_lines : acme_lines_2),
+					 0);
+		}
+	} while (reconcile_look_step(k->r));
+	assert_int_equal(look_end(k, &text), N_MANY);
+	assert_at_rest(k);
 	buf_fini(&text);
 	fake_free(k);
 }
@@ -193,6 +290,9 @@ int main(void)
 		cmocka_unit_test(a_look_reads_one_kind_a_step_and_touches_nothing),
 		cmocka_unit_test(what_is_wrong_is_named_and_mended_at_the_end),
 		cmocka_unit_test(a_change_between_two_steps_is_right),
+		cmocka_unit_test(what_is_wrong_is_mended_some_of_it_a_step),
+		cmocka_unit_test(a_change_while_it_is_mended_is_right),
+		cmocka_unit_test(changes_do_not_hold_it_up_for_ever),
 		cmocka_unit_test(what_is_told_of_a_slice_that_was_seen_makes_another_round),
 		cmocka_unit_test(a_part_that_comes_is_filled_and_one_that_goes_is_left_out),
 		cmocka_unit_test(without_its_ruleset_no_guarded_route_stays),

@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "gateway/kernel/survey.h"
 #include "tests/unit/plan_text.h"
 
 static void observed(struct fake *k, uint32_t kinds)
@@ -251,10 +252,14 @@ struct fake *fake_started(void)
 
 void assert_at_rest(struct fake *k)
 {
+	struct survey s;
 	struct buf text;
 
 	buf_init(&text, 65536);
-	assert_int_equal(reconcile_plan(k->r, NULL, 0, &text, NULL), 0);
+	survey_init(&s, k->r, SLICES_ALL);
+	assert_int_equal(survey_all(&s, NULL), 0);
+	plan_format(&s.plan, &text);
+	survey_fini(&s);
 	if (text.len > 0) {
 		fail_msg("%.*s", (int)text.len, text.data);
 	}
