@@ -256,8 +256,15 @@ static size_t take_fds(struct msghdr *mh, int fds[CHANNEL_FDS_MAX])
 	return n;
 }
 
-/* Reads one part: bytes into scratch, descriptors into fds. Returns its length, 0 at the end. */
-static ssize_t part_recv(struct channel *ch, int fds[CHANNEL_FDS_MAX], size_t *ret_n_fds)
+/* What came with a part. */
+struct part_fds {
+	int fds[CHANNEL_FDS_MAX];
+	size_t n;
+	bool lost;
+};
+
+/* Reads one part: bytes into scratch, descriptors into ret. Returns its length, 0 at the end. */
+static ssize_t part_recv(struct channel *ch, struct part_fds *ret)
 {
 	union fd_space control;
 	struct iovec iov = {.iov_base = ch->scratch, .iov_len = CHANNEL_PART_MAX};
@@ -277,16 +284,21 @@ static ssize_t part_recv(struct channel *ch, int fds[CHANNEL_FDS_MAX], size_t *r
 	if (len < 0) {
 		return -errno;
 	}
-	*ret_n_fds = take_fds(&mh, fds);
-	if (mh.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) {
-		close_fds(fds, *ret_n_fds);
+	ret->n = take_fds(&mh, ret->fds);
+	ret->lost = mh.msg_flags & MSG_CTRUNC;
+	if (ret->lost) {
+		close_fds(ret->fds, ret->n);
+		ret->n = 0;
+	}
+	if (mh.msg_flags & MSG_TRUNC || (ret->lost && !ch->may_lose_fds)) {
+		close_fds(ret->fds, ret->n);
 		return -EPROTO;
 	}
 	return len;
 }
 
 /* Adds one part to the message being assembled. Returns 1 when it is whole, 0, or an error. */
-static int part_join(struct channel *ch, size_t len, const int *fds, size_t n_fds)
+static int part_join(struct channel *ch, size_t len, const struct part_fds *with)
 {
 	struct cursor c = cursor_from(ch->scratch, len);
 	uint8_t version = cursor_u8(&c), flags = cursor_u8(&c);
@@ -303,13 +315,14 @@ static int part_join(struct channel *ch, size_t len, const int *fds, size_t n_fd
 		return -EPROTO; /* parts that add little would never come to the limit */
 	}
 	if (!ch->assembling) {
-		memcpy(head.fds, fds, n_fds * sizeof(int));
-		head.n_fds = n_fds;
+		memcpy(head.fds, with->fds, with->n * sizeof(int));
+		head.n_fds = with->n;
+		head.fds_lost = with->lost;
 		ch->head = head;
 		ch->in.len = 0;
 		ch->assembling = true;
-	} else if (n_fds > 0 || head.type != ch->head.type || head.id != ch->head.id ||
-		   head.serial != ch->head.serial) {
+	} else if (with->n > 0 || with->lost || head.type != ch->head.type ||
+		   head.id != ch->head.id || head.serial != ch->head.serial) {
 		return -EPROTO;
 	}
 	if (ch->in.len + c.left > CHANNEL_MSG_MAX) {
@@ -324,15 +337,14 @@ static int part_join(struct channel *ch, size_t len, const int *fds, size_t n_fd
 
 int channel_recv(struct channel *ch, struct channel_msg *ret_msg)
 {
-	int fds[CHANNEL_FDS_MAX];
-	size_t n_fds = 0;
+	struct part_fds with;
 	ssize_t len;
 	int rc;
 
 	do {
 		bool had_head = ch->assembling;
 
-		len = part_recv(ch, fds, &n_fds);
+		len = part_recv(ch, &with);
 		if (len == -EAGAIN) {
 			return 0;
 		}
@@ -342,9 +354,9 @@ int channel_recv(struct channel *ch, struct channel_msg *ret_msg)
 		if (len <= 0) {
 			return -EPIPE;
 		}
-		rc = part_join(ch, (size_t)len, fds, n_fds);
+		rc = part_join(ch, (size_t)len, &with);
 		if (rc < 0 && (had_head || !ch->assembling)) {
-			close_fds(fds, n_fds);
+			close_fds(with.fds, with.n);
 		}
 	} while (rc == 0);
 	if (rc < 0) {

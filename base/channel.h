@@ -29,6 +29,7 @@ struct channel_msg {
 	size_t len;               /* bytes */
 	int fds[CHANNEL_FDS_MAX]; /* received: owned by the caller of channel_recv() */
 	size_t n_fds;
+	bool fds_lost; /* received: there was no room for its descriptors, none is here */
 };
 
 struct channel_part; /* one queued part */
@@ -39,6 +40,7 @@ struct channel {
 	uint8_t *scratch;        /* owned; one incoming part */
 	struct channel_msg head; /* of the message being assembled */
 	bool assembling;
+	bool may_lose_fds;                 /* the owner looks at fds_lost; else that is -EPROTO */
 	struct channel_part *first, *last; /* out queue, owned */
 	size_t queued;                     /* bytes */
 };

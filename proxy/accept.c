@@ -209,6 +209,7 @@ void listen_socket_close(struct listen_socket *sock)
 	sock->io.fd = -1;
 	TAILQ_REMOVE(&sock->listener->sockets, sock, entry);
 	w->n_listeners--;
+	w->n_lent -= sock->lent;
 	loop_defer(&w->loop, &sock->deferred);
 }
 
@@ -234,6 +235,7 @@ int listen_socket_add(struct listener *listener, int fd, bool lent)
 	listener->refs++;
 	TAILQ_INSERT_TAIL(&listener->sockets, sock, entry);
 	w->n_listeners++;
+	w->n_lent += lent;
 	worker_set_budget(w);
 	return 0;
 }

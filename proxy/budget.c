@@ -4,9 +4,10 @@
 
 #define SESSIONS_MAX 4000000u /* more than memory and ports allow */
 
-struct budget budget_share(size_t limit, size_t n_workers, size_t n_listeners)
+struct budget budget_share(size_t limit, size_t n_workers, size_t n_own, size_t n_lent)
 {
-	size_t fixed = BUDGET_RESERVE + n_listeners;
+	size_t for_lent = n_own < limit / 16 ? n_own : limit / 16;
+	size_t fixed = BUDGET_RESERVE + n_own + (n_lent > for_lent ? n_lent : for_lent);
 	size_t pipes = BUDGET_PIPES_MAX / (n_workers > 0 ? n_workers : 1);
 	size_t sessions;
 

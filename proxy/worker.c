@@ -129,7 +129,7 @@ static void raise_fd_limit(struct worker *w)
 
 void worker_set_budget(struct worker *w)
 {
-	w->budget = budget_share(w->fd_limit, w->n_workers, w->n_listeners);
+	w->budget = budget_share(w->fd_limit, w->n_workers, w->n_listeners - w->n_lent, w->n_lent);
 	w->pipes.max = w->budget.pipes;
 	if (w->own) {
 		atomic_store_explicit(&w->own->worker[WORKER_FDS_BUDGET], w->budget.sessions,
@@ -239,6 +239,7 @@ int worker_open_channel(struct worker *w, int fd, struct err *err)
 	if (rc < 0) {
 		return err_set_errno(err, rc, "channel");
 	}
+	w->channel.may_lose_fds = true; /* such an order is refused */
 	w->channel_io = (struct io){.fd = fd, .ready = channel_ready};
 	rc = loop_add(&w->loop, &w->channel_io, EPOLLIN);
 	if (rc == 0) {

@@ -50,7 +50,8 @@ struct worker {
 	struct tenants tenants;
 	struct source_table sources;
 	struct table listeners;
-	size_t n_listeners;
+	size_t n_listeners; /* sockets */
+	size_t n_lent;      /* of these */
 	struct access_log log;
 	struct pipes pipes;
 	struct sessions_dump *dumps; /* owned list */

@@ -8,8 +8,12 @@
  * also handshakes that were half done. When the worker is READY again it gets its sources back
  * first and the loan ends after.
  *
+ * A sibling that cannot take a socket (it has no descriptor left) says so: in a moment the next
+ * one is asked, or the same if there is no other, until one has them all.
+ *
  * A worker that is started for the first time is not covered for: what comes waits for it.
  */
+#include "base/container.h"
 #include "base/hash.h"
 #include "conf/model/message.h"
 #include "gateway/control/listeners.h"
@@ -18,6 +22,16 @@
 static bool worker_is_live(const struct worker *w)
 {
 	return w->state == WORKER_READY || !w->died;
+}
+
+void workers_loan_refused(struct worker *sibling)
+{
+	struct workers *ws = sibling->workers;
+
+	sibling->refuses_loans = true;
+	if (!timer_armed(&ws->loans)) {
+		wheel_arm(&ws->loop->wheel, &ws->loans, ws->loop->now_ms + ws->times->loan_ms);
+	}
 }
 
 static uint64_t workers_live(const struct workers *ws)
@@ -61,18 +75,24 @@ static int find_sibling(const struct workers *ws, unsigned int slot)
 	return -1;
 }
 
-/* w needs nobody any more; what its sibling was lent for others is lent again. */
-static void worker_uncover(struct workers *ws, struct worker *w)
+/* The sibling gives all loans back; those of workers it still covers for are made again. */
+static void worker_lend_anew(struct workers *ws, struct worker *sibling)
 {
-	struct worker *sibling = &ws->worker[w->covered_by];
-
-	w->covered_by = -1;
-	lend(ws, sibling, w->slot, MSG_LEND_END);
+	lend(ws, sibling, sibling->slot, MSG_LEND_END);
 	for (unsigned int i = 0; i < ws->n; i++) {
 		if (ws->worker[i].covered_by == (int)sibling->slot) {
 			lend(ws, sibling, i, MSG_LEND);
 		}
 	}
+}
+
+/* w needs nobody any more. */
+static void worker_uncover(struct workers *ws, struct worker *w)
+{
+	struct worker *sibling = &ws->worker[w->covered_by];
+
+	w->covered_by = -1;
+	worker_lend_anew(ws, sibling);
 }
 
 static void worker_cover(struct workers *ws, struct worker *w)
@@ -89,6 +109,34 @@ static void worker_cover(struct workers *ws, struct worker *w)
 		if (w->covered_by >= 0) {
 			lend(ws, &ws->worker[w->covered_by], w->slot, MSG_LEND);
 		}
+	}
+}
+
+/* All that it covers for goes to the next one, as it may have no room for some of it only. */
+static void worker_pass_on(struct workers *ws, struct worker *sibling)
+{
+	int other = find_sibling(ws, sibling->slot);
+
+	for (unsigned int i = 0; other >= 0 && i < ws->n; i++) {
+		if (ws->worker[i].covered_by == (int)sibling->slot) {
+			ws->worker[i].covered_by = other;
+			lend(ws, &ws->worker[other], i, MSG_LEND);
+		}
+	}
+	worker_lend_anew(ws, sibling);
+}
+
+void workers_lend_again(struct timer *timer)
+{
+	struct workers *ws = container_of(timer, struct workers, loans);
+
+	for (unsigned int i = 0; i < ws->n; i++) {
+		struct worker *sibling = &ws->worker[i];
+
+		if (sibling->refuses_loans && sibling->state == WORKER_READY) {
+			worker_pass_on(ws, sibling);
+		}
+		sibling->refuses_loans = false;
 	}
 }
 

@@ -32,6 +32,7 @@ const struct workers_times workers_times_default = {
 	.soon_ms = 60000,
 	.backoff_ms = 1000,
 	.backoff_max_ms = 60000,
+	.loan_ms = 1000,
 };
 
 static void worker_timer(struct timer *timer);
@@ -67,6 +68,7 @@ int workers_init(struct workers *ws, unsigned int n, struct err *err)
 {
 	int rc = 0;
 
+	timer_init(&ws->loans, workers_lend_again);
 	ws->worker = calloc(n, sizeof(*ws->worker));
 	if (!ws->worker) {
 		return err_set(err, -ENOMEM, "out of memory");
@@ -104,6 +106,7 @@ static void worker_fini(struct worker *w)
 
 void workers_fini(struct workers *ws)
 {
+	wheel_disarm(&ws->loop->wheel, &ws->loans);
 	for (unsigned int i = 0; i < ws->n; i++) {
 		worker_fini(&ws->worker[i]);
 	}

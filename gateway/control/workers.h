@@ -47,7 +47,8 @@ struct worker {
 	uint64_t loaded_ping; /* its answer says that the first full set is in force */
 	bool died;            /* at least once: its sockets may need somebody */
 	bool draining;
-	int covered_by; /* worker slot that serves its sockets; -1 */
+	bool refuses_loans; /* asked again, or another one is, by workers.loans */
+	int covered_by;     /* worker slot that serves its sockets; -1 */
 	unsigned int restarts, backoff_ms;
 	int counters_fd, counters_ro_fd; /* owned */
 	struct counters *counters;       /* owned mapping */
@@ -60,6 +61,7 @@ struct workers_times {
 	unsigned int silence_ms;                 /* without a word, though asked */
 	unsigned int soon_ms;                    /* dying within this counts as dying again */
 	unsigned int backoff_ms, backoff_max_ms; /* the second restart waits, and the longest */
+	unsigned int loan_ms;                    /* until a loan is tried again */
 };
 
 extern const struct workers_times workers_times_default;
@@ -94,6 +96,7 @@ struct workers {
 	enum log_level log_level;               /* theirs */
 	bool stopping;                          /* who ends stays down */
 	uint64_t serial;                        /* of questions */
+	struct timer loans;                     /* armed: one was refused */
 	struct worker *worker;                  /* owned: n of them */
 	struct counters *segments[WORKERS_MAX]; /* of each worker, for sums */
 };
@@ -134,5 +137,8 @@ void worker_ping(struct worker *w);
  * a dead worker's sockets is accepted by a sibling until it is back.
  */
 void workers_cover(struct workers *ws);
+/* A sibling did not take a socket that it was lent. */
+void workers_loan_refused(struct worker *sibling);
+void workers_lend_again(struct timer *timer);
 
 #endif

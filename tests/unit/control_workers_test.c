@@ -38,6 +38,7 @@ static const struct workers_times quick = {
 	.soon_ms = 60000,
 	.backoff_ms = 200,
 	.backoff_max_ms = 400,
+	.loan_ms = 100,
 };
 
 struct fixture {
@@ -370,6 +371,30 @@ static void test_loans_move_when_the_sibling_dies_too(void **state)
 	assert_int_equal(count_sent(f, 2, MSG_LEND), 3);
 }
 
+/* Or what waits in the dead worker's sockets would wait for its return. */
+static void test_loan_that_is_refused_goes_to_the_next_sibling(void **state)
+{
+	struct fixture *f = *state;
+
+	start(f, "full");
+	RUN_UNTIL(f, n_ready(f) == WORKERS);
+	set_mode(f, "mute");
+	kill_worker(f, 0);
+	run(f, 60);
+	assert_int_equal(count_sent(f, 1, MSG_LEND), 1);
+	RUN_UNTIL(f, count_sent(f, 2, MSG_LEND) == 1);
+	assert_int_equal(count_sent(f, 1, MSG_LEND_END), 1);
+	RUN_UNTIL(f, count_sent(f, 1, MSG_LEND) == 2); /* it may have room by now */
+	set_mode(f, "good");
+	RUN_UNTIL(f, n_ready(f) == WORKERS);
+	run(f, 300);
+	forget(f, 1);
+	forget(f, 2);
+	run(f, 300);
+	assert_int_equal(count_sent(f, 1, MSG_LEND), 0);
+	assert_int_equal(count_sent(f, 2, MSG_LEND), 0);
+}
+
 static void test_with_all_dead_no_slot_is_left_out(void **state)
 {
 	struct fixture *f = *state;
@@ -539,6 +564,7 @@ int main(void)
 		TEST(test_dead_worker_is_replaced_at_once_with_the_same_sockets),
 		TEST(test_sockets_that_a_worker_shut_listen_again_after_its_end),
 		TEST(test_sibling_serves_the_sockets_of_a_dead_worker_until_it_is_back),
+		TEST(test_loan_that_is_refused_goes_to_the_next_sibling),
 		TEST(test_loans_move_when_the_sibling_dies_too),
 		TEST(test_with_all_dead_no_slot_is_left_out),
 		TEST(test_worker_that_keeps_dying_is_started_ever_later),

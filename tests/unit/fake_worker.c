@@ -77,7 +77,9 @@ static void handle(struct fake *f, struct channel_msg *msg)
 		return;
 	}
 	if (strcmp(f->mode, "silent") != 0) {
-		answer(f, msg, strcmp(f->mode, "refuse") == 0 && msg->type == MSG_TENANT);
+		answer(f, msg,
+		       (strcmp(f->mode, "refuse") == 0 && msg->type == MSG_TENANT) ||
+			       (strcmp(f->mode, "full") == 0 && msg->type == MSG_LEND));
 	}
 }
 

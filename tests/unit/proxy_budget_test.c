@@ -18,16 +18,21 @@ static void test_shares_fit_into_the_limit(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
 		for (size_t workers = 0; workers <= 64; workers += 8) {
-			struct budget b = budget_share(limits[i], workers, 10);
+			struct budget b = budget_share(limits[i], workers, 10, 3);
 
 			assert_true(b.sessions == 0 ||
-				    2ull * b.sessions + 2 * b.pipes + BUDGET_RESERVE + 10 <=
+				    2ull * b.sessions + 2 * b.pipes + BUDGET_RESERVE + 13 <=
 					    limits[i]);
 			assert_true(b.pipes * (workers ? workers : 1) <= BUDGET_PIPES_MAX);
 		}
 	}
-	assert_int_equal(budget_share(20000, 1, 2).sessions, (20000 - 34 - 2000) / 2);
-	assert_true(budget_share(64, 1, 1).sessions > 5);
+	/* room for as many sockets of a sibling, before they are there and after */
+	assert_int_equal(budget_share(20000, 1, 2, 0).sessions, (20000 - 36 - 2000) / 2);
+	assert_int_equal(budget_share(20000, 1, 2, 2).sessions, (20000 - 36 - 2000) / 2);
+	assert_int_equal(budget_share(20000, 1, 2, 4).sessions, (20000 - 38 - 2000) / 2);
+	/* but not at the price of all sessions */
+	assert_int_equal(budget_share(1600, 10, 600, 0).sessions, (1600 - 32 - 700 - 200) / 2);
+	assert_true(budget_share(64, 1, 1, 0).sessions > 5);
 }
 
 static void test_pipes_stay_within_their_pages_and_come_back(void **state)

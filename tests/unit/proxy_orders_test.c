@@ -329,6 +329,41 @@ static void test_removed_listener_takes_nothing_more_from_lent_sockets(void **st
 	bench_stop(&b);
 }
 
+/* Control has to know of a socket that nobody serves; the sessions there are go on. */
+static void test_lent_socket_without_a_descriptor_for_it_is_refused(void **state)
+{
+	enum {
+		SOCKETS = 60
+	};
+
+	const struct rig_options options = {.nofile = 64};
+	unsigned int n_taken = 0;
+	int client, backend, fd;
+	uint16_t port;
+	struct bench b;
+
+	(void)state;
+	bench_start(&b, PROTOCOL_TCP, &options);
+	bench_open(&b, &client, &backend);
+	for (int i = 0; i < SOCKETS; i++) {
+		fd = rig_listen("127.0.0.1", &port);
+		assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+		rig_send(&b.rig, MSG_LEND, 1, NULL, fd);
+		n_taken += rig_answer(&b.rig) == MSG_ACK;
+		close(fd);
+	}
+	assert_in_range(n_taken, 10, SOCKETS - 1);
+	bench_exchange(client, backend, "still here");
+	rig_do(&b.rig, MSG_LEND_END, 1, NULL, -1);
+	fd = rig_listen("127.0.0.1", &port);
+	assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+	rig_do(&b.rig, MSG_LEND, 1, NULL, fd);
+	rig_do(&b.rig, MSG_LEND_END, 1, NULL, -1);
+	close(fd);
+	bench_end(client, backend);
+	bench_stop(&b);
+}
+
 static void test_drain_ends_with_its_sessions_though_sockets_are_lent(void **state)
 {
 	struct bench b;
@@ -473,6 +508,7 @@ int main(void)
 		cmocka_unit_test(test_removed_listener_keeps_its_sessions),
 		cmocka_unit_test(test_each_backend_that_is_drained_has_its_whole_time),
 		cmocka_unit_test(test_removed_listener_takes_nothing_more_from_lent_sockets),
+		cmocka_unit_test(test_lent_socket_without_a_descriptor_for_it_is_refused),
 		cmocka_unit_test(test_drain_ends_with_its_sessions_though_sockets_are_lent),
 		cmocka_unit_test(test_socket_that_goes_back_keeps_its_queue),
 		cmocka_unit_test(test_quit_leaves_the_queue_to_the_successor),
