@@ -22,7 +22,6 @@
 #define PIPE_STUCK_MS     3000       /* without a byte leaving a pipe: others may have it */
 #define RECLAIM_EVERY_MS  1000
 #define RECLAIM_BYTES     (2u << 20) /* of pipes that are emptied in one go */
-#define RELAY_READ_LOW    4096       /* bytes of one read while too much is read ahead */
 
 int flow_stash(struct worker *w, struct flow *f, const uint8_t *data, size_t len)
 {
@@ -30,7 +29,7 @@ int flow_stash(struct worker *w, struct flow *f, const uint8_t *data, size_t len
 	size_t size = f->stash ? f->stash->size : 0;
 	struct stash *stash = f->stash;
 
-	if (w->stashed + len > 2 * RELAY_STASHED_MAX) {
+	if (w->stashed + len > 2 * w->stashed_max) {
 		return -ENOMEM;
 	}
 	if (used + len > size) {
@@ -85,18 +84,24 @@ static void flow_set_nodelay(const struct run *r)
 	(void)setsockopt(r->to, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 }
 
-enum flow_result flow_write(const struct run *r, const uint8_t *data, size_t len)
+static ssize_t flow_send(const struct run *r, const uint8_t *data, size_t len)
 {
 	struct flow *f = r->flow;
 	/* the last bytes wait for their FIN, which follows in this callback: one packet, not two */
 	int flags = MSG_NOSIGNAL | (f->eof ? MSG_MORE : 0);
-	ssize_t n;
 
 	if (!f->nodelay && f->started) {
 		flow_set_nodelay(r);
 	}
 	f->started = true;
-	n = send(r->to, data, len, flags);
+	return send(r->to, data, len, flags);
+}
+
+enum flow_result flow_write(const struct run *r, const uint8_t *data, size_t len)
+{
+	struct flow *f = r->flow;
+	ssize_t n = flow_send(r, data, len);
+
 	if (n == (ssize_t)len) {
 		f->bytes += len;
 		return FLOW_AGAIN;
@@ -113,29 +118,75 @@ enum flow_result flow_write(const struct run *r, const uint8_t *data, size_t len
 	return FLOW_AGAIN;
 }
 
-enum flow_result flow_copy(struct run *r, size_t head)
+/* After len bytes were read where RELAY_BUFFER were asked for. */
+static void flow_note_read(struct run *r, size_t len)
 {
-	struct worker *w = r->worker;
 	struct flow *f = r->flow;
-	size_t ask = w->stashed < RELAY_STASHED_MAX ? RELAY_BUFFER : RELAY_READ_LOW;
-	ssize_t n = recv(r->from, w->buffer + head, ask, 0);
 
-	if (n > 0) {
-		r->budget -= (size_t)n < r->budget ? (size_t)n : r->budget;
-		f->bulk = n >= RELAY_BULK && !f->no_splice;
-		/* a short read has emptied the socket; what comes later is a new event */
-		if ((size_t)n < ask && !f->no_splice) {
-			f->readable = false;
-			f->eof = f->fin_seen;
-		}
-		return flow_write(r, w->buffer, head + (size_t)n);
+	r->budget -= len < r->budget ? len : r->budget;
+	f->bulk = len >= RELAY_BULK && !f->no_splice;
+	/* a short read has emptied the socket; what comes later is a new event */
+	if (len < RELAY_BUFFER && !f->no_splice) {
+		f->readable = false;
+		f->eof = f->fin_seen;
 	}
+}
+
+/* After a read of no bytes. */
+static enum flow_result flow_note_none(struct flow *f, ssize_t n)
+{
 	if (n < 0 && errno != EAGAIN && errno != EINTR) {
 		return FLOW_SOURCE_RESET;
 	}
 	f->readable = n < 0 && errno == EINTR;
 	f->eof = n == 0;
-	return head > 0 ? flow_write(r, w->buffer, head) : FLOW_AGAIN;
+	return FLOW_AGAIN;
+}
+
+/* One read and one write; what the sink does not take stays in the source's socket. */
+static enum flow_result flow_copy_taken(struct run *r)
+{
+	struct flow *f = r->flow;
+	uint8_t *buffer = r->worker->buffer;
+	ssize_t n = recv(r->from, buffer, RELAY_BUFFER, MSG_PEEK), sent;
+
+	if (n <= 0) {
+		return flow_note_none(f, n);
+	}
+	sent = flow_send(r, buffer, (size_t)n);
+	if (sent < 0 && errno != EAGAIN && errno != EINTR) {
+		return FLOW_SINK_RESET;
+	}
+	f->writable = sent == n || (sent < 0 && errno == EINTR);
+	if (sent <= 0) {
+		return FLOW_AGAIN;
+	}
+	f->bytes += (size_t)sent;
+	if (recv(r->from, buffer, (size_t)sent, MSG_TRUNC) != sent) { /* they were there */
+		return FLOW_SOURCE_RESET;
+	}
+	if (sent == n) {
+		flow_note_read(r, (size_t)n);
+	}
+	return FLOW_AGAIN;
+}
+
+enum flow_result flow_copy(struct run *r, size_t head)
+{
+	struct worker *w = r->worker;
+	enum flow_result result;
+	ssize_t n;
+
+	if (w->stashed >= w->stashed_max) {
+		return head > 0 ? flow_write(r, w->buffer, head) : flow_copy_taken(r);
+	}
+	n = recv(r->from, w->buffer + head, RELAY_BUFFER, 0);
+	if (n > 0) {
+		flow_note_read(r, (size_t)n);
+		return flow_write(r, w->buffer, head + (size_t)n);
+	}
+	result = flow_note_none(r->flow, n);
+	return result == FLOW_AGAIN && head > 0 ? flow_write(r, w->buffer, head) : result;
 }
 
 /* What waits in the flow's pipe goes into memory; the pipe is free then. */
@@ -181,7 +232,7 @@ static void flow_reclaim_pipes(struct worker *w)
 	for (pipe = w->pipes.lent; pipe; pipe = next) {
 		next = pipe->next;
 		if (w->loop.now_ms - pipe->moved_ms >= PIPE_STUCK_MS && pipe->held <= budget &&
-		    w->stashed + pipe->held <= RELAY_STASHED_MAX) {
+		    w->stashed + pipe->held <= w->stashed_max) {
 			budget -= pipe->held;
 			flow_empty_pipe(w, pipe->holder);
 		}
@@ -294,7 +345,7 @@ enum flow_result flow_run(struct run *r)
 				return FLOW_WAIT;
 			}
 			result = f->stash ? flow_drain_stash(r) : flow_drain_pipe(r);
-		} else if (f->eof || !f->readable) {
+		} else if (f->eof || !f->readable || !f->writable) {
 			result = FLOW_WAIT;
 		} else if (r->budget == 0) {
 			result = FLOW_MORE;

@@ -45,7 +45,7 @@ struct flow {
 #define RELAY_BUFFER      65536  /* bytes of one read */
 #define RELAY_BULK        16384  /* a read of so many bytes makes a flow bulk */
 #define RELAY_BUDGET      262144 /* bytes a flow may move before others have their turn */
-#define RELAY_STASHED_MAX ((size_t)64 << 20) /* bytes read ahead by all sessions of a worker */
+#define RELAY_STASHED_MAX ((size_t)64 << 20) /* worker.stashed_max */
 
 enum flow_result {
 	FLOW_WAIT,  /* nothing more can be done now */
@@ -67,7 +67,11 @@ struct run {
 bool flow_holds_bytes(const struct flow *f);
 /* Writes the len bytes of data, which are nowhere else: what does not go is stashed. */
 enum flow_result flow_write(const struct run *r, const uint8_t *data, size_t len) CHECKED;
-/* One read and one write, with head bytes in front that are in the worker's buffer already. */
+/*
+ * One read and one write, with head bytes in front that are in the worker's buffer already. Once
+ * sessions have read worker.stashed_max bytes ahead, only what the sink takes is read: the source
+ * waits, as its own buffer and then its sender do.
+ */
 enum flow_result flow_copy(struct run *r, size_t head) CHECKED;
 /* Moves until the source is empty, the sink full or the budget used up. */
 enum flow_result flow_run(struct run *r) CHECKED;

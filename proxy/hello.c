@@ -10,9 +10,6 @@
 #include "proxy/sni.h"
 #include "proxy/worker.h"
 
-/* Less than all may read ahead: a flood of hellos takes nothing from sessions that run. */
-#define HELLOS_STASHED_MAX (RELAY_STASHED_MAX + RELAY_STASHED_MAX / 2)
-
 enum hello_step {
 	HELLO_WAIT,
 	HELLO_READ, /* more may be there */
@@ -28,10 +25,12 @@ static void hello_complete(struct session *s, const struct sni_hello *hello)
 /* Scans what is there with data, the n bytes just read, behind it. */
 static enum hello_step hello_scan(struct session *s, const uint8_t *data, size_t n, bool drained)
 {
+	struct worker *w = s->worker;
 	struct sni_hello hello;
 
-	if (s->worker->stashed + n > HELLOS_STASHED_MAX ||
-	    flow_stash(s->worker, &s->up, data, n) < 0) {
+	/* half as much again as sessions that run may read ahead, who can wait */
+	if (w->stashed + n > w->stashed_max + w->stashed_max / 2 ||
+	    flow_stash(w, &s->up, data, n) < 0) {
 		session_close(s, CLOSE_NO_MEMORY);
 		return HELLO_END;
 	}

@@ -157,6 +157,7 @@ int worker_init(struct worker *w, struct err *err)
 		return rc;
 	}
 	w->loop.batch_end = worker_batch_end;
+	w->stashed_max = RELAY_STASHED_MAX;
 	w->buffer = malloc(WORKER_BUFFER);
 	if (!w->buffer || access_log_init(&w->log) < 0 ||
 	    source_table_init(&w->sources, SOURCES_MAX) < 0) {

@@ -82,6 +82,7 @@ struct worker {
 
 	uint8_t *buffer;     /* owned; PROXY_HEADER_MAX + SNI_HELLO_MAX + RELAY_BUFFER */
 	size_t stashed;      /* bytes in all flows' stashes */
+	size_t stashed_max;  /* of these, before sources wait for their sinks */
 	uint64_t reclaim_ms; /* when pipes may be taken back next */
 };
 

@@ -58,3 +58,6 @@ tests_unit_proxy_verbs_test_LDADD = $(PROXY_TEST_LDADD)
 check_PROGRAMS += tests/unit/proxy_service_test
 tests_unit_proxy_service_test_SOURCES = tests/unit/proxy_service_test.c $(PROXY_RIG)
 tests_unit_proxy_service_test_LDADD = $(PROXY_TEST_LDADD)
+check_PROGRAMS += tests/unit/proxy_flow_test
+tests_unit_proxy_flow_test_SOURCES = tests/unit/proxy_flow_test.c $(PROXY_RIG)
+tests_unit_proxy_flow_test_LDADD = $(PROXY_TEST_LDADD)
