@@ -49,7 +49,7 @@ struct client {
 	bool found;
 	uint8_t state[CLIENT_STATE_MAX]; /* where an answer in pieces is */
 	char text[ERR_MSG_MAX];          /* argument, or the first refusal */
-	void *job;                       /* owned: what is worked at for it; NULL: nothing */
+	void *job;                       /* owned: what the answer is made from; NULL: nothing */
 	void (*job_free)(void *job);
 };
 

@@ -5,6 +5,8 @@
  */
 #include "gateway/control/verbs_kernel.h"
 
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -134,50 +136,68 @@ void verb_tunnels(struct client *c, struct control *control, const struct reques
 	tunnels_free(seen);
 }
 
+/* The kernel's counts as they were when the answer began. */
+struct denied_view {
+	struct kernel_counters total;
+	struct denied_counts counts;
+};
+
+static void denied_view_free(void *job)
+{
+	struct denied_view *view = job;
+
+	denied_fini(&view->counts);
+	free(view);
+}
+
+static int denied_look(struct client *c, struct control *control, struct err *err)
+{
+	struct denied_view *view = calloc(1, sizeof(*view));
+	int rc = view ? kernel_counters(control->kernel, &view->total, err)
+		      : err_set(err, -ENOMEM, "out of memory");
+
+	rc = rc < 0 ? rc : kernel_denied(control->kernel, &view->counts, err);
+	if (rc < 0) {
+		free(view);
+		return rc;
+	}
+	c->job = view;
+	c->job_free = denied_view_free;
+	return 0;
+}
+
 /* The tenants from c->at on, until the piece is large enough, then what is no tenant's. */
-static int denied_piece(struct client *c, struct control *control, struct err *err)
+static void denied_more(struct client *c, void *ctx)
 {
 	const char *only = c->text[0] != '\0' ? c->text : NULL;
 	const struct tenant_conf *tenant = NULL;
-	struct kernel_counters total;
-	struct denied_counts counts;
-	int rc = kernel_counters(control->kernel, &total, err);
+	const struct denied_view *view = c->job;
+	struct control *control = ctx;
 
-	rc = rc < 0 ? rc : kernel_denied(control->kernel, &counts, err);
-	if (rc < 0) {
-		return rc;
-	}
 	while (c->out.len < PIECE_MAX && (tenant = tenants_next(&control->tenants, &c->at))) {
 		if (!only || strcmp(only, tenant->name) == 0) {
-			denied_write_tenant(control->conf, tenant, &counts, &c->out);
+			denied_write_tenant(control->conf, tenant, &view->counts, &c->out);
 		}
 	}
 	if (!tenant) {
 		if (!only) {
-			denied_write_rest(&total, &counts, &c->out);
+			denied_write_rest(&view->total, &view->counts, &c->out);
 		}
 		client_end(c);
-	}
-	denied_fini(&counts);
-	return 0;
-}
-
-static void denied_more(struct client *c, void *ctx)
-{
-	struct err err;
-
-	if (denied_piece(c, ctx, &err) < 0) {
-		log_warn(MOD, "denied: %s", err.msg);
-		c->more = NULL;
-		c->last = true; /* without an end: the caller knows that it was cut */
 	}
 }
 
 void verb_denied(struct client *c, struct control *control, const struct request *req)
 {
+	struct err err;
+
 	if (!control->kernel) {
 		client_fail(c, NO_KERNEL);
-	} else if (take_tenant(c, control, req, 0)) {
+	} else if (!take_tenant(c, control, req, 0)) {
+		return; /* it was told */
+	} else if (denied_look(c, control, &err) < 0) {
+		client_fail(c, "%s", err.msg);
+	} else {
 		client_ok(c);
 		c->more = denied_more;
 	}

@@ -19,7 +19,7 @@ from peers import read_to_end, wait_for
 BUILD = os.environ.get("SIXGATE_BUILD") or os.path.abspath(
     os.path.join(os.path.dirname(__file__), "..", "..", "build"))
 VERBS = {"status": 1, "services": 2, "sessions": 3, "reload": 4, "drain": 5, "kill": 6,
-         "log-level": 7, "apply": 8, "confirm": 9, "rollback": 10, "plan": 11, "drift": 12}
+         "log-level": 7, "apply": 8, "confirm": 9, "rollback": 10, "plan": 11, "drift": 12, "denied": 16}
 
 
 class Refused(Exception):
@@ -199,19 +199,24 @@ class Gateway:
 
     def ask(self, verb, *args, timeout=20.0):
         """One request on the control socket; returns the objects of the answer."""
-        body = bytes([1, VERBS[verb], len(args)])
-        for arg in args:
-            body += struct.pack("!I", len(arg)) + arg.encode()
-        with socket.socket(socket.AF_UNIX) as sock:
-            sock.connect(os.path.join(self.run_folder, "control.sock"))
-            sock.settimeout(timeout)
-            sock.sendall(struct.pack("!I", len(body)) + body)
+        with self.send(verb, *args, timeout=timeout) as sock:
             lines = [json.loads(line) for line in read_to_end(sock).splitlines()]
         assert lines, f"{verb}: no answer"
         if not lines[0].get("ok"):
             raise Refused(lines[0].get("error"))
         assert lines[-1] == {"end": True}, f"{verb}: the answer was cut short: {lines[-1]}"
         return lines[1:-1]
+
+    def send(self, verb, *args, timeout=20.0):
+        """The connection that the answer comes by."""
+        body = bytes([1, VERBS[verb], len(args)])
+        for arg in args:
+            body += struct.pack("!I", len(arg)) + arg.encode()
+        sock = socket.socket(socket.AF_UNIX)
+        sock.connect(os.path.join(self.run_folder, "control.sock"))
+        sock.settimeout(timeout)
+        sock.sendall(struct.pack("!I", len(body)) + body)
+        return sock
 
     def status(self):
         return self.ask("status")[0]

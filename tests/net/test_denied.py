@@ -104,6 +104,36 @@ def test_counts_do_not_stay_with_a_prefix_that_was_given_up(case):
             place.gateway.ip(f"-6 route replace {host.prefix} via fe80::2 dev ten{number}")
 
 
+def test_a_long_answer_is_of_one_moment(case):
+    """The kernel is read once, however slowly the answer is taken."""
+    place, n_tenants, n_reasons = case.lab, 120, 20
+    place.gateway.run("nft", "flush", "ruleset")
+    gateway = case.start(*racks(case))
+    prefixes = [f"2001:db8:a000:{0x2000 + number:x}::/64" for number in range(n_tenants)]
+    try:
+        for number, prefix in enumerate(prefixes):
+            gateway.put({"tenant": f"t{number}", "serial": 1, "prefixes": [prefix], "services": [],
+                         "tunnels": [{"name": "rack", "kind": "route", "via": "fe80::2",
+                                      "interface": "ten1", "prefixes": [prefix]}]})
+        peers.wait_for(lambda: place.gateway.ip("-6 route show proto 206").count(
+            "2001:db8:a000:20") == n_tenants, 30, "the tenants")
+        keys = [f"{0x10002000 + number} . {why}" for number in range(n_tenants)
+                for why in range(n_reasons)]
+        place.gateway.run("nft", "-f", "-", input="add element inet sixgate denied {" +
+                          ", ".join(keys) + "}\n")
+        with gateway.send("denied") as slow:
+            first = slow.recv(1)
+            place.gateway.run("nft", "flush set inet sixgate denied")
+            lines = [json.loads(line) for line in
+                     (first + peers.read_to_end(slow)).splitlines()]
+        assert lines[0] == {"ok": True} and lines[-1] == {"end": True}
+        assert len(lines) == n_tenants * n_reasons + 2
+        assert gateway.ask("denied") == []
+    finally:
+        for number, host in enumerate(place.tenants, 1):
+            place.gateway.ip(f"-6 route replace {host.prefix} via fe80::2 dev ten{number}")
+
+
 def test_hosts_on_the_uplinks_own_link_are_closed(case):
     """As the farmer's network, whatever prefixes the link has, and when."""
     place = case.lab
