@@ -23,13 +23,6 @@
 #define PRIORITY_MSS     (-140)
 #define PORT_MAIL        25
 
-/*
- * New flows a second, of each tenant. With FIREWALL_FLOW_MS one tenant has at most 64 * 300 + 2048
- * of FIREWALL_FLOWS, a twenty-fourth of it.
- */
-#define FLOW_RATE  64
-#define FLOW_BURST 2048
-
 /* What Jool takes has no connection; a foreign `ct state invalid drop` would stop it. */
 static int put_raw(struct batch *b, const struct firewall *fw)
 {
@@ -250,28 +243,51 @@ static void load_flow(struct rule *r)
 	expr_ports(r, RULE_SOURCE, 9);
 }
 
+static int put_flow_in(struct batch *b, const char *chain, enum firewall_set set)
+{
+	struct rule r;
+
+	rule_begin(&r, chain);
+	load_flow(&r);
+	expr_in_set(&r, set, true, 0);
+	return rule_end_accept(&r, b);
+}
+
+/* A flow's time begins, or begins anew. */
+static int put_flow64_new(struct batch *b)
+{
+	struct rule r;
+	int rc = 0;
+
+	rule_begin(&r, "flow64_new");
+	load_flow(&r);
+	expr_update(&r, FIREWALL_FLOWS, 0);
+	expr_update(&r, FIREWALL_FLOWS_NEW, 0);
+	rc |= rule_end_accept(&r, b);
+	rc |= put_flow_in(b, "flow64_new", FIREWALL_FLOWS);
+	rule_begin(&r, "flow64_new");
+	return rc | rule_end_denied(&r, b, DENIED_FLOWS_FULL);
+}
+
 /*
- * What a tenant sends by UDP, so that the answers are known: there is no connection tracking. New
- * flows have a rate that is the tenant's, so that one cannot fill the set for all. Where the
- * inbound policy is open no answer has to be known.
+ * What a tenant sends by UDP, so that the answers are known: there is no connection tracking. How
+ * often a flow's time begins has a rate that is the tenant's, so that one cannot fill the set for
+ * all, not by going on with old flows either (firewall.h). Where the inbound policy is open no
+ * answer has to be known.
  */
 static int put_flow64(struct batch *b, const struct firewall *fw)
 {
 	struct rule r;
 	int rc = 0;
 
-	rule_begin(&r, "flow64");
-	load_flow(&r);
-	expr_in_set(&r, FIREWALL_FLOWS, true, 0);
-	expr_update(&r, FIREWALL_FLOWS, 0);
-	rc |= rule_end_accept(&r, b);
+	rc |= put_flow64_new(b);
+	rc |= put_flow_in(b, "flow64", FIREWALL_FLOWS_NEW);
 	rc |= chain_accept_open(b, fw, "flow64", RULE_SOURCE);
 	rule_begin(&r, "flow64");
 	expr_meta(&r, NFT_META_MARK, 0);
-	expr_update_limit(&r, FIREWALL_FLOW_RATE, 0, FLOW_RATE, FLOW_BURST);
-	load_flow(&r);
-	expr_update(&r, FIREWALL_FLOWS, 0);
-	rc |= rule_end_accept(&r, b);
+	expr_update_limit(&r, FIREWALL_FLOW_RATE, 0, FIREWALL_FLOW_RATE_S, FIREWALL_FLOW_BURST);
+	rc |= rule_end_goto(&r, b, "flow64_new");
+	rc |= put_flow_in(b, "flow64", FIREWALL_FLOWS); /* until it is forgotten */
 	rule_begin(&r, "flow64");
 	return rc | rule_end_denied(&r, b, DENIED_FLOWS);
 }
@@ -346,6 +362,7 @@ int chains_put_tenants(struct batch *b, const struct firewall *fw)
 	rc |= chain_put(b, "tenant4", NULL, 0, 0);
 	rc |= chain_put(b, "tenant6", NULL, 0, 0);
 	rc |= chain_put(b, "flow64", NULL, 0, 0);
+	rc |= chain_put(b, "flow64_new", NULL, 0, 0);
 	rc |= chain_put(b, "pref64", NULL, 0, 0);
 	rc |= chain_put(b, "pre", "filter", NF_INET_PRE_ROUTING, PRIORITY_TENANTS);
 	rc |= put_pre(b, fw);

@@ -39,6 +39,9 @@ static const struct {
 	[DENIAL_FLOWS] = {"flows_limited",
 			  "UDP into Pref64, to too many new destinations a second"},
 	[DENIAL_SIIT] = {"siit_denied", "from or to siit.prefix, but of no mapped host"},
+	[DENIAL_FLOWS_FULL] = {"flows_full",
+			       "UDP into Pref64, to a new destination while the list of those of "
+			       "all tenants is full"},
 };
 
 static const struct {
@@ -65,6 +68,7 @@ static const struct {
 	[DENIED_ECHO_OWN] = {"no_echo_own", DENIAL_ECHO, false, false},
 	[DENIED_NAT44] = {"no_nat44", DENIAL_NAT44, false, false},
 	[DENIED_FLOWS] = {"no_flows", DENIAL_FLOWS, true, false},
+	[DENIED_FLOWS_FULL] = {"no_flows_full", DENIAL_FLOWS_FULL, true, false},
 };
 
 const char *denial_name(enum denial why)

@@ -32,6 +32,7 @@ enum denial {
 	DENIAL_NAT44,
 	DENIAL_FLOWS,
 	DENIAL_SIIT,
+	DENIAL_FLOWS_FULL,
 	N_DENIALS,
 };
 
@@ -62,6 +63,7 @@ enum denied {
 	DENIED_ECHO_OWN, /* of the tenant it is from */
 	DENIED_NAT44,
 	DENIED_FLOWS,
+	DENIED_FLOWS_FULL,
 	N_DENIED,
 };
 

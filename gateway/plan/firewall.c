@@ -14,6 +14,7 @@
 #define MARK   FIREWALL_TYPE_MARK
 #define PORT   CONCAT(FIREWALL_TYPE_PROTOCOL, FIREWALL_TYPE_SERVICE)
 #define TO_6   CONCAT(CONCAT(IPV6, FIREWALL_TYPE_PROTOCOL), FIREWALL_TYPE_SERVICE)
+#define FLOW   CONCAT(CONCAT(CONCAT(IPV6, IPV6), FIREWALL_TYPE_PROTOCOL), FIREWALL_TYPE_SERVICE)
 /* Bits and reasons go by for a mark: the nft program knows no length of a plain integer. */
 #define FROM_6 CONCAT(CONCAT(TO_6, MARK), IPV6)
 
@@ -58,10 +59,9 @@ static const struct firewall_set_type types[N_FIREWALL_SETS] = {
 	[FIREWALL_FROM_128] = {"from128", FROM_6, 0, 44, 0, false, 0, 0},
 	[FIREWALL_FROM_64] = {"from64", FROM_6, 0, 44, 0, false, 0, 0},
 	[FIREWALL_FROM_56] = {"from56", FROM_6, 0, 44, 0, false, 0, 0},
-	[FIREWALL_FLOWS] = {"flows64",
-			    CONCAT(CONCAT(CONCAT(IPV6, IPV6), FIREWALL_TYPE_PROTOCOL),
-				   FIREWALL_TYPE_SERVICE),
-			    0, 40, 0, false, 524288, FIREWALL_FLOW_MS},
+	[FIREWALL_FLOWS] = {"flows64", FLOW, 0, 40, 0, false, FIREWALL_FLOWS_MAX, FIREWALL_FLOW_MS},
+	[FIREWALL_FLOWS_NEW] = {"flows64_new", FLOW, 0, 40, 0, false, FIREWALL_FLOWS_MAX,
+				FIREWALL_FLOW_NEW_MS},
 	[FIREWALL_FLOW_RATE] = {"flow_rate", MARK, 0, 4, 0, false, TENANTS_MAX, FIREWALL_FLOW_MS},
 	[FIREWALL_ECHO_TO] = {"echo_to", MARK, 0, 4, 0, false, TENANTS_MAX, ECHO_MS},
 	[FIREWALL_ECHO_FROM] = {"echo_from", MARK, 0, 4, 0, false, TENANTS_MAX, ECHO_MS},

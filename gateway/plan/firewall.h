@@ -100,7 +100,8 @@ enum firewall_set {
 	/* Filled by rules, while packets pass: */
 	FIREWALL_FLOWS, /* ipv6_addr . ipv6_addr . inet_proto . inet_service: UDP sent into Pref64
 			 */
-	FIREWALL_FLOW_RATE,    /* mark: with the rate of new elements of FIREWALL_FLOWS */
+	FIREWALL_FLOWS_NEW,    /* those whose time began anew a moment ago */
+	FIREWALL_FLOW_RATE,    /* mark: with the rate of elements of FIREWALL_FLOWS, new or again */
 	FIREWALL_ECHO_TO,      /* mark: with the rate of echo requests to the tenant's hosts */
 	FIREWALL_ECHO_FROM,    /* mark: the same of its requests to this machine */
 	FIREWALL_DENIED,       /* mark . enum denial: with how many were refused */
@@ -111,7 +112,23 @@ enum firewall_set {
 /* Bits of a source in FIREWALL_FROM_*: each multiple of this up to 128; longer ones are split. */
 #define FIREWALL_FROM_STEP 8
 
-#define FIREWALL_FLOW_MS 300000 /* of an element of FIREWALL_FLOWS; RFC 4787 4.3, as in Jool */
+/*
+ * A tenant's UDP flow is known for FLOW_MS from its first packet, and from the first one of each
+ * FLOW_NEW_MS: so two minutes at least after its last packet, the least that RFC 4787 4.3 permits
+ * and what Linux has (nf_conntrack_udp_timeout_stream). Each time is one of the tenant's
+ * FLOW_BURST and FLOW_RATE a second; what did not get one is forgotten after FLOW_MS. So one tenant
+ * has FIREWALL_FLOWS_OF_ONE flows at most, however it sends, and 3,840 that go on at once.
+ *
+ * One flow a second, all day, is 180 of the set: 5,800 such tenants fit in, and the most that one
+ * can have is a seventy-seventh of it. Full, with its companion, it takes 280 MB at most.
+ */
+#define FIREWALL_FLOW_MS      180000
+#define FIREWALL_FLOW_NEW_MS  60000
+#define FIREWALL_FLOW_RATE_S  64
+#define FIREWALL_FLOW_BURST   2048
+#define FIREWALL_FLOWS_MAX    (1u << 20)
+#define FIREWALL_FLOWS_OF_ONE (FIREWALL_FLOW_RATE_S * FIREWALL_FLOW_MS / 1000 + FIREWALL_FLOW_BURST)
+_Static_assert(FIREWALL_FLOWS_OF_ONE < FIREWALL_FLOWS_MAX / 64, "nobody fills it for the others");
 
 /* What the nft program calls the types, to show them; concatenations are 6 bits each. */
 enum firewall_type {

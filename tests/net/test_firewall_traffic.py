@@ -4,11 +4,13 @@ accept everything, where it has to pass: so each test fails without their rules.
 
 import contextlib
 import errno
+import re
 import socket
 
 import pytest
 from firewall import (ACME, ACME4, BRANCH, GATEWAY4, GATEWAY6, GLOBEX, INET, INET4, LAN, LAN4, MARK,
                       MARK_GLOBEX, PREF64, REMOTE, Net, arrives, embed, mss_of, opens, server, sock)
+from peers import wait_for
 
 
 @pytest.fixture(scope="module")
@@ -390,6 +392,71 @@ def test_a_flood_of_udp_flows_is_its_own_tenants_matter(net):
     net.nft("flush set inet sixgate flows64; flush set inet sixgate flow_rate")
 
 
+def forget_flows(net):
+    net.nft("flush set inet sixgate flows64; flush set inet sixgate flows64_new;"
+            "flush set inet sixgate flow_rate")
+
+
+def send_to_many(one, n):
+    base = embed(PREF64, "8.0.0.0").rsplit(":", 2)[0]
+    for number in range(n):
+        with contextlib.suppress(PermissionError):  # what a refusal is, here
+            one.sendto(b"x", (f"{base}:802:{number + 1:x}", 53))
+
+
+def test_a_flow_that_goes_on_costs_its_tenant_as_a_new_one(net):
+    """Else those kept alive, with some new ones each second, would fill the list for all."""
+    forget_flows(net)
+    with sock(net.acme, INET, socket.SOCK_DGRAM, source=ACME, port=7002) as one:
+        send_to_many(one, 8000)  # more than it may begin
+        net.nft("flush set inet sixgate flows64_new")  # a minute is over
+        before = net.counter("flows_limited")
+        send_to_many(one, 1500)
+        assert net.counter("flows_limited") == before, "what is known passes all the same"
+        assert len(net.elements("flows64_new")) < 1000
+        net.nft("flush set inet sixgate flows64")  # the rest of its time, too
+        send_to_many(one, 1500)
+        assert net.counter("flows_limited") > before
+    forget_flows(net)
+
+
+def test_a_flow_that_goes_on_is_known_on(net):
+    def left_s():
+        return [element["expires"] for element in net.elements("flows64")]
+
+    forget_flows(net)
+    with sock(net.acme, INET, socket.SOCK_DGRAM, source=ACME, port=7003) as one:
+        send_to_many(one, 1)
+        wait_for(lambda: left_s()[0] < 177, message="time to pass")
+        send_to_many(one, 1)
+        assert left_s()[0] < 177, "not with each packet"
+        net.nft("flush set inet sixgate flows64_new")  # a minute is over
+        send_to_many(one, 1)
+        assert left_s()[0] > 177
+    forget_flows(net)
+
+
+def test_a_full_list_of_flows_is_a_reason_of_its_own(net):
+    """A list of two goes by for ours, which is too large to be filled here."""
+    forget_flows(net)
+    before = net.counter("flows_limited")
+    with sock(net.acme, INET, socket.SOCK_DGRAM, source=ACME, port=7004) as one:
+        send_to_many(one, 3)
+        first = re.search(r"update .* # handle (\d+)",
+                          net.nft("-a", "list", "chain", "inet", "sixgate", "flow64_new"))
+        net.nft("add set inet sixgate two { type ipv6_addr . ipv6_addr . inet_proto . inet_service;"
+                " flags dynamic,timeout; size 2; timeout 3m; };"
+                f"replace rule inet sixgate flow64_new handle {first.group(1)} "
+                "update @two { ip6 saddr . ip6 daddr . meta l4proto . th sport } accept;"
+                "flush set inet sixgate flows64_new")
+        send_to_many(one, 5)  # two fit in, the third one is known
+    assert net.counter("flows_full") == 2
+    assert net.denied()[(MARK, REASONS["flows_full"])] == 2
+    assert net.counter("flows_limited") == before
+    net.tool("apply")
+    forget_flows(net)
+
+
 def test_an_open_tenant_has_no_limit_of_flows(net):
     net.tenants("policy: open")
     before = net.counter("flows_limited")
@@ -492,7 +559,8 @@ def test_ipv4_inside_a_tunnel_leaves_by_the_tenants_ports(net):
 
 
 REASONS = {"tenant_nested": 6, "tenant_spoofed": 7, "special_ipv4": 9, "port25_denied": 12,
-           "own_denied": 13, "lan_denied": 14, "inbound_denied": 15, "nat44_denied": 17}
+           "own_denied": 13, "lan_denied": 14, "inbound_denied": 15, "nat44_denied": 17,
+           "flows_full": 20}
 
 
 def counted(net, who, reason, attempt):
