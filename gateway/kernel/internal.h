@@ -81,7 +81,7 @@ void kernel_drivers_fini(struct kernel_drivers *d);
 /* kernel_facts.c: reads the secrets that node names. A file that cannot be used is an error. */
 int kernel_facts_read(const struct node_conf *node, struct desired_facts *facts,
 		      struct err *err) CHECKED;
-/* kernel.c: all that is to be known for node. */
+/* kernel.c: all that is to be known for node, but for who is beside us: kernel_on_link(). */
 int kernel_facts_init(struct kernel *k, const struct node_conf *node,
 		      const struct kernel_uids *uids, struct desired_facts *facts,
 		      struct err *err) CHECKED;

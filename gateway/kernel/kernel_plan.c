@@ -48,8 +48,10 @@ static int tenants_take(struct kernel_plan *p, const struct kernel *k, struct er
 static int begin(struct kernel_plan *p, struct kernel *k, struct err *err)
 {
 	struct object_set set;
+	struct err why; /* is told of what is in force alone */
 	int rc = kernel_facts_init(k, p->node, &k->uids, &p->facts, err);
 
+	kernel_on_link(k, p->node, &p->facts.on_link, &why);
 	rc = rc < 0 ? rc : tenants_take(p, k, err);
 	if (rc < 0) {
 		return rc;
