@@ -45,17 +45,22 @@ static void helper_close_channel(struct helper *h)
 	}
 }
 
-void helper_fini(struct helper *h)
+static void helper_end_now(struct helper *h)
 {
 	char how[64];
 
-	wheel_disarm(&h->loop->wheel, &h->timer);
 	helper_close_channel(h);
 	loop_del(h->loop, &h->exited);
 	if (helper_running(h)) {
 		child_signal(&h->child, SIGKILL);
 		child_reap(&h->child, how, sizeof(how));
 	}
+}
+
+void helper_fini(struct helper *h)
+{
+	wheel_disarm(&h->loop->wheel, &h->timer);
+	helper_end_now(h);
 }
 
 void helper_send(struct helper *h, const struct channel_msg *msg)
@@ -108,8 +113,7 @@ static int helper_spawn(struct helper *h, struct err *err)
 	}
 	rc = helper_open_channel(h);
 	if (rc < 0) {
-		/* it ends with its channel; its exit is noticed, or it is reaped at our end */
-		child_signal(&h->child, SIGKILL);
+		helper_end_now(h); /* its exit would go unnoticed */
 		return err_set_errno(err, rc, "channel");
 	}
 	h->started_ms = h->heard_ms = h->loop->now_ms;

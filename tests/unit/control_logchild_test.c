@@ -10,55 +10,110 @@
 #include <cmocka.h>
 
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "gateway/control/problems.h"
 #include "gateway/control/workers.h"
 #include "tests/unit/control_rig.h"
+
+struct fixture {
+	struct rig rig;
+	struct logchild *lc;
+	char mode[64], path[512];
+};
+
+static void set_mode(struct fixture *f, const char *mode)
+{
+	FILE *file = fopen(f->mode, "we");
+
+	assert_non_null(file);
+	fputs(mode, file);
+	fclose(file);
+}
+
+static int setup(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+	struct err err = {0};
+
+	strcpy(f->mode, "/tmp/logchild-test-XXXXXX");
+	close(mkstemp(f->mode));
+	assert_int_equal(setenv("SIXGATE_FAKE_WORKER", f->mode, 1), 0);
+	assert_int_equal(program_path("fake_worker", f->path, sizeof(f->path), &err), 0);
+	rig_init(&f->rig, 1, NULL);
+	f->lc = &f->rig.c.logchild;
+	*f->lc = (struct logchild){
+		.helper = {.loop = &f->rig.c.loop,
+			   .problems = &f->rig.c.problems,
+			   .path = f->path,
+			   .user = "nobody",
+			   .root = "/"},
+		.workers = &f->rig.c.workers,
+	};
+	logchild_init(f->lc);
+	*state = f;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	logchild_fini(f->lc);
+	rig_fini(&f->rig);
+	(void)unlink(f->mode);
+	free(f);
+	return 0;
+}
 
 static void test_child_that_says_much_is_read_in_batches(void **state)
 {
 	const struct access_log_conf conf = {.on = true};
-	struct rig *rig = calloc(1, sizeof(*rig));
-	struct logchild *lc = &rig->c.logchild;
-	char mode[] = "/tmp/logchild-test-XXXXXX", path[512];
+	struct fixture *f = *state;
+	struct logchild *lc = f->lc;
 	uint64_t until_ms = clock_ms() + 10000;
-	struct err err = {0};
-	int fd = mkstemp(mode);
 
-	(void)state;
-	assert_int_equal(write(fd, "flood", 5), 5);
-	close(fd);
-	assert_int_equal(setenv("SIXGATE_FAKE_WORKER", mode, 1), 0);
-	assert_int_equal(program_path("fake_worker", path, sizeof(path), &err), 0);
-	rig_init(rig, 1, NULL);
-	*lc = (struct logchild){
-		.helper = {.loop = &rig->c.loop,
-			   .problems = &rig->c.problems,
-			   .path = path,
-			   .user = "nobody",
-			   .root = "/"},
-		.workers = &rig->c.workers,
-	};
-	logchild_init(lc);
+	set_mode(f, "flood");
 	assert_int_equal(logchild_configure(lc, &conf), 0);
-	while (access(mode, F_OK) == 0 && clock_ms() < until_ms) {
+	while (access(f->mode, F_OK) == 0 && clock_ms() < until_ms) {
 		(void)poll(NULL, 0, 1);
 	}
 	lc->helper.readable.ready(&lc->helper.readable, EPOLLIN);
 	assert_true(lc->lines > 0 && lc->lines < 200);
 	lc->helper.readable.ready(&lc->helper.readable, EPOLLIN);
 	assert_int_equal(lc->lines, 200);
-	logchild_fini(lc);
-	rig_fini(rig);
-	free(rig);
+}
+
+/* One that nobody could watch is ended, and another one is started later. */
+static void test_child_whose_end_cannot_be_watched_is_tried_again(void **state)
+{
+	const struct access_log_conf conf = {.on = true};
+	struct fixture *f = *state;
+	struct helper *h = &f->lc->helper;
+	int epoll_fd = f->rig.c.loop.epoll_fd;
+
+	set_mode(f, "good");
+	f->rig.c.loop.epoll_fd = -1; /* as without memory in the kernel */
+	assert_int_equal(logchild_configure(f->lc, &conf), 0);
+	f->rig.c.loop.epoll_fd = epoll_fd;
+	assert_false(helper_running(h));
+	assert_true(problem_has(&f->rig.c.problems, "access log"));
+	assert_true(timer_armed(&h->timer));
+	h->timer.fired(&h->timer);
+	assert_true(helper_running(h));
+	assert_true(h->readable.fd >= 0 && h->exited.fd >= 0);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_child_that_says_much_is_read_in_batches),
+		cmocka_unit_test_setup_teardown(test_child_that_says_much_is_read_in_batches, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(
+			test_child_whose_end_cannot_be_watched_is_tried_again, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
