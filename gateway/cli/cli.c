@@ -141,6 +141,10 @@ static int parse_option(struct parse *parse, const char *word)
 		cli_complain(parse->cli, "--%s takes no value", option->name);
 		return -EINVAL;
 	}
+	if (option->arg && (parse->given & BIT(option - cli_options))) {
+		cli_complain(parse->cli, "--%s is given twice", option->name);
+		return -EINVAL;
+	}
 	return option_set(parse, option - cli_options, value);
 }
 
