@@ -26,8 +26,8 @@ struct check {
 	struct file *tenants; /* owned */
 	size_t n_tenants, size;
 	struct node_conf *node; /* owned; NULL: none was given */
-	const char *node_path;
-	struct claims *claims; /* owned */
+	char *node_path;        /* owned */
+	struct claims *claims;  /* owned */
 };
 
 static int add_tenant(struct check *c, const char *path, bool in_folder)
@@ -126,19 +126,20 @@ static int add_folder(struct check *c, const char *path)
 	return 0;
 }
 
-/* A tenant object has the key tenant, everything else is taken for a node config. */
-static int is_tenant(const struct check *c, const char *path, bool *ret_tenant)
+/* Whether the file, a map, has that key. */
+static int has_key(const struct check *c, const char *path, const char *key, struct issues *issues,
+		   bool *ret_has)
 {
 	struct tree tree = {0};
 	char *data = NULL;
 	size_t len = 0;
-	int rc = conf_file_read(path, c->flags, &data, &len, c->issues);
+	int rc = conf_file_read(path, c->flags, &data, &len, issues);
 
-	if (rc == 0) {
-		rc = tree_parse(&tree, (struct str){data, len}, c->issues);
-	}
-	if (rc == 0) {
-		*ret_tenant = tree.root->kind == TREE_MAP && tree_get(tree.root, "tenant");
+	*ret_has = false;
+	/* most files of a folder of thousands are told by this alone */
+	if (rc == 0 && (issues == c->issues || memmem(data, len, key, strlen(key)))) {
+		rc = tree_parse(&tree, (struct str){data, len}, issues);
+		*ret_has = rc == 0 && tree.root->kind == TREE_MAP && tree_get(tree.root, key);
 	}
 	tree_fini(&tree);
 	free(data);
@@ -155,24 +156,61 @@ static int add_node(struct check *c, const char *path)
 			   str_escape(first, sizeof(first), str_from(c->node_path)));
 		return -EINVAL;
 	}
-	c->node_path = path;
+	c->node_path = strdup(path);
+	if (!c->node_path) {
+		return -ENOMEM;
+	}
 	rc = conf_node_load(path, c->flags, &c->node, c->issues);
 	c->totals.has_node = rc == 0;
 	c->totals.has_client_prefix = rc == 0 && c->node->has_client_prefix;
 	return rc;
 }
 
+/* Node configs among the tenants from first on; what cannot be read is told of as a tenant. */
+static int take_nodes(struct check *c, size_t first)
+{
+	size_t kept = first;
+	int rc = 0;
+
+	for (size_t i = first; i < c->n_tenants; i++) {
+		struct file file = c->tenants[i];
+		size_t n_issues = c->issues->n;
+		bool node = false, tenant = false;
+		struct issues unused;
+
+		issues_init(&unused);
+		if (has_key(c, file.path, "node", &unused, &node) < 0 ||
+		    (node && has_key(c, file.path, "tenant", &unused, &tenant) < 0)) {
+			node = false;
+		}
+		issues_fini(&unused);
+		if (!node || tenant) {
+			c->tenants[kept++] = file;
+			continue;
+		}
+		if (add_node(c, file.path) < 0) {
+			rc = -EINVAL;
+		}
+		issues_set_file(c->issues, n_issues, file.path);
+		free(file.path);
+	}
+	c->n_tenants = kept;
+	return rc;
+}
+
 static int sort_path(struct check *c, const char *path)
 {
-	size_t first = c->issues->n;
+	size_t first = c->issues->n, n_before = c->n_tenants;
 	bool tenant = false;
 	struct stat st;
 	int rc;
 
 	if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
-		return add_folder(c, path);
+		rc = add_folder(c, path);
+		return rc < 0 ? rc : take_nodes(c, n_before);
 	}
-	rc = is_tenant(c, path, &tenant);
+	/* everything else is taken for a node config */
+	rc = has_key(c, path, "tenant", c->issues, &tenant);
 	if (rc == 0) {
 		rc = tenant ? add_tenant(c, path, false) : add_node(c, path);
 	}
@@ -283,6 +321,7 @@ static void check_fini(struct check *c)
 		free(c->tenants[i].path);
 	}
 	free(c->tenants);
+	free(c->node_path);
 	claims_free(c->claims);
 	node_conf_free(c->node);
 }

@@ -110,6 +110,22 @@ static void finish_issues(const struct tree *tree, const char *file, size_t firs
 	issues_set_file(issues, first, file);
 }
 
+/* A file of the other kind: said once, not at each of its keys. */
+static int check_kind(const struct tree_node *root, const struct schema *schema,
+		      struct issues *issues)
+{
+	bool wants_node = schema == &schema_node;
+
+	if (root->kind != TREE_MAP || tree_get(root, wants_node ? "node" : "tenant") ||
+	    !tree_get(root, wants_node ? "tenant" : "node")) {
+		return 0;
+	}
+	issues_add(issues, "", "%s",
+		   wants_node ? "is a tenant object, not a node config: it has the key tenant"
+			      : "is a node config, not a tenant object: it has the key node");
+	return -EINVAL;
+}
+
 /* Bytes to tree to an object of schema, allocated in r->arena. */
 static int read_object(struct reader *r, struct tree *tree, struct str text,
 		       const struct schema *schema, void **ret_object)
@@ -117,6 +133,9 @@ static int read_object(struct reader *r, struct tree *tree, struct str text,
 	void *object = r->arena ? arena_alloc(r->arena, schema->size) : NULL;
 	int rc = tree_parse(tree, text, r->issues);
 
+	if (rc == 0) {
+		rc = check_kind(tree->root, schema, r->issues);
+	}
 	if (rc < 0) {
 		return rc;
 	}

@@ -26,6 +26,7 @@ enum conf_flags {
 	CONF_NO_LINK = 2,
 };
 
+#define CONF_FILE_MAX_MIB  1      /* of one file, whoever reads it */
 #define REGISTRY_FILES_MAX 200000 /* tenant objects of a registry folder */
 
 /*
@@ -74,7 +75,8 @@ struct conf_totals {
 
 /*
  * Checks files as control would take them: a node config, tenant objects and folders of such, in
- * any order, the tenants also against each other. Without any (n 0): the installed node config.
+ * any order, the tenants also against each other; a folder's files are told apart by their keys.
+ * Without any (n 0): the installed node config.
  * A node config's registry folder is read as well when paths name no tenant.
  * Returns 0 when all is well, else as above. ret_totals is filled in each case; NULL allowed.
  */

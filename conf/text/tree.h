@@ -8,13 +8,14 @@
 #include "base/arena.h"
 #include "base/str.h"
 #include "conf/model/issue.h"
+#include "conf/text/conf.h"
 
 /*
  * A YAML (or JSON) file as a tree of values with their places. Only what a config needs: no
  * anchors, aliases, tags or further documents. For the files of this folder only.
  */
 
-#define TREE_TEXT_MAX  ((size_t)1 << 20) /* bytes of one file */
+#define TREE_TEXT_MAX  ((size_t)CONF_FILE_MAX_MIB << 20) /* bytes of one file */
 #define TREE_DEPTH_MAX 16
 
 enum tree_kind {

@@ -311,13 +311,15 @@ static const char *find_bad_byte(const char *p, const char *end)
 static int check_bytes(struct builder *b, struct str text)
 {
 	const char *bad;
+	char what[64];
 	unsigned int line = 1, col = 1;
 
 	if (text.len == 0) {
 		return fail(b, 1, 1, "is empty");
 	}
 	if (text.len > TREE_TEXT_MAX) {
-		return fail(b, 1, 1, "is larger than 1 MiB");
+		(void)snprintf(what, sizeof(what), "is larger than %d MiB", CONF_FILE_MAX_MIB);
+		return fail(b, 1, 1, what);
 	}
 	bad = find_bad_byte(text.p, text.p + text.len);
 	if (bad == text.p + text.len) {

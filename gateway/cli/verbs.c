@@ -36,7 +36,7 @@ const struct cli_verb cli_verbs[] = {
 	{"check", "[FILE|DIR...]", 0, 1000, LOCAL | READS, "check configuration and tenant objects",
 	 "Reads the node config and tenant objects as sixgated would and reports every error with its\n"
 	 "place; nothing is changed. A FILE is a node config or a tenant object, told apart by its\n"
-	 "keys; of a DIR each *.yaml and *.json is read. Without arguments the installed\n"
+	 "keys; of a DIR each *.yaml, *.yml and *.json is read. Without arguments the installed\n"
 	 "configuration is checked: " SIXGATE_SYSCONFDIR "/sixgate.yaml and its registry folder.\n",
 	 cli_check},
 	{"status", "", 0, 0, ASKS | READS, "show how the gateway is, what is wrong first",

@@ -461,9 +461,8 @@ static int dir_open(const struct registry_dir *dir, const char *file, size_t *re
 		rc = err_set(err, -EPERM, "%s: belongs neither to root nor to us", file);
 	} else if (st.st_mode & (S_IWGRP | S_IWOTH)) {
 		rc = err_set(err, -EPERM, "%s: may be written by others than its owner", file);
-	} else if ((size_t)st.st_size > REGISTRY_FILE_MAX) {
-		rc = err_set(err, -EFBIG, "%s: %lld bytes are more than %zu", file,
-			     (long long)st.st_size, REGISTRY_FILE_MAX);
+	} else if (st.st_size > (off_t)CONF_FILE_MAX_MIB << 20) {
+		rc = err_set(err, -EFBIG, "%s: is larger than %d MiB", file, CONF_FILE_MAX_MIB);
 	} else {
 		*ret_size = (size_t)st.st_size;
 		return fd;

@@ -17,8 +17,6 @@
  */
 struct registry_dir;
 
-#define REGISTRY_FILE_MAX ((size_t)4 << 20) /* bytes of one object */
-
 /* file: name inside the folder, borrowed. Called out of dir_work() only, but for unreadable(). */
 struct dir_ops {
 	void (*changed)(void *ctx, const char *file);
@@ -54,9 +52,9 @@ void dir_retry(struct registry_dir *dir, const char *name);
 void dir_rescan(struct registry_dir *dir);
 
 /*
- * Reads a file of the folder, at most REGISTRY_FILE_MAX bytes. On 0 ret_text is to be freed by the
- * caller and has a NUL behind its ret_len bytes. Fails for what is not a plain file of root's or
- * ours, or can be written by others.
+ * Reads a file of the folder, at most CONF_FILE_MAX_MIB (conf/text/conf.h). On 0 ret_text is to be
+ * freed by the caller and has a NUL behind its ret_len bytes. Fails for what is not a plain file of
+ * root's or ours, or can be written by others.
  */
 int dir_read(const struct registry_dir *dir, const char *file, char **ret_text, size_t *ret_len,
 	     struct err *err) CHECKED;
