@@ -8,6 +8,11 @@ noinst_PROGRAMS += tests/schema-list
 tests_schema_list_SOURCES = tests/schema-list.c
 tests_schema_list_LDADD = libconf-text.a libconf-model.a libbase.a $(FYAML_LIBS)
 
+# Tries all ports of addresses, for tests/net and tests/lab; not installed.
+noinst_PROGRAMS += tests/tools/syn-scan
+tests_tools_syn_scan_SOURCES = tests/tools/syn-scan.c
+tests_tools_syn_scan_LDADD =
+
 # tests/net and tests/lab go as a whole; what a run of the tests left in them does not.
 dist-hook:
 	rm -rf $(distdir)/tests/net/__pycache__ $(distdir)/tests/lab/__pycache__

@@ -54,7 +54,25 @@ static int put_answers(struct batch *b, const char *chain)
 	return rc | rule_end_accept(&r, b);
 }
 
-static int put_own4(struct batch *b)
+/* What is at each address of uplink.ipv4, and at no other of this machine's. */
+static int put_services4(struct batch *b, const struct firewall *fw)
+{
+	struct rule r;
+	int rc = 0;
+
+	for (size_t i = 0; i < fw->n_pool; i++) {
+		rule_begin(&r, "pub4");
+		rule_in_prefix4(&r, RULE_DESTINATION, &fw->pool[i]);
+		rc |= rule_end_accept(&r, b);
+	}
+	rule_begin(&r, "own4");
+	expr_meta(&r, NFT_META_L4PROTO, 0);
+	expr_ports(&r, RULE_DESTINATION, 1);
+	expr_in_set(&r, FIREWALL_SERVICES_4, true, 0);
+	return rc | rule_end_jump(&r, b, "pub4");
+}
+
+static int put_own4(struct batch *b, const struct firewall *fw)
 {
 	static const uint8_t errors[] = {ICMP_ECHOREPLY, ICMP_DEST_UNREACH, ICMP_TIME_EXCEEDED,
 					 ICMP_PARAMETERPROB};
@@ -67,11 +85,7 @@ static int put_own4(struct batch *b)
 		rule_icmp_type(&r, IPPROTO_ICMP, errors[i]);
 		rc |= rule_end_accept(&r, b);
 	}
-	rule_begin(&r, "own4");
-	expr_meta(&r, NFT_META_L4PROTO, 0);
-	expr_ports(&r, RULE_DESTINATION, 1);
-	expr_in_set(&r, FIREWALL_SERVICES_4, true, 0);
-	rc |= rule_end_accept(&r, b);
+	rc |= put_services4(b, fw);
 	rule_begin(&r, "own4");
 	expr_address4(&r, RULE_DESTINATION, 0);
 	expr_meta(&r, NFT_META_L4PROTO, 1);
@@ -153,6 +167,7 @@ int chains_put_own(struct batch *b, const struct firewall *fw)
 
 	batch_what(b, "chains of this machine's own services");
 	rc = put_echo_own(b);
+	rc |= chain_put(b, "pub4", NULL, 0, 0);
 	rc |= chain_put(b, "own4", NULL, 0, 0);
 	rc |= chain_put(b, "own6", NULL, 0, 0);
 	rc |= chain_put(b, "inp", "filter", NF_INET_LOCAL_IN, PRIORITY_INPUT);
@@ -178,6 +193,6 @@ int chains_put_own(struct batch *b, const struct firewall *fw)
 		rule_iif(&r, FIREWALL_SIIT_LINK, true);
 		rc |= rule_end_goto(&r, b, "own6");
 	}
-	rc |= put_own4(b);
+	rc |= put_own4(b, fw);
 	return rc | put_own6(b, fw);
 }

@@ -83,6 +83,16 @@ void rule_in_prefix(struct rule *r, enum rule_address which, const struct prefix
 	expr_compare(r, NFT_CMP_EQ, p->addr.b, p->len / 8);
 }
 
+void rule_in_prefix4(struct rule *r, enum rule_address which, const struct prefix *p)
+{
+	const uint32_t mask_be = p->len > 96 ? htonl(UINT32_MAX << (128 - p->len)) : 0;
+
+	rule_family(r, NFPROTO_IPV4);
+	expr_address4(r, which, 0);
+	expr_mask(r, &mask_be, sizeof(mask_be), 0);
+	expr_compare(r, NFT_CMP_EQ, p->addr.b + 12, sizeof(mask_be));
+}
+
 void rule_destination_in_set(struct rule *r, bool v4, unsigned int len, enum firewall_set set)
 {
 	rule_family(r, v4 ? NFPROTO_IPV4 : NFPROTO_IPV6);

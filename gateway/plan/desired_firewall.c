@@ -59,7 +59,7 @@ void element_put_port(uint8_t *key, enum protocol protocol, uint16_t port)
 	memcpy(key + 4, &port_be, sizeof(port_be));
 }
 
-/* A service of ours at an address; NULL: at each IPv4 address. */
+/* A service of ours at an address; NULL: at each of uplink.ipv4. */
 static void add_service(struct object_set *set, const struct addr *address, enum protocol protocol,
 			uint16_t port)
 {
@@ -243,6 +243,9 @@ void desired_firewall_node(const struct node_conf *node, const struct desired_fa
 	while (firewall->n_permit < node->nat64.n_permit && firewall->n_permit < NODE_PERMIT_MAX) {
 		firewall->permit[firewall->n_permit] = node->nat64.permit[firewall->n_permit];
 		firewall->n_permit++;
+	}
+	for (size_t i = 0; i < node->n_pool && i < NODE_POOL_MAX; i++) {
+		firewall->pool[firewall->n_pool++] = node->pool[i].range;
 	}
 	if (node->uplink_kind != UPLINK_DIRECT) {
 		memcpy(firewall->exit_link, DERIVE_EXIT_LINK, sizeof(DERIVE_EXIT_LINK));

@@ -41,6 +41,8 @@ struct firewall {
 	bool has_exit_6in4;
 	struct addr exit_local, exit_remote; /* its outer addresses, of 6in4 */
 	struct on_link on_link;              /* of the uplink's own link */
+	struct prefix pool[NODE_POOL_MAX];   /* uplink.ipv4 */
+	size_t n_pool;
 	bool has_nat64;
 	struct prefix pref64;          /* RFC 6052 2.2 */
 	struct port_range nat64_ports; /* of the pool's addresses, all tenants' blocks */
@@ -86,7 +88,7 @@ enum firewall_set {
 	FIREWALL_POOL_6,      /* ipv6_addr: the same inside Pref64 */
 	FIREWALL_OCTETS,      /* first bytes of IPv4 addresses, some of which are special-use */
 	FIREWALL_MAPPED_6,    /* ipv6_addr: hosts with an IPv4 address of their own */
-	FIREWALL_SERVICES_4,  /* inet_proto . inet_service: ours, at each IPv4 address */
+	FIREWALL_SERVICES_4,  /* inet_proto . inet_service: ours, at each address of uplink.ipv4 */
 	FIREWALL_OPEN_4,      /* ipv4_addr . inet_proto . inet_service: ours */
 	FIREWALL_OPEN_6,      /* ipv6_addr . inet_proto . inet_service: ours */
 	FIREWALL_INBOUND_64,  /* ipv6_addr: open to everybody */
