@@ -16,6 +16,11 @@ bool addr_is_v4(const struct addr *a)
 	return memcmp(a->b, mapped, sizeof(mapped)) == 0;
 }
 
+bool addr_is_link_local(const struct addr *a)
+{
+	return a->b[0] == 0xfe && (a->b[1] & 0xc0) == 0x80;
+}
+
 bool addr_is_any(const struct addr *a)
 {
 	static const uint8_t zero[16];

@@ -32,6 +32,7 @@ struct endpoint {
 bool addr_is_v4(const struct addr *a);
 /* The unspecified address of either family. */
 bool addr_is_any(const struct addr *a);
+bool addr_is_link_local(const struct addr *a); /* fe80::/10 */
 bool addr_eq(const struct addr *a, const struct addr *b);
 int addr_cmp(const struct addr *a, const struct addr *b);
 

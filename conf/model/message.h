@@ -71,8 +71,9 @@ enum message {
 	 * child, the other two from control. STATS is answered ACK and NEIGHBOUR_STATS. QUIT and
 	 * the end of the channel end it.
 	 */
-	MSG_NEIGHBOUR_LINK = 80,     /* the uplink's link-layer address, 6 bytes, and one of its
-					addresses, 16 bytes; fd: its packet socket, if it is another */
+	MSG_NEIGHBOUR_LINK = 80,     /* the uplink's link-layer address, 6 bytes, one of its
+					addresses, 16 bytes, its number u32; fd: its packet socket,
+					if it is another */
 	MSG_NEIGHBOUR_PREFIXES = 81, /* any number of: u8 1 to answer for it from now on, 0 no
 					longer; address, 16 bytes; length u8 */
 	MSG_NEIGHBOUR_STATS = 82,    /* child: u64 of each enum neighbour_count */

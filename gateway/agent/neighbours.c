@@ -2,7 +2,8 @@
 /*
  * The neighbour child's event loop: the channel to control on descriptor 3, and the packet socket
  * that comes over it. Its filter lets hardly anything in but neighbour solicitations;
- * solicitation.c believes nothing for that.
+ * solicitation.c believes nothing for that. So that a switch with MLD snooping lets those through,
+ * it is told again and again that multicast goes here.
  */
 #include "gateway/agent/neighbours.h"
 
@@ -28,11 +29,20 @@
 #define ANSWERS_A_S  4000
 #define ALLOWANCE(n) ((n)*WHEEL_TICK_MS / 1000)
 
+/* When switches are told (RFC 4286 4.1): soon a few times, then between these. */
+#define TELL_FIRST_MS 2000
+#define TELL_MIN_MS   15000
+#define TELL_MAX_MS   (SNOOPERS_INTERVAL_S * 1000)
+#define N_TELL_FIRST  3
+
 struct neighbours {
 	struct talk talk;
 	struct io socket;                /* owned descriptor; -1: none yet */
 	struct timer tick;               /* the next allowance; while one was touched */
 	unsigned int n_reads, n_answers; /* since the last */
+	struct timer tell;               /* the next word to switches; while there is a socket */
+	unsigned int n_told;             /* by this socket */
+	uint32_t link;                   /* its number */
 	struct mac own;
 	struct addr source;
 	struct prefix_set answered;
@@ -60,14 +70,45 @@ static void tick_fired(struct timer *timer)
 	n->n_reads = n->n_answers = 0;
 }
 
-static void answer(struct neighbours *n, const struct solicitation *s, struct sockaddr_ll *to)
+static bool send_packet(const struct neighbours *n, const uint8_t *packet, size_t len,
+			struct sockaddr_ll *to)
 {
-	uint8_t packet[ADVERTISEMENT_BYTES];
-	struct iovec iov = {.iov_base = packet, .iov_len = sizeof(packet)};
+	struct iovec iov = {.iov_base = (void *)packet, .iov_len = len};
 	struct msghdr msg = {.msg_name = to,
 			     .msg_namelen = sizeof(*to),
 			     .msg_iov = &iov,
 			     .msg_iovlen = 1};
+
+	return sendmsg(n->socket.fd, &msg, MSG_DONTWAIT) == (ssize_t)len;
+}
+
+static void tell_fired(struct timer *timer)
+{
+	struct neighbours *n = container_of(timer, struct neighbours, tell);
+	struct loop *loop = &n->talk.loop;
+	struct sockaddr_ll to = {.sll_family = AF_PACKET,
+				 .sll_protocol = htons(ETH_P_IPV6),
+				 .sll_ifindex = (int)n->link,
+				 .sll_halen = MAC_BYTES};
+	uint8_t packet[SNOOPERS_BYTES];
+	struct mac mac;
+	uint64_t wait_ms = TELL_FIRST_MS;
+
+	if (addr_is_link_local(&n->source)) {
+		snoopers_write(&n->source, packet, &mac);
+		memcpy(to.sll_addr, mac.b, MAC_BYTES);
+		(void)send_packet(n, packet, sizeof(packet), &to); /* the next one may go */
+	}
+	if (++n->n_told >= N_TELL_FIRST) {
+		/* so that several gateways do not fall into step */
+		wait_ms = TELL_MIN_MS + loop->now_ms % (TELL_MAX_MS - TELL_MIN_MS);
+	}
+	wheel_arm(&loop->wheel, timer, loop->now_ms + wait_ms);
+}
+
+static void answer(struct neighbours *n, const struct solicitation *s, struct sockaddr_ll *to)
+{
+	uint8_t packet[ADVERTISEMENT_BYTES];
 	struct mac from, mac;
 
 	memcpy(from.b, to->sll_addr, MAC_BYTES);
@@ -75,9 +116,8 @@ static void answer(struct neighbours *n, const struct solicitation *s, struct so
 	to->sll_protocol = htons(ETH_P_IPV6);
 	memcpy(to->sll_addr, mac.b, MAC_BYTES);
 	/* what does not go now is asked for again, as what the kernel drops is */
-	n->counts[sendmsg(n->socket.fd, &msg, MSG_DONTWAIT) == (ssize_t)sizeof(packet)
-			  ? NEIGHBOUR_ANSWERED
-			  : NEIGHBOUR_LIMITED]++;
+	n->counts[send_packet(n, packet, sizeof(packet), to) ? NEIGHBOUR_ANSWERED
+							     : NEIGHBOUR_LIMITED]++;
 }
 
 static void handle(struct neighbours *n, const uint8_t *packet, size_t len,
@@ -139,6 +179,7 @@ static void socket_ready(struct io *io, uint32_t events)
 static void socket_close(struct neighbours *n)
 {
 	if (n->socket.fd >= 0) {
+		wheel_disarm(&n->talk.loop.wheel, &n->tell);
 		loop_del(&n->talk.loop, &n->socket);
 		close(n->socket.fd);
 		n->socket.fd = -1;
@@ -151,9 +192,10 @@ static int on_link(struct neighbours *n, const struct channel_msg *msg, struct e
 	struct cursor in = cursor_from(msg->data, msg->len);
 	const uint8_t *mac = cursor_bytes(&in, MAC_BYTES);
 	const uint8_t *source = cursor_bytes(&in, sizeof(n->source.b));
+	uint32_t link = cursor_u32(&in);
 	int rc;
 
-	if (!source || !cursor_done(&in) || msg->n_fds > 1) {
+	if (in.bad || !cursor_done(&in) || msg->n_fds > 1) {
 		talk_close_fds(msg);
 		return err_set(err, -EPROTO, "NEIGHBOUR_LINK of %zu bytes", msg->len);
 	}
@@ -164,8 +206,14 @@ static int on_link(struct neighbours *n, const struct channel_msg *msg, struct e
 	}
 	socket_close(n);
 	n->socket = (struct io){.fd = msg->fds[0], .ready = socket_ready};
+	n->link = link;
+	n->n_told = 0;
 	rc = loop_add(&n->talk.loop, &n->socket, EPOLLIN);
-	return rc < 0 ? err_set_errno(err, rc, "packet socket") : 0;
+	if (rc < 0) {
+		return err_set_errno(err, rc, "packet socket");
+	}
+	tell_fired(&n->tell);
+	return 0;
 }
 
 static int on_prefixes(struct neighbours *n, const struct channel_msg *msg, struct err *err)
@@ -236,6 +284,7 @@ int neighbours_run(struct err *err)
 	int rc;
 
 	timer_init(&n.tick, tick_fired);
+	timer_init(&n.tell, tell_fired);
 	prefix_set_init(&n.answered);
 	rc = talk_run(&n.talk, &ops, err);
 	socket_close(&n);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Reads neighbour solicitations and writes advertisements. Called by the neighbour child alone:
- * root never looks at these bytes.
+ * Reads neighbour solicitations and writes advertisements, also to switches. Called by the
+ * neighbour child alone: root never looks at these bytes.
  */
 #include "gateway/agent/solicitation.h"
 
@@ -15,6 +15,8 @@
 #define HOPS         255 /* one less shows that a router has forwarded it */
 #define BODY_BYTES   24  /* without options */
 #define OPTION_UNIT  8
+
+#define ROUTER_ADVERTISED 151 /* RFC 4286 3 */
 
 static const struct addr all_nodes = {.b = {0xff, 0x02, [15] = 1}};
 
@@ -167,4 +169,27 @@ void advertisement_write(const struct solicitation *s, const struct addr *source
 	body[2] = (uint8_t)(sum >> 8);
 	body[3] = (uint8_t)sum;
 	*ret_mac = probe ? all_nodes_mac : s->has_mac ? s->mac : *from;
+}
+
+void snoopers_write(const struct addr *source, uint8_t ret_packet[SNOOPERS_BYTES],
+		    struct mac *ret_mac)
+{
+	static const struct addr all_snoopers = {.b = {0xff, 0x02, [15] = 0x6a}};
+	static const struct mac all_snoopers_mac = {{0x33, 0x33, 0, 0, 0, 0x6a}};
+	static const uint8_t header[] =
+		{0x60, 0, 0, 0, 0, SNOOPERS_BYTES - HEADER_BYTES, IPPROTO_HOPOPTS, 1};
+	static const uint8_t alert[] = {IPPROTO_ICMPV6, 0, 5, 2, 0, 0, 1, 0}; /* RFC 2711 */
+	/* no intervals of MLD: we ask nobody for his groups */
+	static const uint8_t body[] = {ROUTER_ADVERTISED, SNOOPERS_INTERVAL_S, 0, 0, 0, 0, 0, 0};
+	uint16_t sum = (uint16_t)~checksum(source, &all_snoopers, body, sizeof(body));
+	uint8_t *at;
+
+	at = put(ret_packet, header, sizeof(header));
+	at = put(at, source->b, sizeof(source->b));
+	at = put(at, all_snoopers.b, sizeof(all_snoopers.b));
+	at = put(at, alert, sizeof(alert));
+	(void)put(at, body, sizeof(body));
+	at[2] = (uint8_t)(sum >> 8);
+	at[3] = (uint8_t)sum;
+	*ret_mac = all_snoopers_mac;
 }

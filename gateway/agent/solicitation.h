@@ -46,4 +46,15 @@ void advertisement_write(const struct solicitation *s, const struct addr *source
 			 const struct mac *own, const struct mac *from,
 			 uint8_t ret_packet[ADVERTISEMENT_BYTES], struct mac *ret_mac);
 
+/*
+ * Writes a Multicast Router Advertisement (RFC 4286 3). A solicitation goes to a multicast group
+ * of the address it asks for, and nobody can be in the groups of all addresses of a prefix; so
+ * this asks the link's switches that look at multicast to hand all of it on to us. source is
+ * link-local.
+ */
+#define SNOOPERS_BYTES      56
+#define SNOOPERS_INTERVAL_S 20
+void snoopers_write(const struct addr *source, uint8_t ret_packet[SNOOPERS_BYTES],
+		    struct mac *ret_mac);
+
 #endif

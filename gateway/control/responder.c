@@ -30,11 +30,6 @@ static struct responder *responder_of(struct helper *h)
 	return container_of(h, struct responder, helper);
 }
 
-static bool is_link_local(const struct addr *a)
-{
-	return a->b[0] == 0xfe && (a->b[1] & 0xc0) == 0x80;
-}
-
 static void link_take(const struct ifaddrs *i, struct responder_link *link)
 {
 	struct endpoint e;
@@ -47,7 +42,7 @@ static void link_take(const struct ifaddrs *i, struct responder_link *link)
 			memcpy(link->mac, ll->sll_addr, sizeof(link->mac));
 		}
 	} else if (endpoint_from_sockaddr(i->ifa_addr, &e) == 0 && !addr_is_v4(&e.addr) &&
-		   !is_link_local(&link->source)) {
+		   !addr_is_link_local(&link->source)) {
 		link->source = e.addr;
 	}
 }
@@ -103,6 +98,7 @@ static int link_tell(struct responder *r, struct err *err)
 	buf_init(&data, MESSAGE_BYTES);
 	buf_bytes(&data, link.mac, sizeof(link.mac));
 	buf_bytes(&data, link.source.b, sizeof(link.source.b));
+	buf_u32(&data, link.index);
 	msg.data = data.data;
 	msg.len = data.len;
 	helper_send(&r->helper, &msg); /* out of memory: it refuses what is cut short */

@@ -212,6 +212,20 @@ def test_what_rfc_4861_forbids_is_not_answered(case, gateway, router):
     assert counts(gateway)["malformed"] == 11 and counts(gateway)["foreign"] == 1
 
 
+def test_switches_are_told_that_multicast_goes_here(case, router):
+    """RFC 4286: those with MLD snooping else keep from it what the router asks."""
+    case.start(case.tenant(case.lab.acme), settings=ON_LINK)
+    router.socket.settimeout(10)
+    for _ in range(2):  # the first are soon repeated
+        packet, frame = router.socket.recvfrom(2000)
+        while frame[2] == socket.PACKET_OUTGOING or packet[24:40] != binary("ff02::6a"):
+            packet, frame = router.socket.recvfrom(2000)
+        assert packet[8:24] == binary(link_local(case.lab.gateway, "up1"))
+        assert packet[6:8] == b"\0\1" and packet[40:46] == bytes([58, 0, 5, 2, 0, 0])
+        assert packet[48:50] == bytes([151, 20]) and len(packet) == 56
+        assert checksum(packet[8:40] + struct.pack("!II", 8, 58) + packet[48:]) == 0
+
+
 def test_it_follows_tenants_as_they_come_and_go(case, gateway, router):
     target = case.lab.acme.address(0x4444)
 

@@ -247,9 +247,41 @@ static void answers_go_to_who_asked(void **state)
 	assert_answer(&p, "ff02::1", 0x80, all_nodes);
 }
 
+static void switches_are_told_as_rfc_4286_has_it(void **state)
+{
+	static const uint8_t rest[] = {
+		58,  0,  5, 2, 0, 0, 1, 0, /* router alert */
+		151, 20, 0, 0, 0, 0, 0, 0, /* advertisement, each 20 s, no MLD of ours */
+	};
+	static const uint8_t group_mac[] = {0x33, 0x33, 0, 0, 0, 0x6a};
+	struct addr source = addr_of("fe80::1"), group = addr_of("ff02::6a");
+	uint8_t b[SNOOPERS_BYTES];
+	uint32_t sum = 8 + 58;
+	struct mac mac;
+
+	(void)state;
+	snoopers_write(&source, b, &mac);
+	assert_int_equal(b[0], 0x60);
+	assert_int_equal(b[5], SNOOPERS_BYTES - HEADER);
+	assert_int_equal(b[6], 0); /* hop-by-hop options */
+	assert_int_equal(b[7], 1);
+	assert_memory_equal(b + 8, source.b, 16);
+	assert_memory_equal(b + 24, group.b, 16);
+	assert_memory_equal(mac.b, group_mac, MAC_BYTES);
+	for (size_t i = 8; i < SNOOPERS_BYTES; i++) {
+		bool counts = i < HEADER || i >= HEADER + 8;
+
+		sum += !counts ? 0u : i % 2 == 0 ? (uint32_t)b[i] << 8 : b[i];
+	}
+	assert_int_equal((sum & 0xffff) + (sum >> 16), 0xffff);
+	b[50] = b[51] = 0;
+	assert_memory_equal(b + HEADER, rest, sizeof(rest));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(switches_are_told_as_rfc_4286_has_it),
 		cmocka_unit_test(all_that_is_right_is_read),
 		cmocka_unit_test(each_byte_that_matters_is_looked_at),
 		cmocka_unit_test(cut_packets_are_refused),
