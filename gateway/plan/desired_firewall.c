@@ -387,7 +387,8 @@ static void add_exposures(const struct desired_facts *facts, const struct servic
 					    NULL);
 			}
 		} else if (e->via == VIA_PROXY &&
-			   (e->protocol == PROTOCOL_TCP || e->protocol == PROTOCOL_UDP)) {
+			   (e->protocol == PROTOCOL_TCP || e->protocol == PROTOCOL_UDP ||
+			    e->protocol == PROTOCOL_TLS)) {
 			add_service(set, e->has_ipv4 ? &e->ipv4 : NULL, e->protocol, e->port);
 		}
 	}

@@ -57,7 +57,8 @@ tunnels:
   - {{name: rack, kind: route, via: "fe80::2", interface: rack0, mtu: 1400,
      prefixes: ["2001:db8:a000:1003::/64"]}}
 services:
-  - {{name: web, backends: ["{acme}"]}}
+  - {{name: web, backends: ["{acme}"],
+     expose: [{{protocol: tls, names: [shop.example], port: 8448, to: 443}}]}}
 inbound: {{{inbound}}}
 {more}
 """
