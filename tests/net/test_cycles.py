@@ -1,54 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Very many changes: of others nothing is touched or lost, and nothing is left."""
 
-import os
 import re
 import signal
 import subprocess
 
 import peers
 import pytest
+from foreign import descriptors, everything, make_foreign
 from gateway import service, tcp
 from test_drift import drift, plan
 
 CYCLES, CHANGES = 1000, 500
-FOREIGN = [
-    "link add foreign0 type veth peer name foreign1", "link set foreign0 up alias farmer:net",
-    "link set foreign1 up", "addr add 192.0.2.99/32 dev foreign0",
-    "addr add 2001:db8:f00::1/64 dev foreign0 nodad",
-    "route add 192.0.2.128/25 dev foreign0", "-6 route add 2001:db8:f01::/64 dev foreign0",
-    "-6 route add blackhole 2001:db8:f02::/48 proto 99",
-    "-6 route add 2001:db8:f03::/64 dev foreign0 table 77",
-    "rule add pref 4000 lookup 77", "-6 rule add pref 4000 from 2001:db8:f00::/48 lookup 77",
-    "-6 neigh add proxy 2001:db8:f00::7 dev foreign0"]
-FOREIGN_NFT = """
-table inet farmer {
-    set known { type ipv6_addr; elements = { 2001:db8:f00::1 } }
-    chain input {
-        type filter hook input priority 5;
-        ip6 saddr @known counter accept
-    }
-}
-table ip nat {
-    chain post {
-        type nat hook postrouting priority 100;
-        oifname "foreign0" masquerade
-    }
-}
-"""
-DUMPS = ["-d link", "addr", "-4 route show table all", "-6 route show table all", "-4 rule",
-         "-6 rule", "neigh show proxy"]
-
-
-def everything(host):
-    """Links, addresses, routes, rules and nftables: ours and all others'."""
-    return ([host.ip(words) for words in DUMPS],
-            sorted(host.run("nft", "-s", "list", "ruleset").replace(",", " ").split()))
-
-
-def descriptors(gateway):
-    """How many sixgated and its workers have."""
-    return [len(os.listdir(f"/proc/{pid}/fd")) for pid in (gateway.process.pid, *gateway.workers())]
 
 
 @pytest.fixture
@@ -75,9 +38,7 @@ def acme_services(gateway):
 
 def test_foreign_objects_survive_1000_tenants_that_come_and_go(case, device):
     host = case.lab.gateway
-    for words in FOREIGN:
-        host.ip(words)
-    host.run("nft", "-f", "-", input=FOREIGN_NFT)
+    make_foreign(host)
     gateway = case.start()
     # the first tunnel brings chains that stay until a restart
     gateway.put(acme_object(case, device, 1, 2222))
