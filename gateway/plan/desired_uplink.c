@@ -122,6 +122,16 @@ static void add_6in4(const struct node_conf *node, struct object_set *set)
 	(void)object_set_add(set, &o);
 }
 
+/*
+ * The tunnel's own packets, which are IPv6 here, have to find another way than it: they would go
+ * round in it, each inside the one before.
+ */
+static bool needs_other_way(const struct node_conf *node)
+{
+	return node->uplink_kind == UPLINK_WIREGUARD && !addr_is_v4(&node->exit.endpoint.addr) &&
+	       !node->exit.underlay_netns;
+}
+
 /* Its address, and the way for what has no source yet, where the machine has no better one. */
 static void add_own_address(const struct node_conf *node, struct object_set *set)
 {
@@ -133,7 +143,10 @@ static void add_own_address(const struct node_conf *node, struct object_set *set
 	}
 	(void)snprintf(o.address.link, sizeof(o.address.link), "%s", DERIVE_EXIT_LINK); /* fits */
 	(void)object_set_add(set, &o);
-	add_route(RT_TABLE_MAIN, ROUTE_UNICAST, DESIRED_LAST_METRIC, &node->exit.address, set);
+	if (!needs_other_way(node)) {
+		add_route(RT_TABLE_MAIN, ROUTE_UNICAST, DESIRED_LAST_METRIC, &node->exit.address,
+			  set);
+	}
 }
 
 void desired_uplink_node(const struct node_conf *node, const struct desired_facts *facts,

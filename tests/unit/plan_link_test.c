@@ -292,6 +292,43 @@ static void own_sources_outside_of_the_farm_take_it_too(void **state)
 		"route ::/0 table 254 metric 2147483647 unicast dev sg-up src 2001:db8:0:5::2\n");
 }
 
+static size_t n_last_resorts(const struct object_set *set)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < set->n; i++) {
+		const struct object *o = &set->items[i];
+
+		n += o->kind == OBJECT_ROUTE && o->route.table == 254;
+	}
+	return n;
+}
+
+/* Each packet would be wrapped in the next one, where the machine has no other way to the exit. */
+static void outer_ipv6_packets_have_no_way_into_the_tunnel(void **state)
+{
+	static const struct {
+		const char *endpoint, *underlay_netns;
+		size_t n_routes;
+	} cases[] = {{"2001:db8:0:3::2", NULL, 0},
+		     {"2001:db8:0:3::2", "public", 1},
+		     {"198.51.100.30", NULL, 1}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct rig r;
+
+		rig_exit(&r, UPLINK_WIREGUARD);
+		r.node.exit.has_address = true;
+		r.node.exit.address = addr_of("2001:db8:0:5::2");
+		r.node.exit.endpoint.addr = addr_of(cases[i].endpoint);
+		r.node.exit.underlay_netns = cases[i].underlay_netns;
+		desired_uplink_node(&r.node, &r.facts, &r.set);
+		assert_int_equal(n_last_resorts(&r.set), cases[i].n_routes);
+		object_set_fini(&r.set);
+	}
+}
+
 static void own_address_inside_the_farm_needs_no_rule_of_its_own(void **state)
 {
 	struct rig r;
@@ -337,6 +374,7 @@ int main(void)
 		cmocka_unit_test(uplink_of_kind_direct_asks_for_nothing),
 		cmocka_unit_test(farms_sources_take_the_tunnel_or_nothing),
 		cmocka_unit_test(own_sources_outside_of_the_farm_take_it_too),
+		cmocka_unit_test(outer_ipv6_packets_have_no_way_into_the_tunnel),
 		cmocka_unit_test(own_address_inside_the_farm_needs_no_rule_of_its_own),
 		cmocka_unit_test(kernel_without_the_tunnel_has_the_rules_all_the_same),
 	};
