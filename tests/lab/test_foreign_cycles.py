@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Tenants of each kind come and go beside foreign WireGuard peers and a foreign Jool instance: of
+others nothing is touched, and nothing is left."""
+
+import time
+
+import peers
+from foreign import descriptors, everything, make_foreign
+from gateway import service
+from topology import GATEWAY4, WireGuard
+
+SECONDS = 20
+N_TENANTS = 12  # that come together, and go together
+CYCLES_MIN = 5  # of them, however slow the machine
+DUMPS = [("wg", "show", "all", "allowed-ips"), ("wg", "show", "wgfarm", "dump")] + [
+    ("jool", "-i", instance, table, "display", *more) for instance in ("farmer", "sixgate")
+    for table, more in (("pool4", ()), ("bib", ("--tcp", "--numeric")), ("global", ()))]
+
+
+def make_foreign_tunnels(host):
+    host.ip("link add wgfarm type wireguard")
+    host.run("wg", "set", "wgfarm", "listen-port", "51899", "private-key", "/dev/stdin",
+             *(word for number in range(20) for word in (
+                 "peer", WireGuard().public, "allowed-ips", f"2001:db8:f10:{number}::/64",
+                 "endpoint", f"198.51.100.200:{5000 + number}")), input=WireGuard().private)
+    host.ip("link set wgfarm up")
+    for words in ("instance add farmer --iptables --pool6 2001:db8:f64::/96",
+                  "-i farmer pool4 add 203.0.113.16 20000-20100 --tcp",
+                  "-i farmer bib add 203.0.113.16#20001 2001:db8:f10::9#22 --tcp"):
+        host.run("jool", *words.split())
+
+
+def tenant_objects(gateway, keys):
+    """A third each by WireGuard, 6in4 and the wire; each has an exposure by NAT64, too."""
+    for number in range(N_TENANTS):
+        net = f"2001:db8:a000:{0x1110 + number:x}::"
+        port = 16384 + 1024 * 3 + number
+        tunnel = [{"kind": "wireguard", "public_key": keys[number].public},
+                  {"kind": "6in4", "remote": f"198.51.100.{150 + number}"},
+                  {"kind": "route", "via": "fe80::2", "interface": "tc0"}][number % 3]
+        expose = {"protocol": "tcp", "ipv4": GATEWAY4, "port": 2300 + number, "to": 22}
+        yield {"tenant": f"t{number}", "serial": int(time.time() * 1000), "prefixes": [net + "/64"],
+               "tunnels": [{"name": "main", "prefixes": [net + "/64"], **tunnel}],
+               "services": [service("ssh", [net + "10"], expose)]}
+
+
+def dumps(case):
+    host = case.place.gateway
+    return everything(host), [sorted(host.run(*argv).splitlines()) for argv in DUMPS]
+
+
+def cycle(case, keys):
+    gateway = case.gateway
+    names = []
+    for tenant in tenant_objects(gateway, keys):
+        gateway.put(tenant)
+        names.append(tenant["tenant"])
+    peers.wait_for(lambda: sum(name.endswith("/ssh") for name in gateway.services()) == N_TENANTS,
+                   30, "all tenants")
+    for name in names:
+        gateway.remove(name)
+    peers.wait_for(lambda: not gateway.services(), 30, "no tenant")
+
+
+def test_foreign_peers_and_rows_survive_tenants_that_come_and_go(case, capsys):
+    host = case.place.gateway
+    keys = [WireGuard() for _ in range(N_TENANTS)]
+    make_foreign(host)
+    make_foreign_tunnels(host)
+    gateway = case.start(objects=[], connect=False)
+    cycle(case, keys)  # the first tunnel brings chains that stay until a restart
+    before, open_before, n = dumps(case), descriptors(gateway), 0
+    end = time.monotonic() + SECONDS
+    while n < CYCLES_MIN or time.monotonic() < end:
+        cycle(case, keys)
+        n += 1
+    peers.wait_for(lambda: descriptors(gateway) == open_before, message="descriptors as before")
+    assert dumps(case) == before
+    with capsys.disabled():
+        print(f" ({n * N_TENANTS} tenants came and went)", end="")
+    gateway.nothing_to_do()
