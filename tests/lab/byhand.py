@@ -30,6 +30,10 @@ class ByHand:
             f"link add six-b type sit local {GATEWAY4} remote {GLOBEX4} ttl 64",
             "link set six-b up", f"route add {self.place.globex.prefix} dev six-b")
 
+    def six_in_four_again(self):
+        """After it was down, which took its routes."""
+        self.gateway.ip_batch("link set six-b up", f"route replace {self.place.globex.prefix} dev six-b")
+
     def route(self):
         self.gateway.ip(f"route add {self.place.initech.prefix} via fe80::2 dev tc0")
 

@@ -9,6 +9,7 @@ import clients
 import peers
 import pings
 import pytest
+from changes import Changes
 from gateway import service
 from otherexit import EXIT4, EXIT_PORT, OWN6, OtherExit, with_ipv6, without_ipv6
 from test_modules import exchange
@@ -130,9 +131,10 @@ def test_ipv6_comes_from_another_exit(case, exit_host, kind):
     assert row["remote"].startswith(EXIT4) and row["bytes_in"] > 0 and row["bytes_out"] > 0
     assert kind == "6in4" or row["handshake_ms"] < 120000
     before = state_of(place.gateway)
-    with pings.Stream(place.initech, SERVER6) as stream:
+    with pings.Stream(place.initech, SERVER6) as stream, Changes(place.gateway) as changes:
         assert gateway.stop() == 0
         gateway.start()
+    assert changes.lines == []
     assert stream.lost == 0 and state_of(place.gateway) == before
     gateway.nothing_to_do()
     for host in (place.in6, place.initech):
