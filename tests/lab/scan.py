@@ -59,12 +59,21 @@ class Daemons:
             sock.close()
 
 
+def destination(host, address, port):
+    """For connect(); fe80::1%eth0 has the number of the host's own device."""
+    address, _, device = address.partition("%")
+    if not device:
+        return (address, port)
+    with host.inside():
+        return (address, port, 0, socket.if_nametoindex(device))
+
+
 def attempt(host, kind, address, port):
     """A socket that tries, or None where it was refused at once."""
     sock = host.socket(family(address), kind)
     sock.setblocking(False)
     try:
-        sock.connect((address, port))
+        sock.connect(destination(host, address, port))
     except BlockingIOError:
         pass
     except OSError as failed:

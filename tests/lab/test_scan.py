@@ -8,6 +8,8 @@ import pytest
 from exitgate import CLIENT_PREFIX
 from gateway import service
 from peers import wait_for
+from pings import reaches
+from ports import reached
 from scan import Daemons, scan
 from test_isolation import refused
 from test_modules import exchange
@@ -15,7 +17,9 @@ from topology import (GATEWAY4, GATEWAY6, LAN4, LAN6, POOL4, SERVER4, SERVER6, e
 
 ROUTER6 = "2001:db8:0:1::1"  # on the uplink's own link; it goes on to be the way out
 METADATA4, METADATA6 = "169.254.169.254", "fd00:ec2::254"
-SIIT = "2001:db8:a000:fe::/96"
+SIIT = "2001:db8:a000:fe::"
+TUNNEL_ENDS = {"acme": "fe80::1%wg0", "globex": embedded(GATEWAY4, "fe80::") + "%six0",
+               "initech": "fe80::1%eth0"}
 EXPOSED = 2300
 # One of each part of the port plan, and what machines have: ssh, mail, DNS, BGP, an agent; a tenant's
 # block of NAT64 and others', local ports, NAT44's.
@@ -50,6 +54,7 @@ class Matrix:
         return [*(other.address() for other in others),
                 GATEWAY6, "2001:db8:1a::1", client + "1", client + "c633:6464",
                 *(embedded(address) for address in own4), embedded("0.0.0.0"),
+                TUNNEL_ENDS[tenant.tenant], embedded(GATEWAY4, SIIT), embedded("127.0.0.1", SIIT),
                 ROUTER6, LAN6, embedded(LAN4), METADATA6, embedded(METADATA4), embedded("10.0.0.1")]
 
     def scan(self, host, addresses, ports=PORTS):
@@ -63,7 +68,7 @@ def listeners(*addresses):
 
 @pytest.fixture
 def matrix(case):
-    case.start()
+    case.start({"siit": {"prefix": SIIT + "/96"}})
     one = Matrix(case)
     yield one
     one.close()
@@ -92,6 +97,15 @@ def test_the_internet_reaches_no_tenant_and_nothing_of_ours(matrix):
     inside = {(kind, address, port) for kind, address, port in found
               if kind == "tcp" and address == GATEWAY4 and port in (17500, 18500, 19500)}
     assert inside == set()  # the three tenants' blocks
+
+
+def test_every_port_of_the_gateway(case):
+    """By the translator: what answers, open or not, is a listener's port. Other ways to its
+    addresses are tests/net/test_every_port.py's."""
+    case.start(objects=[], connect=False)
+    case.gateway.put(case.initech())
+    reaches(case.place.initech, SERVER6)
+    assert reached(case.place.initech, embedded(GATEWAY4)) == {embedded(GATEWAY4): {443}}
 
 
 # Foreign rules
