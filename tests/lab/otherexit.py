@@ -7,6 +7,7 @@ import os
 from topology import FARM, GATEWAY4, GATEWAY6, Host, WireGuard, cables, up
 
 EXIT4 = "198.51.100.30"
+EXIT6 = "2001:db8:0:3::2"
 EXIT_PORT = 51820
 OWN6 = "2001:db8:0:5::2"  # the gateway's own address inside the tunnel
 FARM_SEEN = f"""
@@ -27,11 +28,11 @@ class OtherExit(Host):
         cables((place.isp, "iexit", self, "eth0"), (place.isp, "iexit6", self, "eth1"))
         place.isp.ip_batch("link set iexit master br0", *up("iexit", "iexit6"),
                            "addr add 2001:db8:0:3::1/64 dev iexit6 nodad",
-                           f"route replace {FARM} via 2001:db8:0:3::2 dev iexit6",
-                           f"route add {OWN6}/128 via 2001:db8:0:3::2 dev iexit6")
+                           f"route replace {FARM} via {EXIT6} dev iexit6",
+                           f"route add {OWN6}/128 via {EXIT6} dev iexit6")
         self.sysctl("net.ipv6.conf.all.forwarding", 1)
         self.ip_batch(*up("eth0", "eth1"), f"addr add {EXIT4}/24 dev eth0",
-                      "addr add 2001:db8:0:3::2/64 dev eth1 nodad",
+                      f"addr add {EXIT6}/64 dev eth1 nodad",
                       "route add default via 198.51.100.1",
                       "route add default via 2001:db8:0:3::1")
         # what the gateway's own provider sees of the farm's addresses
@@ -47,15 +48,15 @@ class OtherExit(Host):
         text = self.place.isp.run("nft", "list", "table", "inet", "watch")
         return int(text.split("packets ")[1].split()[0])
 
-    def configure(self, gateway, kind, local=GATEWAY4, **more):
-        """The gateway's end, in its node config."""
+    def configure(self, gateway, kind, local=GATEWAY4, endpoint=EXIT4, **more):
+        """The gateway's end, in its node config. endpoint: as WireGuard writes an address."""
         if kind == "6in4":
             key, tunnel = "six_in_four", {"local": local, "remote": EXIT4}
         else:
             key, tunnel = "wireguard", {
                 "private_key_file": key_file(gateway, "exit.key", self.gateway_keys.private),
                 "preshared_key_file": key_file(gateway, "exit.psk", self.secret),
-                "public_key": self.keys.public, "endpoint": f"{EXIT4}:{EXIT_PORT}"}
+                "public_key": self.keys.public, "endpoint": f"{endpoint}:{EXIT_PORT}"}
         gateway.write_config({"uplink": {**gateway.config["uplink"], "kind": kind,
                                          key: {**tunnel, "address": OWN6, **more}}})
 

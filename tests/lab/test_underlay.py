@@ -26,6 +26,33 @@ def public(place):
     host.delete()
 
 
+def test_wireguard_to_the_exit_is_in_another_namespace(case, public, later):
+    """All that is in the gateway's own is the tunnel: what the exit sees comes from the other."""
+    place = case.place
+    exit_host = OtherExit(place)
+    later(exit_host.delete)
+    gateway = case.prepare()
+    exit_host.configure(gateway, "wireguard", underlay_netns=public.name)
+    exit_host.wireguard()
+    before = state.snapshot(public)
+    gateway.put(case.initech(inbound={"policy": "open"}))
+    gateway.start()
+    pings.reaches(place.initech, SERVER6)
+    pings.reaches(place.in6, place.initech.address())
+    assert f"{PUBLIC4}:51821" in exit_host.run("wg", "show", "wgx", "endpoints")
+    link = place.gateway.ip("-d link show sg-up")
+    assert ":51821" in public.run("ss", "-Hlnu")
+    assert ":51821" not in place.gateway.run("ss", "-Hlnu")
+    with pings.Stream(place.initech, SERVER6) as stream:
+        assert gateway.stop() == 0
+        gateway.start()
+    assert stream.lost == 0 and place.gateway.ip("-d link show sg-up") == link
+    gateway.nothing_to_do()
+    assert gateway.stop() == 0
+    gateway.cli("down")
+    assert not state.difference(before, state.snapshot(public))
+
+
 def test_public_sockets_are_in_another_namespace(case, public, later):
     """Those of tenants' tunnels and of the uplink."""
     place = case.place
