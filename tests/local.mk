@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Checks of the tree itself, and what the tests with real programs need in a release.
-dist_check_SCRIPTS = tests/check-command tests/check-manual tests/check-includes tests/check-includes-test
+dist_check_SCRIPTS = tests/check-command tests/check-hazards tests/check-manual \
+	tests/check-includes tests/check-includes-test
 TESTS += $(dist_check_SCRIPTS)
 EXTRA_DIST += tests/tally tests/clang-tidy tests/net tests/lab packaging/apt-build.txt packaging/apt-test.txt
 

@@ -40,7 +40,7 @@ def test_without_the_guard_a_daemon_on_any_would_be_open(lab, who):
 
 
 @pytest.mark.parametrize("who", ["tenant", "internet", "gateway itself"])
-def test_nobody_reaches_a_daemon_on_any_by_tcp(lab, kernel, who):
+def test_c7_nobody_reaches_a_daemon_on_any_by_tcp(lab, kernel, who):
     host = hosts_outside(lab)[who]
     with daemon(lab.gateway):
         assert reaches(host, GATEWAY6)
@@ -50,7 +50,7 @@ def test_nobody_reaches_a_daemon_on_any_by_tcp(lab, kernel, who):
 
 
 @pytest.mark.parametrize("who", ["tenant", "internet", "gateway itself"])
-def test_nobody_reaches_a_daemon_on_any_by_udp(lab, kernel, who):
+def test_c7_nobody_reaches_a_daemon_on_any_by_udp(lab, kernel, who):
     with daemon(lab.gateway) as (_, udp):
         assert datagrams_seen(udp, hosts_outside(lab)[who], IN_PREFIX, GATEWAY6) == [b"known"]
     assert kernel.counters()["unexpected"] == 1
@@ -70,7 +70,7 @@ def test_an_echo_request_to_the_prefix_is_dropped(lab, kernel):
 
 
 @pytest.mark.parametrize("who", ["tenant", "internet"])
-def test_a_source_inside_the_prefix_is_dropped_and_counted(lab, kernel, who):
+def test_c7_a_source_inside_the_prefix_is_dropped_and_counted(lab, kernel, who):
     host = hosts_outside(lab)[who]
     with daemon(lab.gateway) as (_, udp):
         seen = datagrams_seen(udp, host, GATEWAY6, GATEWAY6, source=embedded("198.51.100.9"))
@@ -80,7 +80,7 @@ def test_a_source_inside_the_prefix_is_dropped_and_counted(lab, kernel, who):
         assert kernel.counters()["spoofed"] >= 2
 
 
-def test_a_spoofed_source_does_not_cross_to_another_tenant(lab, kernel):
+def test_c7_a_spoofed_source_does_not_cross_to_another_tenant(lab, kernel):
     with daemon(lab.globex) as (_, udp):
         seen = datagrams_seen(udp, lab.acme, lab.globex.address(), lab.globex.address(),
                               source=embedded("198.51.100.9"))

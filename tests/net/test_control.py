@@ -177,7 +177,7 @@ def test_reload_keeps_listeners_and_sessions(case):
     assert works(sock) and opens(case)
 
 
-def test_reload_with_a_syntax_error_changes_nothing_and_says_where(case):
+def test_e10_reload_with_a_syntax_error_changes_nothing_and_says_where(case):
     case.backend(case.lab.acme, 22)
     gateway = case.start(web(case))
     sock = case.connect(2222)
@@ -202,7 +202,7 @@ def test_reload_does_not_take_the_prefix_away_from_running_sessions(case):
         assert works(sock) and opens(case)
 
 
-def test_reload_that_removes_a_listener_keeps_its_sessions(case):
+def test_e10_reload_that_removes_a_listener_keeps_its_sessions(case):
     case.backend(case.lab.acme, 443)
     gateway = case.start(
         web(case, tls(["shop.example"])),
@@ -301,7 +301,7 @@ def test_log_level_changes_what_is_logged(case):
     assert len(gateway.log()) == before
 
 
-def test_reader_that_never_reads_does_not_stop_control(case):
+def test_e10_reader_that_never_reads_does_not_stop_control(case):
     case.backend(case.lab.acme, 22)
     gateway = case.start(web(case))
     with contextlib.ExitStack() as stack:

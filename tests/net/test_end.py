@@ -169,7 +169,7 @@ def test_log_child_that_ends_late_does_not_end_the_drain(case):
     case.gateway = None
 
 
-def test_sigterm_during_a_reload_ends_cleanly(case):
+def test_e10_sigterm_during_a_reload_ends_cleanly(case):
     gateway = case.start(web(case))
     for _ in range(20):
         gateway.signal(signal.SIGHUP)

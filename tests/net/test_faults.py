@@ -65,7 +65,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("call,code", [(call, code) for call in FAULTS for code in FAULTS[call]])
-def test_failing_call_spoils_no_bytes_and_is_recovered_from(case, preload, call, code):
+def test_e7_failing_call_spoils_no_bytes_and_is_recovered_from(case, preload, call, code):
     backend = case.backend(case.lab.acme, 22)
     data = clients.pattern(400_000)
     gateway = case.start(
@@ -83,7 +83,7 @@ def test_failing_call_spoils_no_bytes_and_is_recovered_from(case, preload, call,
     assert {peer[0] for peer in backend.peers} == {embedded(CLIENT)}
 
 
-def test_source_that_cannot_be_bound_fails_the_session(case, preload):
+def test_e4_source_that_cannot_be_bound_fails_the_session(case, preload):
     """setsockopt(IPV6_FREEBIND) fails: better no service than another client's address."""
     backend = case.backend(case.lab.acme, 22)
     gateway = case.start(

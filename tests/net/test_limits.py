@@ -57,7 +57,7 @@ def count_served(case, number, port=2222, host=None, address=POOL[1], **options)
 
 # F1: one source
 
-def test_source_cap_refuses_the_source_and_nobody_else(case):
+def test_f1_source_cap_refuses_the_source_and_nobody_else(case):
     gateway = start(case, source={"connections": 10, "new_per_second": SLOW})
     assert count_served(case, 25) == 10
     assert count_served(case, 5, source="198.51.100.99") == 5
@@ -66,7 +66,7 @@ def test_source_cap_refuses_the_source_and_nobody_else(case):
     assert reasons == ["source-limit"] * 20
 
 
-def test_source_rate_refuses_the_source_and_nobody_else(case):
+def test_f1_source_rate_refuses_the_source_and_nobody_else(case):
     gateway = start(case, source={"connections": 1000, "new_per_second": 5})
     begin = time.monotonic()
     got = count_served(case, 60)
@@ -105,13 +105,13 @@ def test_f1_hundred_thousand_connections_of_one_source_take_nothing_from_another
     peers.wait_for(lambda: told() == status["accepted"], message="a line or a drop for each")
 
 
-def test_source_rate_recovers(case):
+def test_f1_source_rate_recovers(case):
     start(case, source={"connections": 1000, "new_per_second": 5})
     count_served(case, 30)
     peers.wait_for(lambda: count_served(case, 1) == 1, message="a served connection")
 
 
-def test_addresses_of_one_64_share_a_bucket(case):
+def test_f1_addresses_of_one_64_share_a_bucket(case):
     backend = case.backend(case.lab.acme, 443)
     for host in range(0x100, 0x110):
         case.lab.internet.ip(f"addr add 2001:db8:77::{host:x}/64 dev eth0 nodad")
@@ -142,7 +142,7 @@ def test_addresses_of_one_64_share_a_bucket(case):
         case.lab.internet.ip("addr del 2001:db8:78::1/64 dev lo")
 
 
-def test_source_counter_returns_to_zero_after_churn(case):
+def test_f1_source_counter_returns_to_zero_after_churn(case):
     gateway = start(case, source={"connections": 8, "new_per_second": 100000})
     for _ in range(60):
         socks = [case.lab.client.connect(POOL[1], 2222) for _ in range(5)]
@@ -156,7 +156,7 @@ def test_source_counter_returns_to_zero_after_churn(case):
     assert count_served(case, 12) == 8
 
 
-def test_many_sources_are_counted_apart_and_forgotten(case):
+def test_f1_many_sources_are_counted_apart_and_forgotten(case):
     gateway = start(case, source={"connections": 2, "new_per_second": SLOW}, workers=2)
     socks = []
     for host in range(1, 251):
@@ -247,7 +247,7 @@ def median_ms(case, rounds=21):
     return sorted(times)[rounds // 2]
 
 
-def test_saturated_tenant_does_not_slow_the_other(case):
+def test_f2_saturated_tenant_does_not_slow_the_other(case):
     """acme's backend answers nothing and its table is full while globex is measured."""
     two = case.backend(case.lab.globex, 22)
     case.start(

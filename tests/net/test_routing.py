@@ -44,7 +44,7 @@ def stays_refused(case, gateway, backend, tenant="acme"):
     "2001:db8:a000::1",           # the farm's own
     "ff02::1", "fd00:ec2::254", INTERNET,
 ], ids=lambda backend: backend.replace(":", "_"))
-def test_backend_outside_the_tenant_is_refused_and_the_former_serial_serves(case, backend):
+def test_c1_backend_outside_the_tenant_is_refused_and_the_former_serial_serves(case, backend):
     own = case.backend(case.lab.acme, 22)
     gateway = case.start(case.tenant(case.lab.acme, service("web", [own.address], tcp(2222, 22))))
     problem = stays_refused(case, gateway, backend)
@@ -188,7 +188,7 @@ def test_suspended_tenant_is_not_served(case):
 
 # C4: loops
 
-def test_loop_through_the_gateway_is_bounded(case):
+def test_c4_loop_through_the_gateway_is_bounded(case):
     """A tenant's service that sends each session back to its own name: limits end it."""
     loops = []
 
@@ -246,7 +246,7 @@ def gateway_of_a_tenant(case, name):
     other.forget()
 
 
-def test_loop_of_two_gateways_is_bounded(case):
+def test_c4_loop_of_two_gateways_is_bounded(case):
     """Each has the other as its backend: the first one's limit ends it, and nothing is left."""
     name, limit = "loop.example", 20
     gateway = case.start(
@@ -276,7 +276,7 @@ def pump(source, target):
     source.close()
 
 
-def test_tenant_reaches_another_tenants_service_through_the_gateway(case):
+def test_c4_tenant_reaches_another_tenants_service_through_the_gateway(case):
     """Not a loop: the hairpin has to work, and shows the tenant's own address."""
     shop = case.backend(case.lab.globex, 443)
     case.start(
@@ -290,7 +290,7 @@ def test_tenant_reaches_another_tenants_service_through_the_gateway(case):
 
 # C7 belongs to the kernel's guards; here: the workers cannot leave the tenants' networks
 
-def test_proxy_user_cannot_connect_elsewhere(case):
+def test_c1_proxy_user_cannot_connect_elsewhere(case):
     """The output chain: a process of the workers' user reaches tenants' prefixes only."""
     own = case.backend(case.lab.acme, 22)
     stray = case.backend(case.lab.internet, 22, address=INTERNET)

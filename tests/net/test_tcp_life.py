@@ -35,7 +35,7 @@ def assert_reset(sock):
 
 # E1: one side closes first, the other goes on
 
-def test_client_ends_first_and_the_answer_still_comes_whole(case):
+def test_e1_client_ends_first_and_the_answer_still_comes_whole(case):
     size = 100 * MIB
 
     def answer_after_end(conn, server):
@@ -55,7 +55,7 @@ def test_client_ends_first_and_the_answer_still_comes_whole(case):
     assert (line["reason"], line["bytes_in"], line["bytes_out"]) == ("done", 7, size)
 
 
-def test_backend_ends_first_and_the_upload_still_arrives_whole(case):
+def test_e1_backend_ends_first_and_the_upload_still_arrives_whole(case):
     size = 100 * MIB
 
     def end_then_read(conn, server):
@@ -77,7 +77,7 @@ def test_backend_ends_first_and_the_upload_still_arrives_whole(case):
 
 
 @pytest.mark.parametrize("first", ["client", "backend"])
-def test_half_closed_session_ends_after_the_half_close_timeout(case, first):
+def test_e1_half_closed_session_ends_after_the_half_close_timeout(case, first):
     over = threading.Event()
 
     def end_or_hold(conn, _server):
@@ -98,7 +98,7 @@ def test_half_closed_session_ends_after_the_half_close_timeout(case, first):
     over.set()
 
 
-def test_half_close_timeout_is_not_counted_while_bytes_flow(case):
+def test_e1_half_close_timeout_is_not_counted_while_bytes_flow(case):
     def trickle(conn, _server):
         peers.read_to_end(conn)
         for _ in range(30):
@@ -116,7 +116,7 @@ def test_half_close_timeout_is_not_counted_while_bytes_flow(case):
 # E2: FIN meets data
 
 @pytest.mark.parametrize("size", [1, 1000, 16384, 65536, 65537, 3_000_001])
-def test_end_behind_data_in_the_pipe_loses_nothing(case, size):
+def test_e2_end_behind_data_in_the_pipe_loses_nothing(case, size):
     data = clients.pattern(size, seed=size)
 
     def send_and_close(conn, _server):
@@ -130,7 +130,7 @@ def test_end_behind_data_in_the_pipe_loses_nothing(case, size):
 
 
 @pytest.mark.parametrize("size", [1, 16384, 65537, 3_000_001])
-def test_slow_reader_gets_all_after_the_sender_has_gone(case, size):
+def test_e2_slow_reader_gets_all_after_the_sender_has_gone(case, size):
     data = clients.pattern(size, seed=size)
     case.backend(case.lab.acme, 22, lambda conn, _server: conn.sendall(data))
     gateway = start(case)
@@ -145,7 +145,7 @@ def test_slow_reader_gets_all_after_the_sender_has_gone(case, size):
     assert clients.sha256(got) == clients.sha256(data)
 
 
-def test_both_ends_at_the_same_time(case):
+def test_e2_both_ends_at_the_same_time(case):
     def send_and_end(conn, server):
         conn.sendall(b"b" * 5000)
         conn.shutdown(socket.SHUT_WR)
@@ -195,7 +195,7 @@ def test_back_pressure_holds_the_sender(case):
 
 # E3: RST in each state
 
-def test_reset_in_the_hello(case):
+def test_e3_reset_in_the_hello(case):
     gateway = start(case, tls(["shop.example"]))
     for part in (0, 1, 5, 40):
         sock = case.lab.client.connect(POOL[0], 443)
@@ -206,7 +206,7 @@ def test_reset_in_the_hello(case):
     assert reasons <= {"client-gone", "client-reset"}, reasons
 
 
-def test_reset_while_connecting_ends_no_later_than_the_connect(case):
+def test_e3_reset_while_connecting_ends_no_later_than_the_connect(case):
     gateway = start(case, host=0x99, timeouts={"connect": "2s", "connect_tries": 1})  # no answer
     sock = case.lab.client.connect(POOL[1], 2222)
     peers.wait_for(gateway.sessions, message="session")
@@ -214,7 +214,7 @@ def test_reset_while_connecting_ends_no_later_than_the_connect(case):
     assert gateway.last_reason() in ("client-gone", "client-reset", "connect-timeout")
 
 
-def test_reset_while_connecting_reaches_the_backend_as_a_reset(case):
+def test_e3_reset_while_connecting_reaches_the_backend_as_a_reset(case):
     """The backend's SYN-ACK comes when the client has gone."""
     ends = []
 
@@ -240,7 +240,7 @@ def test_reset_while_connecting_reaches_the_backend_as_a_reset(case):
 
 
 @pytest.mark.parametrize("state", ["idle", "after-data", "pipe-full"])
-def test_reset_by_the_client_reaches_the_backend(case, state):
+def test_e3_reset_by_the_client_reaches_the_backend(case, state):
     ends = []
 
     def note_end(conn, server):
@@ -272,7 +272,7 @@ def test_reset_by_the_client_reaches_the_backend(case, state):
 
 
 @pytest.mark.parametrize("state", ["idle", "after-data", "pipe-full"])
-def test_reset_by_the_backend_reaches_the_client(case, state):
+def test_e3_reset_by_the_backend_reaches_the_client(case, state):
     connected, filled = threading.Event(), threading.Event()
 
     def fill_and_reset(conn, _server):
@@ -306,7 +306,7 @@ def test_reset_by_the_backend_reaches_the_client(case, state):
 
 @pytest.mark.parametrize("port,address,data", [
     (2222, POOL[1], b"early"), (443, POOL[0], clients.hello("shop.example"))], ids=["tcp", "tls"])
-def test_data_with_the_syn(case, port, address, data):
+def test_e6_data_with_the_syn(case, port, address, data):
     """Without a cookie: the gateway need not take it, and gets it once more after the handshake."""
     def in_syns():
         with case.lab.client.inside(), open("/proc/thread-self/net/netstat",
@@ -331,7 +331,7 @@ def test_data_with_the_syn(case, port, address, data):
     assert in_syns() == before + 1, "the data did not go with the SYN"
 
 
-def test_urgent_data_does_no_harm(case):
+def test_e6_urgent_data_does_no_harm(case):
     case.backend(case.lab.acme, 22)
     start(case)
     sock = case.connect(2222)
@@ -344,7 +344,7 @@ def test_urgent_data_does_no_harm(case):
     assert got.replace(b"!", b"") == b"abcdef"
 
 
-def test_segments_of_one_byte(case):
+def test_e6_segments_of_one_byte(case):
     case.backend(case.lab.acme, 443)
     start(case, tls(["shop.example"]))
     sock = case.keep(case.lab.client.connect(POOL[0], 443))
@@ -356,7 +356,7 @@ def test_segments_of_one_byte(case):
 
 
 @pytest.mark.parametrize("port,address", [(2222, POOL[1]), (443, POOL[0])])
-def test_reset_in_the_accept_queue(case, port, address):
+def test_e6_reset_in_the_accept_queue(case, port, address):
     backend = case.backend(case.lab.acme, 22)
     gateway = start(case, tcp(2222, 22), tls(["shop.example"]))
     for _ in range(300):
@@ -378,7 +378,7 @@ def limit_descriptors(pid, soft):
 
 
 @pytest.mark.parametrize("spare", [0, 1, 2, 3, 5])
-def test_out_of_descriptors_pauses_the_accept_and_recovers(case, spare):
+def test_e7_out_of_descriptors_pauses_the_accept_and_recovers(case, spare):
     """With 0 spare accept4 fails, with 1 the backend's socket does, with 2 and 3 the pipes."""
     case.backend(case.lab.acme, 22)
     gateway = start(case, settings={"workers": 1})
@@ -413,7 +413,7 @@ def test_out_of_descriptors_pauses_the_accept_and_recovers(case, spare):
 
 # E12: logs
 
-def test_hostile_name_is_escaped_in_the_log(case):
+def test_e12_hostile_name_is_escaped_in_the_log(case):
     gateway = start(case, tls(["shop.example"]), settings={"timeouts": {"hello": "1s"}})
     names = ["a\nb.example", "\x1b[31mred", "%s%n%x", "a\"b\\c", "x" * 4000, "\x00", "\xff\xfe"]
     for name in names:
@@ -429,7 +429,7 @@ def test_hostile_name_is_escaped_in_the_log(case):
     assert not re.search(r"\x1b|\x00", gateway.log())
 
 
-def test_full_disk_loses_lines_but_no_session(case, tmp_path):
+def test_e12_full_disk_loses_lines_but_no_session(case, tmp_path):
     case.backend(case.lab.acme, 22)
     case.lines_lost = True
     gateway = start(case, settings={"access_log": {"file": "/dev/full", "format": "json"}})
@@ -440,7 +440,7 @@ def test_full_disk_loses_lines_but_no_session(case, tmp_path):
     gateway.wait_sessions(0)
 
 
-def test_log_child_gone_loses_no_session(case):
+def test_e12_log_child_gone_loses_no_session(case):
     case.backend(case.lab.acme, 22)
     case.lines_lost = True
     gateway = start(case)

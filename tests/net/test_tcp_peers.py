@@ -48,14 +48,14 @@ def route_to_backend(case, kind, host=0x10):
 
 
 @pytest.mark.parametrize("kind", ["unreachable", "prohibit", "blackhole"])
-def test_unroutable_backend_ends_the_session(case, kind):
+def test_e4_unroutable_backend_ends_the_session(case, kind):
     gateway = start(case)
     with route_to_backend(case, kind):
         case.ends(2222)
     assert gateway.last_reason() == "connect-failed"
 
 
-def test_refused_backend_ends_the_session_at_once(case):
+def test_e4_refused_backend_ends_the_session_at_once(case):
     gateway = start(case)
     begin = time.monotonic()
     case.ends(2222)
@@ -64,7 +64,7 @@ def test_refused_backend_ends_the_session_at_once(case):
     assert gateway.services()["acme/web"]["connect_failed"] >= 1
 
 
-def test_silent_backends_end_the_session_after_its_tries(case):
+def test_e4_silent_backends_end_the_session_after_its_tries(case):
     silent = [case.lab.acme.address(host) for host in (0x97, 0x98, 0x99)]
     gateway = case.start(case.tenant(case.lab.acme, service(
         "web", silent, tcp(2222, 22), timeouts={"connect": "1s", "connect_tries": 2})))
@@ -75,7 +75,7 @@ def test_silent_backends_end_the_session_after_its_tries(case):
     assert gateway.services()["acme/web"]["connect_failed"] == 2
 
 
-def test_silent_backend_is_left_for_the_next(case):
+def test_e4_silent_backend_is_left_for_the_next(case):
     alive = case.backend(case.lab.acme, 22)
     gateway = case.start(case.tenant(case.lab.acme, service(
         "web", [case.lab.acme.address(0x99), alive.address], tcp(2222, 22),
@@ -87,7 +87,7 @@ def test_silent_backend_is_left_for_the_next(case):
     assert gateway.services()["acme/web"]["refused"] == 0
 
 
-def test_backend_that_accepts_and_closes_at_once(case):
+def test_e4_backend_that_accepts_and_closes_at_once(case):
     case.backend(case.lab.acme, 443, lambda conn, _server: None)
     gateway = start(case, tls(["shop.example"]))
     sock = case.connect(443, address=POOL[0])
@@ -99,7 +99,7 @@ def test_backend_that_accepts_and_closes_at_once(case):
 
 # E8 and E4: no port left for this client's address
 
-def test_port_exhaustion_fails_closed_and_never_uses_another_source(case):
+def test_e8_port_exhaustion_fails_closed_and_never_uses_another_source(case):
     backend = case.backend(case.lab.acme, 22)
     gateway = start(case, tcp(2222, 22, client_address="embed"))
     former = case.lab.gateway.run("sysctl", "-n", "net.ipv4.ip_local_port_range").split()
@@ -128,7 +128,7 @@ def test_port_exhaustion_fails_closed_and_never_uses_another_source(case):
     assert reasons == {"source-address"}, reasons
 
 
-def test_ports_towards_a_backend_are_used_again_soon(case):
+def test_e8_ports_towards_a_backend_are_used_again_soon(case):
     """Not a minute later: who closes first leaves his port in TIME_WAIT."""
     case.backend(case.lab.acme, 22)
     start(case, tcp(2222, 22, client_address="hide"))
@@ -170,7 +170,7 @@ def test_busy_session_outlives_the_idle_timeout(case):
         time.sleep(0.3)
 
 
-def test_reader_with_zero_window_ends_by_the_idle_timeout(case):
+def test_e5_reader_with_zero_window_ends_by_the_idle_timeout(case):
     def flood(conn, _server):
         with contextlib.suppress(OSError):
             while True:
@@ -244,7 +244,7 @@ def test_e9_peer_that_has_lost_the_connection_resets_the_session(case, lost):
     assert gateway.last_reason() == f"{lost}-reset"
 
 
-def test_both_legs_have_keepalive(case):
+def test_e5_both_legs_have_keepalive(case):
     """The backend's leg gets it when the connect timer fires, so that short sessions save it."""
     case.backend(case.lab.acme, 22)
     start(case, timeouts={"connect": "1s"})
@@ -274,7 +274,7 @@ def sockets_of(pid):
     os.close(process)
 
 
-def test_both_legs_give_up_on_bytes_that_nobody_acknowledges(case):
+def test_e5_both_legs_give_up_on_bytes_that_nobody_acknowledges(case):
     case.backend(case.lab.acme, 22)
     gateway = start(case, timeouts={"connect": "1s"})
     sock = case.connect(2222)

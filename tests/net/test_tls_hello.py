@@ -395,6 +395,18 @@ def test_a11_backend_that_refuses_ends_the_session(case):
     assert case.gateway.last_reason() == "connect-refused"
 
 
+def test_a11_backend_that_is_a_black_hole_ends_the_session(case):
+    silent = [case.lab.acme.address(host) for host in (0x98, 0x99)]
+    case.start(case.tenant(case.lab.acme, service("web", silent, tls([hello.NAME]))),
+               settings={"timeouts": {"connect": "1s", "connect_tries": 2}})
+    sock = connect(case)
+    begun = time.monotonic()
+    send(sock, hello.Hello().stream())
+    read_until_closed(sock)
+    assert 1.5 < time.monotonic() - begun < 6  # both were tried
+    assert case.gateway.last_reason() == "connect-timeout"
+
+
 @pytest.mark.parametrize("ending", ["close", "reset"])
 def test_a11_backend_that_accepts_and_ends_at_once(case, ending):
     def end_at_once(conn, _server):

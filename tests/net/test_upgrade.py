@@ -379,7 +379,7 @@ def test_upgrade_leaks_no_descriptor(case):
     # passes its test, and then is not there
     ('#!/bin/sh\nrm "$0"\n', "No such file"),
 ], ids=["fails", "crashes", "no-program", "exec-fails"])
-def test_upgrade_to_a_bad_program_changes_nothing(case, program, script, why):
+def test_e10_upgrade_to_a_bad_program_changes_nothing(case, program, script, why):
     gateway = start(case, kept=True, program=program)
     before, transfer = gateway.workers(), Transfer(case)
     install(program, script)
