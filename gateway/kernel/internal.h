@@ -64,6 +64,7 @@ struct kernel {
 	struct kernel_uids uids;
 	struct desired_facts facts; /* node was derived with; a secret */
 	struct err no_key;          /* why WireGuard has no key to start with; code 0: it has */
+	bool on_link_due;           /* facts.on_link is to be looked at */
 	struct err on_link_why;     /* what is wrong with facts.on_link; code 0: nothing */
 	struct firewall *firewall;  /* owned; what the ruleset in force is made from */
 	unsigned int parts;         /* bits of enum kernel_part: there when node was derived */

@@ -438,8 +438,12 @@ void kernel_each_prefix(const struct kernel *k, kernel_prefix_fn fn, void *ctx)
 
 int kernel_watch(struct kernel *k, struct err *err)
 {
-	int rc = k->watch ? 0 : watch_new(k->netlink, &k->watch, err);
+	int rc = 0;
 
+	if (!k->watch) {
+		rc = watch_new(k->netlink, &k->watch, err);
+		k->on_link_due = true; /* what was not heard of yet */
+	}
 	return rc < 0 ? rc : watch_fd(k->watch);
 }
 
@@ -472,6 +476,7 @@ void kernel_poll(struct kernel *k)
 	if (k->node && k->node->has_siit_prefix) {
 		kinds |= WATCH_SILENT_INSIDE;
 	}
+	k->on_link_due |= all;
 	reconcile_look(k->reconcile, all ? RECONCILE_ALL : kinds, NULL);
 }
 
@@ -531,6 +536,12 @@ static bool link_moved(struct kernel *k)
 	const struct on_link *known = &k->facts.on_link;
 	struct on_link now;
 
+	k->on_link_due |= k->watch && watch_on_link(k->watch);
+	/* With a full table of BGP a look takes long: it is not for each of its changes. */
+	if (k->watch && !k->on_link_due && k->on_link_why.code == 0) {
+		return false;
+	}
+	k->on_link_due = false;
 	kernel_on_link(k, k->node, &now, &k->on_link_why);
 	for (size_t i = 0; i < now.n && now.n == known->n; i++) {
 		if (!addr_eq(&now.prefix[i].addr, &known->prefix[i].addr) ||

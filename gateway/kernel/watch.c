@@ -54,6 +54,7 @@ struct watch {
 
 	bool nft_touched; /* messages about our table, of a batch that did not end yet */
 	bool settling;    /* what nobody in particular did is ours */
+	bool on_link;     /* since the last watch_on_link() */
 	uint32_t kinds;   /* since the last watch_read() */
 	char cause[WATCH_CAUSE_MAX];
 };
@@ -120,6 +121,22 @@ static uint32_t route_kinds(const struct nlmsghdr *nlh)
 		       : 0;
 }
 
+/* It may be about who is beside us on a link: not what has a next hop, as all of BGP's. */
+static bool is_on_link(const struct nlmsghdr *nlh)
+{
+	const struct rtmsg *rtm = mnl_nlmsg_get_payload(nlh);
+	struct rt_attrs attrs;
+
+	if (nlh->nlmsg_type != RTM_NEWROUTE && nlh->nlmsg_type != RTM_DELROUTE) {
+		return true;
+	}
+	if (mnl_nlmsg_get_payload_len(nlh) < sizeof(*rtm) || rtm->rtm_family != AF_INET6) {
+		return false;
+	}
+	rt_attrs_read(&attrs, nlh, sizeof(*rtm));
+	return !attrs.a[RTA_GATEWAY] && !attrs.a[RTA_MULTIPATH];
+}
+
 static void rt_message_seen(struct watch *w, const struct nlmsghdr *nlh)
 {
 	uint32_t kinds = 0;
@@ -127,6 +144,7 @@ static void rt_message_seen(struct watch *w, const struct nlmsghdr *nlh)
 	if (is_own(w, BUS_ROUTE, nlh)) {
 		return;
 	}
+	w->on_link = w->on_link || is_on_link(nlh);
 	switch (nlh->nlmsg_type) {
 	case RTM_NEWLINK:
 	case RTM_DELLINK:
@@ -256,6 +274,7 @@ static void watch_lost(struct watch *w, enum watched which)
 		[WATCHED_UEVENT] = JOOL_KINDS | LINK_KINDS | WG_KINDS,
 	};
 
+	w->on_link |= which == WATCHED_ROUTE;
 	watch_note(w, kinds[which], "too many changes at once to follow");
 }
 
@@ -306,6 +325,14 @@ bool watch_settle(struct watch *w)
 	sockets_read(w);
 	w->settling = false;
 	return w->kinds != 0;
+}
+
+bool watch_on_link(struct watch *w)
+{
+	bool touched = w->on_link;
+
+	w->on_link = false;
+	return touched;
 }
 
 int watch_fd(const struct watch *w)

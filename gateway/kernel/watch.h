@@ -42,6 +42,8 @@ int watch_fd(const struct watch *w);
  * did it, where that is known: "firewalld (pid 812) changed nftables", else "".
  */
 uint32_t watch_read(struct watch *w, char cause[WATCH_CAUSE_MAX]);
+/* Who is beside us on a link may have changed since the last call, as far as it was read. */
+bool watch_on_link(struct watch *w);
 /*
  * To be called after each change of ours. Linux before 6.2 does not say whose the changes of links
  * and of IPv6 addresses are: those that came until now are taken for ours. All else that came is

@@ -3,10 +3,12 @@
 
 import contextlib
 import json
+import time
 
 import peers
 from gateway import service, tcp
 from lab import INTERNET, POOL
+from rest import cpu_seconds
 
 
 def denied(gateway, *argv):
@@ -192,5 +194,31 @@ def test_hosts_beside_an_uplink_with_a_single_address_are_closed(case):
         place.client.ip(f"addr del {neighbour}/128 dev eth0")
         place.client.ip("addr del fe80::77/64 dev eth0")
         place.client.sysctl("net.ipv6.conf.all.disable_ipv6", 1)
+        for number, host in enumerate(place.tenants, 1):
+            place.gateway.ip(f"-6 route replace {host.prefix} via fe80::2 dev ten{number}")
+
+
+def test_changes_of_a_full_table_of_bgp_are_no_matter(case):
+    """Who is beside us is looked for among all routes; what has a next hop says nothing of it."""
+    place = case.lab
+    place.gateway.ip_batch("addr add 2001:db8:9:4::1/64 dev up0 nodad", *(
+        f"route add 2a00:{i >> 8:x}:{i & 255:x}::/48 via 2001:db8:9:4::2 dev up0 proto bgp"
+        for i in range(60000)))
+    gateway = case.start(*racks(case))
+
+    def cost(how):
+        before = cpu_seconds(gateway.process.pid)
+        for i in range(6):
+            place.gateway.ip(f"route {'add' if i % 2 == 0 else 'del'} 2a01:1::/48 {how}")
+            time.sleep(1.2)  # a look is once a second at most
+        return cpu_seconds(gateway.process.pid) - before
+
+    try:
+        bgp, beside = cost("via 2001:db8:9:4::2 dev up0 proto bgp"), cost("dev ten1")
+        print(bgp, beside)
+        assert bgp < beside / 2
+    finally:
+        place.gateway.ip("-6 route flush proto bgp")
+        place.gateway.ip("addr del 2001:db8:9:4::1/64 dev up0")
         for number, host in enumerate(place.tenants, 1):
             place.gateway.ip(f"-6 route replace {host.prefix} via fe80::2 dev ten{number}")
