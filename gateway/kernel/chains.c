@@ -144,7 +144,7 @@ static int put_proxy_to_resolvers(struct batch *b, bool v4)
 		rule_begin(&r, "proxy");
 		rule_destination_in_set(&r, v4, 128, set);
 		rule_l4proto(&r, protos[i]);
-		rule_destination_port(&r, PORT_DNS);
+		rule_destination_port(&r, PORT_DNS, true);
 		rule_verdict(&r, NF_ACCEPT, NULL);
 		rc |= rule_end(&r, b);
 	}

@@ -92,7 +92,7 @@ static int put_from_tenant(struct batch *b, const struct firewall *fw)
 	rc |= special4_put(b, "forward4", fw, NULL);
 	rule_begin(&r, "from_tenant");
 	rule_l4proto(&r, IPPROTO_TCP);
-	rule_destination_port(&r, PORT_MAIL);
+	rule_destination_port(&r, PORT_MAIL, true);
 	expr_meta(&r, NFT_META_MARK, 0);
 	expr_in_set(&r, FIREWALL_MAIL, false, 0);
 	rc |= rule_end_denied(&r, b, DENIED_MAIL);

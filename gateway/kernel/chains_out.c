@@ -23,14 +23,17 @@ static int put_mss(struct batch *b)
 	int rc = chain_put(b, "mss", "filter", NF_INET_POST_ROUTING, PRIORITY_MSS);
 
 	rule_begin(&r, "mss");
+	rule_tcp_syn(&r, false);
+	rc |= rule_end_accept(&r, b);
+	rule_begin(&r, "mss");
 	rule_device_in_set(&r, NFT_META_OIFNAME, FIREWALL_TUNNELS, true);
-	rule_tcp_syn(&r);
+	rule_tcp_syn(&r, true);
 	expr_route_mss(&r, 0);
 	expr_set_mss(&r, 0);
 	rc |= rule_end(&r, b);
 	rule_begin(&r, "mss");
 	rule_mark(&r, true);
-	rule_tcp_syn(&r);
+	rule_tcp_syn(&r, true);
 	expr_route_mss(&r, 0);
 	expr_set_mss(&r, 0);
 	return rc | rule_end(&r, b);
@@ -43,6 +46,9 @@ static int put_in64(struct batch *b)
 	int rc = 0;
 
 	rule_begin(&r, "in64");
+	rule_tcp_first(&r, false);
+	rc |= rule_end_accept(&r, b);
+	rule_begin(&r, "in64");
 	rule_icmpv6_error(&r);
 	rc |= rule_end_accept(&r, b);
 	rule_begin(&r, "in64");
@@ -51,9 +57,6 @@ static int put_in64(struct batch *b)
 	rule_begin(&r, "in64");
 	rule_icmp_type(&r, IPPROTO_ICMPV6, ICMP6_ECHO_REQUEST);
 	rc |= rule_end_goto(&r, b, "echo");
-	rule_begin(&r, "in64");
-	rule_tcp_first(&r, false);
-	rc |= rule_end_accept(&r, b);
 	rule_begin(&r, "in64");
 	rule_l4proto(&r, IPPROTO_UDP);
 	expr_address6(&r, RULE_DESTINATION, 128, 0);
@@ -68,10 +71,12 @@ static int put_in64(struct batch *b)
 	return rc | rule_end_denied(&r, b, DENIED_INBOUND_TRANSLATED);
 }
 
-/* From a tenant, by a device that is neither another one's nor inside this machine. */
+/*
+ * From a tenant, by a device that is neither another one's nor inside this machine. That it is not
+ * the way out is asked before: it nearly always is.
+ */
 static void leaving(struct rule *r, uint8_t family)
 {
-	rule_begin(r, "n64out");
 	rule_family(r, family);
 	rule_mark(r, true);
 	rule_oif(r, "lo", false);
@@ -87,15 +92,17 @@ static int put_n64out(struct batch *b, const struct firewall *fw)
 	rc |= chain_put(b, "n64out", "filter", NF_INET_POST_ROUTING, PRIORITY_OUT);
 	if (fw->exit_link[0] != '\0') {
 		/* Whatever routes there are: another provider never sees a tenant's address. */
-		leaving(&r, NFPROTO_IPV6);
+		rule_begin(&r, "n64out");
 		rule_oif(&r, fw->exit_link, false);
+		leaving(&r, NFPROTO_IPV6);
 		rc |= rule_end_denied(&r, b, DENIED_LAN_TRANSLATED);
 	}
 	if (!fw->has_nat64) {
 		return rc;
 	}
-	leaving(&r, NFPROTO_IPV4); /* the farmer's networks, whatever their addresses are */
+	rule_begin(&r, "n64out"); /* the farmer's networks, whatever their addresses are */
 	rule_device_in_set(&r, NFT_META_OIFNAME, FIREWALL_UPLINKS, false);
+	leaving(&r, NFPROTO_IPV4);
 	rc |= rule_end_denied(&r, b, DENIED_LAN_TRANSLATED);
 	rule_begin(&r, "n64out");
 	rule_device_in_set(&r, NFT_META_OIFNAME, FIREWALL_TUNNELS, true);

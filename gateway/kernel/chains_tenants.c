@@ -40,7 +40,7 @@ static int put_raw(struct batch *b, const struct firewall *fw)
 	expr_in_set(&r, FIREWALL_MAPPED_6, false,
 		    0); /* a stateless prefix NAT needs them tracked */
 	expr_notrack(&r);
-	rc |= rule_end(&r, b);
+	rc |= rule_end_accept(&r, b);
 	for (size_t i = 0; i < sizeof(protocols); i++) {
 		rule_begin(&r, "raw");
 		rule_destination_in_set(&r, true, 32, FIREWALL_POOL_4);
@@ -48,7 +48,7 @@ static int put_raw(struct batch *b, const struct firewall *fw)
 		expr_ports(&r, RULE_DESTINATION, 0);
 		expr_range(&r, &first_be, &last_be, sizeof(first_be));
 		expr_notrack(&r);
-		rc |= rule_end(&r, b);
+		rc |= rule_end_accept(&r, b);
 	}
 	return rc;
 }
@@ -86,18 +86,20 @@ static int put_outer(struct batch *b, const struct firewall *fw)
 	return rc;
 }
 
-static void source_in(struct rule *r, enum firewall_set set, unsigned int bits)
+/* What comes by its own tunnel gets its tenant's mark. */
+static int put_source(struct batch *b, enum firewall_set sources, enum firewall_set marks,
+		      unsigned int bits)
 {
-	expr_meta(r, NFT_META_IIFNAME, 0);
-	expr_address6(r, RULE_SOURCE, bits, 4);
-	expr_in_set(r, set, true, 0);
-}
+	struct rule r;
 
-static void set_mark(struct rule *r, enum firewall_set map, unsigned int bits)
-{
-	expr_address6(r, RULE_SOURCE, bits, 0);
-	expr_map(r, map, 0, 0);
-	expr_set_mark(r, 0);
+	rule_begin(&r, "tenant");
+	expr_meta(&r, NFT_META_IIFNAME, 0);
+	expr_address6(&r, RULE_SOURCE, bits, 4);
+	expr_in_set(&r, sources, true, 0);
+	expr_address6(&r, RULE_SOURCE, bits, 0);
+	expr_map(&r, marks, 0, 0);
+	expr_set_mark(&r, 0);
+	return rule_end_goto(&r, b, "tenant6");
 }
 
 /* All that comes out of a tunnel, and what claims to. */
@@ -116,8 +118,8 @@ static int put_pre(struct batch *b, const struct firewall *fw)
 	rc |= rule_end_jump(&r, b, "tenant");
 	for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]); i++) {
 		rule_begin(&r, "pre");
-		rule_iif_is_not_lo(&r);
 		rule_family(&r, NFPROTO_IPV6);
+		rule_iif_is_not_lo(&r);
 		expr_address6(&r, RULE_SOURCE, marks[i].bits + fw->slice_bits, 0);
 		expr_map(&r, marks[i].set, 0, 0);
 		expr_compare(&r, NFT_CMP_NEQ, &none,
@@ -166,7 +168,10 @@ static int put_unspecified(struct batch *b)
 	return rule_end_accept(&r, b);
 }
 
-/* Who sends from where it may not. */
+/*
+ * Who sends from where it may not. What is most of the traffic is found first; no tenant's prefix
+ * is among the special ones.
+ */
 static int put_tenant(struct batch *b, const struct firewall *fw)
 {
 	struct rule r;
@@ -178,15 +183,11 @@ static int put_tenant(struct batch *b, const struct firewall *fw)
 	rule_begin(&r, "tenant");
 	rule_family(&r, NFPROTO_IPV4);
 	rc |= rule_end_goto(&r, b, "tenant4");
+	rc |= put_source(b, FIREWALL_SOURCES_64, FIREWALL_MARKS_64, 64 + fw->slice_bits);
+	rc |= put_source(b, FIREWALL_SOURCES_56, FIREWALL_MARKS_56, 56 + fw->slice_bits);
 	rc |= put_link(b, "tenant", true);
 	rc |= put_unspecified(b);
 	rc |= special6_put(b, "tenant", RULE_SOURCE);
-	rule_begin(&r, "tenant");
-	source_in(&r, FIREWALL_SOURCES_64, 64 + fw->slice_bits);
-	rc |= rule_end_goto(&r, b, "tenant6");
-	rule_begin(&r, "tenant");
-	source_in(&r, FIREWALL_SOURCES_56, 56 + fw->slice_bits);
-	rc |= rule_end_goto(&r, b, "tenant6");
 	rule_begin(&r, "tenant");
 	rc |= rule_end_denied(&r, b, DENIED_SOURCE);
 
@@ -204,18 +205,12 @@ static int put_tenant(struct batch *b, const struct firewall *fw)
 	return rc | rule_end_accept(&r, b);
 }
 
-/* A source that is right: the mark, then the destination. */
+/* A source that is right: where to. */
 static int put_tenant6(struct batch *b, const struct firewall *fw)
 {
 	struct rule r;
 	int rc = 0;
 
-	rule_begin(&r, "tenant6");
-	set_mark(&r, FIREWALL_MARKS_56, 56 + fw->slice_bits);
-	rc |= rule_end(&r, b);
-	rule_begin(&r, "tenant6");
-	set_mark(&r, FIREWALL_MARKS_64, 64 + fw->slice_bits);
-	rc |= rule_end(&r, b);
 	if (fw->has_siit) {
 		rule_begin(&r, "tenant6");
 		rule_in_prefix(&r, RULE_DESTINATION, &fw->siit_prefix);
@@ -292,6 +287,7 @@ static int put_flow64(struct batch *b, const struct firewall *fw)
 	return rc | rule_end_denied(&r, b, DENIED_FLOWS);
 }
 
+/* Most is TCP, and not mail. */
 static int put_pref64_protocols(struct batch *b)
 {
 	const uint8_t protocols[] = {IPPROTO_TCP, IPPROTO_ICMPV6};
@@ -300,13 +296,16 @@ static int put_pref64_protocols(struct batch *b)
 
 	rule_begin(&r, "pref64");
 	rule_l4proto(&r, IPPROTO_TCP);
-	rule_destination_port(&r, PORT_MAIL);
-	expr_meta(&r, NFT_META_MARK, 0);
-	expr_in_set(&r, FIREWALL_MAIL, false, 0);
-	rc |= rule_end_denied(&r, b, DENIED_MAIL);
+	rule_destination_port(&r, PORT_MAIL, false);
+	rc |= rule_end_accept(&r, b);
 	rule_begin(&r, "pref64");
 	rule_l4proto(&r, IPPROTO_UDP);
 	rc |= rule_end_goto(&r, b, "flow64");
+	rule_begin(&r, "pref64");
+	rule_l4proto(&r, IPPROTO_TCP);
+	expr_meta(&r, NFT_META_MARK, 0);
+	expr_in_set(&r, FIREWALL_MAIL, false, 0);
+	rc |= rule_end_denied(&r, b, DENIED_MAIL);
 	for (size_t i = 0; i < sizeof(protocols); i++) {
 		rule_begin(&r, "pref64");
 		rule_l4proto(&r, protocols[i]);
@@ -342,7 +341,7 @@ static int put_mss(struct batch *b)
 	int rc = chain_put(b, "mss64", "filter", NF_INET_PRE_ROUTING, PRIORITY_MSS);
 
 	rule_begin(&r, "mss64");
-	rule_tcp_syn(&r);
+	rule_tcp_syn(&r, true);
 	expr_meta(&r, NFT_META_IIFNAME, 0);
 	expr_map(&r, FIREWALL_MSS, 0, 0);
 	expr_set_mss(&r, 0);

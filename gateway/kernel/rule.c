@@ -128,22 +128,22 @@ void rule_tcp_first(struct rule *r, bool equal)
 	expr_compare(r, equal ? NFT_CMP_EQ : NFT_CMP_NEQ, &value, sizeof(value));
 }
 
-void rule_tcp_syn(struct rule *r)
+void rule_tcp_syn(struct rule *r, bool equal)
 {
 	const uint8_t mask = TH_SYN | TH_RST, value = TH_SYN;
 
 	rule_l4proto(r, IPPROTO_TCP);
 	expr_payload(r, NFT_PAYLOAD_TRANSPORT_HEADER, TCP_FLAGS_OFFSET, sizeof(mask), 0);
 	expr_mask(r, &mask, sizeof(mask), 0);
-	expr_compare(r, NFT_CMP_EQ, &value, sizeof(value));
+	expr_compare(r, equal ? NFT_CMP_EQ : NFT_CMP_NEQ, &value, sizeof(value));
 }
 
-void rule_destination_port(struct rule *r, uint16_t port)
+void rule_destination_port(struct rule *r, uint16_t port, bool equal)
 {
 	uint16_t port_be = htons(port);
 
 	expr_ports(r, RULE_DESTINATION, 0);
-	expr_compare(r, NFT_CMP_EQ, &port_be, sizeof(port_be));
+	expr_compare(r, equal ? NFT_CMP_EQ : NFT_CMP_NEQ, &port_be, sizeof(port_be));
 }
 
 static void rule_socket(struct rule *r, uint32_t key, bool value)

@@ -34,9 +34,9 @@ void rule_uid(struct rule *r, bool equal, uid_t uid);
 void rule_l4proto(struct rule *r, uint8_t proto);
 /* TCP with SYN and without ACK, or (equal false) TCP otherwise. */
 void rule_tcp_first(struct rule *r, bool equal);
-/* TCP with SYN and without RST: where the MSS is told. */
-void rule_tcp_syn(struct rule *r);
-void rule_destination_port(struct rule *r, uint16_t port);
+/* TCP with SYN and without RST, where the MSS is told, or (equal false) TCP otherwise. */
+void rule_tcp_syn(struct rule *r, bool equal);
+void rule_destination_port(struct rule *r, uint16_t port, bool equal);
 /* A socket matches the packet and is, or is not, bound to the any-address; not one that is closed.
  */
 void rule_socket_wildcard(struct rule *r, bool wildcard);
