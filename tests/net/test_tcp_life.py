@@ -174,11 +174,13 @@ def test_bulk_both_ways_at_once_is_byte_exact(case):
     assert clients.sha256(got) == clients.sha256(data)
 
 
-def test_back_pressure_holds_the_sender(case):
+@pytest.mark.parametrize("sender", ["backend", "client"])
+def test_back_pressure_holds_the_sender(case, sender):
     """A reader that stops stops the sender: the gateway does not buffer for it."""
     sent = []
+    released = threading.Event()
 
-    def flood(conn, _server):
+    def flood(conn):
         conn.settimeout(1)
         total = 0
         with contextlib.suppress(TimeoutError):
@@ -186,9 +188,18 @@ def test_back_pressure_holds_the_sender(case):
                 total += conn.send(bytes(1 << 16))
         sent.append(total)
 
-    case.backend(case.lab.acme, 22, flood)
+    def serve(conn, _server):
+        if sender == "backend":
+            flood(conn)
+        else:
+            released.wait(30)
+
+    case.backend(case.lab.acme, 22, serve)
     start(case)
-    case.connect(2222, SO_RCVBUF=65536)
+    sock = case.connect(2222, SO_RCVBUF=65536)
+    if sender == "client":
+        flood(sock)
+        released.set()
     peers.wait_for(lambda: sent, message="the sender to be stopped")
     assert sent[0] < 40 * MIB  # what fits into the kernels' socket buffers
 

@@ -101,6 +101,24 @@ static void what_is_no_file_is_refused_without_waiting(void **state)
 			 -ENOENT);
 }
 
+/* As sixgate.yaml(5) says. */
+static void time_outs_that_are_not_given_have_their_defaults(void **state)
+{
+	struct node_conf *node = NULL;
+	struct issues issues;
+
+	(void)state;
+	issues_init(&issues);
+	assert_int_equal(conf_node_parse("f", str_from("node: {name: n}"), &node, &issues), 0);
+	assert_int_equal(node->timeouts.hello_ms, 5000);
+	assert_int_equal(node->timeouts.connect_ms, 5000);
+	assert_int_equal(node->timeouts.connect_tries, 2);
+	assert_int_equal(node->timeouts.idle_ms, 600000);
+	assert_int_equal(node->timeouts.half_close_ms, 60000);
+	node_conf_free(node);
+	issues_fini(&issues);
+}
+
 static void a_file_larger_than_a_mebibyte_is_refused(void **state)
 {
 	char *text = malloc(TREE_TEXT_MAX + 2);
@@ -241,6 +259,7 @@ int main(void)
 		cmocka_unit_test(a_file_that_others_may_write_is_refused),
 		cmocka_unit_test(a_file_of_someone_else_is_refused),
 		cmocka_unit_test(what_is_no_file_is_refused_without_waiting),
+		cmocka_unit_test(time_outs_that_are_not_given_have_their_defaults),
 		cmocka_unit_test(a_file_larger_than_a_mebibyte_is_refused),
 		cmocka_unit_test(many_values_in_a_small_file_are_bounded),
 		cmocka_unit_test(files_are_checked_in_any_order),
