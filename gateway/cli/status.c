@@ -151,13 +151,32 @@ static void print_access_log(const struct cli *cli, const json_t *status)
 		text_of(log, "dropped", dropped));
 }
 
+static bool asked_nothing(const json_t *neighbours)
+{
+	static const char *const counts[] = {"answered", "foreign", "malformed", "limited"};
+
+	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+		if (json_integer_value(json_object_get(neighbours, counts[i])) != 0) {
+			return false;
+		}
+	}
+	return true;
+}
+
 /* Of an on-link uplink; else there is nothing to say. */
 static void print_neighbours(const struct cli *cli, const json_t *status)
 {
 	const json_t *n = json_object_get(status, "neighbours");
 	char a[TEXT_MAX], b[TEXT_MAX], c[TEXT_MAX], d[TEXT_MAX];
 
-	if (json_is_true(json_object_get(n, "on"))) {
+	if (!json_is_true(json_object_get(n, "on"))) {
+		return;
+	}
+	if (asked_nothing(n)) {
+		fprintf(cli->out,
+			"neighbours asked for nothing yet: where a switch has MLD snooping, see "
+			"on_link in sixgate.yaml(5)\n");
+	} else {
 		fprintf(cli->out,
 			"neighbours %s answered, %s asked for nobody, %s malformed, %s over the "
 			"rate\n",

@@ -137,6 +137,7 @@ def gateway(case, router):  # pylint: disable=unused-argument
 
 def test_the_router_reaches_each_address_of_tenants_and_no_other(case, gateway, router):
     lab = case.lab
+    assert "asked for nothing yet" in gateway.cli("status").stdout
     for tenant in lab.tenants:
         assert router.reaches(tenant.address(0x11)) and router.reaches(tenant.address(0x1e))
     assert not router.reaches(FREE, within=1)
@@ -145,6 +146,8 @@ def test_the_router_reaches_each_address_of_tenants_and_no_other(case, gateway, 
     # the counts come with the proofs of life
     wait_for(lambda: counts(gateway)["answered"] >= 4 and counts(gateway)["foreign"] >= 1, 15)
     assert counts(gateway)["limited"] == 0 and gateway.problems() == []
+    shown = gateway.cli("status").stdout
+    assert " asked for nobody" in shown and "asked for nothing" not in shown
 
 
 def test_the_child_has_nothing_and_control_cannot_read(gateway, router):
