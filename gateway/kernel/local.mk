@@ -9,6 +9,7 @@ libkernel_a_SOURCES = \
 	%D%/chains_own.c \
 	%D%/chains_siit.c \
 	%D%/chains_tenants.c \
+	%D%/chains_tracked.c \
 	%D%/denial.c %D%/denial.h \
 	%D%/denied.c %D%/denied.h \
 	%D%/driver.h \
