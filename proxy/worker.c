@@ -16,7 +16,8 @@
 #define MOD          "proxy"
 #define SOURCES_MAX  262144 /* entries touched only as far as used */
 #define SOURCES_STEP 4096   /* forgotten with each tick */
-#define DRAIN_STEP   256    /* sessions closed in one go at the end */
+#define DRAIN_LOOK   1024   /* sessions looked at in one go at the end */
+#define DRAIN_STEP   256    /* of these closed */
 
 /* Takes a session off the list of those that have work left; NULL when there is none. */
 static struct session *ready_take(struct session **list)
@@ -50,6 +51,31 @@ static void channel_watch(struct worker *w)
 	}
 }
 
+static void worker_drain_over(struct timer *timer)
+{
+	container_of(timer, struct worker, drain_end)->drain_over = true;
+}
+
+/* Closes some of what is left. True when there is more. */
+static bool worker_drain_step(struct worker *w)
+{
+	unsigned int n_looked, n_closed = 0;
+
+	for (n_looked = 0; n_looked < DRAIN_LOOK && n_closed < DRAIN_STEP; n_looked++) {
+		struct session *s = session_at(&w->pool, w->drain_at++);
+
+		if (!s) {
+			w->drain_at = 0; /* some were accepted meanwhile, perhaps */
+			break;
+		}
+		if (session_is_open(s)) {
+			session_close(s, CLOSE_WORKER_EXIT);
+			n_closed++;
+		}
+	}
+	return w->n_sessions > 0 || w->ending;
+}
+
 static void worker_batch_end(struct loop *loop)
 {
 	struct worker *w = container_of(loop, struct worker, loop);
@@ -63,6 +89,9 @@ static void worker_batch_end(struct loop *loop)
 		}
 	}
 	loop->busy |= orders_step(w);
+	if (w->drain_over) {
+		loop->busy |= worker_drain_step(w);
+	}
 	channel_watch(w);
 }
 
@@ -90,27 +119,6 @@ void worker_arm_tick(struct worker *w)
 {
 	if (!timer_armed(&w->tick)) {
 		wheel_arm(&w->loop.wheel, &w->tick, w->loop.now_ms + ACCESS_FLUSH_MS);
-	}
-}
-
-static void worker_drain_over(struct timer *timer)
-{
-	struct worker *w = container_of(timer, struct worker, drain_end);
-	unsigned int n = 0;
-	struct session *s = NULL;
-
-	while (n < DRAIN_STEP && (s = session_at(&w->pool, w->drain_at))) {
-		w->drain_at++;
-		if (session_is_open(s)) {
-			session_close(s, CLOSE_WORKER_EXIT);
-			n++;
-		}
-	}
-	if (!s) {
-		w->drain_at = 0; /* some were accepted meanwhile, perhaps */
-	}
-	if (w->n_sessions > 0 || w->ending) {
-		wheel_arm(&w->loop.wheel, &w->drain_end, w->loop.now_ms);
 	}
 }
 

@@ -77,7 +77,8 @@ struct worker {
 	bool draining;          /* ends with the last session */
 	struct order order;     /* that is under way */
 	size_t kill_at;         /* how far MSG_KILL has looked */
-	size_t drain_at;        /* how far drain_end is */
+	size_t drain_at;        /* how far that is, once drain_end has come */
+	bool drain_over;        /* it has */
 	bool failed;            /* the process ends with an error */
 
 	uint8_t *buffer;     /* owned; PROXY_HEADER_MAX + SNI_HELLO_MAX + RELAY_BUFFER */

@@ -445,6 +445,36 @@ static void test_worker_that_ends_during_a_walk_leaves_nothing(void **state)
 	fake_stop(&f); /* the sanitizers look for what is lost */
 }
 
+/* Each turn of the loop ends some, and the next one does not wait. */
+static void test_end_of_a_drain_closes_what_is_left_in_steps(void **state)
+{
+	struct fake f;
+	unsigned int left = N_SESSIONS, n = 0;
+
+	(void)state;
+	fake_start(&f);
+	open_sessions(&f, "acme", N_SESSIONS);
+	worker_drain(&f.w, f.w.loop.now_ms + 1);
+	while (timer_armed(&f.w.drain_end)) {
+		f.w.loop.batch_end(&f.w.loop);
+		assert_int_equal(f.w.n_sessions, N_SESSIONS); /* not yet */
+		(void)poll(NULL, 0, 10);
+		f.w.loop.now_ms = clock_ms();
+		wheel_run(&f.w.loop.wheel, f.w.loop.now_ms);
+	}
+	while (!f.w.loop.stop) {
+		f.w.loop.busy = false;
+		f.w.loop.batch_end(&f.w.loop);
+		assert_in_range(left - f.w.n_sessions, 1, STEP_ENDS);
+		assert_true(f.w.loop.busy || f.w.loop.stop);
+		left = (unsigned int)f.w.n_sessions;
+		n++;
+	}
+	assert_int_equal(left, 0);
+	assert_int_equal(n, (N_SESSIONS + STEP_ENDS - 1) / STEP_ENDS);
+	fake_stop(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -458,6 +488,7 @@ int main(void)
 		cmocka_unit_test(test_drained_service_ends_its_sessions_in_steps),
 		cmocka_unit_test(test_drained_backend_is_known_by_its_address),
 		cmocka_unit_test(test_order_during_the_end_of_drained_sessions),
+		cmocka_unit_test(test_end_of_a_drain_closes_what_is_left_in_steps),
 		cmocka_unit_test(test_worker_that_ends_during_a_walk_leaves_nothing),
 	};
 
