@@ -99,13 +99,15 @@ def test_the_internet_reaches_no_tenant_and_nothing_of_ours(matrix):
     assert inside == set()  # the three tenants' blocks
 
 
-def test_every_port_of_the_gateway(case):
-    """By the translator: what answers, open or not, is a listener's port. Other ways to its
-    addresses are tests/net/test_every_port.py's."""
+def test_every_port_below_those_of_nat64(case):
+    """By the translator: what answers, open or not, is a listener's port. It would take half a
+    minute here to try all; tests/net/test_every_port.py does that, with what the translator sends,
+    and for the other addresses."""
     case.start(objects=[], connect=False)
     case.gateway.put(case.initech())
     reaches(case.place.initech, SERVER6)
-    assert reached(case.place.initech, embedded(GATEWAY4)) == {embedded(GATEWAY4): {443}}
+    assert reached(case.place.initech, embedded(GATEWAY4), last=16383) == {
+        embedded(GATEWAY4): {443}}
 
 
 # Foreign rules

@@ -13,10 +13,10 @@ def numbers(ranges):
     return {port for first, last in ranges for port in range(first, last + 1)}
 
 
-def answering(host, *addresses, source=None, mark=0):
+def answering(host, *addresses, source=None, mark=0, last=65535):
     """{address: (open, closed)}, each a set of ports. Closed ones answer, too, with a reset: nothing
     keeps packets from reaching the machine there. fe80::1%eth0 is an address."""
-    said = host.run(os.path.join(BUILD, "tests/tools/syn-scan"), "-m", str(mark),
+    said = host.run(os.path.join(BUILD, "tests/tools/syn-scan"), "-m", str(mark), "-l", str(last),
                     *(("-s", source) if source else ()), *addresses)
     return {address: (numbers(found["open"]), numbers(found["closed"]))
             for address, found in json.loads(said).items()}

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * syn-scan [-m MARK] [-s SOURCE] ADDRESS[%LINK]...
+ * syn-scan [-l LAST] [-m MARK] [-s SOURCE] ADDRESS[%LINK]...
  *
- * Sends a TCP SYN to each port, 1 to 65535, of each address, and says which ports answered: with
- * a SYN-ACK (open), or with RST (closed: no rule kept the packet from the host). Prints an object:
+ * Sends a TCP SYN to each port, 1 to LAST (65535), of each address, and says which ports answered:
+ * with a SYN-ACK (open), or with RST (closed: no rule kept the packet from the host). Prints an
+ * object:
  * {"ADDRESS": {"open": [[FIRST, LAST], ...], "closed": [[FIRST, LAST], ...]}, ...}
  *
  * All by raw sockets, so that a port costs one packet and no descriptor; the kernel, which knows of
@@ -229,9 +230,9 @@ static bool is_itself(struct scan *s, uint32_t port)
 	       memcmp(address_of(&s->from), address_of(&s->to), address_bytes(s)) == 0;
 }
 
-static void run_round(struct scan *scans, int n, bool again)
+static void run_round(struct scan *scans, int n, uint32_t last, bool again)
 {
-	for (uint32_t port = 1; port < N_PORTS; port++) {
+	for (uint32_t port = 1; port <= last; port++) {
 		for (int i = 0; i < n; i++) {
 			if (scans[i].answers[port] == ANSWER_NONE &&
 			    (!again || scans[i].n_answers > MANY) && !is_itself(&scans[i], port)) {
@@ -270,10 +271,13 @@ int main(int argc, char **argv)
 {
 	static struct scan scans[ADDRESSES_MAX];
 	char *source = NULL;
+	uint32_t last = N_PORTS - 1;
 	int mark = 0, c, n;
 
-	while ((c = getopt(argc, argv, "m:s:")) != -1) {
-		if (c == 'm') {
+	while ((c = getopt(argc, argv, "l:m:s:")) != -1) {
+		if (c == 'l') {
+			last = (uint16_t)strtoul(optarg, NULL, 10);
+		} else if (c == 'm') {
 			mark = (int)strtoul(optarg, NULL, 0);
 		} else if (c == 's') {
 			source = optarg;
@@ -288,8 +292,8 @@ int main(int argc, char **argv)
 	for (int i = 0; i < n; i++) {
 		scan_open(&scans[i], argv[optind + i], source, mark);
 	}
-	run_round(scans, n, false);
-	run_round(scans, n, true);
+	run_round(scans, n, last, false);
+	run_round(scans, n, last, true);
 	for (int i = 0; i < n; i++) {
 		printf("%s\"%s\": {", i == 0 ? "{" : ", ", argv[optind + i]);
 		print_ranges(&scans[i], "open", ANSWER_OPEN);
