@@ -68,6 +68,7 @@ struct kernel {
 	struct err on_link_why;     /* what is wrong with facts.on_link; code 0: nothing */
 	struct firewall *firewall;  /* owned; what the ruleset in force is made from */
 	unsigned int parts;         /* bits of enum kernel_part: there when node was derived */
+	struct err fq;              /* of kernel_fq_problem(); code 0: none */
 	struct failures failures;   /* lines, terminated */
 	struct failures failing;    /* of what is under way; these are not */
 	struct buf foreign;         /* lines, terminated: other tables' rules that cost */
@@ -82,6 +83,8 @@ void kernel_drivers_fini(struct kernel_drivers *d);
 /* kernel_facts.c: reads the secrets that node names. A file that cannot be used is an error. */
 int kernel_facts_read(const struct node_conf *node, struct desired_facts *facts,
 		      struct err *err) CHECKED;
+/* kernel_fq.c: refreshes kernel.fq. */
+void kernel_look_at_fq(struct kernel *k);
 /* kernel.c: all that is to be known for node, but for who is beside us: kernel_on_link(). */
 int kernel_facts_init(struct kernel *k, const struct node_conf *node,
 		      const struct kernel_uids *uids, struct desired_facts *facts,

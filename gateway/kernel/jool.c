@@ -50,11 +50,22 @@ static int ops_transact(void *ctx, const struct nlmsghdr *nlh, jool_reply_fn rep
 	return rc;
 }
 
+int jool_module_version(const struct jool_context *ctx, struct jool_version *ret_version,
+			struct err *err)
+{
+	struct utsname name = {0};
+
+	(void)uname(&name); /* else no name is shown */
+	return jool_version_read(ctx->sys_dir ? ctx->sys_dir : "/sys",
+				 ctx->modules_dir ? ctx->modules_dir : "/lib/modules", name.release,
+				 ctx->translator == TRANSLATOR_SIIT ? JOOL_SIIT : JOOL_NAT64,
+				 ret_version, err);
+}
+
 int jool_open(const struct jool_context *ctx, struct jool *ret_jool, struct err *err)
 {
 	bool siit = ctx->translator == TRANSLATOR_SIIT;
 	struct kernel_fault fault = {0};
-	struct utsname name = {0};
 	int rc;
 
 	*ret_jool = (struct jool){
@@ -63,10 +74,7 @@ int jool_open(const struct jool_context *ctx, struct jool *ret_jool, struct err 
 	};
 	(void)snprintf(ret_jool->instance, sizeof(ret_jool->instance), "%s",
 		       siit ? JOOL_INSTANCE_SIIT : JOOL_INSTANCE); /* fits */
-	(void)uname(&name);                                        /* else no name is shown */
-	rc = jool_version_read(ctx->sys_dir ? ctx->sys_dir : "/sys",
-			       ctx->modules_dir ? ctx->modules_dir : "/lib/modules", name.release,
-			       ret_jool->translator, &ret_jool->version, err);
+	rc = jool_module_version(ctx, &ret_jool->version, err);
 	if (rc < 0) {
 		return rc;
 	}

@@ -27,6 +27,9 @@ struct jool_context {
 
 /* ctx is borrowed. */
 struct driver jool_driver(const struct jool_context *ctx);
+/* Of the translator's module. -EOPNOTSUPP as jool_open(). */
+int jool_module_version(const struct jool_context *ctx, struct jool_version *ret_version,
+			struct err *err) CHECKED;
 /*
  * A client of the instance, for the time of one request. -EOPNOTSUPP: the module is absent, not
  * loaded, or of a version that we do not know; err says which and what to install.

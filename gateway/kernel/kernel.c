@@ -410,6 +410,7 @@ int kernel_apply_node(struct kernel *k, const struct node_conf *node,
 	everything_fini(&all);
 	kernel_settle_watch(k);
 	foreign_refresh(k);
+	kernel_look_at_fq(k);
 	return rc;
 }
 
@@ -558,6 +559,7 @@ int kernel_look_around(struct kernel *k, struct err *err)
 		return 0;
 	}
 	foreign_refresh(k);
+	kernel_look_at_fq(k);
 	return k->node && link_moved(k) ? kernel_apply_node(k, k->node, &k->uids, err) : 0;
 }
 

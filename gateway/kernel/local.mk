@@ -22,6 +22,7 @@ libkernel_a_SOURCES = \
 	%D%/kernel.c %D%/kernel.h \
 	%D%/kernel_drivers.c \
 	%D%/kernel_facts.c \
+	%D%/kernel_fq.c \
 	%D%/kernel_plan.c \
 	%D%/kernel_tenants.c \
 	%D%/netlink.c %D%/ops.h \
@@ -32,6 +33,7 @@ libkernel_a_SOURCES = \
 	%D%/reconcile_mend.c \
 	%D%/outline.c %D%/outline.h \
 	%D%/proxy_prefix.c %D%/proxy_prefix.h \
+	%D%/qdisc.c %D%/qdisc.h \
 	%D%/port_history.c %D%/port_history.h \
 	%D%/rule.c %D%/rule.h \
 	%D%/ruleset.c %D%/ruleset.h \

@@ -6,6 +6,7 @@ import pings
 import pytest
 from exitgate import PORTS_FIRST, PORTS_PER_TENANT
 from gateway import service
+from peers import wait_for
 from test_modules import exchange
 from topology import GATEWAY4, POOL4, SERVER4, embedded
 
@@ -74,3 +75,22 @@ def test_special_use_addresses_are_no_way_out(case):
             place.globex.connect(embedded(ipv4), 2200, timeout=1).close()
         assert pings.answers(place.globex, embedded(ipv4), within=1) == 0
     place.gateway.ip("addr del 10.0.0.1/32 dev lo")
+
+
+def test_fq_with_an_old_jool_is_warned_of(case):
+    """Jool 4.1.9 leaves the time of arrival on what it translates, which fq takes for another."""
+    def warned(gateway):
+        return [problem["text"] for problem in gateway.status()["problems"]
+                if problem["what"] == "fq qdisc"]
+
+    gateway, host = case.start(), case.place.gateway
+    assert not warned(gateway)
+    host.run("tc", "qdisc", "replace", "dev", "lo", "root", "fq")  # nothing leaves by it
+    host.run("tc", "qdisc", "replace", "dev", "up0", "root", "fq")
+    try:
+        wait_for(lambda: warned(gateway), 60, "the warning")
+        assert "up0 has an fq qdisc" in warned(gateway)[0]
+        host.run("tc", "qdisc", "replace", "dev", "up0", "root", "fq_codel")
+        wait_for(lambda: not warned(gateway), 60, "the warning's end")
+    finally:
+        host.run("sh", "-c", "tc qdisc del dev up0 root; tc qdisc del dev lo root")
