@@ -7,6 +7,7 @@ import time
 import peers
 from foreign import descriptors, everything, make_foreign
 from gateway import service
+from netns import run
 from topology import GATEWAY4, WireGuard
 
 SECONDS = 20
@@ -18,9 +19,10 @@ DUMPS = [("wg", "show", "all", "allowed-ips"), ("wg", "show", "wgfarm", "dump")]
 
 
 def make_foreign_tunnels(host):
+    run("modprobe", "-a", "jool", "wireguard")
     host.ip("link add wgfarm type wireguard")
     host.run("wg", "set", "wgfarm", "listen-port", "51899", "private-key", "/dev/stdin",
-             *(word for number in range(20) for word in (
+             *(word for number in range(6) for word in (
                  "peer", WireGuard().public, "allowed-ips", f"2001:db8:f10:{number}::/64",
                  "endpoint", f"198.51.100.200:{5000 + number}")), input=WireGuard().private)
     host.ip("link set wgfarm up")
