@@ -1,32 +1,129 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Pings from a host of the lab: a few, and a stream that goes on while something is done."""
 
+import contextlib
+import itertools
 import os
 import re
+import select
 import signal
-import subprocess
+import socket
+import struct
 import tempfile
+import time
 
+from netns import family_of
 from peers import wait_for
+
+IDENTIFIERS = itertools.count(os.getpid())
+SOL_RAW, ICMP_FILTER, ICMP6_FILTER = 255, 1, 1
+IP_MTU_DISCOVER, IPV6_MTU_DISCOVER, PMTUDISC_DO = 10, 23, 2
+
+
+class Echo:
+    """Asks one address as ping(8) does, without a program: an emulated machine starts few a second.
+
+    size: of what a packet carries besides ICMP's header; it is not cut into fragments then."""
+
+    def __init__(self, host, address, size=None):
+        self.ipv6 = family_of(address) == socket.AF_INET6
+        self.identifier = next(IDENTIFIERS) & 0xffff
+        self.data = bytes(56 if size is None else size)
+        self.number = 0
+        with host.inside():
+            self.sock = socket.socket(family_of(address), socket.SOCK_RAW, socket.IPPROTO_ICMPV6
+                                      if self.ipv6 else socket.IPPROTO_ICMP)
+        try:
+            self._set_options(size is not None)
+            self.sock.connect((address, 0))
+        except OSError:
+            self.sock.close()
+            raise
+
+    def _set_options(self, whole):
+        if self.ipv6:
+            passes = bytearray(b"\xff" * 32)
+            struct.pack_into("=I", passes, 16, 0xffffffff & ~(1 << 129 % 32))
+            self.sock.setsockopt(socket.IPPROTO_ICMPV6, ICMP6_FILTER, passes)
+        else:
+            self.sock.setsockopt(SOL_RAW, ICMP_FILTER, struct.pack("=I", 0xfffffffe))
+        if whole and self.ipv6:
+            self.sock.setsockopt(socket.IPPROTO_IPV6, IPV6_MTU_DISCOVER, PMTUDISC_DO)
+        elif whole:
+            self.sock.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, PMTUDISC_DO)
+
+    def ask(self):
+        self.number += 1
+        head = (128 if self.ipv6 else 8, 0, 0, self.identifier, self.number)
+        packet = struct.pack("!BBHHH", *head) + self.data
+        if not self.ipv6:  # the kernel fills in that of ICMPv6
+            packet = packet[:2] + struct.pack("!H", checksum(packet)) + packet[4:]
+        self.sock.send(packet)
+
+    def answered(self, within, count=1):
+        """Waits for this many answers, and returns how many came."""
+        deadline = time.monotonic() + within
+        n = 0
+        while n < count and select.select([self.sock], [], [],
+                                          max(deadline - time.monotonic(), 0))[0]:
+            packet = self.sock.recv(1 << 16)
+            if not self.ipv6:
+                packet = packet[(packet[0] & 15) * 4:]
+            n += struct.unpack("!H", packet[4:6])[0] == self.identifier
+        return n
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_failure):
+        self.sock.close()
+
+
+def checksum(packet):
+    total = sum(struct.unpack(f"!{len(packet) // 2}H", packet))  # an even number of bytes
+    while total >> 16:
+        total = (total & 0xffff) + (total >> 16)
+    return ~total & 0xffff
 
 
 def answers(host, address, count=1, within=2, size=None):
-    """How many of count pings are answered."""
-    done = subprocess.run(
-        host.argv("ping", "-n", "-c", str(count), "-i", "0.02", "-W", str(within),
-                  *(("-M", "do", "-s", str(size)) if size else ()), address),
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-    return received(done.stdout)[1]
+    """How many of count pings are answered; an error ends the wait, as with ping(8)."""
+    with contextlib.suppress(OSError), Echo(host, address, size) as echo:
+        for _ in range(count):
+            echo.ask()
+        return echo.answered(within, count)
+    return 0
 
 
-def received(text):
-    found = re.search(r"(\d+) packets transmitted, (\d+) received", text)
-    return (int(found.group(1)), int(found.group(2))) if found else (0, 0)
+def heard(*pairs, within=1):
+    """Those of (host, address) where a ping is answered within so many seconds."""
+    found, asked = [], []
+    with contextlib.ExitStack() as stack:
+        for host, address in pairs:
+            with contextlib.suppress(OSError):
+                echo = stack.enter_context(Echo(host, address))
+                echo.ask()
+                asked.append((f"{host.role} {address}", echo))
+        deadline = time.monotonic() + within
+        for name, echo in asked:
+            with contextlib.suppress(OSError):
+                if echo.answered(max(deadline - time.monotonic(), 0)):
+                    found.append(name)
+    return found
 
 
 def reaches(host, address, timeout=10):
     """Pings until one is answered: a tunnel or a neighbour may need a moment the first time."""
-    wait_for(lambda: answers(host, address) == 1, timeout, f"{host.role} reaches {address}")
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        # after an error another one, which may have another source
+        with contextlib.suppress(OSError), Echo(host, address) as echo:
+            while time.monotonic() < deadline:
+                echo.ask()
+                if echo.answered(0.2):
+                    return
+        time.sleep(0.05)
+    raise AssertionError(f"{host.role} does not reach {address} within {timeout} s")
 
 
 class Stream:

@@ -2,18 +2,14 @@
 """Which of many sockets a host reaches: all of them are tried at once."""
 
 import contextlib
-import errno
 import selectors
 import socket
 import threading
 import time
 
+from attempts import attempt, opened
+
 WAIT_S = 1.2          # for what is dropped: nothing tells
-IPV6_FREEBIND = 78
-
-
-def family(address):
-    return socket.AF_INET6 if ":" in address else socket.AF_INET
 
 
 class Daemons:
@@ -57,40 +53,6 @@ class Daemons:
         self.selector.close()
         for sock in (*self.sockets, self.stop_r, self.stop_w):
             sock.close()
-
-
-def destination(host, address, port):
-    """For connect(); fe80::1%eth0 has the number of the host's own device."""
-    address, _, device = address.partition("%")
-    if not device:
-        return (address, port)
-    with host.inside():
-        return (address, port, 0, socket.if_nametoindex(device))
-
-
-def attempt(host, kind, address, port):
-    """A socket that tries, or None where it was refused at once."""
-    sock = host.socket(family(address), kind)
-    sock.setblocking(False)
-    try:
-        sock.connect(destination(host, address, port))
-    except BlockingIOError:
-        pass
-    except OSError as failed:
-        assert failed.errno != errno.EMFILE
-        sock.close()
-        return None
-    return sock
-
-
-def opened(sock):
-    if sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
-        return False
-    try:
-        sock.getpeername()
-        return True
-    except OSError:
-        return False
 
 
 def scan(host, addresses, ports, daemons):

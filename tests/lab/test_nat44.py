@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """IPv4 inside a WireGuard tunnel, for software that knows IPv4 literals alone (NAT44)."""
 
+import collections
 import contextlib
 import json
 import socket
@@ -8,7 +9,7 @@ import socket
 import peers
 import pings
 import pytest
-from test_isolation import refused
+from attempts import connected
 from test_modules import exchange
 from topology import GATEWAY4, LAN4, POOL4, SERVER4, embedded
 
@@ -21,7 +22,18 @@ UDP_PORT = 7777
 
 
 def counter(gateway, name):
-    return json.loads(gateway.cli("status", "--json").stdout)["kernel"][name]
+    return gateway.status()["kernel"][name]
+
+
+def refused_for(gateway, *attempts):
+    """(why, host, address, port), ...: none is connected, and each is counted for that reason."""
+    wanted = collections.Counter(why for why, *_ in attempts)
+    before = gateway.status()["kernel"]
+    # in less than the second after which SYN is sent again
+    assert connected(*(attempt for _, *attempt in attempts), within=0.9) == []
+    now = gateway.status()["kernel"]
+    for why, count in wanted.items():
+        assert now[why] - before[why] >= count, (why, count, now[why] - before[why])
 
 
 @pytest.fixture
@@ -72,13 +84,11 @@ def reaches_nothing_else(case):
     case.serve(place.gateway, 2201, address="0.0.0.0")
     case.serve(place.lan, 81, address=LAN4)
     case.serve(place.isp, 82, address=PRIVATE)
-    assert not refused(place.gateway, LAN4, 81) and not refused(place.gateway, PRIVATE, 82)
-    for address, port, why in ((POOL4[1], 2201, "own_denied"), ("192.0.2.1", 2201, "own_denied"),
-                               (LAN4, 81, "lan_denied"), (PRIVATE, 82, "special_ipv4"),
-                               ("169.254.169.254", 80, "special_ipv4")):
-        before = counter(case.gateway, why)
-        assert refused(place.acme, address, port), address
-        assert counter(case.gateway, why) > before, (address, why)
+    assert len(connected((place.gateway, LAN4, 81), (place.gateway, PRIVATE, 82))) == 2
+    refused_for(case.gateway, *((why, place.acme, address, port) for why, address, port in (
+        ("own_denied", POOL4[1], 2201), ("own_denied", "192.0.2.1", 2201),
+        ("lan_denied", LAN4, 81), ("special_ipv4", PRIVATE, 82),
+        ("special_ipv4", "169.254.169.254", 80))))
     assert pings.answers(place.acme, "100.64.16.3", within=1) == 0
 
 

@@ -10,6 +10,7 @@ import socket
 import struct
 import subprocess
 import tempfile
+import time
 
 import lab as places
 from keeper import Keeper
@@ -140,20 +141,27 @@ class Gateway:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready:
             ready.bind(notify)
             os.chmod(notify, 0o666)
-            ready.settimeout(ready_within)
+            ready.settimeout(0.2)
             environment = {**os.environ, **self.environment, "NOTIFY_SOCKET": notify}
             with open(self.log_path, "ab") as log:
                 self.process = self.lab.gateway.popen(
                     *self._argv(), stdout=log, stderr=log, env=environment)
             try:
-                while b"READY=1" not in ready.recv(4096):
-                    pass
-            except TimeoutError:
-                self.process.kill()
-                raise AssertionError(f"sixgated did not become ready:\n{self.log()}") from None
+                self._wait_ready(ready, time.monotonic() + ready_within)
             finally:
                 os.unlink(notify)
         return self
+
+    def _wait_ready(self, ready, deadline):
+        said = b""
+        while b"READY=1" not in said:
+            ended = self.process.poll() is not None
+            try:
+                said = ready.recv(4096)
+            except TimeoutError:
+                if ended or time.monotonic() > deadline:
+                    self.process.kill()
+                    raise AssertionError(f"sixgated did not become ready:\n{self.log()}") from None
 
     def _argv(self):
         return [*self.wrapper, self.program, "--config", self.config_path,

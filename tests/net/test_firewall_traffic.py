@@ -5,10 +5,12 @@ accept everything, where it has to pass: so each test fails without their rules.
 import contextlib
 import errno
 import re
+import select
 import socket
 import time
 
 import pytest
+from attempts import connected
 from firewall import (ACME, ACME4, BRANCH, GATEWAY4, GATEWAY6, GLOBEX, INET, INET4, LAN, LAN4, MARK,
                       MARK_GLOBEX, PREF64, REMOTE, Net, arrives, embed, mss_of, opens, server, sock)
 from peers import wait_for
@@ -616,23 +618,27 @@ def test_a_full_set_refuses_all_the_same(net):
 
 def test_the_matrix_of_who_may_open_what(net):
     """Each tenant and the Internet x all that is not theirs."""
-    pool = embed(PREF64, GATEWAY4)
-    closed = {
-        "acme": [(GLOBEX, net.globex), (LAN, net.lan), (GATEWAY6, net.gateway),
-                 ("2001:db8:5::1", net.gateway), (embed(PREF64, "127.0.0.1"), net.inet),
-                 (embed(PREF64, "169.254.169.254"), net.inet), (embed(PREF64, "10.0.0.1"), net.inet)],
-        "globex": [(ACME, net.acme), (BRANCH, net.branch), (LAN, net.lan), (GATEWAY6, net.gateway),
-                   ("2001:db8:5::1", net.gateway), (embed(PREF64, "127.0.0.1"), net.inet),
-                   (embed(PREF64, "169.254.169.254"), net.inet)],
-        "inet": [(ACME, net.acme), (BRANCH, net.branch), (GLOBEX, net.globex),
-                 ("2001:db8:a000:ff::1", net.gateway)],
-    }
-    for who, targets in closed.items():
-        for address, host in targets:
-            for port in (22, 80, 179, 443):
-                assert not opens(getattr(net, who), address, port, host), (who, address, port)
-            assert not arrives(getattr(net, who), address, host), (who, address)
-    assert arrives(net.acme, pool, net.inet)  # the translator turns it back, to our listener
+    special = [embed(PREF64, ipv4) for ipv4 in ("127.0.0.1", "169.254.169.254", "10.0.0.1")]
+    others = [LAN, GATEWAY6, "2001:db8:5::1", *special]
+    closed = [
+        *((net.acme, address) for address in (GLOBEX, *others)),
+        *((net.globex, address) for address in (ACME, BRANCH, *others)),
+        *((net.inet, address) for address in (ACME, BRANCH, GLOBEX, "2001:db8:a000:ff::1"))]
+    ports = (22, 80, 179, 443)
+    with contextlib.ExitStack() as stack:
+        for host in net.hosts:
+            for port in ports:
+                stack.enter_context(server(host, port))
+        there = [stack.enter_context(server(host, 9999, kind=socket.SOCK_DGRAM))
+                 for host in net.hosts]
+        assert len(connected((net.acme, INET, 22), (net.inet, GATEWAY6, 80))) == 2
+        assert connected(*((who, address, port) for who, address in closed for port in ports)) == []
+        for who, address in closed:
+            with sock(who, address, socket.SOCK_DGRAM) as one, contextlib.suppress(OSError):
+                one.sendto(f"{who.role} {address}".encode(), (address, 9999))
+        assert [one.recv(99) for one in select.select(there, [], [], 1)[0]] == []
+    # the translator turns it back, to our listener
+    assert arrives(net.acme, embed(PREF64, GATEWAY4), net.inet)
 
 
 # How many connections a tenant may have
