@@ -6,6 +6,7 @@ These tests need the modules of a real kernel: ./dev lab runs them in a virtual 
 """
 
 import contextlib
+import ctypes
 import os
 import signal
 import sys
@@ -17,10 +18,21 @@ sys.path[:0] = [os.path.dirname(__file__), os.path.join(os.path.dirname(__file__
 import state  # noqa: E402
 from byhand import ByHand  # noqa: E402
 from exitgate import Case  # noqa: E402
+from netns import libc  # noqa: E402
 from topology import Topology  # noqa: E402
 
 # a test that hangs fails, with the place
 TEST_SECONDS_MAX = int(os.environ.get("SIXGATE_TEST_SECONDS", "120"))
+CLONE_NEWNS, MS_REC, MS_PRIVATE = 0x20000, 0x4000, 1 << 18
+
+
+def pytest_sessionstart():
+    """A gateway names its namespace for SIIT, always the same: each process of the tests has names
+    of namespaces of its own, so that several run beside one another."""
+    os.makedirs("/run/netns", exist_ok=True)
+    if libc.unshare(CLONE_NEWNS) or libc.mount(None, b"/", None, MS_REC | MS_PRIVATE, None) or \
+            libc.mount(b"netns", b"/run/netns", b"tmpfs", 0, None):
+        raise OSError(ctypes.get_errno(), "a mount namespace for the tests")
 
 
 @pytest.fixture(scope="session")
