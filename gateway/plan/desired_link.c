@@ -75,6 +75,22 @@ static void add_sysctls(const struct node_conf *node, const struct desired_facts
 	}
 }
 
+/* Jool drops what the card has merged, or takes long over it. */
+static void add_offloads(const struct node_conf *node, const struct desired_facts *facts,
+			 struct object_set *set)
+{
+	static const char *const features[] = {"rx-gro-list", "rx-lro"};
+	struct object o = {.kind = OBJECT_OFFLOAD};
+
+	for (size_t i = 0; i < 2 && node->nat64.on && facts->has_jool && node->interface; i++) {
+		(void)snprintf(o.offload.link, sizeof(o.offload.link), "%s",
+			       node->interface); /* checked */
+		(void)snprintf(o.offload.feature, sizeof(o.offload.feature), "%s",
+			       features[i]); /* fits */
+		(void)object_set_add(set, &o);
+	}
+}
+
 static void add_route(struct object_set *set, const struct prefix *to, uint32_t table,
 		      enum route_type type, const char *link)
 {
@@ -137,6 +153,7 @@ void desired_link_node(const struct node_conf *node, const struct desired_facts 
 	struct object down = {.kind = OBJECT_LINK_DOWN, .link_down = "sit0"};
 
 	add_sysctls(node, facts, set);
+	add_offloads(node, facts, set);
 	add_pool(node, facts, set);
 	if (node->six_in_four.on || node->uplink_kind == UPLINK_6IN4) {
 		/* Up, it would take protocol 41 from everybody. */

@@ -94,3 +94,20 @@ def test_fq_with_an_old_jool_is_warned_of(case):
         wait_for(lambda: not warned(gateway), 60, "the warning's end")
     finally:
         host.run("sh", "-c", "tc qdisc del dev up0 root; tc qdisc del dev lo root")
+
+
+def test_what_merges_packets_is_off_where_they_enter(case):
+    host = case.place.gateway
+    host.run("ethtool", "-K", "up0", "rx-gro-list", "on")
+    gateway = case.start()
+
+    def merging():
+        return "rx-gro-list: on" in host.run("ethtool", "-k", "up0")
+
+    assert not merging()
+    host.run("ethtool", "-K", "up0", "rx-gro-list", "on")
+    wait_for(lambda: not merging(), 90, "a look")
+    gateway.stop()
+    gateway.cli("down")
+    assert merging()
+    host.run("ethtool", "-K", "up0", "rx-gro-list", "off")

@@ -191,7 +191,7 @@ static void uplink_decides_what_else(void **state)
 	(void)state;
 	rig_init(&r);
 	r.node.ipv6_on_link = true;
-	r.node.nat64.on = true;
+	r.node.nat64.on = r.facts.has_jool = true;
 	r.facts.uplink_ra = true;
 	r.facts.is_mapped = seventeen_is_mapped;
 	desired_link_node(&r.node, &r.facts, &r.set);
@@ -206,6 +206,8 @@ static void uplink_decides_what_else(void **state)
 		       "sysctl net/ipv6/conf/eth0/proxy_ndp = 1\n"
 		       "sysctl net/ipv6/neigh/eth0/proxy_delay = 0\n"
 		       "link-down sit0\n"
+		       "offload eth0 rx-gro-list\n"
+		       "offload eth0 rx-lro\n"
 		       "address 203.0.113.16/32 dev eth0\n"
 		       "route 2001:db8:a000::/48 table 254 metric 2147483647 blackhole\n"
 		       "route 203.0.113.24/29 table 255 local dev lo\n"
