@@ -20,6 +20,7 @@ void pack_bool(struct buf *out, bool value);
 void pack_text(struct buf *out, const char *text); /* NULL is packed as "" */
 void pack_addr(struct buf *out, const struct addr *a);
 void pack_prefix(struct buf *out, const struct prefix *p);
+void pack_prefixes(struct buf *out, const struct prefix *prefixes, size_t n);
 void pack_timeouts(struct buf *out, const struct timeouts *t);
 
 /*
@@ -40,6 +41,8 @@ bool unpack_bool(struct unpack *u, const char *what);
 unsigned int unpack_enum(struct unpack *u, unsigned int n, const char *what);
 /* A terminated copy of min..max bytes without a NUL; NULL for an empty one. */
 const char *unpack_text(struct unpack *u, size_t min, size_t max, const char *what);
+/* The tenant's, a service's, a tunnel's name. */
+const char *unpack_id(struct unpack *u, const char *what);
 struct addr unpack_addr(struct unpack *u);
 /* Host bits must be zero. */
 struct prefix unpack_prefix(struct unpack *u, const char *what);
@@ -49,8 +52,17 @@ struct timeouts unpack_timeouts(struct unpack *u);
  * held to the bytes that are left, so that a short message cannot claim much memory.
  */
 void *unpack_array(struct unpack *u, size_t max, size_t size, size_t *ret_n, const char *what);
+struct prefix *unpack_prefixes(struct unpack *u, size_t max, size_t *ret_n, const char *what);
 /* 0 when everything was read and was well-formed, else the failure. */
 int unpack_end(struct unpack *u);
+/*
+ * tenant_unpack.c, for tenant_whole.c: an object in an arena of its own, which becomes u->arena,
+ * with what message TENANT holds. NULL when out of memory.
+ */
+struct tenant_conf *unpack_tenant(struct unpack *u);
+/* As unpack_end(); takes tenant (NULL allowed), also on failure. */
+int unpack_tenant_end(struct unpack *u, struct tenant_conf *tenant,
+		      struct tenant_conf **ret_tenant) CHECKED;
 
 /*
  * Part of tenant_conf_check(): no two exposures of the object claim the same name, ALPN or

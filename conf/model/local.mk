@@ -31,4 +31,5 @@ libconf_model_a_SOURCES = \
 	%D%/tenant.c %D%/tenant.h \
 	%D%/tenant_pack.c \
 	%D%/tenant_unpack.c \
+	%D%/tenant_whole.c \
 	%D%/wire.c

@@ -29,6 +29,9 @@
 #define EXPOSE_ALPN_MAX       16
 #define EXPOSE_ALPN_BYTES_MAX 255  /* RFC 7301 3.1 */
 #define EXPOSE_ACL_MAX        1024 /* allow, deny: each */
+#define TENANT_INBOUND_MAX    256  /* rules */
+#define INBOUND_PORTS_MAX     64
+#define TUNNEL_TEXT_MAX       255 /* bytes of update_key_hash */
 
 enum tunnel_kind {
 	TUNNEL_WIREGUARD,
@@ -203,5 +206,14 @@ void tenant_conf_pack(const struct tenant_conf *tenant, struct buf *out);
  * is the tenant's own. -EPROTO on a bad form, or -ENOMEM.
  */
 int tenant_conf_unpack(struct cursor in, struct tenant_conf **ret_tenant, struct err *err) CHECKED;
+
+/* The whole object but for counter slots and the block of ports, as the snapshot keeps it. */
+void tenant_conf_pack_whole(const struct tenant_conf *tenant, struct buf *out);
+/*
+ * As tenant_conf_unpack(). Checks form only: the object is to be checked against its node by
+ * conf_tenant_check().
+ */
+int tenant_conf_unpack_whole(struct cursor in, struct tenant_conf **ret_tenant,
+			     struct err *err) CHECKED;
 
 #endif

@@ -13,14 +13,6 @@ static void pack_limits(struct buf *out, const struct limits *limits)
 	buf_u32(out, limits->megabits);
 }
 
-static void pack_prefixes(struct buf *out, const struct prefix *prefixes, size_t n)
-{
-	buf_u32(out, (uint32_t)n);
-	for (size_t i = 0; i < n; i++) {
-		pack_prefix(out, &prefixes[i]);
-	}
-}
-
 static void pack_backend(struct buf *out, const struct backend_conf *backend)
 {
 	pack_bool(out, backend->is_name);

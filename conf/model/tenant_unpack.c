@@ -11,17 +11,6 @@
 #include "conf/model/internal.h"
 #include "conf/model/name.h"
 
-/* The tenant's, a service's name. */
-static const char *unpack_id(struct unpack *u, const char *what)
-{
-	const char *id = unpack_text(u, 1, TENANT_NAME_MAX, what);
-
-	if (id && !name_is_id(str_from(id))) {
-		unpack_fail(u, what);
-	}
-	return id;
-}
-
 /* A host name; only its normalised form is taken. */
 static const char *unpack_host(struct unpack *u, const char *what)
 {
@@ -44,16 +33,6 @@ static struct limits unpack_limits(struct unpack *u)
 	limits.new_per_second = cursor_u32(&u->in);
 	limits.megabits = cursor_u32(&u->in);
 	return limits;
-}
-
-static struct prefix *unpack_prefixes(struct unpack *u, size_t max, size_t *ret_n, const char *what)
-{
-	struct prefix *prefixes = unpack_array(u, max, sizeof(*prefixes), ret_n, what);
-
-	for (size_t i = 0; i < *ret_n; i++) {
-		prefixes[i] = unpack_prefix(u, what);
-	}
-	return prefixes;
 }
 
 static void unpack_backend(struct unpack *u, const struct tenant_conf *tenant,
@@ -128,7 +107,7 @@ static void unpack_service(struct unpack *u, const struct tenant_conf *tenant,
 	}
 }
 
-static void unpack_tenant(struct unpack *u, struct tenant_conf *tenant)
+static void read_tenant(struct unpack *u, struct tenant_conf *tenant)
 {
 	tenant->name = unpack_id(u, "name");
 	tenant->serial = cursor_u64(&u->in);
@@ -150,25 +129,41 @@ static void unpack_tenant(struct unpack *u, struct tenant_conf *tenant)
 	}
 }
 
-int tenant_conf_unpack(struct cursor in, struct tenant_conf **ret_tenant, struct err *err)
+struct tenant_conf *unpack_tenant(struct unpack *u)
 {
-	struct unpack u = {.in = in, .err = err};
 	struct tenant_conf *tenant;
 
-	u.arena = arena_new(TENANT_ARENA_MAX);
-	tenant = u.arena ? arena_alloc(u.arena, sizeof(*tenant)) : NULL;
+	u->arena = arena_new(TENANT_ARENA_MAX);
+	tenant = u->arena ? arena_alloc(u->arena, sizeof(*tenant)) : NULL;
 	if (!tenant) {
-		arena_free(u.arena);
-		return err_set(err, -ENOMEM, "tenant: out of memory");
+		arena_free(u->arena);
+		u->rc = err_set(u->err, -ENOMEM, "tenant: out of memory");
+		return NULL;
 	}
-	tenant->arena = u.arena;
+	tenant->arena = u->arena;
 	tenant->refs = 1;
-	unpack_tenant(&u, tenant);
-	if (unpack_end(&u) < 0) {
+	read_tenant(u, tenant);
+	return tenant;
+}
+
+int unpack_tenant_end(struct unpack *u, struct tenant_conf *tenant, struct tenant_conf **ret_tenant)
+{
+	if (!tenant) {
+		return u->rc;
+	}
+	if (unpack_end(u) < 0) {
 		tenant_conf_unref(tenant);
-		(void)err_prefix(err, "tenant: "); /* the code is u.rc */
-		return u.rc;
+		(void)err_prefix(u->err, "tenant: "); /* the code is u->rc */
+		return u->rc;
 	}
 	*ret_tenant = tenant;
 	return 0;
+}
+
+int tenant_conf_unpack(struct cursor in, struct tenant_conf **ret_tenant, struct err *err)
+{
+	struct unpack u = {.in = in, .err = err};
+	struct tenant_conf *tenant = unpack_tenant(&u);
+
+	return unpack_tenant_end(&u, tenant, ret_tenant);
 }

@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "conf/model/name.h"
+
 void pack_bool(struct buf *out, bool value)
 {
 	buf_u8(out, value ? 1 : 0);
@@ -27,6 +29,14 @@ void pack_prefix(struct buf *out, const struct prefix *p)
 {
 	pack_addr(out, &p->addr);
 	buf_u8(out, p->len);
+}
+
+void pack_prefixes(struct buf *out, const struct prefix *prefixes, size_t n)
+{
+	buf_u32(out, (uint32_t)n);
+	for (size_t i = 0; i < n; i++) {
+		pack_prefix(out, &prefixes[i]);
+	}
 }
 
 void pack_timeouts(struct buf *out, const struct timeouts *t)
@@ -88,6 +98,16 @@ const char *unpack_text(struct unpack *u, size_t min, size_t max, const char *wh
 	return copy;
 }
 
+const char *unpack_id(struct unpack *u, const char *what)
+{
+	const char *id = unpack_text(u, 1, TENANT_NAME_MAX, what);
+
+	if (id && !name_is_id(str_from(id))) {
+		unpack_fail(u, what);
+	}
+	return id;
+}
+
 struct addr unpack_addr(struct unpack *u)
 {
 	struct addr a = {0};
@@ -147,6 +167,16 @@ void *unpack_array(struct unpack *u, size_t max, size_t size, size_t *ret_n, con
 	}
 	*ret_n = n;
 	return array;
+}
+
+struct prefix *unpack_prefixes(struct unpack *u, size_t max, size_t *ret_n, const char *what)
+{
+	struct prefix *prefixes = unpack_array(u, max, sizeof(*prefixes), ret_n, what);
+
+	for (size_t i = 0; i < *ret_n; i++) {
+		prefixes[i] = unpack_prefix(u, what);
+	}
+	return prefixes;
 }
 
 int unpack_end(struct unpack *u)

@@ -191,6 +191,13 @@ static void tenant_find_block(struct tenant_conf *tenant, const struct node_conf
 	}
 }
 
+void conf_tenant_check(struct tenant_conf *tenant, const struct node_conf *node,
+		       struct issues *issues)
+{
+	tenant_find_block(tenant, node);
+	tenant_conf_check(tenant, node, issues);
+}
+
 int conf_tenant_parse(const char *file, struct str text, const struct node_conf *node,
 		      struct tenant_conf **ret_tenant, struct issues *issues)
 {
@@ -205,8 +212,7 @@ int conf_tenant_parse(const char *file, struct str text, const struct node_conf 
 		tenant = object;
 		tenant->arena = r.arena;
 		tenant->refs = 1;
-		tenant_find_block(tenant, node);
-		tenant_conf_check(tenant, node, issues);
+		conf_tenant_check(tenant, node, issues);
 		rc = issues_count(issues) > before ? -EINVAL : 0;
 	}
 	finish_issues(&tree, file, first, issues);
