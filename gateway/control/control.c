@@ -144,6 +144,13 @@ static void on_file_changed(void *ctx, const char *file)
 	}
 }
 
+static bool on_file_recalled(void *ctx, const char *file, const struct file_identity *id)
+{
+	struct control *c = ctx;
+
+	return tenants_recall(&c->tenants, file, id);
+}
+
 static void on_file_gone(void *ctx, const char *file)
 {
 	struct control *c = ctx;
@@ -157,6 +164,11 @@ static void on_scanned(void *ctx, size_t n_files)
 
 	log_info(MOD, "registry %s: %zu files, %zu tenants, %zu refused", c->conf->registry.dir,
 		 n_files, tenants_count(&c->tenants, TENANT_ACTIVE), c->tenants.n_refused);
+	if (!c->workers.released) {
+		log_info(MOD, "registry %s: %u files read, %u are as in the snapshot",
+			 c->conf->registry.dir, c->n_read, c->tenants.n_recalled);
+	}
+	keeper_scanned(&c->keeper, n_files);
 	control_release(c);
 	carry_end(&c->carry);
 	handover_close(&c->handover);
@@ -199,6 +211,7 @@ const struct dir_ops control_dir_ops = {
 	.unreadable = on_registry_unreadable,
 	.ignored = on_files_ignored,
 	.files_max = REGISTRY_FILES_MAX,
+	.recall = on_file_recalled,
 };
 
 /* After each batch of events: a bounded step of what is left to do. */
@@ -211,6 +224,7 @@ static void control_batch_end(struct loop *loop)
 	more |= workers_pump(&c->workers, until_ms);
 	more |= control_reload_step(c);
 	more |= drift_work(&c->drift);
+	more |= keeper_work(&c->keeper, until_ms);
 	loop->busy |= more;
 }
 
@@ -330,6 +344,7 @@ int control_new(const struct control_setup *setup, struct control **ret_control,
 	drift_init(&c->drift);
 	port_alarm_init(&c->port_alarm);
 	uplink_init(&c->uplink);
+	keeper_init(&c->keeper, c);
 	upgrade_init(&c->upgrade, c, setup->argv);
 	problems_init(&c->problems);
 	if (setup->former) {
@@ -368,6 +383,7 @@ void control_free(struct control *c)
 	if (!c) {
 		return;
 	}
+	keeper_flush(&c->keeper);
 	c->workers.stopping = true;
 	server_fini(&c->server);
 	dir_free(c->dir);
@@ -380,6 +396,7 @@ void control_free(struct control *c)
 	carry_fini(&c->carry);
 	slots_fini(&c->slots);
 	handover_fini(&c->handover);
+	keeper_fini(&c->keeper);
 	tenants_fini(&c->tenants);
 	items_fini(&c->items);
 	drift_fini(&c->drift);

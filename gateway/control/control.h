@@ -14,6 +14,7 @@
 #include "gateway/control/handover.h"
 #include "gateway/control/identity.h"
 #include "gateway/control/items.h"
+#include "gateway/control/keeper.h"
 #include "gateway/control/listeners.h"
 #include "gateway/control/logchild.h"
 #include "gateway/control/notify.h"
@@ -91,6 +92,7 @@ struct control {
 	struct registry_dir *dir; /* owned */
 	unsigned int n_read;      /* its files, until all were handed out once */
 	struct tenants tenants;
+	struct keeper keeper;
 	struct kernel *kernel; /* owned; NULL: we may not */
 	struct drift drift;
 	struct port_alarm port_alarm;

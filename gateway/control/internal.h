@@ -11,6 +11,7 @@
 #include "base/loop.h"
 #include "base/str.h"
 #include "conf/model/node.h"
+#include "gateway/registry/dir.h"
 
 /* What files of this folder share among themselves. */
 
@@ -97,6 +98,20 @@ struct tenant;
 struct tenant_conf;
 struct tenants;
 
+/* A file's text, read and checked alone. */
+struct file_text {
+	const char *file;
+	uint64_t digest[2];
+	struct file_identity id;
+};
+
+/* Checks conf against what is in force and rolls it out. Takes conf, also when it is refused. */
+void file_apply(struct tenants *ts, const struct file_text *text, struct str name,
+		struct tenant_conf *conf);
+/* Which text the newest version taken is of. NULL: of none that would not be tried again. */
+void tenant_set_text(struct tenant *t, const struct file_text *text);
+/* The next tenant at or after object id *at, which is moved past it; NULL at the end. */
+struct tenant *tenants_walk(const struct tenants *ts, uint32_t *at);
 /* The file's newest content is not in force, and why. */
 void file_refuse(struct tenants *ts, const char *file, const char *text);
 /* Gives the reference to a version back, and what it claims. NULL allowed. */
@@ -125,7 +140,7 @@ void conflicts_retry(struct tenants *ts);
  * conf, of that text, was refused for another tenant's claim. If that one wants to give it up for
  * what this one has, both go their way together and true is returned.
  */
-bool swap_try(struct tenant *t, struct tenant_conf *conf, const uint64_t digest[2]);
+bool swap_try(struct tenant *t, struct tenant_conf *conf, const struct file_text *text);
 /* It no longer waits for a swap. */
 void swap_forget(struct tenant *t);
 /* Every worker has its current version. It may be gone on return. */

@@ -16,6 +16,7 @@ libcontrol_a_SOURCES = \
 	%D%/holder.c \
 	%D%/identity.c %D%/identity.h \
 	%D%/internal.h \
+	%D%/keeper.c %D%/keeper.h \
 	%D%/listener.c \
 	%D%/listeners.c %D%/listeners.h \
 	%D%/logchild.c %D%/logchild.h \
@@ -26,6 +27,7 @@ libcontrol_a_SOURCES = \
 	%D%/port_alarm.c %D%/port_alarm.h \
 	%D%/probation.c %D%/probation.h \
 	%D%/problems.c %D%/problems.h \
+	%D%/recall.c \
 	%D%/reload.c \
 	%D%/responder.c %D%/responder.h \
 	%D%/rollout.c \

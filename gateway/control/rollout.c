@@ -100,7 +100,7 @@ static void tenant_refuse(struct tenant *t, struct tenant_conf *conf, const char
 	log_err(MOD, "%s: serial %llu: %s", t->name, (unsigned long long)conf->serial, text);
 	file_refuse(t->tenants, t->file, text);
 	tenant_let_go(t, conf);
-	memset(t->digest, 0, sizeof(t->digest)); /* the same text may be tried again */
+	tenant_set_text(t, NULL); /* the same text may be tried again */
 	if (!t->good) {
 		tenant_free(t);
 	}
@@ -196,6 +196,7 @@ void tenant_finish(struct tenant *t)
 	struct tenant_conf *next = t->next;
 	bool wants = t->wanted != NULL;
 
+	t->tenants->n_changes++;
 	tenant_let_go_former(t);
 	if (wants) {
 		conflicts_retry(t->tenants); /* it could not swap while this was under way */
@@ -212,7 +213,7 @@ void tenant_finish(struct tenant *t)
 
 void tenant_go_back(struct tenant *t)
 {
-	memset(t->digest, 0, sizeof(t->digest)); /* the same text may be tried again */
+	tenant_set_text(t, NULL); /* the same text may be tried again */
 	if (t->exposed) {
 		listeners_unexpose(t->tenants->listeners, t->current);
 	}
@@ -255,16 +256,23 @@ static void tenant_pack(struct item *item, unsigned int slot, struct buf *out,
 	tenant_conf_pack(t->current, out);
 }
 
-const struct tenant_conf *tenants_next(const struct tenants *ts, uint32_t *at)
+struct tenant *tenants_walk(const struct tenants *ts, uint32_t *at)
 {
 	while (*at < ts->items->n_ids) {
-		const struct item *item = ts->items->by_id[(*at)++];
-		const struct tenant *t;
+		struct item *item = ts->items->by_id[(*at)++];
 
-		if (!item || item->ops != &tenant_ops) {
-			continue;
+		if (item && item->ops == &tenant_ops) {
+			return container_of(item, struct tenant, item);
 		}
-		t = container_of(item, struct tenant, item);
+	}
+	return NULL;
+}
+
+const struct tenant_conf *tenants_next(const struct tenants *ts, uint32_t *at)
+{
+	const struct tenant *t;
+
+	while ((t = tenants_walk(ts, at))) {
 		if (t->current && !t->gone) {
 			return t->current;
 		}

@@ -209,6 +209,7 @@ static int start_registry(struct control *c, struct err *err)
 		handover_close(&c->handover);
 		return 0;
 	}
+	keeper_load(&c->keeper);
 	rc = dir_new(&c->loop, c->conf->registry.dir, &control_dir_ops, c, &c->dir, err);
 	c->tenants.dir = c->dir;
 	return rc;

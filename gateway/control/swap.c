@@ -150,10 +150,11 @@ static void swap_start(const struct swap *swap, struct tenants *ts)
 {
 	for (size_t i = 0; i < swap->n; i++) {
 		struct tenant *t = swap->member[i];
+		struct file_text text = {.id = t->wanted_id};
 
+		memcpy(text.digest, t->wanted_digest, sizeof(text.digest));
 		t->swapping = true;
-		memcpy(t->digest, t->wanted_digest, sizeof(t->digest));
-		t->generation = ts->generation;
+		tenant_set_text(t, &text);
 		file_accept(ts, t->file);
 	}
 	for (size_t i = 0; i < swap->n; i++) {
@@ -164,14 +165,15 @@ static void swap_start(const struct swap *swap, struct tenants *ts)
 	}
 }
 
-bool swap_try(struct tenant *t, struct tenant_conf *conf, const uint64_t digest[2])
+bool swap_try(struct tenant *t, struct tenant_conf *conf, const struct file_text *text)
 {
 	struct tenants *ts = t->tenants;
 	struct swap swap = {.n = 1, .member = {t}}, *room;
 
 	swap_forget(t);
 	t->wanted = tenant_conf_ref(conf);
-	memcpy(t->wanted_digest, digest, sizeof(t->wanted_digest));
+	memcpy(t->wanted_digest, text->digest, sizeof(t->wanted_digest));
+	t->wanted_id = text->id;
 	t->wanted_generation = ts->generation;
 	if (ts->swap || !can_join(t)) {
 		return false;

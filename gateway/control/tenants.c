@@ -27,6 +27,7 @@
 #include "gateway/control/problems.h"
 #include "gateway/control/slots.h"
 #include "gateway/registry/dir.h"
+#include "gateway/registry/snapshot.h"
 
 #define MOD "tenants"
 
@@ -242,7 +243,8 @@ enum claim_result {
 };
 
 /* What conf claims, other tenants must not; former versions keep their claims beside it. */
-static enum claim_result claim(struct tenant *t, struct tenant_conf *conf, const uint64_t digest[2])
+static enum claim_result claim(struct tenant *t, struct tenant_conf *conf,
+			       const struct file_text *text)
 {
 	struct tenants *ts = t->tenants;
 	struct issues issues;
@@ -251,7 +253,7 @@ static enum claim_result claim(struct tenant *t, struct tenant_conf *conf, const
 
 	issues_init(&issues);
 	rc = claims_add_version(ts->claims, ts->conf, conf, &issues);
-	if (rc == -EEXIST && swap_try(t, conf, digest)) {
+	if (rc == -EEXIST && swap_try(t, conf, text)) {
 		issues_fini(&issues);
 		return CLAIM_SWAPPED;
 	}
@@ -275,23 +277,32 @@ void tenant_let_go(struct tenant *t, struct tenant_conf *conf)
 	}
 }
 
-/* Takes conf, also when it is not applied. */
-static void file_apply(struct tenants *ts, const char *file, struct str name,
-		       struct tenant_conf *conf, const uint64_t digest[2])
+void tenant_set_text(struct tenant *t, const struct file_text *text)
+{
+	static const struct file_text none;
+
+	text = text ? text : &none;
+	memcpy(t->digest, text->digest, sizeof(t->digest));
+	t->id = text->id;
+	t->generation = t->tenants->generation;
+}
+
+void file_apply(struct tenants *ts, const struct file_text *text, struct str name,
+		struct tenant_conf *conf)
 {
 	struct tenant *t = tenants_lookup(ts, name);
 	enum claim_result result = CLAIM_REFUSED;
 
 	if (!t) {
-		t = tenant_new(ts, name, file);
+		t = tenant_new(ts, name, text->file);
 	}
-	if (!t || tenant_set_file(t, file) < 0) {
-		file_refuse(ts, file, "out of memory");
+	if (!t || tenant_set_file(t, text->file) < 0) {
+		file_refuse(ts, text->file, "out of memory");
 		tenant_conf_unref(conf);
 		return;
 	}
-	if (serial_fits(t, conf, memcmp(t->digest, digest, sizeof(t->digest)) == 0)) {
-		result = claim(t, conf, digest);
+	if (serial_fits(t, conf, memcmp(t->digest, text->digest, sizeof(t->digest)) == 0)) {
+		result = claim(t, conf, text);
 	}
 	if (result != CLAIM_TAKEN) {
 		tenant_conf_unref(conf);
@@ -300,31 +311,69 @@ static void file_apply(struct tenants *ts, const char *file, struct str name,
 		}
 		return;
 	}
-	memcpy(t->digest, digest, sizeof(t->digest));
-	t->generation = ts->generation;
+	tenant_set_text(t, text);
 	t->gone = false;
-	file_accept(ts, file);
+	file_accept(ts, text->file);
 	tenant_take(t, conf);
 }
 
-void tenants_changed(struct tenants *ts, const char *file)
+/* Whether it is the text that is in force, or on its way there, and was read like that. */
+static bool file_is_known(struct tenant *t, const struct file_text *text)
 {
-	struct str name = {.p = file, .len = conf_object_name_len(file)};
-	struct tenant *t = tenants_lookup(ts, name);
-	struct tenant_conf *conf;
-	uint64_t digest[2];
+	if (!t || t->gone || t->generation != t->tenants->generation ||
+	    memcmp(t->digest, text->digest, sizeof(t->digest)) != 0) {
+		return false;
+	}
+	t->tenants->n_changes += !file_identity_eq(&t->id, &text->id);
+	t->id = text->id;
+	return true;
+}
+
+/* Why a file is not looked at now; NULL: it is. */
+static const char *file_in_the_way(struct tenants *ts, const struct tenant *t, const char *file,
+				   struct str name)
+{
+	if (!name_is_id(name)) {
+		return "the file's name is not a tenant's: 1 to 63 of a-z, 0-9, '-'";
+	}
+	if (t && !t->gone && strcmp(t->file, file) != 0) {
+		conflict_add(ts, file);
+		return "the tenant has another file already";
+	}
+	return NULL;
+}
+
+static int file_read(struct tenants *ts, struct file_text *ret_text, struct str *ret_content)
+{
+	const char *file = ret_text->file;
 	char *text = NULL;
 	struct err err;
 	size_t len;
 
-	if (!name_is_id(name)) {
-		file_refuse(ts, file,
-			    "the file's name is not a tenant's: 1 to 63 of a-z, 0-9, '-'");
-		return;
+	if (dir_read(ts->dir, file, &text, &len, &ret_text->id, &err) < 0) {
+		if (err.code != -ENOENT) { /* gone again: the folder says so next */
+			file_refuse(ts, file, err.msg);
+		}
+		if (err.code == -EMFILE || err.code == -ENFILE || err.code == -ENOMEM) {
+			dir_retry(ts->dir, file);
+		}
+		return err.code;
 	}
-	if (t && !t->gone && strcmp(t->file, file) != 0) {
-		file_refuse(ts, file, "the tenant has another file already");
-		conflict_add(ts, file);
+	*ret_content = (struct str){.p = text, .len = len};
+	snapshot_digest(ts->keys, *ret_content, ret_text->digest);
+	return 0;
+}
+
+void tenants_changed(struct tenants *ts, const char *file)
+{
+	struct str name = {.p = file, .len = conf_object_name_len(file)}, content;
+	struct tenant *t = tenants_lookup(ts, name);
+	const char *why = file_in_the_way(ts, t, file, name);
+	struct file_text text = {.file = file};
+	struct tenant_conf *conf;
+
+	if (why) {
+		file_refuse(ts, file, why);
 		return;
 	}
 	if (t && t->swapping) {
@@ -334,27 +383,18 @@ void tenants_changed(struct tenants *ts, const char *file)
 	if (t) {
 		swap_forget(t);
 	}
-	if (dir_read(ts->dir, file, &text, &len, &err) < 0) {
-		if (err.code != -ENOENT) { /* gone again: the folder says so next */
-			file_refuse(ts, file, err.msg);
-		}
-		if (err.code == -EMFILE || err.code == -ENFILE || err.code == -ENOMEM) {
-			dir_retry(ts->dir, file);
-		}
-		return;
+	if (file_read(ts, &text, &content) < 0) {
+		return; /* and said why */
 	}
-	digest[0] = hash_bytes(&ts->keys[0], text, len);
-	digest[1] = hash_bytes(&ts->keys[1], text, len);
-	if (t && !t->gone && t->generation == ts->generation &&
-	    memcmp(t->digest, digest, sizeof(digest)) == 0) {
+	if (file_is_known(t, &text)) {
 		file_accept(ts, file);
 	} else {
-		conf = file_parse(ts, file, (struct str){.p = text, .len = len}, name);
+		conf = file_parse(ts, file, content, name);
 		if (conf) {
-			file_apply(ts, file, name, conf, digest);
+			file_apply(ts, &text, name, conf);
 		}
 	}
-	free(text);
+	free((char *)content.p);
 }
 
 void tenants_gone(struct tenants *ts, const char *file)
@@ -373,6 +413,7 @@ void tenants_set_node(struct tenants *ts, const struct node_conf *conf, bool rer
 {
 	ts->conf = conf;
 	ts->generation += reread;
+	ts->n_changes++; /* as a snapshot is of its node config, too */
 }
 
 size_t tenants_count(const struct tenants *ts, enum tenant_state state)

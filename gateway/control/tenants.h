@@ -10,14 +10,15 @@
 #include "conf/model/node.h"
 #include "conf/model/tenant.h"
 #include "gateway/control/items.h"
+#include "gateway/registry/dir.h"
 
 struct claims;
 struct conflict;
 struct kernel;
 struct listeners;
 struct problems;
-struct registry_dir;
 struct slots;
+struct snapshot;
 struct swap;
 
 /*
@@ -37,12 +38,14 @@ struct tenant {
 	struct tenant_conf
 		*wanted; /* a reference: of the file, but another tenant has its claims */
 	uint64_t wanted_digest[2];
+	struct file_identity wanted_id;
 	uint32_t wanted_generation;
 	uint64_t swap_digest[2]; /* what a worker refused in a swap: it is not tried again */
 	bool swapping;           /* part of tenants.swap */
 	bool exposed;            /* current has its listeners */
 	bool gone;               /* its file is */
 	uint64_t digest[2];      /* of the text of the newest version taken */
+	struct file_identity id; /* of the file when it had that text; all 0: not known */
 	uint32_t generation;     /* of the node config it was read with */
 	char *file;              /* owned: which file of the registry it comes from */
 	char name[TENANT_NAME_MAX + 1];
@@ -58,7 +61,11 @@ struct tenants {
 	const char *folder;           /* borrowed: the registry's path, for messages */
 	const struct node_conf *conf; /* borrowed: in force */
 	uint32_t generation;          /* of conf */
-	struct hash_key keys[2];
+	struct hash_key keys[2];      /* of names, the first, and of texts' digests */
+	/* Borrowed: what was in force in the run before; NULL: not known, or the start is over. */
+	const struct snapshot *former;
+	unsigned int n_recalled;    /* files that were as the snapshot knows them */
+	uint64_t n_changes;         /* grows with all that a snapshot would hold */
 	struct claims *claims;      /* owned */
 	struct conflict *conflicts; /* owned: files refused for another tenant's claim */
 	struct swap *swap;          /* owned: tenants that exchange claims; NULL: none do */
@@ -72,6 +79,11 @@ void tenants_fini(struct tenants *ts);
 /* A file of the registry is new or has changed: reads it, checks it, rolls it out. */
 void tenants_changed(struct tenants *ts, const char *file);
 void tenants_gone(struct tenants *ts, const char *file);
+/*
+ * recall.c: the object that `former` has of a file is in force again. True when the file is still
+ * what that was read from; else it is to be read, as a change of it.
+ */
+bool tenants_recall(struct tenants *ts, const char *file, const struct file_identity *id);
 /*
  * Another node config is in force. With reread, tenants may read differently with it: what is
  * handed out next is read again even if it is the same text.

@@ -35,10 +35,11 @@ struct file {
 	struct table_node node; /* registry_dir.files */
 	struct file *next;      /* registry_dir.pending */
 	bool pending;
-	bool force;     /* inotify named it: hand it out even if it looks the same */
-	bool known;     /* was handed out as changed */
-	uint32_t scan;  /* last scan that met it */
-	struct stat st; /* when it was handed out */
+	bool force;              /* inotify named it: hand it out even if it looks the same */
+	bool known;              /* was handed out as changed */
+	uint32_t scan;           /* last scan that met it */
+	bool asked;              /* whether it is known from an earlier run */
+	struct file_identity id; /* when it was handed out */
 	char name[];
 };
 
@@ -59,6 +60,7 @@ struct registry_dir {
 	size_t n_over;    /* files that the scan had no room for */
 	size_t n_ignored; /* the same of the last one, as was said */
 	bool announce;    /* scanned() is due when pending is empty */
+	bool recalling;   /* the first scan is not through */
 	bool unreadable;  /* said so */
 	bool again;       /* something could not be looked at: scan when the timer comes */
 };
@@ -278,6 +280,7 @@ int dir_new(struct loop *loop, const char *path, const struct dir_ops *ops, void
 	}
 	*dir = (struct registry_dir){.loop = loop, .ops = ops, .ctx = ctx, .fd = -1, .watch = -1};
 	dir->last = &dir->first;
+	dir->recalling = ops->recall != NULL;
 	hash_key_init(&dir->key);
 	table_init(&dir->files);
 	timer_init(&dir->check, dir_check);
@@ -366,16 +369,41 @@ static void dir_scan_step(struct registry_dir *dir)
 	}
 }
 
-static bool stat_same(const struct stat *a, const struct stat *b)
+static struct file_identity identity_of(const struct stat *st)
 {
-	return a->st_ino == b->st_ino && a->st_size == b->st_size &&
-	       a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec &&
-	       a->st_ctim.tv_sec == b->st_ctim.tv_sec && a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
+	return (struct file_identity){
+		.dev = st->st_dev,
+		.ino = st->st_ino,
+		.size = (uint64_t)st->st_size,
+		.mtime_ns =
+			(uint64_t)st->st_mtim.tv_sec * 1000000000 + (uint64_t)st->st_mtim.tv_nsec,
+		.ctime_ns =
+			(uint64_t)st->st_ctim.tv_sec * 1000000000 + (uint64_t)st->st_ctim.tv_nsec,
+	};
+}
+
+bool file_identity_eq(const struct file_identity *a, const struct file_identity *b)
+{
+	return a->dev == b->dev && a->ino == b->ino && a->size == b->size &&
+	       a->mtime_ns == b->mtime_ns && a->ctime_ns == b->ctime_ns;
+}
+
+/* What an earlier run has not read like that is looked at when all were asked for. */
+static void dir_recall(struct registry_dir *dir, struct file *file, const struct file_identity *id)
+{
+	file->asked = true;
+	file->known = true; /* also its end is to be told now */
+	file->id = *id;
+	if (!dir->ops->recall(dir->ctx, file->name, id)) {
+		file->force = true;
+		dir_pend(dir, file);
+	}
 }
 
 /* Looks at a file that may have changed and tells the caller what became of it. */
 static void dir_hand_out(struct registry_dir *dir, struct file *file)
 {
+	struct file_identity id;
 	struct stat st = {0};
 	bool force = file->force;
 	int rc = fstatat(dir->fd, file->name, &st, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
@@ -390,12 +418,17 @@ static void dir_hand_out(struct registry_dir *dir, struct file *file)
 		free(file);
 		return;
 	}
-	if (rc == 0 && file->known && !force && stat_same(&st, &file->st)) {
+	id = identity_of(&st);
+	if (dir->recalling && !file->asked) {
+		dir_recall(dir, file, &id);
+		return;
+	}
+	if (rc == 0 && file->known && !force && file_identity_eq(&id, &file->id)) {
 		return;
 	}
 	/* one that cannot be looked at is not gone: reading it says why */
 	file->known = true;
-	file->st = st;
+	file->id = id;
 	dir->ops->changed(dir->ctx, file->name);
 }
 
@@ -420,6 +453,7 @@ bool dir_work(struct registry_dir *dir, uint64_t until_ms)
 	}
 	if (dir->fd >= 0 && !dir->scanning && !dir->first && dir->announce) {
 		dir->announce = false;
+		dir->recalling = false;
 		dir->ops->scanned(dir->ctx, dir->files.count);
 	}
 	return dir->fd >= 0 && (dir->scanning || dir->first);
@@ -443,7 +477,7 @@ static int read_all(int fd, char *text, size_t len, size_t *ret_len)
 }
 
 /* Opens what control may trust: a plain file, root's or ours, that nobody else may write. */
-static int dir_open(const struct registry_dir *dir, const char *file, size_t *ret_size,
+static int dir_open(const struct registry_dir *dir, const char *file, struct file_identity *ret_id,
 		    struct err *err)
 {
 	/* not blocking: a named pipe must not hold the loop */
@@ -464,7 +498,7 @@ static int dir_open(const struct registry_dir *dir, const char *file, size_t *re
 	} else if (st.st_size > (off_t)CONF_FILE_MAX_MIB << 20) {
 		rc = err_set(err, -EFBIG, "%s: is larger than %d MiB", file, CONF_FILE_MAX_MIB);
 	} else {
-		*ret_size = (size_t)st.st_size;
+		*ret_id = identity_of(&st);
 		return fd;
 	}
 	if (fd >= 0) {
@@ -474,16 +508,17 @@ static int dir_open(const struct registry_dir *dir, const char *file, size_t *re
 }
 
 int dir_read(const struct registry_dir *dir, const char *file, char **ret_text, size_t *ret_len,
-	     struct err *err)
+	     struct file_identity *ret_id, struct err *err)
 {
 	char *text;
-	size_t size = 0;
-	int fd = dir_open(dir, file, &size, err);
+	size_t size;
+	int fd = dir_open(dir, file, ret_id, err);
 	int rc;
 
 	if (fd < 0) {
 		return fd;
 	}
+	size = ret_id->size;
 	text = malloc(size + 1);
 	rc = text ? read_all(fd, text, size, ret_len) : -ENOMEM;
 	close(fd);

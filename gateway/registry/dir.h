@@ -17,6 +17,13 @@
  */
 struct registry_dir;
 
+/* Which file it is, and which state of it: what changes it changes one of these. */
+struct file_identity {
+	uint64_t dev, ino, size, mtime_ns, ctime_ns; /* all 0: of no file */
+};
+
+bool file_identity_eq(const struct file_identity *a, const struct file_identity *b);
+
 /* file: name inside the folder, borrowed. Called out of dir_work() only, but for unreadable(). */
 struct dir_ops {
 	void (*changed)(void *ctx, const char *file);
@@ -28,6 +35,11 @@ struct dir_ops {
 	/* So many files beyond files_max are as if they were not there; 0: no more. */
 	void (*ignored)(void *ctx, size_t n);
 	size_t files_max; /* REGISTRY_FILES_MAX of conf/text/conf.h */
+	/*
+	 * Asked once for each file of the first scan, for all of them before any is handed out:
+	 * true when this one is known from an earlier run and needs no changed(). NULL allowed.
+	 */
+	bool (*recall)(void *ctx, const char *file, const struct file_identity *id);
 };
 
 /*
@@ -54,9 +66,9 @@ void dir_rescan(struct registry_dir *dir);
 /*
  * Reads a file of the folder, at most CONF_FILE_MAX_MIB (conf/text/conf.h). On 0 ret_text is to be
  * freed by the caller and has a NUL behind its ret_len bytes. Fails for what is not a plain file of
- * root's or ours, or can be written by others.
+ * root's or ours, or can be written by others. ret_id is what it was before it was read.
  */
 int dir_read(const struct registry_dir *dir, const char *file, char **ret_text, size_t *ret_len,
-	     struct err *err) CHECKED;
+	     struct file_identity *ret_id, struct err *err) CHECKED;
 
 #endif

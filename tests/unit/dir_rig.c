@@ -60,8 +60,22 @@ static void on_ignored(void *ctx, size_t n)
 	hear(ctx, "ignored %zu", n);
 }
 
-static const struct dir_ops ops = {on_changed,    on_gone,    on_scanned,
-				   on_unreadable, on_ignored, FILES_MAX};
+static bool on_recall(void *ctx, const char *file, const struct file_identity *id)
+{
+	struct fixture *f = ctx;
+
+	assert_true(id->ino > 0);
+	hear(f, "?%s", file);
+	if (strcmp(file, "drop.yaml") == 0) {
+		drop(f, file);
+	}
+	return strcmp(file, "known.yaml") == 0;
+}
+
+static const struct dir_ops ops = {on_changed, on_gone,   on_scanned, on_unreadable,
+				   on_ignored, FILES_MAX, NULL};
+static const struct dir_ops recall_ops = {on_changed, on_gone,   on_scanned, on_unreadable,
+					  on_ignored, FILES_MAX, on_recall};
 
 static void on_batch(struct loop *loop)
 {
@@ -155,7 +169,9 @@ void begin(struct fixture *f)
 {
 	struct err err;
 
-	assert_int_equal(dir_new(&f->loop, f->path, &ops, f, &f->dir, &err), 0);
+	assert_int_equal(dir_new(&f->loop, f->path, f->recalls ? &recall_ops : &ops, f, &f->dir,
+				 &err),
+			 0);
 	f->loop.busy = true;
 }
 

@@ -20,7 +20,8 @@ struct fixture {
 	unsigned int n;
 	struct timer end;
 	bool quiet;
-	bool deaf; /* to single files */
+	bool deaf;    /* to single files */
+	bool recalls; /* before begin(): is asked for files, "?name"; knows those named known */
 };
 
 void run_until(struct fixture *f, unsigned int n);

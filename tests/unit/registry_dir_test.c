@@ -56,6 +56,47 @@ static void test_start_hands_out_what_is_there(void **state)
 	run_quiet(f);
 }
 
+static void test_start_asks_for_all_files_before_it_hands_one_out(void **state)
+{
+	struct fixture *f = *state;
+
+	f->recalls = true;
+	put(f, "a.yaml", "1");
+	put(f, "known.yaml", "1");
+	put(f, "z.yaml", "1");
+	begin(f);
+	run_until(f, 6);
+	for (unsigned int i = 0; i < 3; i++) {
+		assert_int_equal(f->heard[i][0], '?');
+		assert_int_equal(f->heard[3 + i][0], i < 2 ? '+' : 's');
+	}
+	expect(f, "?known.yaml");
+	expect(f, "+a.yaml");
+	expect(f, "+z.yaml");
+	expect(f, "scan 3");
+	f->n = 0;
+	put(f, "known.yaml", "2"); /* nor are they asked for again */
+	put(f, "new.yaml", "1");
+	run_until(f, 2);
+	expect(f, "+known.yaml");
+	expect(f, "+new.yaml");
+}
+
+static void test_file_that_goes_before_it_is_handed_out_is_gone(void **state)
+{
+	struct fixture *f = *state;
+
+	f->recalls = true;
+	put(f, "a.yaml", "1");
+	put(f, "drop.yaml", "1"); /* which the rig drops when it is asked for */
+	begin(f);
+	run_until(f, 5);
+	expect(f, "?drop.yaml");
+	expect(f, "-drop.yaml");
+	expect(f, "+a.yaml");
+	expect(f, "scan 1");
+}
+
 static void test_one_change_hands_out_one_file(void **state)
 {
 	struct fixture *f = *state;
@@ -326,11 +367,12 @@ static void test_scan_without_a_descriptor_is_made_up_for(void **state)
 
 static void expect_unreadable(struct fixture *f, const char *name, const char *part)
 {
+	struct file_identity id;
 	char *text = NULL;
 	struct err err = {0};
 	size_t len;
 
-	assert_true(dir_read(f->dir, name, &text, &len, &err) < 0);
+	assert_true(dir_read(f->dir, name, &text, &len, &id, &err) < 0);
 	assert_null(text);
 	if (!strstr(err.msg, part)) {
 		fail_msg("%s: '%s' has no '%s'", name, err.msg, part);
@@ -341,13 +383,15 @@ static void test_reads_only_plain_files_of_the_owner(void **state)
 {
 	struct fixture *f = *state;
 	char path[256], *text = NULL;
+	struct file_identity id;
 	struct err err;
 	size_t len;
 
 	begin(f);
 	put(f, "a.yaml", "tenant: a\n");
-	assert_int_equal(dir_read(f->dir, "a.yaml", &text, &len, &err), 0);
+	assert_int_equal(dir_read(f->dir, "a.yaml", &text, &len, &id, &err), 0);
 	assert_int_equal(len, 10);
+	assert_int_equal(id.size, 10);
 	assert_string_equal(text, "tenant: a\n");
 	free(text);
 
@@ -402,6 +446,8 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, dir_setup, dir_teardown)
 		TEST(test_only_objects_count),
 		TEST(test_start_hands_out_what_is_there),
+		TEST(test_start_asks_for_all_files_before_it_hands_one_out),
+		TEST(test_file_that_goes_before_it_is_handed_out_is_gone),
 		TEST(test_one_change_hands_out_one_file),
 		TEST(test_same_size_in_the_same_instant_is_a_change),
 		TEST(test_burst_of_writes_is_few_reads),

@@ -21,13 +21,21 @@
 #define NODE                                                                                         \
 	"node: {name: exit1, farm: test}\n"                                                          \
 	"uplink: {kind: direct, interface: lo, ipv4: [{range: 127.0.77.0/31, delivery: present}],\n" \
-	" ipv6: {prefix: '2001:db8:a000::/48', reserved: 0}}\n"                                      \
+	" ipv6: {prefix: '2001:db8:a000::/48', reserved: %u}}\n"                                     \
 	"listeners: [{address: any, port: %u, protocol: tls}]\n"                                     \
 	"registry: {dir: /nowhere}\n"
 
 static void on_file(void *ctx, const char *file)
 {
-	tenants_changed(((struct fixture *)ctx)->tenants, file);
+	struct fixture *f = ctx;
+
+	f->n_read++;
+	tenants_changed(f->tenants, file);
+}
+
+static bool on_recall(void *ctx, const char *file, const struct file_identity *id)
+{
+	return tenants_recall(((struct fixture *)ctx)->tenants, file, id);
 }
 
 static void on_gone(void *ctx, const char *file)
@@ -37,8 +45,11 @@ static void on_gone(void *ctx, const char *file)
 
 static void on_scanned(void *ctx, size_t n_files)
 {
-	(void)ctx;
-	(void)n_files;
+	struct fixture *f = ctx;
+
+	if (f->kept) {
+		keeper_scanned(&f->rig.c.keeper, n_files);
+	}
 }
 
 static void on_unreadable(void *ctx, const char *why)
@@ -54,7 +65,8 @@ static void on_ignored(void *ctx, size_t n)
 }
 
 static const struct dir_ops dir_ops = {on_file,       on_gone,    on_scanned,
-				       on_unreadable, on_ignored, REGISTRY_FILES_MAX};
+				       on_unreadable, on_ignored, REGISTRY_FILES_MAX,
+				       on_recall};
 
 static void load_node(struct fixture *f)
 {
@@ -63,7 +75,7 @@ static void load_node(struct fixture *f)
 	char text[1024];
 	struct buf out;
 
-	snprintf(text, sizeof(text), NODE, f->port);
+	snprintf(text, sizeof(text), NODE, f->reserved, f->port);
 	issues_init(&issues);
 	if (conf_node_parse("node", str_from(text), &f->rig.c.conf, &issues) < 0) {
 		buf_init(&out, 65536);
@@ -76,31 +88,70 @@ static void load_node(struct fixture *f)
 	}
 }
 
-int setup(void **state)
+void run_begin(struct fixture *f)
 {
-	struct fixture *f = calloc(1, sizeof(*f));
 	struct control *c = &f->rig.c;
 	struct err err = {0};
 
-	strcpy(f->folder, "/tmp/tenants-test-XXXXXX");
-	assert_non_null(mkdtemp(f->folder));
 	rig_init(&f->rig, WORKERS, NULL);
 	f->port = f->rig.port;
+	f->n_read = 0;
 	f->tenants = &c->tenants;
 	f->items = c->tenants.items = &c->items;
 	f->listeners = c->tenants.listeners = &c->listeners;
 	f->slots = c->tenants.slots = &c->slots;
 	f->problems = c->tenants.problems = &c->problems;
 	c->tenants.folder = f->folder;
+	c->run_dir = f->folder;
 	assert_int_equal(tenants_init(&c->tenants), 0);
 	load_node(f);
 	tenants_set_node(&c->tenants, c->conf, true);
+	if (f->kept) {
+		keeper_init(&c->keeper, c);
+		keeper_load(&c->keeper);
+	}
 	assert_int_equal(dir_new(&c->loop, f->folder, &dir_ops, f, &c->tenants.dir, &err), 0);
+	if (f->kept) {
+		assert_false(dir_work(f->tenants->dir, UINT64_MAX)); /* the start is over */
+	}
 	for (unsigned int i = 0; i < WORKERS; i++) {
 		feed_start(&c->items, i);
 	}
+}
+
+void run_end(struct fixture *f)
+{
+	if (f->kept) {
+		keeper_flush(&f->rig.c.keeper);
+		keeper_fini(&f->rig.c.keeper);
+	}
+	dir_free(f->tenants->dir);
+	tenants_fini(f->tenants);
+	rig_fini(&f->rig);
+	node_conf_free(f->rig.c.conf);
+	memset(&f->rig, 0, sizeof(f->rig));
+}
+
+static int make(void **state, bool kept)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+
+	f->kept = kept;
+	strcpy(f->folder, "/tmp/tenants-test-XXXXXX");
+	assert_non_null(mkdtemp(f->folder));
+	run_begin(f);
 	*state = f;
 	return 0;
+}
+
+int setup(void **state)
+{
+	return make(state, false);
+}
+
+int setup_kept(void **state)
+{
+	return make(state, true);
 }
 
 int teardown(void **state)
@@ -108,10 +159,7 @@ int teardown(void **state)
 	struct fixture *f = *state;
 	char command[128];
 
-	dir_free(f->tenants->dir);
-	tenants_fini(f->tenants);
-	rig_fini(&f->rig);
-	node_conf_free(f->rig.c.conf);
+	run_end(f);
 	snprintf(command, sizeof(command), "rm -rf %s", f->folder);
 	assert_int_equal(system(command), 0);
 	free(f);
@@ -124,8 +172,8 @@ static void hand_out(struct fixture *f, const char *file)
 	(void)dir_work(f->tenants->dir, UINT64_MAX);
 }
 
-void put_quietly(struct fixture *f, const char *file, const char *tenant, unsigned int serial,
-		 const char *more)
+void write_file(struct fixture *f, const char *file, const char *tenant, unsigned int serial,
+		const char *more)
 {
 	char path[128];
 	FILE *out;
@@ -135,6 +183,12 @@ void put_quietly(struct fixture *f, const char *file, const char *tenant, unsign
 	assert_non_null(out);
 	fprintf(out, "tenant: %s\nserial: %u\n%s", tenant, serial, more);
 	fclose(out);
+}
+
+void put_quietly(struct fixture *f, const char *file, const char *tenant, unsigned int serial,
+		 const char *more)
+{
+	write_file(f, file, tenant, serial, more);
 	dir_touch(f->tenants->dir, file);
 }
 
@@ -145,12 +199,17 @@ void put(struct fixture *f, const char *file, const char *tenant, unsigned int s
 	hand_out(f, file);
 }
 
-void take_away(struct fixture *f, const char *file)
+void remove_file(struct fixture *f, const char *file)
 {
 	char path[128];
 
 	snprintf(path, sizeof(path), "%s/%s", f->folder, file);
 	assert_int_equal(unlink(path), 0);
+}
+
+void take_away(struct fixture *f, const char *file)
+{
+	remove_file(f, file);
 	hand_out(f, file);
 }
 

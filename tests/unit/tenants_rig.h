@@ -21,13 +21,25 @@ struct fixture {
 	struct problems *problems;
 	struct listeners *listeners;
 	struct slots *slots;
-	unsigned int port; /* of the node's listener; those above are free */
+	unsigned int port;     /* of the node's listener; those above are free */
+	unsigned int n_read;   /* times that a file was handed out */
+	bool kept;             /* each run knows by a snapshot what the one before had in force */
+	unsigned int reserved; /* of the node config: the first /64s that are no tenant's */
 	char folder[64];
 };
 
 int setup(void **state);
+int setup_kept(void **state);
 int teardown(void **state);
 
+/* The end of control, and its start: with `kept` all files were handed out on return. */
+void run_end(struct fixture *f);
+void run_begin(struct fixture *f);
+
+/* While no run is to hear of it. */
+void write_file(struct fixture *f, const char *file, const char *tenant, unsigned int serial,
+		const char *more);
+void remove_file(struct fixture *f, const char *file);
 /* Hands a file's new text to tenants, as the folder does. more: keys of the object. */
 void put(struct fixture *f, const char *file, const char *tenant, unsigned int serial,
 	 const char *more);
