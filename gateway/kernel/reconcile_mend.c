@@ -116,6 +116,28 @@ static int mending_apply(struct mending *m, size_t max, const char *culprit, str
 	return (int)(part.n - n_failed);
 }
 
+static enum object_kind kind_of(const struct step *step)
+{
+	return step->to ? step->to->kind : step->from->kind;
+}
+
+/*
+ * How many steps may be done in one turn. A ruleset comes with all its elements, or tenants would
+ * for a while be neither kept apart nor let through.
+ */
+static size_t turn_length(const struct mending *m)
+{
+	const struct plan *plan = &m->survey.plan;
+	size_t n = 0;
+
+	while (m->at + n < plan->n &&
+	       (kind_of(&plan->steps[m->at + n]) == OBJECT_RULESET ||
+		(n > 0 && kind_of(&plan->steps[m->at + n]) == OBJECT_ELEMENT))) {
+		n++;
+	}
+	return n > 0 ? n : STEPS_A_TURN;
+}
+
 static void step_ignored(void *ctx, const struct step *step, const struct err *err)
 {
 	(void)ctx, (void)step, (void)err;
@@ -215,6 +237,9 @@ void reconcile_mending_free(struct reconcile *r)
 void reconcile_mending_drop(struct reconcile *r)
 {
 	if (r->mending) {
+		if (r->mending->guard_failed) {
+			lose_guard(r);
+		}
 		r->look.todo |= r->mending->slices;
 		r->look.n_drops++;
 		r->look.at = 0;
@@ -249,8 +274,8 @@ bool reconcile_mending_step(struct reconcile *r)
 		m->rc = m->rc != 0 ? m->rc : mending_ready(m);
 		return m->rc >= 0;
 	}
-	r->look.n_mended += mending_apply(m, STEPS_A_TURN, culprit, &r->look.drift);
-	return m->at < m->survey.plan.n;
+	r->look.n_mended += mending_apply(m, turn_length(m), culprit, &r->look.drift);
+	return !m->guard_failed && m->at < m->survey.plan.n;
 }
 
 int reconcile_mending_end(struct reconcile *r, struct err *err)

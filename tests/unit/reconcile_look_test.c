@@ -149,8 +149,8 @@ static void what_is_told_of_a_slice_that_was_seen_makes_another_round(void **sta
 
 #define N_MANY 1000
 
-/* A tenant with many elements, none of which is there. */
-static struct fake *fake_bare(void)
+/* A tenant with many elements, none of which is there. Its mending is about to begin. */
+static struct fake *fake_bare(bool has_ruleset)
 {
 	struct fake *k = fake_started();
 	struct object_set set;
@@ -172,7 +172,10 @@ static struct fake *fake_bare(void)
 	}
 	assert_int_equal(k->there.n, n + N_MANY);
 	k->there.n = n;
-	reconcile_look(k->r, DRIVER_KIND(OBJECT_ELEMENT), NULL);
+	if (!has_ruleset) {
+		drop(k, "ruleset 1");
+	}
+	reconcile_look(k->r, DRIVER_KIND(OBJECT_RULESET) | DRIVER_KIND(OBJECT_ELEMENT), NULL);
 	while (!reconcile_mending(k->r)) {
 		assert_true(reconcile_look_step(k->r));
 	}
@@ -181,7 +184,7 @@ static struct fake *fake_bare(void)
 
 static void what_is_wrong_is_mended_some_of_it_a_step(void **state)
 {
-	struct fake *k = fake_bare();
+	struct fake *k = fake_bare(true);
 	struct buf text;
 	bool more = true;
 
@@ -198,6 +201,55 @@ static void what_is_wrong_is_mended_some_of_it_a_step(void **state)
 	fake_free(k);
 }
 
+static void a_ruleset_comes_with_all_its_elements(void **state)
+{
+	struct fake *k = fake_bare(false);
+	unsigned int n_steps = k->n_steps;
+	struct buf text;
+
+	(void)state;
+	while (k->n_steps == n_steps) {
+		(void)!reconcile_look_step(k->r);
+	}
+	assert_true(there_has(k, OBJECT_RULESET));
+	assert_true(k->n_steps - n_steps >= N_MANY + 1);
+	(void)walk(k);
+	assert_int_equal(look_end(k, &text), N_MANY + 1);
+	assert_at_rest(k);
+	buf_fini(&text);
+	fake_free(k);
+}
+
+/* Also when a change puts an end to the mending that failed. */
+static void a_ruleset_that_cannot_come_takes_guarded_routes_along(void **state)
+{
+	struct buf text;
+
+	(void)state;
+	for (int changed = 0; changed < 2; changed++) {
+		struct fake *k = fake_bare(false);
+
+		assert_true(has_guarded_route(k));
+		k->refused = DRIVER_KIND(OBJECT_RULESET) | DRIVER_KIND(OBJECT_ELEMENT);
+		(void)walk(k);
+		if (changed) {
+			(void)!set_tenant(k, "beta", beta_lines);
+		} else {
+			assert_true(look_end(k, &text) < 0);
+			buf_fini(&text);
+		}
+		assert_false(has_guarded_route(k));
+		assert_false(reconcile_guarded(k->r));
+		k->refused = 0;
+		reconcile_look(k->r, DRIVER_KIND(OBJECT_BIB), NULL);
+		(void)walk(k);
+		assert_true(look_end(k, &text) > 0);
+		assert_at_rest(k);
+		buf_fini(&text);
+		fake_free(k);
+	}
+}
+
 /* At each step of it a tenant changes: nothing of that is undone, and all is told once. */
 static void a_change_while_it_is_mended_is_right(void **state)
 {
@@ -205,7 +257,7 @@ static void a_change_while_it_is_mended_is_right(void **state)
 
 	(void)state;
 	for (unsigned int at = 0; at < 7; at++) {
-		struct fake *k = fake_bare();
+		struct fake *k = fake_bare(true);
 
 		for (unsigned int i = 0; i < at; i++) {
 			(void)!reconcile_look_step(k->r);
@@ -223,7 +275,7 @@ static void a_change_while_it_is_mended_is_right(void **state)
 
 static void changes_do_not_hold_it_up_for_ever(void **state)
 {
-	struct fake *k = fake_bare();
+	struct fake *k = fake_bare(true);
 	struct buf text;
 	unsigned int n = 0;
 
@@ -291,6 +343,8 @@ int main(void)
 		cmocka_unit_test(what_is_wrong_is_named_and_mended_at_the_end),
 		cmocka_unit_test(a_change_between_two_steps_is_right),
 		cmocka_unit_test(what_is_wrong_is_mended_some_of_it_a_step),
+		cmocka_unit_test(a_ruleset_comes_with_all_its_elements),
+		cmocka_unit_test(a_ruleset_that_cannot_come_takes_guarded_routes_along),
 		cmocka_unit_test(a_change_while_it_is_mended_is_right),
 		cmocka_unit_test(changes_do_not_hold_it_up_for_ever),
 		cmocka_unit_test(what_is_told_of_a_slice_that_was_seen_makes_another_round),
