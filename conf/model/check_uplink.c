@@ -21,7 +21,10 @@ static const struct {
 } nobodys[] = {
 	{{.len = 8}, "reserved (RFC 4291)"},
 	{{.addr = {.b = {0xfe, 0x80}}, .len = 10}, "link-local (RFC 4291)"},
+	{{.addr = {.b = {0xfe}}, .len = 8}, "reserved (RFC 4291)"},
 	{{.addr = {.b = {0xff}}, .len = 8}, "multicast (RFC 4291)"},
+	{{.addr = {.b = {0x20, 0x02}}, .len = 16}, "of 6to4 (RFC 3056)"},
+	{{.addr = {.b = {0x20, 0x01}}, .len = 32}, "of Teredo (RFC 4380)"},
 };
 
 static const char *nobodys_find(const struct addr *a)
@@ -177,10 +180,24 @@ static void check_address(const struct node_conf *node, const char *path, struct
 	}
 }
 
+/* The firewall asks for a tenant's source before it asks for special ones. */
+static void check_prefix(const struct node_conf *node, struct issues *issues)
+{
+	const char *what = node->ipv6_prefix.len > 0 ? nobodys_find(&node->ipv6_prefix.addr) : NULL;
+	char text[ADDR_TEXT_MAX];
+
+	if (what) {
+		issues_add(issues, "/uplink/ipv6/prefix",
+			   "%s is %s: give the prefix that is routed to this machine",
+			   prefix_format(&node->ipv6_prefix, text), what);
+	}
+}
+
 void check_uplink(const struct node_conf *node, struct issues *issues)
 {
 	bool wireguard = node->uplink_kind == UPLINK_WIREGUARD;
 
+	check_prefix(node, issues);
 	if (node->uplink_kind == UPLINK_DIRECT) {
 		return;
 	}
