@@ -120,6 +120,16 @@ static void client_free(struct deferred *d)
 	free(c);
 }
 
+bool server_busy(const struct server *s)
+{
+	unsigned int n = 0;
+
+	for (const struct client *c = s->clients; c; c = c->next) {
+		n += c->job ? 1 : 0;
+	}
+	return n >= SERVER_JOBS_MAX;
+}
+
 /* Whether the socket says that clients wait: not while nothing could be done about it. */
 static void server_watch(struct server *s)
 {

@@ -22,6 +22,7 @@
 #define SERVER_PROGRESS_MS 10000             /* without a byte of the answer being taken */
 #define SERVER_ANSWER_MAX  ((size_t)8 << 20) /* bytes of one piece */
 #define CLIENT_STATE_MAX   512               /* bytes */
+#define SERVER_JOBS_MAX    2                 /* clients with a job, which may be large */
 #define SERVER_PAUSE_MS    1000              /* after descriptors or memory ran out */
 
 struct client {
@@ -69,6 +70,8 @@ struct server {
 	char path[108];
 };
 
+/* No more clients may have a job for now. */
+bool server_busy(const struct server *s);
 /* Returns 0 when no sixgated listens on path, or -EADDRINUSE. */
 int server_absent(const char *path, struct err *err) CHECKED;
 /*

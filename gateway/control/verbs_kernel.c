@@ -21,6 +21,7 @@
 #define MOD       "verbs"
 #define PIECE_MAX 65536 /* bytes of a list's piece */
 #define NO_KERNEL "sixgated may not touch the kernel: it has no CAP_NET_ADMIN"
+#define BUSY      "sixgated is answering others from all of the kernel: try again in a moment"
 
 _Static_assert(sizeof(struct nat64_query) <= CLIENT_STATE_MAX, "fits into a client's state");
 
@@ -195,6 +196,8 @@ void verb_denied(struct client *c, struct control *control, const struct request
 		client_fail(c, NO_KERNEL);
 	} else if (!take_tenant(c, control, req, 0)) {
 		return; /* it was told */
+	} else if (server_busy(c->server)) {
+		client_fail(c, BUSY);
 	} else if (denied_look(c, control, &err) < 0) {
 		client_fail(c, "%s", err.msg);
 	} else {
@@ -299,6 +302,11 @@ static void plan_begin(struct client *c, struct control *control, struct node_co
 	struct kernel_plan *plan;
 	struct err err;
 
+	if (server_busy(c->server)) {
+		node_conf_free(node);
+		client_fail(c, BUSY);
+		return;
+	}
 	if (kernel_plan_new(control->kernel, node, &plan, &err) < 0) {
 		client_fail(c, "%s", err.msg);
 		return;
