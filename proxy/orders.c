@@ -362,8 +362,9 @@ static int run_order(struct worker *w, struct channel_msg *msg, struct err *err)
 	if (!order) {
 		return err_set(err, -EPROTO, "message of unknown type %u", msg->type);
 	}
-	if (msg->fds_lost) {
-		return err_set(err, -EMFILE, "no descriptors are left for it");
+	if (msg->fds_lost) { /* only a loan is offered to somebody else */
+		return err_set(err, msg->type == MSG_LEND ? -EMFILE : -EPROTO,
+			       "no descriptors are left for it");
 	}
 	if (order->need_fds != ANY_FDS && msg->n_fds != (size_t)order->need_fds) {
 		return err_set(err, -EPROTO, "message of type %u with %zu descriptors", msg->type,
