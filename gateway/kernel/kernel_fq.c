@@ -47,9 +47,12 @@ static bool link_is_used(const struct kernel *k, const char *link)
 static void fq_seen(void *ctx, int link)
 {
 	struct kernel *k = ctx;
+	bool again = link == k->fq_link; /* a link has one for each of its queues, in a row */
 	char name[IFNAMSIZ];
 
-	if (k->fq.code == 0 && if_indextoname((unsigned int)link, name) && link_is_used(k, name)) {
+	k->fq_link = link;
+	if (!again && k->fq.code == 0 && if_indextoname((unsigned int)link, name) &&
+	    link_is_used(k, name)) {
 		(void)err_set(&k->fq, -1,
 			      "%s has an fq qdisc, which drops packets that Jool before 4.1.10 has "
 			      "translated: run 'tc qdisc replace dev %s root fq_codel', or install "
@@ -63,6 +66,7 @@ void kernel_look_at_fq(struct kernel *k)
 	struct jool_version version;
 
 	k->fq = (struct err){0};
+	k->fq_link = 0;
 	if (!k->node || !k->node->nat64.on ||
 	    jool_module_version(&k->drivers.jool, &version, NULL) < 0 ||
 	    version_number(&version) >= version_number(&mended)) {
