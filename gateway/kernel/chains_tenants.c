@@ -303,6 +303,7 @@ static int put_pref64_protocols(struct batch *b)
 	rc |= rule_end_goto(&r, b, "flow64");
 	rule_begin(&r, "pref64");
 	rule_l4proto(&r, IPPROTO_TCP);
+	rule_destination_port(&r, PORT_MAIL, true);
 	expr_meta(&r, NFT_META_MARK, 0);
 	expr_in_set(&r, FIREWALL_MAIL, false, 0);
 	rc |= rule_end_denied(&r, b, DENIED_MAIL);
