@@ -121,14 +121,7 @@ struct limits {
 	uint32_t connections;    /* 0: no limit */
 	uint32_t new_per_second; /* 0: no limit */
 	uint32_t megabits;       /* 0: no limit */
-	/*
-	 * Of a tenant: connections that the kernel tracks for it; 0: LIMITS_CONNTRACK. Nothing for
-	 * workers.
-	 */
-	uint32_t conntrack;
 };
-#define LIMITS_CONNTRACK     4096
-#define LIMITS_CONNTRACK_MAX 65536
 
 struct service_conf {
 	const char *name;

@@ -27,7 +27,7 @@ static const char *unpack_host(struct unpack *u, const char *what)
 
 static struct limits unpack_limits(struct unpack *u)
 {
-	struct limits limits = {0};
+	struct limits limits;
 
 	limits.connections = cursor_u32(&u->in);
 	limits.new_per_second = cursor_u32(&u->in);

@@ -117,7 +117,6 @@ static void pack_rest(struct buf *out, const struct tenant_conf *tenant)
 		pack_inbound(out, &tenant->inbound[i]);
 	}
 	pack_bool(out, tenant->mail);
-	buf_u32(out, tenant->limits.conntrack);
 }
 
 static void unpack_rest(struct unpack *u, struct tenant_conf *tenant)
@@ -139,7 +138,6 @@ static void unpack_rest(struct unpack *u, struct tenant_conf *tenant)
 		unpack_inbound(u, &tenant->inbound[i]);
 	}
 	tenant->mail = unpack_bool(u, "mail");
-	tenant->limits.conntrack = cursor_u32(&u->in);
 }
 
 /* They were of the run that packed it. */

@@ -26,41 +26,27 @@ static const char *const states[] = {"active", "suspended", NULL};
 static const char *const https[] = {"https", NULL};
 static const char *const verifies[] = {"name", NULL};
 
-/* Of services and tenants. */
-#define LIMITS_KEYS                                                            \
-	{.name = "connections",                                                \
-	 .type = KEY_U32,                                                      \
-	 .min = 1,                                                             \
-	 .max = 10000000,                                                      \
-	 .offset = offsetof(struct limits, connections)},                      \
-		{.name = "new_per_second",                                     \
-		 .type = KEY_U32,                                              \
-		 .min = 1,                                                     \
-		 .max = 10000000,                                              \
-		 .offset = offsetof(struct limits, new_per_second)},           \
-	{                                                                      \
-		.name = "megabits", .type = KEY_U32, .min = 1, .max = 1000000, \
-		.offset = offsetof(struct limits, megabits)                    \
-	}
-
-static const struct key limits_keys[] = {LIMITS_KEYS, {0}};
-static const struct key tenant_limits_keys[] = {
-	LIMITS_KEYS,
-	{.name = "conntrack",
+static const struct key limits_keys[] = {
+	{.name = "connections",
 	 .type = KEY_U32,
 	 .min = 1,
-	 .max = LIMITS_CONNTRACK_MAX,
-	 .dflt = LIMITS_CONNTRACK,
-	 .offset = offsetof(struct limits, conntrack)},
+	 .max = 10000000,
+	 .offset = offsetof(struct limits, connections)},
+	{.name = "new_per_second",
+	 .type = KEY_U32,
+	 .min = 1,
+	 .max = 10000000,
+	 .offset = offsetof(struct limits, new_per_second)},
+	{.name = "megabits",
+	 .type = KEY_U32,
+	 .min = 1,
+	 .max = 1000000,
+	 .offset = offsetof(struct limits, megabits)},
 	{0},
 };
 const struct schema schema_limits = {
 	.name = "connections, new_per_second, megabits",
 	.keys = limits_keys,
-};
-const struct schema schema_tenant_limits = {
-	.name = "connections, new_per_second, megabits, conntrack",
-	.keys = tenant_limits_keys,
 };
 
 static const struct key tunnel_keys[] = {
@@ -427,7 +413,7 @@ static const struct key tenant_keys[] = {
 	 .aux = TENANT(n_services)},
 	{.name = "inbound", .type = KEY_MAP, .sub = &schema_inbound},
 	{.name = "outbound", .type = KEY_MAP, .sub = &schema_outbound},
-	{.name = "limits", .type = KEY_MAP, .sub = &schema_tenant_limits, .offset = TENANT(limits)},
+	{.name = "limits", .type = KEY_MAP, .sub = &schema_limits, .offset = TENANT(limits)},
 	{.name = "state", .type = KEY_WORD, .words = states, .offset = TENANT(state)},
 	{0},
 };

@@ -24,7 +24,6 @@ static const struct unbuilt {
 	{&schema_expose, "certificate", NULL, "certificate"},
 	{&schema_expose, "backend_tls", NULL, "backend_tls"},
 	{&schema_limits, "megabits", NULL, "megabits"},
-	{&schema_tenant_limits, "megabits", NULL, "megabits"},
 };
 
 const char *unbuilt_find(const struct schema *schema, const char *key, const struct str *value)

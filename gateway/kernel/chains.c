@@ -268,7 +268,6 @@ int chains_put(struct batch *b, const struct firewall *fw)
 		rc |= chains_put_own(b, fw);
 		rc |= chains_put_forward(b, fw);
 		rc |= chains_put_out(b, fw);
-		rc |= chains_put_tracked(b, fw);
 		rc |= fw->has_siit ? chains_put_siit(b, fw) : 0;
 	}
 	return rc < 0 ? -ENOMEM : 0;

@@ -18,9 +18,8 @@
 #define CHAINS_ECHO_BURST 200
 
 /*
- * How long the proxy's connections and tenants' are remembered: shorter than others once they
- * ended. Two entries a connection for two minutes would fill the kernel's table at a thousand
- * connections a second.
+ * How long the proxy's connections are remembered: shorter than others once they ended. Two entries
+ * a connection for two minutes would fill the kernel's table at a thousand connections a second.
  */
 #define TIMEOUT_PROXIED "proxied"
 
@@ -41,6 +40,5 @@ int chains_put_own(struct batch *b, const struct firewall *fw) CHECKED;
 int chains_put_forward(struct batch *b, const struct firewall *fw) CHECKED;
 int chains_put_out(struct batch *b, const struct firewall *fw) CHECKED;
 int chains_put_siit(struct batch *b, const struct firewall *fw) CHECKED;
-int chains_put_tracked(struct batch *b, const struct firewall *fw) CHECKED;
 
 #endif

@@ -38,8 +38,6 @@ static const struct {
 	[DENIAL_NAT44] = {"nat44_denied", "IPv4 from inside a tunnel, without ports to leave by"},
 	[DENIAL_FLOWS] = {"flows_limited",
 			  "UDP into Pref64, to too many new destinations a second"},
-	[DENIAL_CONNTRACK] = {"conntrack_limited",
-			      "new connections of or to the tenant, over limits.conntrack"},
 	[DENIAL_SIIT] = {"siit_denied", "from or to siit.prefix, but of no mapped host"},
 	[DENIAL_FLOWS_FULL] = {"flows_full",
 			       "UDP into Pref64, to a new destination while the list of those of "
@@ -71,7 +69,6 @@ static const struct {
 	[DENIED_NAT44] = {"no_nat44", DENIAL_NAT44, false, false},
 	[DENIED_FLOWS] = {"no_flows", DENIAL_FLOWS, true, false},
 	[DENIED_FLOWS_FULL] = {"no_flows_full", DENIAL_FLOWS_FULL, true, false},
-	[DENIED_CONNTRACK] = {"no_conntrack", DENIAL_CONNTRACK, true, false},
 };
 
 const char *denial_name(enum denial why)

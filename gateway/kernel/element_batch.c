@@ -72,8 +72,7 @@ static int set_define(struct batch *b, enum firewall_set id)
 	nftnl_set_set_u32(s, NFTNL_SET_ID, (uint32_t)id + 1);
 	nftnl_set_set_u32(s, NFTNL_SET_FLAGS,
 			  (type->data_type != 0 ? NFT_SET_MAP : 0) |
-				  (type->max != 0 ? NFT_SET_EVAL : 0) |
-				  (type->timeout_ms != 0 ? NFT_SET_TIMEOUT : 0));
+				  (type->max != 0 ? NFT_SET_EVAL | NFT_SET_TIMEOUT : 0));
 	nftnl_set_set_u32(s, NFTNL_SET_KEY_TYPE, type->key_type);
 	nftnl_set_set_u32(s, NFTNL_SET_KEY_LEN, type->key_len);
 	if (type->data_type != 0) {
@@ -86,8 +85,6 @@ static int set_define(struct batch *b, enum firewall_set id)
 	}
 	if (type->max != 0) {
 		nftnl_set_set_u32(s, NFTNL_SET_DESC_SIZE, type->max);
-	}
-	if (type->timeout_ms != 0) {
 		nftnl_set_set_u64(s, NFTNL_SET_TIMEOUT, type->timeout_ms);
 	}
 	nlh = batch_message(b, NFT_MSG_NEWSET, NLM_F_CREATE);

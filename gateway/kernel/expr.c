@@ -223,13 +223,8 @@ static void update(struct rule *r, enum firewall_set set, unsigned int place,
 		return;
 	}
 	nftnl_expr_set_u32(e, NFTNL_EXPR_DYNSET_SREG_KEY, place_register(place));
-	if (firewall_set_type(set)->timeout_ms != 0) {
-		nftnl_expr_set_u32(e, NFTNL_EXPR_DYNSET_OP, NFT_DYNSET_OP_UPDATE);
-		nftnl_expr_set_u64(e, NFTNL_EXPR_DYNSET_TIMEOUT,
-				   firewall_set_type(set)->timeout_ms);
-	} else {
-		nftnl_expr_set_u32(e, NFTNL_EXPR_DYNSET_OP, NFT_DYNSET_OP_ADD);
-	}
+	nftnl_expr_set_u32(e, NFTNL_EXPR_DYNSET_OP, NFT_DYNSET_OP_UPDATE);
+	nftnl_expr_set_u64(e, NFTNL_EXPR_DYNSET_TIMEOUT, firewall_set_type(set)->timeout_ms);
 	r->bad |=
 		nftnl_expr_set_str(e, NFTNL_EXPR_DYNSET_SET_NAME, firewall_set_type(set)->name) < 0;
 	if (stateful) {
@@ -268,19 +263,6 @@ void expr_update_limit(struct rule *r, enum firewall_set set, unsigned int place
 		nftnl_expr_set_u32(limit, NFTNL_EXPR_LIMIT_FLAGS, 0);
 	}
 	update(r, set, place, limit);
-}
-
-void expr_update_connections(struct rule *r, enum firewall_set set, unsigned int place,
-			     uint32_t max)
-{
-	struct nftnl_expr *count = nftnl_expr_alloc("connlimit");
-
-	r->bad |= !count;
-	if (count) {
-		nftnl_expr_set_u32(count, NFTNL_EXPR_CONNLIMIT_COUNT, max);
-		nftnl_expr_set_u32(count, NFTNL_EXPR_CONNLIMIT_FLAGS, 0);
-	}
-	update(r, set, place, count);
 }
 
 void expr_snat4(struct rule *r, unsigned int place)

@@ -33,16 +33,13 @@ void expr_set_mark(struct rule *r, unsigned int place);
 void expr_set_mss(struct rule *r, unsigned int place);
 /* The MSS that fits the route, network order. */
 void expr_route_mss(struct rule *r, unsigned int place);
-/* Remembers the key for the set's time. No match where the set is full, as with the next three. */
+/* Remembers the key for the set's time. No match where the set is full, as with the next two. */
 void expr_update(struct rule *r, enum firewall_set set, unsigned int place);
 /* The same, and counts the packet there. */
 void expr_update_count(struct rule *r, enum firewall_set set, unsigned int place);
 /* The same, and matches below that rate of packets with this key alone. */
 void expr_update_limit(struct rule *r, enum firewall_set set, unsigned int place, uint64_t rate,
 		       uint32_t burst);
-/* The same, and matches while the connections with this key are no more than max, with this one. */
-void expr_update_connections(struct rule *r, enum firewall_set set, unsigned int place,
-			     uint32_t max);
 /* Of an IPv4 packet: address, port, last address, last port from place on. */
 void expr_snat4(struct rule *r, unsigned int place);
 /*

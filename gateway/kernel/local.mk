@@ -9,7 +9,6 @@ libkernel_a_SOURCES = \
 	%D%/chains_own.c \
 	%D%/chains_siit.c \
 	%D%/chains_tenants.c \
-	%D%/chains_tracked.c \
 	%D%/denial.c %D%/denial.h \
 	%D%/denied.c %D%/denied.h \
 	%D%/driver.h \

@@ -8,7 +8,6 @@
 
 #include <libnftnl/chain.h>
 #include <libnftnl/common.h>
-#include <libnftnl/expr.h>
 #include <libnftnl/rule.h>
 #include <libnftnl/set.h>
 #include <stdio.h>
@@ -119,23 +118,6 @@ void outline_timeout(struct outline *o, const char *name)
 	outline_add(o, OUTLINE_TIMEOUT, name, "");
 }
 
-/* The kernel shows a time of 0 where there is none, and takes none. */
-static void show_timeouts(struct nftnl_rule *r)
-{
-	struct nftnl_expr_iter *it = nftnl_expr_iter_create(r);
-	struct nftnl_expr *e;
-
-	while (it && (e = nftnl_expr_iter_next(it))) {
-		if (strcmp(nftnl_expr_get_str(e, NFTNL_EXPR_NAME), "dynset") == 0 &&
-		    !nftnl_expr_is_set(e, NFTNL_EXPR_DYNSET_TIMEOUT)) {
-			nftnl_expr_set_u64(e, NFTNL_EXPR_DYNSET_TIMEOUT, 0);
-		}
-	}
-	if (it) {
-		nftnl_expr_iter_destroy(it);
-	}
-}
-
 void outline_rule(struct outline *o, struct nftnl_rule *r)
 {
 	char *text = malloc(TEXT_MAX);
@@ -147,7 +129,6 @@ void outline_rule(struct outline *o, struct nftnl_rule *r)
 	nftnl_rule_unset(r, NFTNL_RULE_HANDLE);
 	nftnl_rule_unset(r, NFTNL_RULE_POSITION);
 	nftnl_rule_unset(r, NFTNL_RULE_USERDATA);
-	show_timeouts(r);
 	if (nftnl_rule_snprintf(text, TEXT_MAX, r, NFTNL_OUTPUT_DEFAULT, 0) < 0) {
 		text[0] = '\0';
 	}

@@ -28,7 +28,6 @@
 #define IPV6_DESTINATION_OFFSET offsetof(struct ip6_hdr, ip6_dst)
 #define CT_ESTABLISHED          2 /* NF_CT_STATE_BIT() of the kernel */
 #define CT_RELATED              4
-#define CT_NEW                  8
 #define TCP_FLAGS_OFFSET        13
 
 void rule_begin(struct rule *r, const char *chain)
@@ -279,9 +278,9 @@ void rule_icmp_type(struct rule *r, uint8_t protocol, uint8_t type)
 	expr_compare(r, NFT_CMP_EQ, &type, sizeof(type));
 }
 
-static void rule_ct_state(struct rule *r, uint32_t mask, bool any)
+void rule_ct_known(struct rule *r)
 {
-	const uint32_t none = 0;
+	const uint32_t mask = CT_ESTABLISHED | CT_RELATED, none = 0;
 	struct nftnl_expr *e = expr_new(r, "ct");
 
 	if (e) {
@@ -289,17 +288,7 @@ static void rule_ct_state(struct rule *r, uint32_t mask, bool any)
 		nftnl_expr_set_u32(e, NFTNL_EXPR_CT_DREG, NFT_REG_1);
 	}
 	expr_mask(r, &mask, sizeof(mask), 0);
-	expr_compare(r, any ? NFT_CMP_NEQ : NFT_CMP_EQ, &none, sizeof(none));
-}
-
-void rule_ct_known(struct rule *r)
-{
-	rule_ct_state(r, CT_ESTABLISHED | CT_RELATED, true);
-}
-
-void rule_ct_new(struct rule *r, bool new)
-{
-	rule_ct_state(r, CT_NEW, new);
+	expr_compare(r, NFT_CMP_NEQ, &none, sizeof(none));
 }
 
 int rule_end_drop(struct rule *r, struct batch *b, const char *counter)

@@ -62,8 +62,6 @@ void rule_tenant_of(struct rule *r, const struct firewall *fw, enum rule_address
 		    enum firewall_set marks);
 void rule_icmp_type(struct rule *r, uint8_t protocol, uint8_t type);
 void rule_ct_known(struct rule *r);
-/* The packet begins a connection, or (new false) it does not: also where there is none. */
-void rule_ct_new(struct rule *r, bool new);
 /* What ends a rule: counts, then drops or rejects; or the verdict alone. Puts it into the batch. */
 int rule_end_drop(struct rule *r, struct batch *b, const char *counter) CHECKED;
 int rule_end_reject(struct rule *r, struct batch *b, const char *counter) CHECKED;

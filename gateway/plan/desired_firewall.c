@@ -394,19 +394,6 @@ static void add_exposures(const struct desired_facts *facts, const struct servic
 	}
 }
 
-/* A bound on its connections that is not the usual one. */
-static void add_track_class(const struct node_conf *node, const struct tenant_conf *tenant,
-			    struct object_set *set)
-{
-	const unsigned int class = firewall_track_class(tenant->limits.conntrack);
-
-	if (tenant->n_tunnels > 0 && class != FIREWALL_TRACK_USUAL) {
-		const uint32_t key[2] = {derive_mark(node, tenant), class};
-
-		element_add(set, FIREWALL_TRACK_CLASSES, key, NULL);
-	}
-}
-
 void desired_firewall_tenant(const struct node_conf *node, const struct desired_facts *facts,
 			     const struct tenant_conf *tenant, struct object_set *set)
 {
@@ -419,7 +406,6 @@ void desired_firewall_tenant(const struct node_conf *node, const struct desired_
 
 		element_add(&elements, FIREWALL_MAIL, &mark, NULL);
 	}
-	add_track_class(node, tenant, &elements);
 	for (size_t i = 0; i < tenant->n_tunnels; i++) {
 		add_tunnel(node, facts, tenant, &tenant->tunnels[i], &elements);
 	}

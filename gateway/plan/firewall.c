@@ -20,7 +20,6 @@
 
 #define TENANTS_MAX 65536 /* of one gateway that are ever counted or limited apart */
 #define ECHO_MS     60000
-#define TRACK_MS    120000     /* longer than it takes until all is allowed again */
 #define DENIED_MS   2592000000 /* 30 days: longer than anybody looks for the cause */
 
 static const struct firewall_set_type types[N_FIREWALL_SETS] = {
@@ -60,10 +59,6 @@ static const struct firewall_set_type types[N_FIREWALL_SETS] = {
 	[FIREWALL_FROM_128] = {"from128", FROM_6, 0, 44, 0, false, 0, 0},
 	[FIREWALL_FROM_64] = {"from64", FROM_6, 0, 44, 0, false, 0, 0},
 	[FIREWALL_FROM_56] = {"from56", FROM_6, 0, 44, 0, false, 0, 0},
-	[FIREWALL_TRACK_CLASSES] = {"track_classes", CONCAT(MARK, MARK), 0, 8, 0, false, 0, 0},
-	[FIREWALL_TRACKED] = {"tracked", CONCAT(MARK, MARK), 0, 8, 0, false, TENANTS_MAX, 0},
-	[FIREWALL_TRACK_RATE] = {"track_rate", CONCAT(MARK, MARK), 0, 8, 0, false, TENANTS_MAX,
-				 TRACK_MS},
 	[FIREWALL_FLOWS] = {"flows64", FLOW, 0, 40, 0, false, FIREWALL_FLOWS_MAX, FIREWALL_FLOW_MS},
 	[FIREWALL_FLOWS_NEW] = {"flows64_new", FLOW, 0, 40, 0, false, FIREWALL_FLOWS_MAX,
 				FIREWALL_FLOW_NEW_MS},
@@ -89,25 +84,6 @@ enum firewall_set firewall_set_find(const char *name)
 		set++;
 	}
 	return (enum firewall_set)set;
-}
-
-uint32_t firewall_track_bound(unsigned int class)
-{
-	return UINT32_C(1024) << 2 * class;
-}
-
-unsigned int firewall_track_class(uint32_t connections)
-{
-	unsigned int class = 0;
-
-	if (connections == 0) {
-		return FIREWALL_TRACK_USUAL;
-	}
-	while (class + 1 < FIREWALL_TRACK_CLASSES_MAX &&
-	       firewall_track_bound(class) < connections) {
-		class ++;
-	}
-	return class;
 }
 
 static unsigned int prefix_bits(const struct prefix *p)

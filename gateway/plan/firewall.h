@@ -99,10 +99,7 @@ enum firewall_set {
 	FIREWALL_FROM_128, /* the same . bits of the source . the source, masked to them */
 	FIREWALL_FROM_64,
 	FIREWALL_FROM_56,
-	FIREWALL_TRACK_CLASSES, /* mark . class of its bound, where it is another than most have */
 	/* Filled by rules, while packets pass: */
-	FIREWALL_TRACKED,    /* mark . class: with the connections that are tracked for it */
-	FIREWALL_TRACK_RATE, /* mark . class: with the rate of new ones */
 	FIREWALL_FLOWS, /* ipv6_addr . ipv6_addr . inet_proto . inet_service: UDP sent into Pref64
 			 */
 	FIREWALL_FLOWS_NEW,    /* those whose time began anew a moment ago */
@@ -116,16 +113,6 @@ enum firewall_set {
 
 /* Bits of a source in FIREWALL_FROM_*: each multiple of this up to 128; longer ones are split. */
 #define FIREWALL_FROM_STEP 8
-
-/*
- * How many connections may be tracked for a tenant at a time: powers of four, so that the rules
- * that count are few, whatever tenants have.
- */
-#define FIREWALL_TRACK_CLASSES_MAX 4
-uint32_t firewall_track_bound(unsigned int class);
-/* The class with the smallest bound that is not below; 0: FIREWALL_TRACK_USUAL. */
-unsigned int firewall_track_class(uint32_t connections);
-#define FIREWALL_TRACK_USUAL 1
 
 /*
  * A tenant's UDP flow is known for FLOW_MS from its first packet, and from the first one of each
@@ -162,7 +149,7 @@ struct firewall_set_type {
 	uint8_t key_len, data_len;    /* bytes */
 	bool is_range;                /* the data is a first and a last */
 	uint32_t max;                 /* elements, as rules fill it; 0: all elements are ours */
-	uint32_t timeout_ms;          /* of those, since they were last hit; 0: while they count */
+	uint32_t timeout_ms;          /* of those, since they were last hit */
 };
 
 const struct firewall_set_type *firewall_set_type(enum firewall_set set);

@@ -7,7 +7,6 @@ import errno
 import re
 import select
 import socket
-import time
 
 import pytest
 from attempts import connected
@@ -639,75 +638,3 @@ def test_the_matrix_of_who_may_open_what(net):
         assert [one.recv(99) for one in select.select(there, [], [], 1)[0]] == []
     # the translator turns it back, to our listener
     assert arrives(net.acme, embed(PREF64, GATEWAY4), net.inet)
-
-
-# How many connections a tenant may have
-
-
-def flows(host, source, address, ports):
-    """A datagram to each port: a connection each, for half a minute."""
-    with sock(host, address, socket.SOCK_DGRAM, source=source, port=7002) as one:
-        for port in ports:
-            with contextlib.suppress(OSError):  # what a refusal is, here
-                one.sendto(b"x", (address, port))
-
-
-def limited(net, attempt):
-    before = net.counter("conntrack_limited")
-    attempt()
-    return net.counter("conntrack_limited") - before
-
-
-def forget(net):
-    net.nft("flush set inet sixgate tracked; flush set inet sixgate track_rate")
-
-
-def test_a_tenants_connections_are_bounded_and_no_other_ones(net):
-    net.tenants("policy: closed", "limits: {conntrack: 1000}")
-    try:
-        refusals = limited(net, lambda: flows(net.acme, ACME, INET, range(1000, 2500)))
-        assert 1500 - 1024 - 100 < refusals <= 1500 - 1024
-        again = 0
-        for port in range(3000, 3040):  # new ones may come, but none has gone
-            time.sleep(0.05)
-            again += limited(net, lambda port=port: flows(net.acme, ACME, INET, [port]))
-        assert again == 40 or refusals + again == 1540 - 1024
-        assert not opens(net.acme, INET, 80, net.inet)
-        assert not opens(net.acme, GATEWAY6, 80, net.gateway)
-        assert opens(net.globex, INET, 80, net.inet)
-        assert limited(net, lambda: flows(net.globex, GLOBEX, INET, range(1000, 2500))) == 0
-        net.tenants("policy: closed", "limits: {conntrack: 16384}")
-        assert opens(net.acme, INET, 80, net.inet)
-    finally:
-        forget(net)
-
-
-def test_what_comes_to_a_tenant_counts_for_it(net):
-    net.tenants("policy: open", "limits: {conntrack: 1024}")
-    try:
-        assert limited(net, lambda: flows(net.inet, INET, ACME, range(1000, 2500))) > 300
-        assert not opens(net.inet, ACME, 80, net.acme)
-        assert opens(net.globex, INET, 80, net.inet)
-        marks = {element["val"]["concat"][0] for element in net.elements("tracked")}
-        assert len(marks) == 2 and 0 not in marks
-    finally:
-        forget(net)
-
-
-def test_connections_that_ended_are_not_counted_but_have_a_rate(net):
-    net.tenants("policy: closed", "limits: {conntrack: 1024}")
-    done = 0
-    try:
-        with server(net.inet, 80) as there:
-            for done in range(1400):
-                with sock(net.acme, INET, source=ACME) as one:
-                    try:
-                        one.connect((INET, 80))
-                    except OSError:
-                        break
-                there.accept()[0].close()
-        assert 1020 <= done < 1300, done
-        assert net.counter("conntrack_limited") > 0
-        assert opens(net.globex, INET, 80, net.inet)
-    finally:
-        forget(net)
