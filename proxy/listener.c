@@ -238,7 +238,7 @@ int listener_lend(struct worker *w, uint32_t id, int fd)
 
 	if (!l || l->ending) {
 		close(fd);
-		return -ENOENT;
+		return 0; /* its end and the loan have crossed */
 	}
 	TAILQ_FOREACH(sock, &l->sockets, entry) {
 		n += sock->lent;

@@ -69,7 +69,7 @@ void listener_remove_all(struct worker *w);
 bool listeners_step(struct worker *w);
 /* Closes what is left, queues and all, at the worker's end. */
 void listeners_fini(struct worker *w);
-/* Takes fd. Returns 0, -ENOENT, -ENOSPC or as listener_put(). */
+/* Takes fd. Returns 0, also when the listener has gone, -ENOSPC or as listener_put(). */
 int listener_lend(struct worker *w, uint32_t id, int fd) CHECKED;
 void listener_lend_end(struct worker *w, uint32_t id);
 

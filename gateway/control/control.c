@@ -156,6 +156,7 @@ static void on_file_gone(void *ctx, const char *file)
 	struct control *c = ctx;
 
 	tenants_gone(&c->tenants, file);
+	keeper_forget(&c->keeper);
 }
 
 static void on_scanned(void *ctx, size_t n_files)

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/container.h"
 #include "base/log.h"
@@ -93,15 +94,38 @@ void keeper_load(struct keeper *k)
 	c->tenants.former = k->former;
 }
 
+/* All gone, or, of many, more than a fifth. */
+static bool too_few(size_t n_former, size_t n_files)
+{
+	return (n_files == 0 && n_former > 0) || (n_former >= 10 && n_files * 5 < n_former * 4);
+}
+
+/*
+ * So many files are not there that they may be on a file system that is not mounted: what is on
+ * disk stays until something changes.
+ */
+static void keeper_hold(struct keeper *k, size_t n_former, size_t n_files)
+{
+	char text[128];
+
+	(void)snprintf(text, sizeof(text), "%zu of the %zu files of the run before are there",
+		       n_files, n_former); /* fits */
+	log_warn(MOD, "%s: what is known of the others is kept until something changes", text);
+	problem_set(&k->control->problems, LOG_LEVEL_WARN, MOD, text);
+}
+
 void keeper_scanned(struct keeper *k, size_t n_files)
 {
 	struct tenants *ts = &k->control->tenants;
+	size_t n_former = k->former ? snapshot_count(k->former) : 0;
 
 	if (k->path[0] == '\0' || timer_armed(&k->timer)) {
 		return;
 	}
 	k->kept = ts->n_changes;
-	if (!k->former || ts->n_recalled != n_files || snapshot_count(k->former) != n_files) {
+	if (too_few(n_former, n_files)) {
+		keeper_hold(k, n_former, n_files);
+	} else if (ts->n_recalled != n_files || n_former != n_files) {
 		k->kept--;
 	}
 	k->seen = ts->n_changes;
@@ -111,9 +135,12 @@ void keeper_scanned(struct keeper *k, size_t n_files)
 	wheel_arm(&k->control->loop.wheel, &k->timer, k->control->loop.now_ms + QUIET_MS);
 }
 
+/* What is on disk is older than what is in force, and would be believed: none is better. */
 static void keeper_failed(struct keeper *k, const char *why)
 {
 	struct problems *problems = &k->control->problems;
+
+	(void)unlink(k->path);
 
 	if (!problem_has(problems, MOD)) {
 		log_warn(MOD, "%s: a restart would not know what is in force now", why);
@@ -167,6 +194,7 @@ static int keeper_begin(struct keeper *k, struct err *err)
 		return k->fd;
 	}
 	k->at = 0;
+	k->n_bytes = 0;
 	k->writing = k->control->tenants.n_changes;
 	snapshot_writer_init(&k->writer);
 	snapshot_write_head(&k->writer, &head);
@@ -178,7 +206,11 @@ static int keeper_write(struct keeper *k, struct err *err)
 {
 	int rc = k->writer.out.bad ? -ENOMEM : snapshot_file_append(k->fd, &k->writer.out);
 
+	k->n_bytes += k->writer.out.len;
 	k->writer.out.len = 0;
+	if (rc == 0 && k->n_bytes > SNAPSHOT_MAX) {
+		rc = -EFBIG;
+	}
 	return rc < 0 ? err_set_errno(err, rc, "%.200s", k->path) : 0;
 }
 
@@ -231,6 +263,7 @@ bool keeper_work(struct keeper *k, uint64_t until_ms)
 	keeper_close(k);
 	if (rc < 0) {
 		keeper_failed(k, err.msg);
+		k->kept = rc == -EFBIG ? k->writing : k->kept; /* else it is tried again */
 	} else {
 		k->kept = k->writing;
 		problem_clear(&k->control->problems, MOD);
@@ -260,6 +293,19 @@ static void keeper_timer(struct timer *timer)
 		keeper_start(k);
 		k->control->loop.busy = true;
 	}
+}
+
+void keeper_forget(struct keeper *k)
+{
+	if (k->path[0] == '\0') {
+		return;
+	}
+	if (k->fd >= 0) {
+		snapshot_file_abort(k->path, k->fd);
+		keeper_close(k);
+	}
+	(void)unlink(k->path); /* it may not be there */
+	k->kept = k->control->tenants.n_changes - 1;
 }
 
 void keeper_flush(struct keeper *k)

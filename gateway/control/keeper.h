@@ -29,6 +29,7 @@ struct keeper {
 	int fd;
 	uint64_t writing; /* tenants.n_changes when it was begun */
 	uint32_t at;      /* object id: how far it is */
+	uint64_t n_bytes;
 	struct snapshot_writer writer;
 };
 
@@ -40,6 +41,11 @@ void keeper_load(struct keeper *k);
 void keeper_scanned(struct keeper *k, size_t n_files);
 /* Goes on with writing until until_ms. True when there is more. */
 bool keeper_work(struct keeper *k, uint64_t until_ms);
+/*
+ * A file has gone: what is on disk would bring its tenant back, and refuse another one by that
+ * name. It is written anew some seconds later.
+ */
+void keeper_forget(struct keeper *k);
 /* Writes what is not on disk yet, in one go: at the end. */
 void keeper_flush(struct keeper *k);
 

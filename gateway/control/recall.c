@@ -7,6 +7,7 @@
  */
 #include <string.h>
 
+#include "base/log.h"
 #include "conf/model/name.h"
 #include "conf/text/conf.h"
 #include "gateway/control/internal.h"
@@ -19,9 +20,12 @@ static struct tenant_conf *recall_object(const struct tenants *ts,
 {
 	struct tenant_conf *conf;
 	struct issues issues;
+	struct err err;
 	bool right;
 
-	if (tenant_conf_unpack_whole(object->packed, &conf, NULL) < 0) {
+	if (tenant_conf_unpack_whole(object->packed, &conf, &err) < 0) {
+		log_warn("snapshot", "%.*s: what it has of that tenant cannot be read: %s",
+			 (int)name.len, name.p, err.msg);
 		return NULL;
 	}
 	issues_init(&issues);

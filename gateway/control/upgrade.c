@@ -305,6 +305,7 @@ static void upgrade_timer(struct timer *timer)
 		wheel_arm(&c->loop.wheel, timer, c->loop.now_ms + STORE_MS);
 		return;
 	}
+	keeper_flush(&c->keeper);
 	handover_list_init(&list);
 	if (list_sockets(c, &list) < 0 || list_processes(c, &list) < 0 ||
 	    carry_pass(&c->carry, &list, &slots_fd) < 0) {

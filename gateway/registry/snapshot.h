@@ -19,8 +19,11 @@
  * in snapshot_file.c. Used by control.
  */
 #define SNAPSHOT_MAX ((size_t)1 << 30) /* bytes */
-/* Another format, or another build, which may read or pack objects differently. */
-#define SNAPSHOT_MAGIC "sixgate snapshot 1 of " PACKAGE_VERSION "\n"
+/*
+ * Another format, or another build, which may read or pack objects differently. The number is
+ * raised with each change of the format, or of what tenant_conf_pack_whole() writes.
+ */
+#define SNAPSHOT_MAGIC "sixgate snapshot 2 of " PACKAGE_VERSION "\n"
 
 struct snapshot_head {
 	const char *folder;      /* the registry's path */

@@ -69,9 +69,9 @@ def test_many_things_are_mended_in_small_steps(farm):
     ns, tool = farm
     runs = []
     for _ in range(5):
-        ns.run("nft", "delete table inet sixgate")
+        ns.ip("-6 route flush proto 206")
         runs.append(look(tool))
-    assert min(one["mended"] for one in runs) > 4 * N_TENANTS
+    assert {one["mended"] for one in runs} == {N_TENANTS}
     assert largest(runs) < 0.4
 
 

@@ -114,6 +114,42 @@ def test_file_that_is_gone_is_a_tenant_removed(case):
     assert gateway.problems() == []
 
 
+def test_name_that_is_used_again_is_not_the_former_tenants(case):
+    """Also when the end comes before the next snapshot."""
+    case.backend(case.lab.acme, 22)
+    gateway = case.start(web(case, serial=7))
+    settle()
+    assert gateway.stop() == 0
+    gateway.start()
+    gateway.remove("acme")
+    peers.wait_for(lambda: not opens(case), message="it is gone")
+    gateway.put(web(case, tcp(2223, 22), serial=1))
+    peers.wait_for(lambda: opens(case, 2223), message="the next one")
+    restart(gateway, signal.SIGKILL)
+    assert opens(case, 2223) and not opens(case)
+    assert gateway.problems() == []
+
+
+def test_registry_that_is_empty_at_a_start_does_not_count(case):
+    """As when its file system was not mounted."""
+    case.backend(case.lab.acme, 22)
+    gateway = case.start(web(case, serial=7))
+    settle()
+    assert gateway.stop() == 0
+    away = gateway.registry + ".away"
+    os.rename(gateway.registry, away)
+    os.mkdir(gateway.registry)
+    gateway.start()
+    assert not opens(case)
+    assert [p for p in gateway.problems() if "0 of the 2 files of the run before" in p]
+    assert gateway.stop() == 0
+    os.rmdir(gateway.registry)
+    os.rename(away, gateway.registry)
+    gateway.start()
+    assert read_files(gateway)[-1] == (0, 2)
+    assert opens(case) and gateway.problems() == []
+
+
 def test_snapshot_is_written_while_it_runs(case):
     """So that a crash leaves one, too."""
     case.backend(case.lab.acme, 22)
