@@ -180,7 +180,10 @@ void server_fini(struct server *s)
 
 static void client_arm(struct client *c, uint64_t ms)
 {
-	wheel_arm(&c->server->loop->wheel, &c->timer, c->server->loop->now_ms + ms);
+	uint64_t at = c->server->loop->now_ms + ms;
+
+	wheel_arm(&c->server->loop->wheel, &c->timer,
+		  c->job && c->job_end_ms < at ? c->job_end_ms : at);
 }
 
 static void client_new(struct server *s, int fd)
@@ -294,6 +297,7 @@ static void client_read(struct client *c)
 	}
 	c->answering = true;
 	c->step_ms = SERVER_PROGRESS_MS;
+	c->job_end_ms = s->loop->now_ms + SERVER_JOB_MS;
 	client_arm(c, c->step_ms);
 	if (rc > 0) {
 		s->ops->request(c, &req, s->ctx);

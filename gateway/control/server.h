@@ -23,6 +23,7 @@
 #define SERVER_ANSWER_MAX  ((size_t)8 << 20) /* bytes of one piece */
 #define CLIENT_STATE_MAX   512               /* bytes */
 #define SERVER_JOBS_MAX    2                 /* clients with a job, which may be large */
+#define SERVER_JOB_MS      60000             /* from the request to the end of such an answer */
 #define SERVER_PAUSE_MS    1000              /* after descriptors or memory ran out */
 
 struct client {
@@ -37,6 +38,7 @@ struct client {
 	bool answering;   /* the request is in */
 	bool last;        /* close when out is written */
 	uint64_t step_ms; /* limit for the next step of the answer */
+	uint64_t job_end_ms;
 	struct buf out;
 	/* What follows when out has been written; NULL: nothing, or not yet. */
 	void (*more)(struct client *c, void *ctx);

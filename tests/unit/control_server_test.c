@@ -35,6 +35,7 @@ struct fixture {
 	struct timer end;
 	char dir[64], path[96];
 	unsigned int n_requests, n_pieces;
+	int n_jobs; /* that are not freed */
 	unsigned int n_batches;
 	unsigned int until_clients; /* run() ends with so many; ANY_CLIENTS: at its time */
 	bool done;
@@ -57,6 +58,11 @@ static void much_more(struct client *c, void *ctx)
 	}
 }
 
+static void job_free(void *job)
+{
+	--*(int *)job;
+}
+
 static void on_request(struct client *c, const struct request *req, void *ctx)
 {
 	struct fixture *f = ctx;
@@ -68,6 +74,17 @@ static void on_request(struct client *c, const struct request *req, void *ctx)
 		client_end(c);
 		break;
 	case VERB_SERVICES:
+		client_ok(c);
+		c->more = much_more;
+		break;
+	case VERB_DRIFT:
+		if (server_busy(c->server)) {
+			client_fail(c, "busy");
+			break;
+		}
+		f->n_jobs++;
+		c->job = &f->n_jobs;
+		c->job_free = job_free;
 		client_ok(c);
 		c->more = much_more;
 		break;
@@ -355,6 +372,39 @@ static void test_slow_reader_holds_one_piece_and_no_one_up(void **state)
 	close(slow);
 }
 
+static void test_answers_that_hold_much_are_few_and_end(void **state)
+{
+	struct fixture *f = *state;
+	int fd[SERVER_JOBS_MAX], next;
+
+	for (int i = 0; i < SERVER_JOBS_MAX; i++) {
+		fd[i] = dial(f);
+		ask(fd[i], VERB_DRIFT, NULL);
+		run(f, 50);
+	}
+	assert_int_equal(f->n_jobs, SERVER_JOBS_MAX);
+	next = dial(f);
+	ask(next, VERB_DRIFT, NULL);
+	run(f, 50);
+	expect(next, "{\"ok\":false,\"error\":\"busy\"}\n");
+	assert_true(f->server.clients->job_end_ms <= f->loop.now_ms + SERVER_JOB_MS);
+	for (struct client *c = f->server.clients; c; c = c->next) {
+		c->job_end_ms = f->loop.now_ms + 300; /* not to wait a minute here */
+	}
+	for (int i = 0; i < 10 && f->n_jobs > 0; i++) { /* slow, but never without a byte */
+		char got[32768];
+
+		for (int k = 0; k < SERVER_JOBS_MAX; k++) {
+			(void)!recv(fd[k], got, sizeof(got), MSG_DONTWAIT);
+		}
+		run(f, 100);
+	}
+	for (int i = 0; i < SERVER_JOBS_MAX; i++) {
+		close(fd[i]);
+	}
+	assert_int_equal(f->n_jobs, 0);
+}
+
 static void test_reader_that_stops_is_closed(void **state)
 {
 	struct fixture *f = *state;
@@ -507,6 +557,7 @@ int main(void)
 		TEST(test_mute_client_is_closed_at_its_deadline),
 		TEST(test_more_clients_than_allowed_wait_and_are_served),
 		TEST(test_slow_reader_holds_one_piece_and_no_one_up),
+		TEST(test_answers_that_hold_much_are_few_and_end),
 		TEST(test_reader_that_stops_is_closed),
 		TEST(test_waiting_ends_at_its_deadline_and_later_answers_are_dropped),
 		TEST(test_who_was_lent_a_client_cannot_make_writing_block),
