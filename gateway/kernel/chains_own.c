@@ -54,6 +54,20 @@ static int put_answers(struct batch *b, const char *chain)
 	return rc | rule_end_accept(&r, b);
 }
 
+/*
+ * Our sockets have an address each. What listens on all of them is a program of the machine's own,
+ * though a tenant's exposure has the same port, and then could not be had.
+ */
+static int put_not_ours(struct batch *b, const char *chain)
+{
+	struct rule r;
+
+	rule_begin(&r, chain);
+	rule_l4proto(&r, IPPROTO_TCP);
+	rule_socket_wildcard(&r, true);
+	return rule_end_denied(&r, b, DENIED_OWN);
+}
+
 /* What is at each address of uplink.ipv4, and at no other of this machine's. */
 static int put_services4(struct batch *b, const struct firewall *fw)
 {
@@ -85,6 +99,7 @@ static int put_own4(struct batch *b, const struct firewall *fw)
 		rule_icmp_type(&r, IPPROTO_ICMP, errors[i]);
 		rc |= rule_end_accept(&r, b);
 	}
+	rc |= put_not_ours(b, "own4");
 	rc |= put_services4(b, fw);
 	rule_begin(&r, "own4");
 	expr_address4(&r, RULE_DESTINATION, 0);
@@ -111,6 +126,7 @@ static int put_own6(struct batch *b, const struct firewall *fw)
 	rule_begin(&r, "own6");
 	rule_icmpv6_types(&r, ICMP6_ECHO_REPLY, ICMP6_ECHO_REPLY);
 	rc |= rule_end_accept(&r, b);
+	rc |= put_not_ours(b, "own6");
 	rule_begin(&r, "own6");
 	expr_address6(&r, RULE_DESTINATION, 128, 0);
 	expr_meta(&r, NFT_META_L4PROTO, 4);

@@ -240,9 +240,10 @@ def server(ns, port, address="::", kind=socket.SOCK_STREAM):
         yield one
 
 
-def opens(ns, address, port, to, **how):
-    """True when a TCP connection opens to the host `to`, False when it is refused or times out."""
-    with server(to, port, "::" if ":" in address else "0.0.0.0"), \
+def opens(ns, address, port, to, at=None, **how):
+    """True when a TCP connection opens to the host `to`, False when it is refused or times out. The
+    server is at all its addresses, or at one, as our listeners are."""
+    with server(to, port, at or ("::" if ":" in address else "0.0.0.0")), \
             sock(ns, address, timeout=0.4, **how) as one:
         try:
             one.connect((address, port))

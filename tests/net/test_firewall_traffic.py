@@ -493,7 +493,8 @@ def test_a_tenant_does_not_reach_daemons_of_the_gateway(net, address):
     counter = "unexpected" if "ff::1" in address else "own_denied"
     if counter == "unexpected":
         net.gateway.ip(f"-6 route replace local {address}/96 dev lo")
-        refused(net, counter, ["cpin", "cpout"], lambda: opens(net.acme, address, 22, net.gateway))
+        refused(net, counter, ["cpin", "cpout", "own6"],
+                lambda: opens(net.acme, address, 22, net.gateway))
         net.gateway.ip(f"-6 route del local {address}/96 dev lo")
         return
     refused(net, counter, ["own6"], lambda: opens(net.acme, address, 22, net.gateway))
@@ -504,14 +505,21 @@ def test_a_tenant_does_not_reach_daemons_of_the_gateway(net, address):
 def test_ipv4_inside_a_tunnel_reaches_listeners_alone(net):
     refused(net, "own_denied", ["own4"],
             lambda: opens(net.acme, GATEWAY4, 22, net.gateway, source=ACME4))
-    assert opens(net.acme, GATEWAY4, 443, net.gateway, source=ACME4)
+    assert opens(net.acme, GATEWAY4, 443, net.gateway, at=GATEWAY4, source=ACME4)
+
+
+def test_a_daemon_on_all_addresses_is_no_listener_of_ours(net):
+    """It had the port first."""
+    refused(net, "own_denied", ["own4"],
+            lambda: opens(net.acme, GATEWAY4, 443, net.gateway, source=ACME4))
 
 
 def test_a_tenant_that_comes_by_lo_reaches_listeners_alone(net):
     for address in (GATEWAY4, "127.0.0.1"):
         refused(net, "own_denied", ["inp"],
                 lambda: opens(net.gateway, address, 22, net.gateway, mark=MARK))
-        assert opens(net.gateway, address, 443, net.gateway, mark=MARK) == (address == GATEWAY4)
+        assert opens(net.gateway, address, 443, net.gateway, at=address,
+                     mark=MARK) == (address == GATEWAY4)
         assert opens(net.gateway, address, 22, net.gateway)
     net.nft("add table inet foreign; add chain inet foreign in { type filter hook input priority 0; };"
             "add rule inet foreign in iif lo accept")
