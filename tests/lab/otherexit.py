@@ -40,7 +40,8 @@ class OtherExit(Host):
 
     def delete(self):
         self.place.isp.run("nft", "delete", "table", "inet", "watch")
-        self.place.isp.ip_batch("link del iexit", "link del iexit6")
+        # the next one by that address has another link-layer address
+        self.place.isp.ip_batch("link del iexit", "link del iexit6", f"neigh flush to {EXIT4}")
         super().delete()
 
     def leaked(self):
