@@ -28,7 +28,7 @@ static void write_one(struct snapshot_writer *w, const char *file, uint64_t numb
 		.file = str_from(file),
 		.id = {number, number + 1, number + 2, number + 3, number + 4},
 		.digest = {number + 5, number + 6},
-		.packed = cursor_from("abc", 3),
+		.packed = cursor_from(file[0] != '\0' ? file : "abc", 3),
 	};
 
 	snapshot_write_object(w, &object);
