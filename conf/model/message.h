@@ -11,8 +11,8 @@
 
 /*
  * What control and the proxy workers say on the channel. HELLO, STATS, DRAIN and QUIT never
- * change between versions. id names the object, serial its version as control counts it (not
- * the tenant's own serial).
+ * change between versions (tests/unit/forever.h has their bytes). id names the object, serial its
+ * version as control counts it (not the tenant's own serial).
  *
  * Start: the worker sends HELLO; control answers COUNTERS and LOG, then BEGIN, NODE, TENANT...,
  * END; each object is answered ACK or NAK; then LISTENER with its socket for each listener.

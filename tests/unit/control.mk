@@ -30,7 +30,8 @@ tests_unit_control_tenants_test_LDADD = $(CONTROL_TEST_LDADD)
 check_PROGRAMS += tests/unit/control_listeners_test
 tests_unit_control_listeners_test_SOURCES = tests/unit/control_listeners_test.c $(CONTROL_RIG)
 tests_unit_control_listeners_test_LDADD = $(CONTROL_TEST_LDADD)
-tests_unit_control_workers_test_SOURCES = tests/unit/control_workers_test.c $(CONTROL_RIG)
+tests_unit_control_workers_test_SOURCES = tests/unit/control_workers_test.c tests/unit/forever.h \
+	$(CONTROL_RIG)
 tests_unit_control_workers_test_LDADD = $(CONTROL_TEST_LDADD)
 check_PROGRAMS += tests/unit/control_handover_test
 HANDOVER_RIG = tests/unit/handover_rig.c tests/unit/handover_rig.h
@@ -38,7 +39,8 @@ tests_unit_control_handover_test_SOURCES = tests/unit/control_handover_test.c $(
 check_PROGRAMS += tests/unit/control_fdstore_test tests/unit/control_former_test
 tests_unit_control_fdstore_test_SOURCES = tests/unit/control_fdstore_test.c $(HANDOVER_RIG)
 tests_unit_control_fdstore_test_LDADD = $(CONTROL_TEST_LDADD)
-tests_unit_control_former_test_SOURCES = tests/unit/control_former_test.c $(HANDOVER_RIG)
+tests_unit_control_former_test_SOURCES = tests/unit/control_former_test.c tests/unit/forever.h \
+	$(HANDOVER_RIG)
 tests_unit_control_former_test_LDADD = $(CONTROL_TEST_LDADD)
 tests_unit_control_handover_test_LDADD = $(CONTROL_TEST_LDADD)
 check_PROGRAMS += tests/unit/control_reload_test

@@ -22,6 +22,7 @@
 #include "gateway/control/notify.h"
 #include "gateway/control/socket.h"
 #include "gateway/control/spawn.h"
+#include "tests/unit/forever.h"
 #include "tests/unit/handover_rig.h"
 
 static void give_list(struct handover_list *list)
@@ -181,6 +182,23 @@ static void test_time_of_a_former_worker_goes_on_over_an_upgrade(void **state)
 	assert_int_equal(waitpid(pid, NULL, WNOHANG), -1);
 }
 
+/* It may be of any version. */
+static void test_former_worker_is_told_in_bytes_that_never_change(void **state)
+{
+	struct fixture *f = *state;
+	int ends[2], unused;
+	pid_t pid = fork_worker(WORKER_DEAF, &unused);
+
+	close(unused);
+	assert_int_equal(channel_pair(ends, NULL), 0);
+	hand_on_worker(f, pid, ends[0], 0);
+	former_drain(&f->former, FOREVER_DRAIN_MS);
+	expect_part(ends[1], forever_drain, sizeof(forever_drain));
+	former_fini(&f->former);
+	assert_int_equal(waitpid(pid, NULL, WNOHANG), -1);
+	close(ends[1]);
+}
+
 static void test_former_worker_is_ended_with_us(void **state)
 {
 	struct fixture *f = *state;
@@ -218,6 +236,7 @@ int main(void)
 		WITH(test_former_worker_serves_until_it_is_told_to_drain),
 		WITH(test_former_worker_that_stays_is_killed_when_its_time_is_over),
 		WITH(test_time_of_a_former_worker_goes_on_over_an_upgrade),
+		WITH(test_former_worker_is_told_in_bytes_that_never_change),
 		WITH(test_former_worker_is_ended_with_us),
 		WITH(test_channel_of_an_unknown_process_is_not_taken),
 	};

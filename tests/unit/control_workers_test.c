@@ -28,6 +28,7 @@
 #include "gateway/control/problems.h"
 #include "gateway/control/slots.h"
 #include "tests/unit/control_rig.h"
+#include "tests/unit/forever.h"
 
 #define WORKERS 3
 
@@ -554,6 +555,37 @@ static void test_workers_get_nothing_of_our_environment(void **state)
 	assert_null(memmem(environment, n, "HOME=", 5));
 }
 
+/* A worker of its own, without a process: the other end of its channel is the test's. */
+static void test_workers_are_told_in_bytes_that_never_change(void **state)
+{
+	struct feed feed = {0};
+	struct items items = {.feeds = &feed, .n_feeds = 1};
+	struct loop loop;
+	struct worker w;
+	struct workers ws = {.loop = &loop,
+			     .items = &items,
+			     .worker = &w,
+			     .n = 1,
+			     .serial = FOREVER_SERIAL - 1};
+	struct err err;
+	int ends[2];
+
+	(void)state;
+	assert_int_equal(loop_init(&loop, &err), 0);
+	assert_int_equal(channel_pair(ends, &err), 0);
+	w = (struct worker){.workers = &ws, .child = {.channel = ends[0], .pidfd = -1}};
+	assert_int_equal(worker_open_channel(&w), 0);
+	worker_ping(&w);
+	expect_part(ends[1], forever_stats, sizeof(forever_stats));
+	workers_drain(&ws, FOREVER_DRAIN_MS);
+	expect_part(ends[1], forever_drain, sizeof(forever_drain));
+	workers_quit(&ws);
+	expect_part(ends[1], forever_quit, sizeof(forever_quit));
+	worker_close_channel(&w);
+	close(ends[1]);
+	loop_fini(&loop);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -580,6 +612,7 @@ int main(void)
 		TEST(test_dead_workers_sessions_are_settled),
 		TEST(test_drain_ends_all_and_nobody_is_started_again),
 		TEST(test_log_level_reaches_workers_that_come_later),
+		cmocka_unit_test(test_workers_are_told_in_bytes_that_never_change),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -23,7 +23,8 @@ tests_unit_proxy_source_test_SOURCES = tests/unit/proxy_source_test.c
 tests_unit_proxy_source_test_LDADD = $(PROXY_TEST_LDADD)
 PROXY_RIG = tests/unit/proxy_rig.c tests/unit/proxy_rig.h
 check_PROGRAMS += tests/unit/proxy_orders_test tests/unit/proxy_worker_test
-tests_unit_proxy_orders_test_SOURCES = tests/unit/proxy_orders_test.c $(PROXY_RIG)
+tests_unit_proxy_orders_test_SOURCES = tests/unit/proxy_orders_test.c tests/unit/forever.h \
+	$(PROXY_RIG)
 tests_unit_proxy_orders_test_LDADD = $(PROXY_TEST_LDADD)
 PROXY_HELLO_RIG = $(PROXY_RIG) tests/unit/hello.c tests/unit/hello.h
 tests_unit_proxy_worker_test_SOURCES = tests/unit/proxy_worker_test.c $(PROXY_HELLO_RIG)

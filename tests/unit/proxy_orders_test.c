@@ -15,6 +15,7 @@
 
 #include <cmocka.h>
 
+#include "forever.h"
 #include "proxy_rig.h"
 
 static void test_change_of_a_tenant_keeps_its_sessions(void **state)
@@ -490,6 +491,57 @@ static void test_quit_amid_bulk_ends_cleanly(void **state)
 	bench_stop(&b);
 }
 
+static void send_part(const struct rig *rig, const uint8_t *data, size_t len)
+{
+	assert_int_equal(send(rig->channel.fd, data, len, 0), len);
+}
+
+/* HELLO's header, then the version and the process. */
+static void expect_hello(const struct rig *rig)
+{
+	struct buf want;
+
+	buf_init(&want, sizeof(rig->hello));
+	buf_bytes(&want, forever_hello, sizeof(forever_hello));
+	for (int i = 0; i < 3; i++) {
+		buf_u8(&want, 0);
+	}
+	buf_u8(&want, sizeof(PACKAGE_VERSION) - 1);
+	buf_bytes(&want, PACKAGE_VERSION, sizeof(PACKAGE_VERSION) - 1);
+	for (int shift = 24; shift >= 0; shift -= 8) {
+		buf_u8(&want, (uint8_t)(rig->pid >> shift));
+	}
+	assert_int_equal(rig->hello_len, want.len);
+	assert_memory_equal(rig->hello, want.data, want.len);
+	buf_fini(&want);
+}
+
+static void test_messages_that_never_change_are_said_and_understood(void **state)
+{
+	struct bench b;
+	struct rig rig;
+	int client, backend;
+
+	(void)state;
+	rig_start(&rig, NULL);
+	expect_hello(&rig);
+	send_part(&rig, forever_stats, sizeof(forever_stats));
+	expect_part(rig.channel.fd, forever_ack, sizeof(forever_ack));
+	send_part(&rig, forever_quit, sizeof(forever_quit));
+	assert_int_equal(rig_wait_exit(&rig), 0);
+	rig_stop(&rig);
+
+	bench_start(&b, PROTOCOL_TCP, NULL);
+	bench_open(&b, &client, &backend);
+	send_part(&b.rig, forever_drain, sizeof(forever_drain));
+	rig_expect_reset(client);
+	assert_int_equal(rig_wait_exit(&b.rig), 0);
+	bench_expect_closed(&b, "worker-exit");
+	close(client);
+	close(backend);
+	bench_stop(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -513,6 +565,7 @@ int main(void)
 		cmocka_unit_test(test_socket_that_goes_back_keeps_its_queue),
 		cmocka_unit_test(test_quit_leaves_the_queue_to_the_successor),
 		cmocka_unit_test(test_quit_amid_bulk_ends_cleanly),
+		cmocka_unit_test(test_messages_that_never_change_are_said_and_understood),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -165,6 +165,7 @@ void rig_start(struct rig *rig, const struct rig_options *options)
 	static const struct rig_options none;
 	struct channel_msg hello;
 	struct err err;
+	ssize_t len;
 	int fds[2];
 
 	options = options ? options : &none;
@@ -182,6 +183,10 @@ void rig_start(struct rig *rig, const struct rig_options *options)
 	assert_int_equal(channel_init(&rig->channel, fds[0]), 0);
 	rig->log = calloc(1, RIG_LOG_MAX);
 	assert_non_null(rig->log);
+	wait_readable(fds[0]);
+	len = recv(fds[0], rig->hello, sizeof(rig->hello), MSG_PEEK);
+	assert_true(len > 0);
+	rig->hello_len = (size_t)len;
 	receive(rig, &hello);
 	assert_int_equal(hello.type, MSG_HELLO);
 	send_counters(rig, options->last_number);
