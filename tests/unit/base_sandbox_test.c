@@ -25,6 +25,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -32,9 +33,10 @@
 
 #include "base/sandbox.h"
 
-#define NOBODY        65534
-#define LOW_PORT      1
-#define N_ELEMENTS(a) (sizeof(a) / sizeof((a)[0]))
+#define NOBODY              65534
+#define LOW_PORT            1
+#define LANDLOCK_ABI_SCOPED 6 /* the first to know of sockets' scopes */
+#define N_ELEMENTS(a)       (sizeof(a) / sizeof((a)[0]))
 
 struct fixture {
 	char root[32]; /* an empty folder */
@@ -42,6 +44,11 @@ struct fixture {
 };
 
 static pid_t sibling; /* of the child's */
+
+/* A socket that the child has, and the abstract address of one outside of its sandbox. */
+static int unix_fd;
+static struct sockaddr_un outside;
+static socklen_t outside_len = sizeof(outside);
 
 /* What a child does; its result is the child's exit status: 0 good. */
 typedef int (*action_fn)(int dir_fd);
@@ -308,6 +315,16 @@ static int do_unshare(int dir_fd)
 	return (int)syscall(SYS_unshare, 0);
 }
 
+/* Of what the system calls leave, only Landlock stops this. */
+static int do_send_outside(int dir_fd)
+{
+	(void)dir_fd;
+	return sendto(unix_fd, "x", 1, 0, (struct sockaddr *)&outside, outside_len) < 0 &&
+			       errno == EPERM
+		       ? 0
+		       : 1;
+}
+
 static int do_unlink(int dir_fd)
 {
 	return unlinkat(dir_fd, "access.log", 0);
@@ -405,10 +422,16 @@ static void a_forbidden_call_kills_the_neighbour_child(void **state)
 	expect_killed(state, SANDBOX_NEIGHBOURS, probes, N_ELEMENTS(probes));
 }
 
+/* Negative where the kernel has no Landlock. */
+static long landlock_abi(void)
+{
+	return syscall(SYS_landlock_create_ruleset, NULL, 0, 1u);
+}
+
 static void the_log_child_writes_below_its_folder_only(void **state)
 {
 	SKIP_WITH_SANITIZERS();
-	if (syscall(SYS_landlock_create_ruleset, NULL, 0, 1u) < 0 && getuid() != 0) {
+	if (landlock_abi() < 0 && getuid() != 0) {
 		skip(); /* neither Landlock nor a root folder of its own */
 	}
 	assert_int_equal(run(*state, SANDBOX_LOG, do_other_files), 0);
@@ -519,6 +542,35 @@ static void root_gives_up_user_groups_and_root_folder(void **state)
 	expect_end(pid, fd);
 }
 
+static void landlock_shuts_the_proxy_in_where_the_kernel_has_it(void **state)
+{
+	struct sandbox sb = sandbox_of(*state, SANDBOX_PROXY);
+	bool partial = true;
+	int end_fd, fd;
+	pid_t pid;
+
+	SKIP_WITH_SANITIZERS();
+	if (getuid() != 0 || landlock_abi() < 0) {
+		print_message(getuid() != 0 ? "without root a sandbox is partial\n"
+					    : "this kernel has no Landlock\n");
+		skip();
+	}
+	pid = waiting_child(&sb, in_many_groups, &partial, &end_fd);
+	expect_end(pid, end_fd);
+	assert_false(partial);
+	if (landlock_abi() < LANDLOCK_ABI_SCOPED) {
+		return;
+	}
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	unix_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	outside.sun_family = AF_UNIX;
+	assert_int_equal(bind(fd, (struct sockaddr *)&outside, sizeof(sa_family_t)), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&outside, &outside_len), 0);
+	assert_int_equal(run(*state, SANDBOX_PROXY, do_send_outside), 0);
+	close(unix_fd);
+	close(fd);
+}
+
 /* As a unit with User= and AmbientCapabilities= starts it. */
 static void a_user_with_ambient_capabilities(void)
 {
@@ -587,6 +639,7 @@ int main(void)
 		cmocka_unit_test(a_forbidden_call_kills_the_neighbour_child),
 		cmocka_unit_test(the_log_child_writes_below_its_folder_only),
 		cmocka_unit_test(root_gives_up_user_groups_and_root_folder),
+		cmocka_unit_test(landlock_shuts_the_proxy_in_where_the_kernel_has_it),
 		cmocka_unit_test(who_is_not_root_gives_up_capabilities),
 		cmocka_unit_test(wrong_users_and_folders_are_refused),
 	};
