@@ -308,6 +308,26 @@ static void test_f1_counters_are_0_after_churn(void **state)
 	source_table_fini(&t);
 }
 
+/* Else a peer would know which sources share a bucket. */
+static void test_f1_each_table_hashes_with_a_key_of_its_own(void **state)
+{
+	const struct source_limits limits = {.connections = 1};
+	struct source_table t[2];
+	struct source *s[2];
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		table_make(&t[i], 10);
+		assert_int_equal(admit(&t[i], "192.0.2.1", &limits, NOW_MS, &s[i]),
+				 SOURCE_ADMITTED);
+	}
+	assert_true(s[0]->node.hash != s[1]->node.hash);
+	for (int i = 0; i < 2; i++) {
+		source_release(&t[i], s[i], NOW_MS);
+		source_table_fini(&t[i]);
+	}
+}
+
 static void test_without_limits_nothing_is_kept(void **state)
 {
 	const struct source_limits none = {0};
@@ -358,6 +378,7 @@ int main(void)
 		cmocka_unit_test(test_f1_hammering_source_does_not_fill_the_table),
 		cmocka_unit_test(test_f1_2_16_sources_of_one_v6_48_are_2_16_entries),
 		cmocka_unit_test(test_f1_counters_are_0_after_churn),
+		cmocka_unit_test(test_f1_each_table_hashes_with_a_key_of_its_own),
 		cmocka_unit_test(test_without_limits_nothing_is_kept),
 		cmocka_unit_test(test_f1_lowered_limit_holds_for_new_sessions),
 	};
