@@ -93,6 +93,22 @@ class Case:
     def tls(self, name, port=443, address=POOL[0], alpn=(), **options):
         return self.keep(clients.tls_connect(self.lab.client, address, port, name, alpn, **options))
 
+    def source_of_each_worker(self):
+        """Addresses for clients, one for each worker in order: a source meets one worker only."""
+        found = {}
+        for host in range(1, 251):
+            source = f"198.51.100.{host}"
+            with self.lab.client.connect(POOL[2], CANARY_PORT, source=source) as sock:
+                assert peers.works(sock)
+                client = "%s:%d" % sock.getsockname()
+                [worker] = [session["id"].split(".")[0] for session in self.gateway.sessions()
+                            if session["client"] == client]
+            found.setdefault(int(worker), source)
+            if len(found) == self.gateway.config["workers"]:
+                break
+        self.gateway.wait_sessions(0)
+        return [found[worker] for worker in range(self.gateway.config["workers"])]
+
     def canary(self):
         # from a source of its own: what a test did to its own must not count
         sock = self.lab.client.connect(POOL[2], CANARY_PORT, source=CANARY_SOURCE, timeout=5)

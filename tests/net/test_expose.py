@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a tenant gets: the right client, the right address, the same bytes."""
 
+import itertools
 import ssl
 import subprocess
 
@@ -313,11 +314,11 @@ def test_deny_wins_and_an_empty_allow_lets_all_in(case):
 
 # Several backends
 
-def three_backends(case, **more):
+def three_backends(case, workers=1, **more):
     hosts = [case.lab.acme.address(host) for host in (0x10, 0x11, 0x12)]
     backends = [case.backend(case.lab.acme, 22, address=host) for host in hosts]
     case.start(case.tenant(case.lab.acme, service("ssh", hosts, tcp(2222, 22), **more)),
-               settings={"workers": 1})
+               settings={"workers": workers})
     return backends
 
 
@@ -337,19 +338,22 @@ def test_round_robin_visits_each_backend_equally(case):
 
 def test_least_connections_fills_the_emptiest(case):
     """By turns, which this must not be, the new ones would go to two backends."""
-    backends = three_backends(case, balance="least-connections")
+    backends = three_backends(case, workers=2, balance="least-connections")
+    sources = itertools.cycle(case.source_of_each_worker())
     socks = [[], [], []]
     for _ in range(6):
         before = [len(backend.peers) for backend in backends]
-        sock = use(case)
+        sock = use(case, source=next(sources))
         [taken] = [i for i in range(3) if len(backends[i].peers) > before[i]]
         socks[taken].append(sock)
-    assert [len(each) for each in socks] == [2, 2, 2]
+        sizes = [len(each) for each in socks]
+        assert max(sizes) - min(sizes) <= 1, "what the other worker has is not counted"
+    assert sizes == [2, 2, 2]
     for sock in socks[1]:
         sock.close()
     case.gateway.wait_sessions(4)
-    use(case)
-    use(case)
+    use(case, source=next(sources))
+    use(case, source=next(sources))
     assert [len(backend.peers) for backend in backends] == [2, 4, 2]
 
 
