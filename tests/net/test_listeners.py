@@ -2,6 +2,7 @@
 """Listeners of the node config: tcp and tls, any and one address, IPv4 and IPv6; text in the log."""
 
 import re
+import time
 
 import pytest
 
@@ -118,3 +119,25 @@ def test_access_log_as_json_has_each_field(case):
         "backend": f"[{backend.address}]:443", "bytes_in": len(hello), "bytes_out": len(hello),
         "reason": "done"}
     assert 0 <= line["hello_ms"] + line["connect_ms"] <= line["total_ms"]
+
+
+def test_access_log_tells_a_slow_hello_from_a_slow_connect(case):
+    backend = case.backend(case.lab.acme, 443)
+    silent = case.lab.acme.address(0x9b)
+    gateway = case.start(case.tenant(
+        case.lab.acme, service("web", [backend.address], tls(["shop.example"])),
+        service("slow", [silent, backend.address], tls(["slow.example"]), balance="round-robin",
+                timeouts={"connect": "400ms"})))
+    hello = clients.hello("shop.example")
+    with case.connect(443, address=POOL[0]) as sock:
+        sock.sendall(hello[:40])
+        time.sleep(0.5)  # what is measured, not a wait for something
+        sock.sendall(hello[40:])
+        assert peers.read_exactly(sock, len(hello)) == hello
+    with case.connect(443, address=POOL[0]) as sock:
+        assert works(sock, clients.hello("slow.example"))
+    lines = {line["name"]: line for line in gateway.wait_log(2)}
+    slow_hello, slow_connect = lines["shop.example"], lines["slow.example"]
+    assert slow_hello["hello_ms"] >= 300 > 2 * slow_hello["connect_ms"], slow_hello
+    assert slow_connect["connect_ms"] >= 300 > 2 * slow_connect["hello_ms"], slow_connect
+    assert slow_connect["backend"] == f"[{backend.address}]:443"
