@@ -54,6 +54,19 @@ def test_listeners_that_stay_keep_their_sockets(case):
     peers.wait_for(lambda: listening(gateway) == before, message="the former sockets alone")
 
 
+def test_sighup_takes_the_new_config(case):
+    case.backend(case.lab.acme, 22)
+    gateway = case.start(case.tenant(case.lab.acme, service(
+        "web", [case.lab.acme.address()], tcp(9, 22, ipv4=POOL[2]))))
+    gateway.write_config({"listeners": [*gateway.config["listeners"], {
+        "address": POOL[1], "port": 2222, "protocol": "tcp", "default": "acme/web"}]})
+    with pytest.raises(ConnectionRefusedError):
+        case.connect(2222)
+    gateway.signal(signal.SIGHUP)
+    peers.wait_for(lambda: f"{POOL[1]}:2222" in listening(gateway), message="the new listener")
+    assert works(case.connect(2222))
+
+
 def test_listener_that_takes_an_exposures_port_shows_as_a_problem(case):
     """As many listeners as before, but another port: objects have to be read again."""
     case.backend(case.lab.acme, 22)
