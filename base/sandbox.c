@@ -22,6 +22,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/channel.h"
+
 #define N_ELEMENTS(a) (sizeof(a) / sizeof((a)[0]))
 
 /* <linux/landlock.h>; newer than the headers of the systems we build on */
@@ -97,29 +99,37 @@ static int close_paths(const struct sandbox *sb, struct err *err)
 
 /* What every worker calls. */
 static const int calls_all[] = {
-	SCMP_SYS(read),         SCMP_SYS(readv),           SCMP_SYS(write),
-	SCMP_SYS(writev),       SCMP_SYS(close),           SCMP_SYS(fstat),
-	SCMP_SYS(newfstatat),   SCMP_SYS(lseek),           SCMP_SYS(recvmsg),
-	SCMP_SYS(sendmsg),      SCMP_SYS(epoll_create1),   SCMP_SYS(epoll_ctl),
-	SCMP_SYS(epoll_wait),   SCMP_SYS(epoll_pwait),     SCMP_SYS(brk),
-	SCMP_SYS(munmap),       SCMP_SYS(mremap),          SCMP_SYS(madvise),
-	SCMP_SYS(futex),        SCMP_SYS(clock_gettime),   SCMP_SYS(gettimeofday),
-	SCMP_SYS(time),         SCMP_SYS(getrandom),       SCMP_SYS(getpid),
-	SCMP_SYS(gettid),       SCMP_SYS(rt_sigaction),    SCMP_SYS(rt_sigprocmask),
-	SCMP_SYS(rt_sigreturn), SCMP_SYS(restart_syscall), SCMP_SYS(exit),
-	SCMP_SYS(exit_group),
+	SCMP_SYS(read),          SCMP_SYS(readv),
+	SCMP_SYS(write),         SCMP_SYS(writev),
+	SCMP_SYS(close),         SCMP_SYS(fstat),
+	SCMP_SYS(newfstatat),    SCMP_SYS(lseek),
+	SCMP_SYS(recvmsg),       SCMP_SYS(epoll_create1),
+	SCMP_SYS(epoll_ctl),     SCMP_SYS(epoll_wait),
+	SCMP_SYS(epoll_pwait),   SCMP_SYS(brk),
+	SCMP_SYS(munmap),        SCMP_SYS(mremap),
+	SCMP_SYS(madvise),       SCMP_SYS(futex),
+	SCMP_SYS(clock_gettime), SCMP_SYS(gettimeofday),
+	SCMP_SYS(time),          SCMP_SYS(getrandom),
+	SCMP_SYS(getpid),        SCMP_SYS(gettid),
+	SCMP_SYS(rt_sigaction),  SCMP_SYS(rt_sigprocmask),
+	SCMP_SYS(rt_sigreturn),  SCMP_SYS(restart_syscall),
+	SCMP_SYS(exit),          SCMP_SYS(exit_group),
 };
 
 static const int calls_proxy[] = {
 	SCMP_SYS(accept4),     SCMP_SYS(bind),        SCMP_SYS(connect),    SCMP_SYS(shutdown),
 	SCMP_SYS(getsockname), SCMP_SYS(getpeername), SCMP_SYS(getsockopt), SCMP_SYS(recvfrom),
 	SCMP_SYS(sendto),      SCMP_SYS(recvmmsg),    SCMP_SYS(sendmmsg),   SCMP_SYS(splice),
-	SCMP_SYS(pipe2),
+	SCMP_SYS(pipe2),       SCMP_SYS(sendmsg),
 };
 
 static const int calls_log[] = {
 	SCMP_SYS(openat),
 	SCMP_SYS(fsync),
+};
+
+static const int calls_neighbours[] = {
+	SCMP_SYS(sendmsg),
 };
 
 static int allow_calls(scmp_filter_ctx ctx, const int *calls, size_t n)
@@ -183,7 +193,6 @@ static int allow_bounded_all(scmp_filter_ctx ctx)
 		ALLOW_IF(fcntl, SCMP_A1(SCMP_CMP_EQ, F_SETFD, 0)),
 		ALLOW_IF(fcntl, SCMP_A1(SCMP_CMP_EQ, F_GETFL, 0)),
 		ALLOW_IF(fcntl, SCMP_A1(SCMP_CMP_EQ, F_SETFL, 0)),
-		ALLOW_IF(fcntl, SCMP_A1(SCMP_CMP_EQ, F_DUPFD_CLOEXEC, 0)),
 	};
 
 	return allow_bounded(ctx, calls, N_ELEMENTS(calls));
@@ -195,6 +204,7 @@ static int allow_bounded_proxy(scmp_filter_ctx ctx)
 		ALLOW_IF(socket, SCMP_A0(SCMP_CMP_EQ, AF_INET, 0)),
 		ALLOW_IF(socket, SCMP_A0(SCMP_CMP_EQ, AF_INET6, 0)),
 		ALLOW_IF(fcntl, SCMP_A1(SCMP_CMP_EQ, F_SETPIPE_SZ, 0)),
+		ALLOW_IF(fcntl, SCMP_A1(SCMP_CMP_EQ, F_DUPFD_CLOEXEC, 0)),
 		/* by name: what is set on a listening socket stays when this worker has ended */
 		ALLOW_OPTION(SOL_SOCKET, SO_KEEPALIVE),
 		ALLOW_OPTION(SOL_SOCKET, SO_LINGER),
@@ -206,6 +216,19 @@ static int allow_bounded_proxy(scmp_filter_ctx ctx)
 		ALLOW_OPTION(IPPROTO_TCP, TCP_KEEPINTVL),
 		ALLOW_OPTION(IPPROTO_TCP, TCP_KEEPCNT),
 		ALLOW_OPTION(IPPROTO_TCP, TCP_USER_TIMEOUT),
+	};
+
+	return allow_bounded(ctx, calls, N_ELEMENTS(calls));
+}
+
+/*
+ * It has a socket of the system's log: with sendmsg(2) that would reach whoever has an abstract
+ * name. write(2) does not, and nothing that duplicates could make it the channel.
+ */
+static int allow_bounded_log(scmp_filter_ctx ctx)
+{
+	const struct bounded_call calls[] = {
+		ALLOW_IF(sendmsg, SCMP_A0(SCMP_CMP_EQ, CHANNEL_FD, 0)),
 	};
 
 	return allow_bounded(ctx, calls, N_ELEMENTS(calls));
@@ -226,11 +249,17 @@ static int close_calls(const struct sandbox *sb, struct err *err)
 	if (rc == 0 && sb->kind == SANDBOX_LOG) {
 		rc = allow_calls(ctx, calls_log, N_ELEMENTS(calls_log));
 	}
+	if (rc == 0 && sb->kind == SANDBOX_NEIGHBOURS) {
+		rc = allow_calls(ctx, calls_neighbours, N_ELEMENTS(calls_neighbours));
+	}
 	if (rc == 0) {
 		rc = allow_bounded_all(ctx);
 	}
 	if (rc == 0 && sb->kind == SANDBOX_PROXY) {
 		rc = allow_bounded_proxy(ctx);
+	}
+	if (rc == 0 && sb->kind == SANDBOX_LOG) {
+		rc = allow_bounded_log(ctx);
 	}
 	if (rc == 0) {
 		rc = seccomp_load(ctx);

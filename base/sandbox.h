@@ -8,7 +8,8 @@
 
 enum sandbox_kind {
 	SANDBOX_PROXY,      /* sockets of AF_INET and AF_INET6, pipes, splice; no path, no exec */
-	SANDBOX_LOG,        /* no socket; opens files below one folder descriptor it already has */
+	SANDBOX_LOG,        /* no socket of its own, sendmsg(2) on the channel alone; opens files
+			       below one folder descriptor it already has */
 	SANDBOX_NEIGHBOURS, /* neither: descriptors that are passed to it */
 };
 

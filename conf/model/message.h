@@ -56,15 +56,22 @@ enum message {
 
 	/*
 	 * Control and the log child (sixgate-agent --log). Start: HELLO from the child, then a
-	 * LOG_PIPE for each worker. A worker's pipe is never given to a second one: half a line of
-	 * a dead worker would meet its successor's. Control keeps the read end, so that no line is
-	 * lost when the log child is restarted, but not the write end. STATS is answered ACK and
-	 * LOG_STATS. After DRAIN, or at the end of the channel, the child reads on until every
-	 * pipe has ended; QUIT makes it take what is in the pipes and exit.
+	 * LOG_PIPE for each worker, with syslog a LOG_SOCKET before. A worker's pipe is never given
+	 * to a second one: half a line of a dead worker would meet its successor's. Control keeps
+	 * the read end, so that no line is lost when the log child is restarted, but not the write
+	 * end. STATS is answered ACK and LOG_STATS. After DRAIN, or at the end of the channel, the
+	 * child reads on until every pipe has ended; QUIT makes it take what is in the pipes and
+	 * exit.
 	 */
 	MSG_LOG_PIPE = 64,   /* id = any, for messages; fd: read end of a new pipe. ACK */
 	MSG_LOG_REOPEN = 65, /* the file was renamed: close it, make it anew. ACK or NAK */
 	MSG_LOG_STATS = 66,  /* child: lines written u64, lines dropped u64 */
+	/*
+	 * Child: it has no socket of the system's log, or nobody reads from it. Control, at the
+	 * start too, fd: a connected one; ACK or NAK. What cannot be opened is not answered: it is
+	 * asked for again.
+	 */
+	MSG_LOG_SOCKET = 67,
 
 	/*
 	 * Control and the neighbour child (sixgate-agent --neighbours). Start: HELLO from the

@@ -89,7 +89,7 @@ enum log_format {
 struct access_log_conf {
 	bool on;
 	enum log_format format;
-	const char *file; /* absolute path; NULL: standard error (the journal) */
+	const char *file, *syslog; /* absolute paths, one of them; NULL: standard error */
 };
 
 /* What one source (an IPv4 address, an IPv6 /64) may do. */

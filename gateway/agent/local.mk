@@ -6,6 +6,7 @@ libagent_a_SOURCES = \
 	%D%/neighbours.c %D%/neighbours.h \
 	%D%/sink.c %D%/sink.h \
 	%D%/solicitation.c %D%/solicitation.h \
+	%D%/syslog.c %D%/syslog.h \
 	%D%/talk.c %D%/talk.h
 pkglibexec_PROGRAMS += sixgate-agent
 sixgate_agent_SOURCES = %D%/main.c

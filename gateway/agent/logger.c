@@ -49,6 +49,17 @@ static void report(struct logger *lg, bool last)
 	}
 }
 
+/* After each turn of work. */
+static void rest(struct logger *lg)
+{
+	const struct channel_msg wish = {.type = MSG_LOG_SOCKET};
+
+	if (sink_wants_socket(&lg->sink, lg->talk.loop.now_ms)) {
+		talk_say(&lg->talk, &wish);
+	}
+	report(lg, false);
+}
+
 static void stop_when_drained(struct logger *lg)
 {
 	if (lg->ending && lg->n_pipes == 0) {
@@ -121,7 +132,7 @@ static void pipe_ready(struct io *io, uint32_t events)
 		pipe_close(p);
 		stop_when_drained(lg);
 	}
-	report(lg, false);
+	rest(lg);
 }
 
 /* Takes fd. */
@@ -182,16 +193,19 @@ static void quit(struct logger *lg)
 	talk_stop(&lg->talk, 0);
 }
 
-static void on_pipe(struct logger *lg, const struct channel_msg *msg)
+/* LOG_PIPE, LOG_SOCKET */
+static void on_descriptor(struct logger *lg, const struct channel_msg *msg)
 {
 	struct err err;
 	int rc;
 
-	if (msg->n_fds == 1) {
+	if (msg->n_fds != 1) {
+		talk_close_fds(msg);
+		rc = err_set(&err, -EPROTO, "%zu descriptors", msg->n_fds);
+	} else if (msg->type == MSG_LOG_PIPE) {
 		rc = pipe_add(lg, msg->fds[0], &err);
 	} else {
-		talk_close_fds(msg);
-		rc = err_set(&err, -EPROTO, "LOG_PIPE with %zu descriptors", msg->n_fds);
+		rc = sink_take_socket(&lg->sink, msg->fds[0], &err);
 	}
 	talk_answer(&lg->talk, msg, rc < 0 ? &err : NULL);
 }
@@ -210,7 +224,8 @@ static void on_message(struct talk *t, const struct channel_msg *msg)
 
 	switch (msg->type) {
 	case MSG_LOG_PIPE:
-		on_pipe(lg, msg);
+	case MSG_LOG_SOCKET:
+		on_descriptor(lg, msg);
 		return;
 	case MSG_LOG_REOPEN:
 		on_reopen(lg, msg);
@@ -243,10 +258,10 @@ static void on_ended(struct talk *t)
 
 static void on_rested(struct talk *t)
 {
-	report(container_of(t, struct logger, talk), false);
+	rest(container_of(t, struct logger, talk));
 }
 
-int logger_run(int dir_fd, const char *file, struct err *err)
+int logger_run(int dir_fd, const char *file, bool syslog, struct err *err)
 {
 	static const struct talk_ops ops = {
 		.mod = MOD,
@@ -257,7 +272,11 @@ int logger_run(int dir_fd, const char *file, struct err *err)
 	struct logger lg = {0};
 	int rc;
 
-	sink_init(&lg.sink, dir_fd, dir_fd < 0 ? NULL : file);
+	if (syslog) {
+		sink_init_syslog(&lg.sink);
+	} else {
+		sink_init(&lg.sink, dir_fd, dir_fd < 0 ? NULL : file);
+	}
 	rc = talk_run(&lg.talk, &ops, err);
 	report(&lg, true);
 	while (lg.pipes) {

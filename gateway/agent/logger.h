@@ -2,6 +2,8 @@
 #ifndef SIXGATE_GATEWAY_AGENT_LOGGER_H
 #define SIXGATE_GATEWAY_AGENT_LOGGER_H
 
+#include <stdbool.h>
+
 #include "base/err.h"
 
 /*
@@ -10,9 +12,10 @@
  */
 
 /*
- * Says HELLO on the channel and works until told to stop. Takes dir_fd (-1: standard output).
+ * Says HELLO on the channel and works until told to stop. Takes dir_fd (-1: standard output, or
+ * with syslog the system's log, by sockets that control opens).
  * Returns 0 or a negative errno.
  */
-int logger_run(int dir_fd, const char *file, struct err *err) CHECKED;
+int logger_run(int dir_fd, const char *file, bool syslog, struct err *err) CHECKED;
 
 #endif

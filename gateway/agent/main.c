@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/log.h"
 #include "base/sandbox.h"
@@ -22,20 +23,23 @@
 struct arguments {
 	bool log, neighbours; /* one of them */
 	const char *user, *root;
-	const char *folder, *file; /* NULL: standard output */
+	const char *folder, *file; /* NULL: not to a file */
+	bool syslog;
 };
 
 static void usage(FILE *out)
 {
-	fputs("usage: sixgate-agent --log [--user USER] [--root DIR] [--folder DIR --file NAME]\n"
+	fputs("usage: sixgate-agent --log [--user USER] [--root DIR]\n"
+	      "                           [--folder DIR --file NAME | --syslog]\n"
 	      "       sixgate-agent --neighbours [--user USER] [--root DIR]\n"
 	      "Started by sixgated; see sixgated(8).\n"
 	      "  --log          write the access log\n"
 	      "  --neighbours   answer neighbour solicitations for tenants' addresses\n"
 	      "  --user USER    user to become\n"
 	      "  --root DIR     empty folder to become the root folder\n"
-	      "  --folder DIR   folder of the access log; without it: standard output\n"
+	      "  --folder DIR   folder of the access log; without it and --syslog: standard output\n"
 	      "  --file NAME    its file in that folder\n"
+	      "  --syslog       to the system's log, by sockets that sixgated opens\n"
 	      "  --help, --version\n",
 	      out);
 }
@@ -44,15 +48,11 @@ static void usage(FILE *out)
 static int arguments_read(int argc, char **argv, struct arguments *args)
 {
 	static const struct option options[] = {
-		{"log", no_argument, NULL, 'l'},
-		{"neighbours", no_argument, NULL, 'n'},
-		{"user", required_argument, NULL, 'u'},
-		{"root", required_argument, NULL, 'r'},
-		{"folder", required_argument, NULL, 'd'},
-		{"file", required_argument, NULL, 'f'},
-		{"help", no_argument, NULL, 'h'},
-		{"version", no_argument, NULL, 'v'},
-		{0},
+		{"log", no_argument, NULL, 'l'},          {"neighbours", no_argument, NULL, 'n'},
+		{"user", required_argument, NULL, 'u'},   {"root", required_argument, NULL, 'r'},
+		{"folder", required_argument, NULL, 'd'}, {"file", required_argument, NULL, 'f'},
+		{"syslog", no_argument, NULL, 's'},       {"help", no_argument, NULL, 'h'},
+		{"version", no_argument, NULL, 'v'},      {0},
 	};
 	int c;
 
@@ -77,6 +77,9 @@ static int arguments_read(int argc, char **argv, struct arguments *args)
 		case 'f':
 			args->file = optarg;
 			break;
+		case 's':
+			args->syslog = true;
+			break;
 		case 'h':
 			usage(stdout);
 			return 0;
@@ -88,7 +91,8 @@ static int arguments_read(int argc, char **argv, struct arguments *args)
 		}
 	}
 	if (optind < argc || args->log == args->neighbours || !args->folder != !args->file ||
-	    (args->neighbours && args->file) || (args->file && strchr(args->file, '/'))) {
+	    (args->neighbours && (args->file || args->syslog)) ||
+	    (args->file && (args->syslog || strchr(args->file, '/')))) {
 		usage(stderr);
 		return 2;
 	}
@@ -109,9 +113,10 @@ static int run_log(const struct arguments *args, struct err *err)
 			return err_set_errno(err, -errno, "access log: folder %s", args->folder);
 		}
 	}
+	tzset(); /* dates for syslog are local */
 	rc = sandbox_enter(&sb, NULL, err);
 	return rc < 0 ? rc /* fails closed: the process ends */
-		      : logger_run(sb.keep_dir_fd, args->file, err);
+		      : logger_run(sb.keep_dir_fd, args->file, args->syslog, err);
 }
 
 static int run_neighbours(const struct arguments *args, struct err *err)

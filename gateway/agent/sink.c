@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The access log's file; see sink.h. Called by the log child alone, inside its sandbox. */
+/* Where the access log goes; see sink.h. Called by the log child alone, inside its sandbox. */
 #include "gateway/agent/sink.h"
 
 #include <errno.h>
@@ -7,8 +7,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "gateway/agent/syslog.h"
+
 #define FILE_MODE      0640
-#define RETRY_OPEN_MS  1000
+#define RETRY_OPEN_MS  1000 /* more than control's SOCKET_MS */
 #define REPORT_MS      60000
 #define TORN_BYTES_MAX 65536 /* a line is shorter: lines.h */
 
@@ -19,9 +21,17 @@ void sink_init(struct sink *s, int dir_fd, const char *name)
 	buf_init(&s->torn, TORN_BYTES_MAX);
 }
 
+void sink_init_syslog(struct sink *s)
+{
+	sink_init(s, -1, "to syslog");
+	s->syslog = true;
+	s->fd = -1;
+	s->cause = -ENOTCONN;
+}
+
 static void sink_close(struct sink *s)
 {
-	if (s->dir_fd >= 0 && s->fd >= 0) {
+	if (s->fd >= 0 && (s->dir_fd >= 0 || s->syslog)) {
 		close(s->fd);
 		s->fd = -1;
 	}
@@ -65,6 +75,26 @@ int sink_reopen(struct sink *s, struct err *err)
 	sink_close(s);
 	rc = sink_open(s);
 	return rc < 0 ? err_set_errno(err, rc, "access log %s", s->name) : 0;
+}
+
+bool sink_wants_socket(struct sink *s, uint64_t now_ms)
+{
+	if (!s->syslog || s->fd >= 0 || now_ms < s->retry_ms) {
+		return false;
+	}
+	s->retry_ms = now_ms + RETRY_OPEN_MS;
+	return true;
+}
+
+int sink_take_socket(struct sink *s, int fd, struct err *err)
+{
+	if (!s->syslog) {
+		close(fd);
+		return err_set(err, -EPROTO, "the access log does not go to syslog");
+	}
+	sink_close(s);
+	s->fd = fd;
+	return 0;
 }
 
 void sink_lost(struct sink *s, uint64_t n, int cause)
@@ -129,11 +159,20 @@ static void drop_rest(struct sink *s, struct str lines, size_t done)
 	sink_lost(s, count_lines(rest), s->cause);
 }
 
+/* Whoever read what s->fd writes to went away; another may come. */
+static bool reader_gone(const struct sink *s)
+{
+	if (s->syslog) {
+		return s->cause != -EAGAIN && s->cause != -ENOBUFS && s->cause != -EMSGSIZE;
+	}
+	return s->cause == -EPIPE;
+}
+
 void sink_write(struct sink *s, struct str lines, uint64_t now_ms)
 {
 	size_t done;
 
-	if (s->fd < 0 && now_ms >= s->retry_ms) {
+	if (s->fd < 0 && s->dir_fd >= 0 && now_ms >= s->retry_ms) {
 		int rc = sink_open(s);
 
 		s->cause = rc < 0 ? rc : s->cause;
@@ -142,13 +181,14 @@ void sink_write(struct sink *s, struct str lines, uint64_t now_ms)
 	if (s->fd < 0 || (s->torn.len > 0 && !finish_torn(s))) {
 		done = 0;
 	} else {
-		done = write_some(s, lines.p, lines.len);
+		done = s->syslog ? syslog_write(s->fd, lines, &s->cause)
+				 : write_some(s, lines.p, lines.len);
 		s->n_written += count_lines((struct str){.p = lines.p, .len = done});
 	}
 	if (done < lines.len) {
 		drop_rest(s, lines, done);
-		if (s->cause == -EPIPE) {
-			sink_close(s); /* the FIFO's reader went away; another may come */
+		if (reader_gone(s)) {
+			sink_close(s);
 		}
 	}
 }

@@ -8,11 +8,19 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/container.h"
+#include "base/log.h"
 #include "conf/model/message.h"
+#include "gateway/control/problems.h"
 #include "gateway/control/workers.h"
+
+#define MOD            "logchild"
+#define PROBLEM_SYSLOG "syslog" /* its name among the problems */
+#define SOCKET_MS      500      /* between two tries to open it, whatever the child asks for */
 
 static struct logchild *logchild_of(struct helper *h)
 {
@@ -30,7 +38,52 @@ static void logchild_arguments(struct helper *h, const char *argv[HELPER_ARGS_MA
 		argv[n++] = lc->folder;
 		argv[n++] = "--file";
 		argv[n++] = lc->file;
+	} else if (lc->syslog) {
+		argv[n++] = "--syslog";
 	}
+}
+
+static int socket_open(const char *path, struct err *err)
+{
+	struct sockaddr_un sa = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	memcpy(sa.sun_path, path, strnlen(path, sizeof(sa.sun_path) - 1)); /* the schema's bound */
+	if (fd < 0 || connect(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0) {
+		int rc = err_set_errno(err, -errno, "%s", path);
+
+		if (fd >= 0) {
+			close(fd);
+		}
+		return rc;
+	}
+	return fd;
+}
+
+/* The child cannot open it; when the system's log was started anew it needs another one. */
+static void logchild_give_socket(struct logchild *lc)
+{
+	struct problems *problems = lc->helper.problems;
+	const uint64_t now_ms = lc->helper.loop->now_ms;
+	struct channel_msg msg = {.type = MSG_LOG_SOCKET, .n_fds = 1};
+	struct err err;
+
+	if (!lc->syslog || now_ms < lc->socket_ms) {
+		return;
+	}
+	lc->socket_ms = now_ms + SOCKET_MS;
+	msg.fds[0] = socket_open(lc->syslog, &err);
+	if (msg.fds[0] < 0) {
+		if (!problem_has(problems, PROBLEM_SYSLOG)) {
+			log_err(MOD, "%s, lines of the access log are lost until it is there",
+				err.msg);
+		}
+		problem_set(problems, LOG_LEVEL_ERR, PROBLEM_SYSLOG, err.msg);
+		return;
+	}
+	problem_clear(problems, PROBLEM_SYSLOG);
+	helper_send(&lc->helper, &msg);
+	close(msg.fds[0]);
 }
 
 void logchild_add_pipe(struct logchild *lc, unsigned int slot)
@@ -47,6 +100,8 @@ static void logchild_started(struct helper *h)
 {
 	struct logchild *lc = logchild_of(h);
 
+	lc->socket_ms = 0;
+	logchild_give_socket(lc);
 	for (unsigned int slot = 0; slot < lc->workers->n; slot++) {
 		logchild_add_pipe(lc, slot);
 	}
@@ -69,6 +124,10 @@ static int logchild_message(struct helper *h, const struct channel_msg *msg)
 	struct logchild *lc = logchild_of(h);
 	struct cursor in = cursor_from(msg->data, msg->len);
 
+	if (msg->type == MSG_LOG_SOCKET) {
+		logchild_give_socket(lc);
+		return 0;
+	}
 	if (msg->type != MSG_LOG_STATS) {
 		return -EPROTO;
 	}
@@ -78,7 +137,7 @@ static int logchild_message(struct helper *h, const struct channel_msg *msg)
 }
 
 static const struct helper_ops logchild_ops = {
-	.mod = "logchild",
+	.mod = MOD,
 	.what = "access log",
 	.arguments = logchild_arguments,
 	.started = logchild_started,
@@ -97,6 +156,7 @@ void logchild_fini(struct logchild *lc)
 	helper_fini(&lc->helper);
 	free(lc->folder);
 	free(lc->file);
+	free(lc->syslog);
 }
 
 static bool text_same(const char *a, const char *b)
@@ -104,37 +164,45 @@ static bool text_same(const char *a, const char *b)
 	return a == b || (a && b && strcmp(a, b) == 0);
 }
 
-/* Cuts the path into folder and file. Returns 1 when they are others, 0 or -ENOMEM. */
-static int logchild_set_file(struct logchild *lc, const char *path)
+/* Cuts the file's path into folder and name. Returns 1 when it goes elsewhere, 0 or -ENOMEM. */
+static int logchild_set_target(struct logchild *lc, const struct access_log_conf *conf)
 {
-	const char *slash = path ? strrchr(path, '/') : NULL;
-	char *folder = NULL, *file = NULL;
+	const char *path = conf->file, *slash = path ? strrchr(path, '/') : NULL;
+	char *folder = NULL, *file = NULL, *syslog = NULL;
 	int rc;
 
 	if (slash) {
 		folder = slash == path ? strdup("/") : strndup(path, (size_t)(slash - path));
 		file = strdup(slash + 1);
-		if (!folder || !file) {
-			free(folder);
-			free(file);
-			return -ENOMEM;
-		}
 	}
-	rc = !text_same(folder, lc->folder) || !text_same(file, lc->file);
+	if (conf->syslog) {
+		syslog = strdup(conf->syslog);
+	}
+	if ((slash && (!folder || !file)) || (conf->syslog && !syslog)) {
+		free(folder);
+		free(file);
+		free(syslog);
+		return -ENOMEM;
+	}
+	rc = !text_same(folder, lc->folder) || !text_same(file, lc->file) ||
+	     !text_same(syslog, lc->syslog);
 	free(lc->folder);
 	free(lc->file);
+	free(lc->syslog);
 	lc->folder = folder;
 	lc->file = file;
+	lc->syslog = syslog;
 	return rc;
 }
 
 int logchild_configure(struct logchild *lc, const struct access_log_conf *conf)
 {
-	int rc = logchild_set_file(lc, conf->file);
+	int rc = logchild_set_target(lc, conf);
 
 	if (rc < 0) {
 		return rc;
 	}
+	problem_clear(lc->helper.problems, PROBLEM_SYSLOG); /* until it is met again */
 	if (!conf->on) {
 		helper_stop(&lc->helper);
 	} else if (rc > 0 || lc->helper.stopping) {

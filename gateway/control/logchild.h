@@ -16,8 +16,9 @@ struct logchild {
 	struct workers *workers;  /* borrowed */
 	void (*ended)(void *ctx); /* it has ended, as asked for */
 	void *ctx;
-	char *folder, *file;     /* owned; NULL: standard error */
-	uint64_t lines, dropped; /* as it said last, and those before it */
+	char *folder, *file, *syslog; /* owned; NULL: none; without any: standard error */
+	uint64_t socket_ms;           /* monotonic: no socket of syslog is opened before */
+	uint64_t lines, dropped;      /* as it said last, and those before it */
 	uint64_t lines_before, dropped_before;
 };
 

@@ -31,6 +31,7 @@
 
 #include <cmocka.h>
 
+#include "base/channel.h"
 #include "base/sandbox.h"
 
 #define NOBODY              65534
@@ -210,6 +211,29 @@ static int do_socketpair(int dir_fd)
 	return socketpair(AF_UNIX, SOCK_STREAM, 0, fds);
 }
 
+/* The channel is descriptor 3; another socket's message could have any receiver. */
+static int do_send_message(int dir_fd)
+{
+	struct msghdr message = {0};
+
+	(void)dir_fd;
+	return sendmsg(CHANNEL_FD + 1, &message, 0) >= 0;
+}
+
+static int do_send_on_the_channel(int dir_fd)
+{
+	struct msghdr message = {0};
+
+	(void)dir_fd;
+	return sendmsg(CHANNEL_FD, &message, 0) < 0 && (errno == EBADF || errno == ENOTSOCK) ? 0
+											     : 1;
+}
+
+static int do_duplicate(int dir_fd)
+{
+	return fcntl(dir_fd, F_DUPFD_CLOEXEC, 0);
+}
+
 static int do_listen(int dir_fd)
 {
 	return listen(dir_fd, 1);
@@ -345,6 +369,7 @@ static void what_a_worker_needs_still_works(void **state)
 	}
 	assert_int_equal(run(*state, SANDBOX_LOG, do_memory), 0);
 	assert_int_equal(run(*state, SANDBOX_LOG, do_log_file), 0);
+	assert_int_equal(run(*state, SANDBOX_LOG, do_send_on_the_channel), 0);
 	assert_int_equal(WTERMSIG(run(*state, SANDBOX_PROXY, do_abort)), SIGABRT);
 }
 
@@ -399,10 +424,16 @@ static void a_forbidden_call_kills_the_proxy(void **state)
 static void a_forbidden_call_kills_the_log_child(void **state)
 {
 	static const struct probe probes[] = {
-		{"AF_INET", do_inet},  {"AF_UNIX", do_unix_socket},
-		{"exec", do_exec},     {"fork", do_fork},
-		{"kill", do_kill},     {"mmap PROT_EXEC", do_executable_memory},
-		{"splice", do_splice}, {"unlink", do_unlink},
+		{"AF_INET", do_inet},
+		{"AF_UNIX", do_unix_socket},
+		{"exec", do_exec},
+		{"fork", do_fork},
+		{"kill", do_kill},
+		{"mmap PROT_EXEC", do_executable_memory},
+		{"splice", do_splice},
+		{"unlink", do_unlink},
+		{"sendmsg", do_send_message},
+		{"F_DUPFD_CLOEXEC", do_duplicate},
 	};
 
 	SKIP_WITH_SANITIZERS();

@@ -13,8 +13,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
+#include "conf/model/message.h"
 #include "gateway/control/problems.h"
 #include "gateway/control/workers.h"
 #include "tests/unit/control_rig.h"
@@ -107,6 +110,32 @@ static void test_child_whose_end_cannot_be_watched_is_tried_again(void **state)
 	assert_true(h->readable.fd >= 0 && h->exited.fd >= 0);
 }
 
+/* A child that asks and asks does not make control open and open. */
+static void test_socket_of_syslog_is_opened_at_most_twice_a_second(void **state)
+{
+	const struct channel_msg wish = {.type = MSG_LOG_SOCKET};
+	struct sockaddr_un sa = {.sun_family = AF_UNIX, .sun_path = "logchild-test-syslog"};
+	struct fixture *f = *state;
+	struct helper *h = &f->lc->helper;
+	struct problems *problems = &f->rig.c.problems;
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	(void)unlink(sa.sun_path); /* of a run that was broken off */
+	f->lc->syslog = strdup(sa.sun_path);
+	f->rig.c.loop.now_ms = 1000;
+	assert_int_equal(h->ops->message(h, &wish), 0);
+	assert_true(problem_has(problems, "syslog"));
+	assert_int_equal(bind(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	f->rig.c.loop.now_ms = 1499;
+	assert_int_equal(h->ops->message(h, &wish), 0);
+	assert_true(problem_has(problems, "syslog"));
+	f->rig.c.loop.now_ms = 1500;
+	assert_int_equal(h->ops->message(h, &wish), 0);
+	assert_false(problem_has(problems, "syslog"));
+	close(fd);
+	assert_int_equal(unlink(sa.sun_path), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -114,6 +143,8 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(
 			test_child_whose_end_cannot_be_watched_is_tried_again, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_socket_of_syslog_is_opened_at_most_twice_a_second, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
