@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A running sixgated with its real workers in the gateway's namespace."""
 
+import contextlib
 import copy
 import json
 import os
@@ -197,6 +198,17 @@ class Gateway:
     def workers(self):
         """Process ids of the proxy workers, in order of their slots."""
         return [worker["pid"] for worker in self.status()["workers"] if worker.get("pid")]
+
+    def log_child(self):
+        """The process id of sixgate-agent --log; None while there is none."""
+        pid = self.process.pid
+        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as children:
+            for child in children.read().split():
+                with contextlib.suppress(FileNotFoundError), \
+                        open(f"/proc/{child}/cmdline", "rb") as cmdline:
+                    if b"--log" in cmdline.read().split(b"\0"):
+                        return int(child)
+        return None
 
     def has_capability(self, number):
         with open(f"/proc/{self.process.pid}/status", encoding="ascii") as status:

@@ -2,6 +2,8 @@
 """What must hold once all connections of a test have ended, whatever the test was about."""
 
 import array
+import collections
+import contextlib
 import fcntl
 import os
 import re
@@ -20,15 +22,17 @@ class Usage:
     def __init__(self, pid, listeners):
         self.pid = pid
         self.listeners = listeners
-        self.kinds = {}
+        self.kinds = collections.Counter()
         self.filled_pipes = 0
+        self.taken = time.monotonic()
         for name in os.listdir(f"/proc/{pid}/fd"):
             path = f"/proc/{pid}/fd/{name}"
             try:
-                kind = os.readlink(path).split(":")[0]
+                target = os.readlink(path)
             except FileNotFoundError:
                 continue
-            self.kinds[kind] = self.kinds.get(kind, 0) + 1
+            kind = "file" if target.startswith("/") else target.split(":")[0]
+            self.kinds[kind] += 1
             if kind == "pipe":
                 self.filled_pipes += pipe_bytes(path) > 0
         with open(f"/proc/{pid}/statm", encoding="ascii") as statm:
@@ -63,9 +67,34 @@ def cpu_seconds(pid):
 
 
 def at_start(gateway):
-    """To be taken when the gateway is ready, before the first connection."""
+    """To be taken when the gateway is ready, before the first connection: of each worker by its
+    pid, of sixgated and its log child by their names."""
+    n_workers = len(gateway.workers())
+    baseline = {}
+    if gateway.status()["access_log"]["on"]:
+        baseline["log child"] = wait_for(lambda: log_child_with_pipes(gateway, n_workers),
+                                         message="the log child with a pipe of each worker")
+    baseline["sixgated"] = control_usage(gateway)
     listeners = len(gateway.status()["listeners"])
-    return {pid: Usage(pid, listeners) for pid in gateway.workers()}
+    return {**baseline, **{pid: Usage(pid, listeners) for pid in gateway.workers()}}
+
+
+def control_usage(gateway):
+    """It has the listening sockets of all workers."""
+    status = gateway.status()
+    return Usage(gateway.process.pid, len(status["listeners"]) * len(status["workers"]))
+
+
+def log_child_usage(gateway):
+    pid = gateway.log_child()
+    with contextlib.suppress(FileNotFoundError):  # it has just ended
+        return Usage(pid, 0) if pid else None
+    return None
+
+
+def log_child_with_pipes(gateway, count):
+    usage = log_child_usage(gateway)
+    return usage if usage and usage.kinds["pipe"] >= count else None
 
 
 def check(gateway, baseline, canary, lines_lost=False):
@@ -73,6 +102,7 @@ def check(gateway, baseline, canary, lines_lost=False):
     canary_in_time(canary)
     counters_settle(gateway)
     descriptors_return(gateway, baseline)
+    control_has_no_more(gateway, baseline)
     if not lines_lost:
         log_is_complete(gateway)
 
@@ -119,6 +149,37 @@ def descriptors_return(gateway, baseline):
         growth = now.rss - start.rss
         allowed = RSS_GROWTH_MAX * (8 if is_sanitized(pid) else 1)
         assert growth < allowed, f"worker {pid} grew by {growth >> 20} MiB"
+
+
+def control_has_no_more(gateway, baseline):
+    """Neither sixgated nor its log child has a descriptor more than at the start, once control
+    clients that were leaving have left."""
+    more = {}
+
+    def settled():
+        for name, usage in (("sixgated", control_usage), ("log child", log_child_usage)):
+            start, now = baseline.get(name), usage(gateway)
+            more[name] = (gained(start, now) - may_gain(gateway, name, start)
+                          if start and now else None)
+        return not any(more.values())
+    try:
+        wait_for(settled, 15)
+    except AssertionError:
+        raise AssertionError(f"more descriptors than at the start: {more}") from None
+
+
+def gained(start, now):
+    """What one has more of; pipes count, as neither keeps them for later use."""
+    before, after = ({**usage.lasting(), "pipe": usage.kinds["pipe"]} for usage in (start, now))
+    return collections.Counter(after) - collections.Counter(before)
+
+
+def may_gain(gateway, name, start):
+    """The access log, which its first line opens; after an upgrade a segment for what the workers
+    before it have counted."""
+    age_ms = (time.monotonic() - start.taken) * 1000
+    upgraded = gateway.status()["uptime_ms"] < age_ms
+    return collections.Counter(file=int(name == "log child" or upgraded))
 
 
 def is_sanitized(pid):

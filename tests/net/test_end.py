@@ -112,16 +112,6 @@ def test_changes_after_sigterm_end_no_session(case):
     case.gateway = None
 
 
-def log_child(gateway):
-    with open(f"/proc/{gateway.process.pid}/task/{gateway.process.pid}/children",
-              encoding="ascii") as children:
-        for pid in children.read().split():
-            with open(f"/proc/{pid}/cmdline", "rb") as cmdline:
-                if b"--log" in cmdline.read().split(b"\0"):
-                    return int(pid)
-    raise AssertionError("there is no log child")
-
-
 @pytest.mark.parametrize("free", [2, 98])
 def test_listeners_beyond_the_descriptors_cost_no_session(case, free):
     case.backend(case.lab.acme, 22)
@@ -155,7 +145,7 @@ def test_log_child_that_ends_late_does_not_end_the_drain(case):
     gateway = case.start(web(case, drain="10s"))
     sock = case.connect(2222)
     assert works(sock)
-    child = log_child(gateway)
+    child = gateway.log_child()
     os.kill(child, signal.SIGSTOP)
     gateway.write_config({"access_log": "off"})
     gateway.reload()

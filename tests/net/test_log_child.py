@@ -4,12 +4,10 @@
 import contextlib
 import os
 import re
-import select
 import socket
 import struct
 import subprocess
 import threading
-import time
 
 import pytest
 from gateway import BUILD
@@ -238,30 +236,6 @@ def test_disk_full_drops_whole_lines_counts_and_says_so_once(tmp_path):
     told = re.findall(r"(\d+) lines lost: No space left on device", child.stderr())
     assert len(told) == 2, child.stderr()  # at once, and what came after it at the end
     assert sum(int(one) for one in told) == dropped
-
-
-def test_a_fifo_without_a_reader_stops_nothing(child):
-    fifo = os.path.join(child.logs, "access.log")
-    os.mkfifo(fifo)
-    os.chmod(fifo, 0o666)
-    with child.pipe() as pipe:
-        reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
-        pipe.write(b"one\n")
-        assert select.select([reader], [], [], 10)[0]
-        assert os.read(reader, 100) == b"one\n"
-        os.close(reader)
-        pipe.write(b"two\n")
-        child.wait_lines(2)
-        assert child.stats() == (1, 1)
-        reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
-        try:
-            deadline = time.monotonic() + 10  # it tries again once a second
-            while not select.select([reader], [], [], 0.1)[0]:
-                assert time.monotonic() < deadline
-                pipe.write(b"three\n")
-            assert os.read(reader, 6) == b"three\n"
-        finally:
-            os.close(reader)
 
 
 def test_after_the_channel_it_reads_on_until_the_pipes_end(tmp_path):

@@ -2,8 +2,10 @@
 """The life of a TCP session: ends, resets, odd segments, and what the machine runs out of."""
 
 import contextlib
+import json
 import os
 import re
+import select
 import socket
 import threading
 import time
@@ -456,14 +458,13 @@ def test_e12_log_child_gone_loses_no_session(case):
     case.backend(case.lab.acme, 22)
     case.lines_lost = True
     gateway = start(case)
-    [agent] = children(gateway.process.pid, "sixgate-agent")
+    agent = gateway.log_child()
     os.kill(agent, 9)
     for _ in range(50):
         with case.lab.client.connect(POOL[1], 2222) as sock:
             sock.sendall(b"x")
             assert sock.recv(1) == b"x"
-    peers.wait_for(lambda: [pid for pid in children(gateway.process.pid, "sixgate-agent")
-                            if pid != agent], message="a new log child")
+    peers.wait_for(lambda: gateway.log_child() not in (agent, None), message="a new log child")
     before = len(gateway.access_log())
     with case.lab.client.connect(POOL[1], 2222) as sock:
         sock.sendall(b"x")
@@ -471,14 +472,40 @@ def test_e12_log_child_gone_loses_no_session(case):
     gateway.wait_log(before + 1)
 
 
-def children(pid, name):
-    """Process ids of a program's children with this name."""
-    found = []
-    for entry in os.listdir("/proc"):
-        if not entry.isdigit():
-            continue
-        with contextlib.suppress(OSError), open(f"/proc/{entry}/stat", encoding="utf-8") as stat:
-            head, tail = stat.read().rsplit(")", 1)
-            if int(tail.split()[1]) == pid and head.split("(", 1)[1] == name[:15]:
-                found.append(int(entry))
-    return found
+def serve_one(case):
+    with case.lab.client.connect(POOL[1], 2222) as sock:
+        assert peers.works(sock)
+
+
+def test_e12_fifo_without_a_reader_loses_lines_but_no_session(case):
+    case.backend(case.lab.acme, 22)
+    case.lines_lost = True
+    gateway = start(case)
+    os.mkfifo(gateway.access_log_path)  # the log child opens it with its first line
+    os.chmod(gateway.access_log_path, 0o666)
+    reader = os.open(gateway.access_log_path, os.O_RDONLY | os.O_NONBLOCK)
+    serve_one(case)
+    assert json.loads(read_soon(reader))["reason"] == "done"
+    os.close(reader)
+    for lost in (1, 21):  # the first finds the reader gone, those behind it find none
+        while gateway.status()["accepted"] < 1 + lost:
+            serve_one(case)
+        peers.wait_for(lambda lost=lost: gateway.status()["access_log"]["dropped"] == lost, 15,
+                       f"{lost} lost lines")
+    assert gateway.status()["access_log"]["lines"] == 1
+    reader = os.open(gateway.access_log_path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        # it is looked for once a second
+        peers.wait_for(lambda: serve_one(case) or read_soon(reader, 0.2), 20, "a line")
+        peers.wait_for(lambda: not read_soon(reader, 0.2), message="the lines before")
+        serve_one(case)
+        assert json.loads(read_soon(reader))["reason"] == "done"
+    finally:
+        os.close(reader)
+
+
+def read_soon(fd, timeout=10):
+    """What a FIFO has within timeout; nothing: b""."""
+    readable = select.poll()
+    readable.register(fd, select.POLLIN)
+    return os.read(fd, 1 << 16) if readable.poll(timeout * 1000) else b""
