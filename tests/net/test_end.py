@@ -4,6 +4,7 @@
 import os
 import resource
 import signal
+import socket
 import threading
 
 import pytest
@@ -67,8 +68,12 @@ def test_closed_standard_descriptors_are_not_taken_by_others(case):
     gateway.process = case.lab.gateway.popen(
         "sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", os.path.join(BUILD, "sixgated"),
         "--config", gateway.config_path, "--run-dir", gateway.run_folder)
-    path = os.path.join(gateway.run_folder, "control.sock")
-    peers.wait_for(lambda: os.path.exists(path), message="the control socket")
+
+    def is_listening():
+        with socket.socket(socket.AF_UNIX) as client:
+            return client.connect_ex(os.path.join(gateway.run_folder, "control.sock")) == 0
+
+    peers.wait_for(is_listening, message="the control socket")
     peers.wait_for(lambda: len(gateway.workers()) == 2, message="the workers")
     for pid in [gateway.process.pid, *gateway.workers()]:
         for number in range(3):
