@@ -38,7 +38,8 @@ def test_connections_are_not_tracked_until_a_tenant_has_a_tunnel(case):
     before = tracked(case)
     for _ in range(20):
         greet(case)
-    assert "through" not in chains(case) and tracked(case) == before
+    assert "through" not in chains(case)
+    assert tracked(case) <= before  # some of an earlier test's may have ended
     [device] = [line.split(" dev ")[1].split()[0]
                 for line in host.ip("-6 route show").splitlines() if line.startswith(tenant.prefix)]
     host.ip(f"-6 route del {tenant.prefix} dev {device}")
