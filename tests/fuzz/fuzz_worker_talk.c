@@ -389,7 +389,8 @@ static void try_helper(struct fuzz *f, struct helper *h, struct cursor *c, uint1
 	for (int n = 0; n < STEPS_MAX && c->left > 0 && h->readable.fd >= 0; n++) {
 		struct channel_msg msg = take_message(c);
 		bool known = msg.type == MSG_HELLO || msg.type == MSG_ACK || msg.type == MSG_NAK ||
-			     (msg.type == stats && msg.len == len);
+			     (msg.type == stats && msg.len == len) ||
+			     (msg.type == MSG_LOG_SOCKET && h == &f->logchild.helper);
 
 		h->asked = true;
 		assert(channel_send(&peer, &msg) == 0);
