@@ -153,6 +153,18 @@ bool prefix_overlaps(const struct prefix *a, const struct prefix *b)
 	return a->len <= b->len ? prefix_contains(a, &b->addr) : prefix_contains(b, &a->addr);
 }
 
+int prefix_cmp(const struct prefix *a, const struct prefix *b)
+{
+	int cmp = addr_cmp(&a->addr, &b->addr);
+
+	return cmp != 0 ? cmp : (int)a->len - (int)b->len;
+}
+
+int prefix_order(const void *a, const void *b)
+{
+	return prefix_cmp(a, b);
+}
+
 struct addr addr_embed(const struct prefix *p, const struct addr *v4)
 {
 	struct addr a = p->addr;

@@ -51,6 +51,10 @@ bool prefix_is_v4(const struct prefix *p);
 /* A prefix of one family holds and meets nothing of the other: ::/0 is not all of IPv4. */
 bool prefix_contains(const struct prefix *p, const struct addr *a);
 bool prefix_overlaps(const struct prefix *a, const struct prefix *b);
+/* The order of prefixes: by address, the wider one first. */
+int prefix_cmp(const struct prefix *a, const struct prefix *b);
+/* The same of two struct prefix, for qsort(3). */
+int prefix_order(const void *a, const void *b);
 /* Clears the bits of a behind len. */
 void addr_mask(struct addr *a, unsigned int len);
 

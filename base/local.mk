@@ -11,6 +11,7 @@ libbase_a_SOURCES = \
 	base/counters.c base/counters.h \
 	base/cursor.c base/cursor.h \
 	base/err.c base/err.h \
+	base/file.c base/file.h \
 	base/hash.c base/hash.h \
 	base/json.c base/json.h \
 	base/log.c base/log.h \

@@ -10,13 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int prefix_cmp(const struct prefix *a, const struct prefix *b)
-{
-	int cmp = addr_cmp(&a->addr, &b->addr);
-
-	return cmp != 0 ? cmp : (int)a->len - (int)b->len;
-}
-
 /* Index of the first one that is not before prefix. */
 static size_t lower_bound(const struct prefix_index *index, const struct prefix *prefix)
 {

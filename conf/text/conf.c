@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "conf/model/check.h"
 #include "conf/model/ports.h"
 #include "conf/text/internal.h"
@@ -34,32 +35,18 @@ static const char *check_owner(const struct stat *st, enum conf_flags flags)
 }
 
 /* One byte more than is taken, so that a longer file shows. */
-static int read_all(int fd, size_t size, char **ret_data, size_t *ret_len)
+static int read_text(int fd, size_t size, char **ret_data, size_t *ret_len)
 {
 	size_t room = (size < TREE_TEXT_MAX ? size : TREE_TEXT_MAX) + 1;
 	char *data = malloc(room + 1);
-	size_t len = 0;
+	int rc = data ? file_read(fd, data, room, ret_len) : -ENOMEM;
 
-	if (!data) {
-		return -ENOMEM;
+	if (rc < 0) {
+		free(data);
+		return rc;
 	}
-	while (len < room) {
-		ssize_t n = read(fd, data + len, room - len);
-
-		if (n < 0 && errno != EINTR) {
-			int rc = -errno;
-
-			free(data);
-			return rc;
-		}
-		if (n == 0) {
-			break;
-		}
-		len += n > 0 ? (size_t)n : 0;
-	}
-	data[len] = '\0';
+	data[*ret_len] = '\0';
 	*ret_data = data;
-	*ret_len = len;
 	return 0;
 }
 
@@ -83,7 +70,7 @@ int conf_file_read(const char *path, enum conf_flags flags, char **ret_data, siz
 		close(fd);
 		return -EINVAL;
 	}
-	rc = read_all(fd, st.st_size > 0 ? (size_t)st.st_size : 0, ret_data, ret_len);
+	rc = read_text(fd, st.st_size > 0 ? (size_t)st.st_size : 0, ret_data, ret_len);
 out:
 	if (rc == -ELOOP && flags & CONF_NO_LINK) {
 		issues_add(issues, "",

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/container.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "gateway/control/control.h"
 #include "gateway/control/internal.h"
@@ -44,7 +45,7 @@ void keeper_fini(struct keeper *k)
 	if (k->control) {
 		wheel_disarm(&k->control->loop.wheel, &k->timer);
 		if (k->fd >= 0) {
-			snapshot_file_abort(k->path, k->fd);
+			file_replace_abort(k->path, k->fd);
 			keeper_close(k);
 		}
 		snapshot_free(k->former);
@@ -189,7 +190,7 @@ static int keeper_begin(struct keeper *k, struct err *err)
 {
 	struct snapshot_head head = keeper_head(k->control);
 
-	k->fd = snapshot_file_open(k->path, err);
+	k->fd = file_replace_begin(k->path, err);
 	if (k->fd < 0) {
 		return k->fd;
 	}
@@ -204,7 +205,8 @@ static int keeper_begin(struct keeper *k, struct err *err)
 /* Writes what has come together. */
 static int keeper_write(struct keeper *k, struct err *err)
 {
-	int rc = k->writer.out.bad ? -ENOMEM : snapshot_file_append(k->fd, &k->writer.out);
+	int rc = k->writer.out.bad ? -ENOMEM
+				   : file_write(k->fd, k->writer.out.data, k->writer.out.len);
 
 	k->n_bytes += k->writer.out.len;
 	k->writer.out.len = 0;
@@ -256,9 +258,9 @@ bool keeper_work(struct keeper *k, uint64_t until_ms)
 		return true;
 	}
 	if (rc < 0) {
-		snapshot_file_abort(k->path, k->fd);
+		file_replace_abort(k->path, k->fd);
 	} else {
-		rc = snapshot_file_commit(k->path, k->fd, &err);
+		rc = file_replace_commit(k->path, k->fd, &err);
 	}
 	keeper_close(k);
 	if (rc < 0) {
@@ -301,7 +303,7 @@ void keeper_forget(struct keeper *k)
 		return;
 	}
 	if (k->fd >= 0) {
-		snapshot_file_abort(k->path, k->fd);
+		file_replace_abort(k->path, k->fd);
 		keeper_close(k);
 	}
 	(void)unlink(k->path); /* it may not be there */

@@ -15,67 +15,46 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/cursor.h"
+#include "base/file.h"
+
 #define FILE_NAME "probation"
 #define HEAD      "sixgate probation 1"
 #define HEAD_MAX  128
 #define TEXT_MAX  ((size_t)16 << 20) /* bytes; as much as a node config may be, and more */
 
-static int path_make(const char *run_dir, const char *more, char path[PATH_MAX], struct err *err)
+static int path_make(const char *run_dir, char path[PATH_MAX], struct err *err)
 {
-	return snprintf(path, PATH_MAX, "%s/" FILE_NAME "%s", run_dir, more) >= PATH_MAX
+	return snprintf(path, PATH_MAX, "%s/" FILE_NAME, run_dir) >= PATH_MAX
 		       ? err_set(err, -ENAMETOOLONG, "%s: path is too long", run_dir)
 		       : 0;
-}
-
-static int write_texts(FILE *f, uint64_t until_s, const char *former, const char *tried)
-{
-	if (fprintf(f, HEAD " %" PRIu64 " %zu %zu\n%s%s", until_s, strlen(former), strlen(tried),
-		    former, tried) < 0 ||
-	    fflush(f) != 0) {
-		return errno > 0 ? -errno : -EIO;
-	}
-	return fsync(fileno(f)) < 0 ? -errno : 0;
 }
 
 int probation_write(const char *run_dir, uint64_t until_s, const char *former, const char *tried,
 		    struct err *err)
 {
-	char path[PATH_MAX], temporary[PATH_MAX];
-	int rc = path_make(run_dir, "", path, err), fd;
-	FILE *f;
+	char path[PATH_MAX];
+	struct buf text;
+	int rc = path_make(run_dir, path, err);
 
-	rc = rc < 0 ? rc : path_make(run_dir, ".new", temporary, err);
 	if (rc < 0) {
 		return rc;
 	}
-	fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	f = fd < 0 ? NULL : fdopen(fd, "w");
-	if (!f) {
-		rc = -errno;
-		if (fd >= 0) {
-			close(fd);
-		}
-		return err_set_errno(err, rc, "%.200s", temporary);
-	}
-	rc = write_texts(f, until_s, former, tried);
-	if (fclose(f) != 0 && rc == 0) {
-		rc = -errno;
-	}
-	if (rc == 0 && rename(temporary, path) < 0) {
-		rc = -errno;
-	}
-	if (rc < 0) {
-		(void)unlink(temporary); /* the old file counts */
-		return err_set_errno(err, rc, "%.200s", path);
-	}
-	return 0;
+	buf_init(&text, HEAD_MAX + 2 * TEXT_MAX);
+	buf_printf(&text, HEAD " %" PRIu64 " %zu %zu\n", until_s, strlen(former), strlen(tried));
+	buf_bytes(&text, former, strlen(former));
+	buf_bytes(&text, tried, strlen(tried));
+	rc = text.bad ? err_set(err, -ENOMEM, "out of memory")
+		      : file_replace(path, text.data, text.len, err);
+	buf_fini(&text);
+	return rc;
 }
 
 void probation_remove(const char *run_dir)
 {
 	char path[PATH_MAX];
 
-	if (path_make(run_dir, "", path, NULL) == 0) {
+	if (path_make(run_dir, path, NULL) == 0) {
 		(void)unlink(path); /* mostly it is not there */
 	}
 }
@@ -111,7 +90,7 @@ int probation_read(const char *run_dir, struct probation *ret_probation, struct 
 {
 	char path[PATH_MAX];
 	struct stat st;
-	int rc = path_make(run_dir, "", path, err), fd;
+	int rc = path_make(run_dir, path, err), fd;
 	FILE *f;
 
 	*ret_probation = (struct probation){0};

@@ -6,11 +6,12 @@
 #include "gateway/kernel/record.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+
+#include "base/cursor.h"
+#include "base/file.h"
 
 static bool record_line(struct record *r, const char *line, size_t len)
 {
@@ -68,36 +69,17 @@ int record_new(const char *dir, const char *name, struct record **ret_record, st
 
 static int record_write(const struct record *r, struct err *err)
 {
-	char path[sizeof(r->path) + 4];
-	int fd, rc = 0;
-	FILE *f;
+	struct buf text;
+	int rc;
 
-	(void)snprintf(path, sizeof(path), "%s.new", r->path); /* fits */
-	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	f = fd < 0 ? NULL : fdopen(fd, "w");
-	if (!f) {
-		rc = -errno;
-		if (fd >= 0) {
-			close(fd);
-		}
-		return err_set_errno(err, rc, "%s", path);
-	}
+	buf_init(&text, RECORDS_MAX * (RECORD_KEY_MAX + RECORD_FORMER_MAX + 2));
 	for (size_t i = 0; i < r->n; i++) {
-		if (fprintf(f, "%s\t%s\n", r->items[i].key, r->items[i].former) < 0) {
-			rc = -EIO;
-		}
+		buf_printf(&text, "%s\t%s\n", r->items[i].key, r->items[i].former);
 	}
-	if (fclose(f) != 0 && rc == 0) {
-		rc = -errno;
-	}
-	if (rc == 0 && rename(path, r->path) < 0) {
-		rc = -errno;
-	}
-	if (rc < 0) {
-		(void)unlink(path); /* the old file counts */
-		return err_set_errno(err, rc, "%s", r->path);
-	}
-	return 0;
+	rc = text.bad ? err_set(err, -ENOMEM, "%s: out of memory", r->path)
+		      : file_replace(r->path, text.data, text.len, err);
+	buf_fini(&text);
+	return rc;
 }
 
 const struct record_item *record_find(const struct record *r, const char *key)

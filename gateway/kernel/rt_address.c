@@ -43,16 +43,9 @@ static int address_seen(const struct nlmsghdr *nlh, void *arg)
 static int address_observe_family(struct rt *rt, uint8_t family, struct address_reader *r,
 				  struct err *err)
 {
-	_Alignas(struct nlmsghdr) char data[RT_MESSAGE_MAX];
-	struct nlmsghdr *nlh = mnl_nlmsg_put_header(data);
-	struct ifaddrmsg *ifa = mnl_nlmsg_put_extra_header(nlh, sizeof(*ifa));
 	struct kernel_fault fault = {0};
-	int rc;
+	int rc = rt_dump_addresses(rt, family, 0, address_seen, r, &r->set->n, &fault);
 
-	nlh->nlmsg_type = RTM_GETADDR;
-	nlh->nlmsg_seq = 1;
-	ifa->ifa_family = family;
-	rc = rt_dump(rt, nlh, address_seen, r, &r->set->n, &fault);
 	return rc < 0 ? rt_err(err, rc, fault.text, "reading the addresses") : 0;
 }
 

@@ -66,6 +66,12 @@ int rt_ask(struct rt *rt, struct nlmsghdr *nlh, kernel_reply_fn reply, void *arg
  */
 int rt_dump(struct rt *rt, struct nlmsghdr *nlh, kernel_reply_fn reply, void *arg, size_t *n,
 	    struct kernel_fault *fault) CHECKED;
+/* The same of addresses of a family; index 0: of all links. */
+int rt_dump_addresses(struct rt *rt, uint8_t family, uint32_t index, kernel_reply_fn reply,
+		      void *arg, size_t *n, struct kernel_fault *fault) CHECKED;
+/* The same of routes that fit what is not 0 of wanted, and oif. */
+int rt_dump_routes(struct rt *rt, const struct rtmsg *wanted, uint32_t oif, kernel_reply_fn reply,
+		   void *arg, size_t *n, struct kernel_fault *fault) CHECKED;
 /* Sets err from what the kernel said, with how to mend it. Returns rc. */
 int rt_err(struct err *err, int rc, const char *text, const char *what);
 

@@ -77,46 +77,22 @@ static int route_seen(const struct nlmsghdr *nlh, void *arg)
 
 static int read_addresses(struct rt *rt, struct reader *r, struct err *err)
 {
-	_Alignas(struct nlmsghdr) char data[RT_MESSAGE_MAX];
-	struct nlmsghdr *nlh = mnl_nlmsg_put_header(data);
-	struct ifaddrmsg *ifa = mnl_nlmsg_put_extra_header(nlh, sizeof(*ifa));
 	struct kernel_fault fault = {0};
-	int rc;
+	int rc = rt_dump_addresses(rt, AF_INET6, r->index, address_seen, r, &r->n, &fault);
 
-	nlh->nlmsg_type = RTM_GETADDR;
-	nlh->nlmsg_seq = 1;
-	ifa->ifa_family = AF_INET6;
-	ifa->ifa_index = r->index;
-	rc = rt_dump(rt, nlh, address_seen, r, &r->n, &fault);
 	return rc < 0 ? rt_err(err, rc, fault.text, "reading its addresses") : 0;
 }
 
 static int read_routes(struct rt *rt, uint8_t protocol, struct reader *r, struct err *err)
 {
-	_Alignas(struct nlmsghdr) char data[RT_MESSAGE_MAX];
-	struct nlmsghdr *nlh = mnl_nlmsg_put_header(data);
-	struct rtmsg *rtm = mnl_nlmsg_put_extra_header(nlh, sizeof(*rtm));
+	const struct rtmsg wanted = {.rtm_family = AF_INET6,
+				     .rtm_table = RT_TABLE_MAIN,
+				     .rtm_type = RTN_UNICAST,
+				     .rtm_protocol = protocol};
 	struct kernel_fault fault = {0};
-	int rc;
+	int rc = rt_dump_routes(rt, &wanted, r->index, route_seen, r, &r->n, &fault);
 
-	nlh->nlmsg_type = RTM_GETROUTE;
-	nlh->nlmsg_seq = 1;
-	rtm->rtm_family = AF_INET6;
-	rtm->rtm_table = RT_TABLE_MAIN;
-	rtm->rtm_type = RTN_UNICAST;
-	rtm->rtm_protocol = protocol;
-	mnl_attr_put_u32(nlh, RTA_OIF, r->index);
-	rc = rt_dump(rt, nlh, route_seen, r, &r->n, &fault);
-	/* Strict: before the first route there is no table to speak of. */
-	return rc < 0 && rc != -ENOENT ? rt_err(err, rc, fault.text, "reading its routes") : 0;
-}
-
-static int prefix_cmp(const void *a, const void *b)
-{
-	const struct prefix *first = a, *second = b;
-	int cmp = addr_cmp(&first->addr, &second->addr);
-
-	return cmp != 0 ? cmp : (int)first->len - (int)second->len;
+	return rc < 0 ? rt_err(err, rc, fault.text, "reading its routes") : 0;
 }
 
 /* Takes out those inside another one. Sorted, that stands before them. */
@@ -183,7 +159,7 @@ int rt_on_link(struct rt *rt, const char *link, struct on_link *ret_on_link, str
 	if (rc < 0) {
 		return rc;
 	}
-	qsort(r.items, r.n, sizeof(*r.items), prefix_cmp);
+	qsort(r.items, r.n, sizeof(*r.items), prefix_order);
 	n = r.n = prune(r.items, r.n);
 	while (n > FIREWALL_ON_LINK_MAX) {
 		n = join(r.items, n);

@@ -169,3 +169,35 @@ const char *rt_links_name(const struct rt_links *links, uint32_t index)
 
 	return found ? found->name : "";
 }
+
+int rt_dump_addresses(struct rt *rt, uint8_t family, uint32_t index, kernel_reply_fn reply,
+		      void *arg, size_t *n, struct kernel_fault *fault)
+{
+	_Alignas(struct nlmsghdr) char data[RT_MESSAGE_MAX];
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(data);
+	struct ifaddrmsg *ifa = mnl_nlmsg_put_extra_header(nlh, sizeof(*ifa));
+
+	nlh->nlmsg_type = RTM_GETADDR;
+	nlh->nlmsg_seq = 1;
+	ifa->ifa_family = family;
+	ifa->ifa_index = index;
+	return rt_dump(rt, nlh, reply, arg, n, fault);
+}
+
+int rt_dump_routes(struct rt *rt, const struct rtmsg *wanted, uint32_t oif, kernel_reply_fn reply,
+		   void *arg, size_t *n, struct kernel_fault *fault)
+{
+	_Alignas(struct nlmsghdr) char data[RT_MESSAGE_MAX];
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(data);
+	struct rtmsg *rtm = mnl_nlmsg_put_extra_header(nlh, sizeof(*rtm));
+	int rc;
+
+	nlh->nlmsg_type = RTM_GETROUTE;
+	nlh->nlmsg_seq = 1;
+	*rtm = *wanted;
+	if (oif != 0) {
+		mnl_attr_put_u32(nlh, RTA_OIF, oif);
+	}
+	rc = rt_dump(rt, nlh, reply, arg, n, fault);
+	return rc == -ENOENT ? 0 : rc; /* strict: before the first there is no table to speak of */
+}

@@ -99,22 +99,11 @@ static int route_seen(const struct nlmsghdr *nlh, void *arg)
 static int route_observe_family(struct rt *rt, uint8_t family, struct route_reader *r,
 				struct err *err)
 {
-	_Alignas(struct nlmsghdr) char data[RT_MESSAGE_MAX];
-	struct nlmsghdr *nlh = mnl_nlmsg_put_header(data);
-	struct rtmsg *rtm = mnl_nlmsg_put_extra_header(nlh, sizeof(*rtm));
+	const struct rtmsg wanted = {.rtm_family = family, .rtm_protocol = OBJECT_OWNER_MARK};
 	struct kernel_fault fault = {0};
-	int rc;
+	int rc = rt_dump_routes(rt, &wanted, 0, route_seen, r, &r->set->n, &fault);
 
-	nlh->nlmsg_type = RTM_GETROUTE;
-	nlh->nlmsg_seq = 1;
-	rtm->rtm_family = family;
-	rtm->rtm_protocol = OBJECT_OWNER_MARK;
-	rc = rt_dump(rt, nlh, route_seen, r, &r->set->n, &fault);
-	/* Strict: before the first route there is no table to speak of. */
-	if (rc < 0 && rc != -ENOENT) {
-		return rt_err(err, rc, fault.text, "reading the routes");
-	}
-	return 0;
+	return rc < 0 ? rt_err(err, rc, fault.text, "reading the routes") : 0;
 }
 
 static int route_observe(struct rt *rt, struct object_set *set, struct err *err)

@@ -242,14 +242,6 @@ static int device_seen(const struct nlmsghdr *nlh, void *arg)
 	return rc;
 }
 
-static int prefix_order(const void *a, const void *b)
-{
-	const struct prefix *x = a, *y = b;
-	int order = addr_cmp(&x->addr, &y->addr);
-
-	return order != 0 ? order : (int)x->len - (int)y->len;
-}
-
 static void dump_wipe(struct wg_dump *dump)
 {
 	if (dump->peers) {

@@ -68,14 +68,6 @@ static void add_own_device(const struct node_conf *node, const struct desired_fa
 	desired_wireguard_device(&own, set);
 }
 
-static int prefix_order(const void *a, const void *b)
-{
-	const struct prefix *x = a, *y = b;
-	int order = addr_cmp(&x->addr, &y->addr);
-
-	return order != 0 ? order : (int)x->len - (int)y->len;
-}
-
 /* Keys of the tunnel. False: the peer is left out. */
 static bool peer_keys(const struct desired_facts *facts, const struct tunnel_conf *tunnel,
 		      struct object_wg_peer *peer)

@@ -11,13 +11,6 @@ static int u64_cmp(uint64_t a, uint64_t b)
 	return (a > b) - (a < b);
 }
 
-static int prefix_cmp(const struct prefix *a, const struct prefix *b)
-{
-	int rc = addr_cmp(&a->addr, &b->addr);
-
-	return rc != 0 ? rc : u64_cmp(a->len, b->len);
-}
-
 static int endpoint_cmp(const struct endpoint *a, const struct endpoint *b)
 {
 	int rc = addr_cmp(&a->addr, &b->addr);

@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "base/container.h"
+#include "base/file.h"
 #include "base/hash.h"
 #include "conf/text/conf.h"
 
@@ -459,23 +460,6 @@ bool dir_work(struct registry_dir *dir, uint64_t until_ms)
 	return dir->fd >= 0 && (dir->scanning || dir->first);
 }
 
-static int read_all(int fd, char *text, size_t len, size_t *ret_len)
-{
-	*ret_len = 0;
-	while (*ret_len < len) {
-		ssize_t n = read(fd, text + *ret_len, len - *ret_len);
-
-		if (n < 0) {
-			return -errno;
-		}
-		if (n == 0) {
-			break;
-		}
-		*ret_len += (size_t)n;
-	}
-	return 0;
-}
-
 /* Opens what control may trust: a plain file, root's or ours, that nobody else may write. */
 static int dir_open(const struct registry_dir *dir, const char *file, struct file_identity *ret_id,
 		    struct err *err)
@@ -520,7 +504,7 @@ int dir_read(const struct registry_dir *dir, const char *file, char **ret_text, 
 	}
 	size = ret_id->size;
 	text = malloc(size + 1);
-	rc = text ? read_all(fd, text, size, ret_len) : -ENOMEM;
+	rc = text ? file_read(fd, text, size, ret_len) : -ENOMEM;
 	close(fd);
 	if (rc < 0) {
 		free(text);

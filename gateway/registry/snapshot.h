@@ -81,13 +81,5 @@ bool snapshot_same_node(const struct snapshot *s);
  */
 int snapshot_file_read(const char *path, uint8_t **ret_data, size_t *ret_len,
 		       struct err *err) CHECKED;
-/* Opens a new file beside path, for us alone. Returns the descriptor or a negative errno. */
-int snapshot_file_open(const char *path, struct err *err) CHECKED;
-/* Returns 0 or a negative errno. */
-int snapshot_file_append(int fd, const struct buf *bytes) CHECKED;
-/* Puts the new file in path's place, on disk. Closes fd, also on failure. */
-int snapshot_file_commit(const char *path, int fd, struct err *err) CHECKED;
-/* Takes the new file away; closes fd. */
-void snapshot_file_abort(const char *path, int fd);
 
 #endif

@@ -9,6 +9,7 @@ check_PROGRAMS += \
 	tests/unit/base_counters_test \
 	tests/unit/base_cursor_test \
 	tests/unit/base_err_test \
+	tests/unit/base_file_test \
 	tests/unit/base_hash_test \
 	tests/unit/base_json_test \
 	tests/unit/base_log_test \

@@ -16,6 +16,7 @@
 
 #include <cmocka.h>
 
+#include "base/file.h"
 static const struct snapshot_head head = {
 	.folder = "/registry",
 	.node = {.p = "node: 1", .len = 7},
@@ -223,11 +224,11 @@ static void save(const struct fixture *f, const char *text)
 {
 	struct buf bytes = {.data = (uint8_t *)text, .len = strlen(text)};
 	struct err err;
-	int fd = snapshot_file_open(f->path, &err);
+	int fd = file_replace_begin(f->path, &err);
 
 	assert_true(fd >= 0);
-	assert_int_equal(snapshot_file_append(fd, &bytes), 0);
-	assert_int_equal(snapshot_file_commit(f->path, fd, &err), 0);
+	assert_int_equal(file_write(fd, bytes.data, bytes.len), 0);
+	assert_int_equal(file_replace_commit(f->path, fd, &err), 0);
 }
 
 static int load(const struct fixture *f, const char *expected)
@@ -256,7 +257,7 @@ static void test_file_is_ours_alone_and_replaced_as_a_whole(void **state)
 	assert_int_equal(stat(f->path, &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0600);
 	assert_int_equal(load(f, "one"), 0);
-	snapshot_file_abort(f->path, snapshot_file_open(f->path, &err));
+	file_replace_abort(f->path, file_replace_begin(f->path, &err));
 	assert_int_equal(load(f, "one"), 0);
 	assert_int_equal(access(f->fresh, F_OK), -1);
 	save(f, "two");
