@@ -17,6 +17,7 @@ import socket
 import struct
 import subprocess
 
+import pytest
 from gateway import BUILD
 from netns import Namespace, link, remove_stale
 
@@ -28,6 +29,9 @@ ACME, GLOBEX, BRANCH = (f"2001:db8:a000:100{n}::10" for n in (1, 2, 3))
 ACME4 = "100.64.16.1"
 IPV6_FREEBIND, IP_FREEBIND, SO_MARK = 78, 15, 36
 MARK, MARK_GLOBEX = 0x10001001, 0x10001002
+REASONS = {"tenant_nested": 6, "tenant_spoofed": 7, "special_ipv4": 9, "port25_denied": 12,
+           "own_denied": 13, "lan_denied": 14, "inbound_denied": 15, "nat44_denied": 17,
+           "flows_full": 20}
 
 NODE = """
 node: {{name: exit1, farm: freefarm}}
@@ -274,3 +278,40 @@ def mss_of(ns, address, port, to, **how):
         with peer:
             info = peer.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
             return struct.unpack_from("I", info, 16)[0] + 12  # tcpi_snd_mss, with timestamps
+
+
+def from64(net, kind="udp", source="8.8.8.8", to=ACME, host=None):
+    """True when what the translator hands over arrives: the gateway sends what it would."""
+    address = embed(PREF64, source)
+    net.gateway.ip(f"-6 route replace local {address} dev lo")
+    try:
+        attempt = opens if kind == "tcp" else arrives
+        port = 22 if kind == "tcp" else 9999
+        return attempt(net.gateway, to, to=host or net.acme, port=port, source=address)
+    finally:
+        net.gateway.ip(f"-6 route del local {address} dev lo")
+
+
+# What a file of tests imports: one place for all of them, as each of them wants it
+
+
+@pytest.fixture(scope="module")
+def net(tmp_path_factory):
+    one = Net(tmp_path_factory.mktemp("firewall"))
+    yield one
+    one.close()
+
+
+@pytest.fixture(autouse=True)
+def as_wanted(net):
+    net.node()
+    net.tenants("policy: closed")
+    yield
+
+
+def refused(net, counter, chains, attempt):
+    before = net.counter(counter)
+    assert not attempt()
+    assert net.counter(counter) > before
+    with net.without(*chains):
+        assert attempt()
