@@ -45,7 +45,7 @@ struct flow {
 #define RELAY_BUFFER      65536  /* bytes of one read */
 #define RELAY_BULK        16384  /* a read of so many bytes makes a flow bulk */
 #define RELAY_BUDGET      262144 /* bytes a flow may move before others have their turn */
-#define RELAY_STASHED_MAX ((size_t)64 << 20) /* worker.stashed_max */
+#define RELAY_STASHED_MAX ((size_t)64 << 20) /* bytes read ahead by all sessions of a worker */
 
 enum flow_result {
 	FLOW_WAIT,  /* nothing more can be done now */

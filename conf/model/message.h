@@ -9,6 +9,8 @@
 #include "base/cursor.h"
 #include "conf/model/node.h"
 
+#define LOG_SOCKET_MS 500 /* control opens no two sockets of the system's log in less */
+
 /*
  * What control and the proxy workers say on the channel. HELLO, STATS, DRAIN and QUIT never
  * change between versions (tests/unit/forever.h has their bytes). id names the object, serial its
@@ -71,7 +73,7 @@ enum message {
 	 * start too, fd: a connected one; ACK or NAK. What cannot be opened is not answered: it is
 	 * asked for again.
 	 */
-	MSG_LOG_SOCKET = 67,
+	MSG_LOG_SOCKET = 67, /* see LOG_SOCKET_MS */
 
 	/*
 	 * Control and the neighbour child (sixgate-agent --neighbours). Start: HELLO from the

@@ -25,11 +25,9 @@ void tenant_conf_unref(struct tenant_conf *tenant)
 
 bool tenant_may_have(const struct prefix *p)
 {
-	const uint8_t *b = p->addr.b;
-	bool link_local = b[0] == 0xfe && (b[1] & 0xc0) == 0x80;
-	bool multicast = b[0] == 0xff;
+	bool multicast = p->addr.b[0] == 0xff;
 
-	return b[0] != 0 && !link_local && !multicast;
+	return p->addr.b[0] != 0 && !addr_is_link_local(&p->addr) && !multicast;
 }
 
 bool tenant_conf_owns(const struct tenant_conf *tenant, const struct addr *a)

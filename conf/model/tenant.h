@@ -31,7 +31,9 @@
 #define EXPOSE_ACL_MAX        1024 /* allow, deny: each */
 #define TENANT_INBOUND_MAX    256  /* rules */
 #define INBOUND_PORTS_MAX     64
-#define TUNNEL_TEXT_MAX       255 /* bytes of update_key_hash */
+#define TUNNEL_KEY_MAX        44  /* bytes of public_key, in base64 */
+#define TUNNEL_INTERFACE_MAX  15  /* bytes; a link's name */
+#define TUNNEL_HASH_MAX       255 /* bytes of update_key_hash */
 
 enum tunnel_kind {
 	TUNNEL_WIREGUARD,

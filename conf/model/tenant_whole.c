@@ -36,7 +36,7 @@ static void unpack_tunnel(struct unpack *u, struct tunnel_conf *tunnel)
 {
 	tunnel->name = unpack_id(u, "tunnel name");
 	tunnel->kind = unpack_enum(u, TUNNEL_ROUTE + 1, "tunnel kind");
-	tunnel->public_key = unpack_text(u, 0, TUNNEL_TEXT_MAX, "public key");
+	tunnel->public_key = unpack_text(u, 0, TUNNEL_KEY_MAX, "public key");
 	tunnel->preshared_key_file = unpack_text(u, 0, PATH_MAX, "preshared key file");
 	tunnel->own_device = unpack_bool(u, "own device");
 	tunnel->listen_port = cursor_u16(&u->in);
@@ -47,10 +47,10 @@ static void unpack_tunnel(struct unpack *u, struct tunnel_conf *tunnel)
 	tunnel->mtu = cursor_u32(&u->in);
 	tunnel->has_remote = unpack_bool(u, "remote");
 	tunnel->remote = unpack_addr(u);
-	tunnel->update_key_hash = unpack_text(u, 0, TUNNEL_TEXT_MAX, "update key hash");
+	tunnel->update_key_hash = unpack_text(u, 0, TUNNEL_HASH_MAX, "update key hash");
 	tunnel->has_via = unpack_bool(u, "via");
 	tunnel->via = unpack_addr(u);
-	tunnel->interface = unpack_text(u, 0, TUNNEL_TEXT_MAX, "interface");
+	tunnel->interface = unpack_text(u, 0, TUNNEL_INTERFACE_MAX, "interface");
 	tunnel->prefixes =
 		unpack_prefixes(u, TENANT_PREFIXES_MAX, &tunnel->n_prefixes, "tunnel prefixes");
 	tunnel->ipv4 = unpack_bool(u, "ipv4");

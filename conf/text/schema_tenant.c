@@ -59,7 +59,7 @@ static const struct key tunnel_keys[] = {
 	{.name = "public_key",
 	 .type = KEY_TEXT,
 	 .min = 44,
-	 .max = 44,
+	 .max = TUNNEL_KEY_MAX,
 	 .offset = TUNNEL(public_key)},
 	{.name = "preshared_key_file", .type = KEY_PATH, .offset = TUNNEL(preshared_key_file)},
 	{.name = "listen_port",
@@ -82,10 +82,14 @@ static const struct key tunnel_keys[] = {
 	{.name = "update_key_hash",
 	 .type = KEY_TEXT,
 	 .min = 1,
-	 .max = TUNNEL_TEXT_MAX,
+	 .max = TUNNEL_HASH_MAX,
 	 .offset = TUNNEL(update_key_hash)},
 	{.name = "via", .type = KEY_ADDR6, .offset = TUNNEL(via), .aux = TUNNEL(has_via)},
-	{.name = "interface", .type = KEY_TEXT, .min = 1, .max = 15, .offset = TUNNEL(interface)},
+	{.name = "interface",
+	 .type = KEY_TEXT,
+	 .min = 1,
+	 .max = TUNNEL_INTERFACE_MAX,
+	 .offset = TUNNEL(interface)},
 	{.name = "prefixes",
 	 .type = KEY_PREFIX6,
 	 .mandatory = true,
@@ -137,7 +141,7 @@ static void finish_tunnel(struct reader *r, const struct tree_node *map, void *o
 	}
 }
 
-static const struct schema schema_tunnel = {
+const struct schema schema_tunnel = {
 	.name = "name, kind, prefixes, ...",
 	.keys = tunnel_keys,
 	.size = sizeof(struct tunnel_conf),

@@ -19,6 +19,7 @@ static const struct unbuilt {
 	{&schema_registry, "etcd", NULL, "registry.etcd"},
 	{&schema_service, "backends", "name", "a backend given by name"},
 	{&schema_service, "check", NULL, "check"},
+	{&schema_tunnel, "update_key_hash", NULL, "update_key_hash"},
 	{&schema_expose, "protocol", "http", "protocol: http"},
 	{&schema_expose, "redirect", NULL, "redirect"},
 	{&schema_expose, "certificate", NULL, "certificate"},

@@ -7,12 +7,15 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "conf/model/message.h"
 #include "gateway/agent/syslog.h"
 
 #define FILE_MODE      0640
-#define RETRY_OPEN_MS  1000 /* more than control's SOCKET_MS */
+#define RETRY_OPEN_MS  1000
 #define REPORT_MS      60000
 #define TORN_BYTES_MAX 65536 /* a line is shorter: lines.h */
+
+_Static_assert(RETRY_OPEN_MS > LOG_SOCKET_MS, "each request may be answered");
 
 void sink_init(struct sink *s, int dir_fd, const char *name)
 {

@@ -20,7 +20,6 @@
 
 #define MOD            "logchild"
 #define PROBLEM_SYSLOG "syslog" /* its name among the problems */
-#define SOCKET_MS      500      /* between two tries to open it, whatever the child asks for */
 
 static struct logchild *logchild_of(struct helper *h)
 {
@@ -71,7 +70,7 @@ static void logchild_give_socket(struct logchild *lc)
 	if (!lc->syslog || now_ms < lc->socket_ms) {
 		return;
 	}
-	lc->socket_ms = now_ms + SOCKET_MS;
+	lc->socket_ms = now_ms + LOG_SOCKET_MS;
 	msg.fds[0] = socket_open(lc->syslog, &err);
 	if (msg.fds[0] < 0) {
 		if (!problem_has(problems, PROBLEM_SYSLOG)) {

@@ -196,9 +196,12 @@ static int worker_answer(struct worker *w, const struct channel_msg *msg)
 				  refused ? &why : NULL);
 		return 0;
 	}
-	if (refused && !(type == MSG_LEND && w->refuses_loans)) { /* once for all sockets */
+	if (refused && !(type == MSG_LEND && w->told_refusal)) { /* once, until one is taken */
 		log_err(MOD, "worker %u refuses message %u: %s", w->slot, type,
 			str_escape(safe, sizeof(safe), why));
+	}
+	if (type == MSG_LEND) {
+		w->told_refusal = refused;
 	}
 	if (refused && type == MSG_LEND) {
 		workers_loan_refused(w);

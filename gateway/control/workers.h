@@ -47,6 +47,7 @@ struct worker {
 	uint64_t loaded_ping; /* its answer says that the first full set is in force */
 	bool died;            /* at least once: its sockets may need somebody */
 	bool draining;
+	bool told_refusal;  /* the log has it that loans are refused */
 	bool refuses_loans; /* asked again, or another one is, by workers.loans */
 	int covered_by;     /* worker slot that serves its sockets; -1 */
 	unsigned int restarts, backoff_ms;

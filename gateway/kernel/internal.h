@@ -69,7 +69,7 @@ struct kernel {
 	struct firewall *firewall;  /* owned; what the ruleset in force is made from */
 	unsigned int parts;         /* bits of enum kernel_part: there when node was derived */
 	struct err fq;              /* of kernel_fq_problem(); code 0: none */
-	int fq_link;                /* the last that was looked at, by index */
+	bool fq_due;                /* it is to be looked at */
 	struct failures failures;   /* lines, terminated */
 	struct failures failing;    /* of what is under way; these are not */
 	struct buf foreign;         /* lines, terminated: other tables' rules that cost */

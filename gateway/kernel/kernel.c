@@ -478,6 +478,7 @@ void kernel_poll(struct kernel *k)
 		kinds |= WATCH_SILENT_INSIDE;
 	}
 	k->on_link_due |= all;
+	k->fq_due = true;
 	reconcile_look(k->reconcile, all ? RECONCILE_ALL : kinds, NULL);
 }
 
@@ -539,11 +540,11 @@ static bool link_moved(struct kernel *k)
 
 	k->on_link_due |= k->watch && watch_on_link(k->watch);
 	/* With a full table of BGP a look takes long: it is not for each of its changes. */
-	if (k->watch && !k->on_link_due && k->on_link_why.code == 0) {
+	if (k->watch && !k->on_link_due) {
 		return false;
 	}
-	k->on_link_due = false;
 	kernel_on_link(k, k->node, &now, &k->on_link_why);
+	k->on_link_due = k->on_link_why.code != 0 && k->on_link_why.code != -ENOBUFS;
 	for (size_t i = 0; i < now.n && now.n == known->n; i++) {
 		if (!addr_eq(&now.prefix[i].addr, &known->prefix[i].addr) ||
 		    now.prefix[i].len != known->prefix[i].len) {
@@ -559,7 +560,9 @@ int kernel_look_around(struct kernel *k, struct err *err)
 		return 0;
 	}
 	foreign_refresh(k);
-	kernel_look_at_fq(k);
+	if (k->fq_due) { /* nobody tells of such changes */
+		kernel_look_at_fq(k);
+	}
 	return k->node && link_moved(k) ? kernel_apply_node(k, k->node, &k->uids, err) : 0;
 }
 

@@ -3,6 +3,7 @@
  * A warning for whoever has `fq` where translated packets leave, and a Jool that it drops them of.
  * Called by kernel.c when it looks at what is not ours.
  */
+#include <errno.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <string.h>
@@ -44,16 +45,22 @@ static bool link_is_used(const struct kernel *k, const char *link)
 	return false;
 }
 
+struct fq_look {
+	struct kernel *k;
+	int last; /* link: it has one for each of its queues, in a row */
+};
+
 static void fq_seen(void *ctx, int link)
 {
-	struct kernel *k = ctx;
-	bool again = link == k->fq_link; /* a link has one for each of its queues, in a row */
+	struct fq_look *look = ctx;
+	struct kernel *k = look->k;
+	bool again = link == look->last;
 	char name[IFNAMSIZ];
 
-	k->fq_link = link;
+	look->last = link;
 	if (!again && k->fq.code == 0 && if_indextoname((unsigned int)link, name) &&
 	    link_is_used(k, name)) {
-		(void)err_set(&k->fq, -1,
+		(void)err_set(&k->fq, -EEXIST,
 			      "%s has an fq qdisc, which drops packets that Jool before 4.1.10 has "
 			      "translated: run 'tc qdisc replace dev %s root fq_codel', or install "
 			      "a newer Jool",
@@ -63,17 +70,18 @@ static void fq_seen(void *ctx, int link)
 
 void kernel_look_at_fq(struct kernel *k)
 {
+	struct fq_look look = {.k = k};
 	struct jool_version version;
 
 	k->fq = (struct err){0};
-	k->fq_link = 0;
+	k->fq_due = false;
 	if (!k->node || !k->node->nat64.on ||
 	    jool_module_version(&k->drivers.jool, &version, NULL) < 0 ||
 	    version_number(&version) >= version_number(&mended)) {
 		return;
 	}
 	/* What cannot be read now is read in a moment again. */
-	(void)!qdisc_each_fq(&k->ops, fq_seen, k, NULL);
+	(void)!qdisc_each_fq(&k->drivers.rt, fq_seen, &look, NULL);
 }
 
 const char *kernel_fq_problem(const struct kernel *k)

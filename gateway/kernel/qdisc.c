@@ -2,13 +2,11 @@
 /* Reads which queueing disciplines links have; changes none. */
 #include "gateway/kernel/qdisc.h"
 
-#include <errno.h>
 #include <libmnl/libmnl.h>
 #include <linux/rtnetlink.h>
-#include <stdlib.h>
 #include <string.h>
 
-#define DUMP_TRIES 5
+#include "gateway/kernel/rt_internal.h"
 
 struct reader {
 	void (*fn)(void *ctx, int link);
@@ -35,25 +33,18 @@ static int qdisc_seen(const struct nlmsghdr *nlh, void *arg)
 	return 0;
 }
 
-int qdisc_each_fq(const struct kernel_ops *ops, void (*fn)(void *ctx, int link), void *ctx,
-		  struct err *err)
+int qdisc_each_fq(struct rt *rt, void (*fn)(void *ctx, int link), void *ctx, struct err *err)
 {
-	_Alignas(struct nlmsghdr) char data[64]; /* two headers fit */
+	_Alignas(struct nlmsghdr) char data[RT_MESSAGE_MAX];
 	struct nlmsghdr *nlh = mnl_nlmsg_put_header(data);
 	struct reader r = {.fn = fn, .ctx = ctx};
 	struct kernel_fault fault = {0};
-	struct kernel_request req = {.bus = BUS_ROUTE, .data = nlh, .reply = qdisc_seen, .arg = &r};
-	struct tcmsg *tc;
-	int rc = -EINTR;
+	size_t n = 0; /* nothing is collected that another try would have to take back */
+	int rc;
 
 	nlh->nlmsg_type = RTM_GETQDISC;
-	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
 	nlh->nlmsg_seq = 1;
-	tc = mnl_nlmsg_put_extra_header(nlh, sizeof(*tc));
-	memset(tc, 0, sizeof(*tc));
-	req.len = nlh->nlmsg_len;
-	for (int tries = 0; tries < DUMP_TRIES && rc == -EINTR; tries++) {
-		rc = ops->transact(ops->ctx, &req, &fault);
-	}
-	return rc < 0 ? err_set_errno(err, rc, "reading queueing disciplines") : 0;
+	mnl_nlmsg_put_extra_header(nlh, sizeof(struct tcmsg));
+	rc = rt_dump(rt, nlh, qdisc_seen, &r, &n, &fault);
+	return rc < 0 ? rt_err(err, rc, fault.text, "reading queueing disciplines") : 0;
 }

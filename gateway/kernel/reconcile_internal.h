@@ -7,7 +7,7 @@
 #include "gateway/kernel/steps.h"
 #include "gateway/kernel/wants.h"
 
-/* What reconcile.c, reconcile_check.c and reconcile_look.c share. */
+/* What the files reconcile*.c and survey.c share. */
 
 #define CULPRIT_MAX    96                /* bytes; as WATCH_CAUSE_MAX */
 #define DRIFT_TEXT_MAX ((size_t)4 << 20) /* bytes */

@@ -30,7 +30,7 @@ static int prefix_seen(struct reader *r, const struct nlattr *attr, uint8_t len)
 		return 0;
 	}
 	memcpy(p.addr.b, mnl_attr_get_payload(attr), sizeof(p.addr.b));
-	if (p.addr.b[0] == 0xff || (p.addr.b[0] == 0xfe && (p.addr.b[1] & 0xc0) == 0x80)) {
+	if (p.addr.b[0] == 0xff || addr_is_link_local(&p.addr)) {
 		return 0; /* multicast, link-local: never forwarded */
 	}
 	if (r->n == SEEN_MAX) {
