@@ -181,6 +181,7 @@ struct tenant_conf {
 	/* Number, counted from 1, of its block of NAT64's ports; 0: none. Set when read with its
 	 * node. */
 	uint32_t nat64_block;
+	uint64_t text[2]; /* digest of the text it was read from; control's, not packed */
 };
 
 struct tenant_conf *tenant_conf_ref(struct tenant_conf *tenant);

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -176,12 +177,10 @@ static void keeper_put(struct keeper *k, const struct tenant *t, uint64_t now_ns
 		return; /* it will be read */
 	}
 	object.packed = cursor_from(packed->data, packed->len);
-	if (t->good == t->current && !t->next) {
-		object.digest[0] = t->digest[0];
-		object.digest[1] = t->digest[1];
-		if (t->generation == t->tenants->generation && has_settled(&t->id, now_ns)) {
-			object.id = t->id;
-		}
+	memcpy(object.digest, t->good->text, sizeof(object.digest));
+	if (t->good == t->current && !t->next && t->generation == t->tenants->generation &&
+	    has_settled(&t->id, now_ns)) {
+		object.id = t->id;
 	}
 	snapshot_write_object(&k->writer, &object);
 }

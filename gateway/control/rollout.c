@@ -99,8 +99,8 @@ static void tenant_refuse(struct tenant *t, struct tenant_conf *conf, const char
 {
 	log_err(MOD, "%s: serial %llu: %s", t->name, (unsigned long long)conf->serial, text);
 	file_refuse(t->tenants, t->file, text);
+	tenant_forget_text(t, conf);
 	tenant_let_go(t, conf);
-	tenant_set_text(t, NULL); /* the same text may be tried again */
 	if (!t->good) {
 		tenant_free(t);
 	}
@@ -213,7 +213,7 @@ void tenant_finish(struct tenant *t)
 
 void tenant_go_back(struct tenant *t)
 {
-	tenant_set_text(t, NULL); /* the same text may be tried again */
+	tenant_forget_text(t, t->current);
 	if (t->exposed) {
 		listeners_unexpose(t->tenants->listeners, t->current);
 	}

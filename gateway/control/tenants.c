@@ -279,12 +279,20 @@ void tenant_let_go(struct tenant *t, struct tenant_conf *conf)
 
 void tenant_set_text(struct tenant *t, const struct file_text *text)
 {
-	static const struct file_text none;
-
-	text = text ? text : &none;
 	memcpy(t->digest, text->digest, sizeof(t->digest));
 	t->id = text->id;
 	t->generation = t->tenants->generation;
+}
+
+void tenant_forget_text(struct tenant *t, const struct tenant_conf *refused)
+{
+	struct file_text text = {0};
+
+	/* the same text, read with another node config, is to be read again */
+	if (t->good && memcmp(t->good->text, refused->text, sizeof(text.digest)) != 0) {
+		memcpy(text.digest, t->good->text, sizeof(text.digest));
+	}
+	tenant_set_text(t, &text);
 }
 
 void file_apply(struct tenants *ts, const struct file_text *text, struct str name,
@@ -293,6 +301,7 @@ void file_apply(struct tenants *ts, const struct file_text *text, struct str nam
 	struct tenant *t = tenants_lookup(ts, name);
 	enum claim_result result = CLAIM_REFUSED;
 
+	memcpy(conf->text, text->digest, sizeof(conf->text));
 	if (!t) {
 		t = tenant_new(ts, name, text->file);
 	}

@@ -115,6 +115,12 @@ static void test_refusal_by_one_worker_brings_the_former_back_to_all(void **stat
 	assert_int_equal(n_listeners(f), 2);
 	(void)listeners_total(f->listeners, COUNTER_ACTIVE); /* lets the resting slot go */
 	assert_int_equal(f->slots->n_freed, freed + 1); /* the listener's; nothing else was new */
+	/* the text that is in force again is no problem any more */
+	put(f, "acme.yaml", "acme", 1, web(a, 1, tls(b, "shop.example", f->port)));
+	assert_false(problem_has(f->problems, "acme.yaml"));
+	assert_int_equal(work(f, 0, 0).n_tenants, 0);
+	put(f, "acme.yaml", "acme", 1, web(a, 1, tls(b, "other.example", f->port)));
+	assert_true(problem_has(f->problems, "acme.yaml"));
 	/* a mended one gets through, and the same number may be tried again */
 	put(f, "acme.yaml", "acme", 2, web(a, 1, tcp(b, f->port + 1)));
 	work_all(f);
