@@ -280,6 +280,15 @@ static int page_entry(const struct nlattr *nest, void *arg, struct err *err)
 	return page->fn(&e, page->arg);
 }
 
+void jool_walk_from(struct jool_walk *walk, uint8_t protocol, const struct endpoint *outside)
+{
+	*walk = (struct jool_walk){.protocol = protocol, .begun = true};
+	walk->last.protocol = protocol;
+	walk->last.src6 = (struct endpoint){.addr = {.b = {[15] = 1}}, .port = 1}; /* any */
+	walk->last.src4 = *outside;
+	walk->last.src4.port--; /* a public port is never 0 */
+}
+
 int jool_walk(const struct jool *jool, enum jool_table table, struct jool_walk *walk,
 	      jool_entry_fn fn, void *arg, bool *ret_more, struct err *err)
 {

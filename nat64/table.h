@@ -48,6 +48,9 @@ struct jool_walk {
 	struct jool_entry last; /* of the BIB: an entry before the first wanted one will do */
 };
 
+/* Of the BIB: the first entry it will find is the one at outside, or the next one behind that. */
+void jool_walk_from(struct jool_walk *walk, uint8_t protocol, const struct endpoint *outside);
+
 /*
  * Calls fn for the entries of the next page, some ten of them. ret_more: there are more. A
  * negative return of fn ends it and is returned. -EAGAIN: the entry at which the walk stood is

@@ -174,6 +174,17 @@ static void on_change(struct io *io, uint32_t events)
 	}
 }
 
+/* What a tenant's change left in the translator. */
+static void sweep(struct drift *d)
+{
+	struct err err;
+
+	if (kernel_sweep(d->kernel, &err) < 0) {
+		log_warn(MOD, "NAT64's mappings of a tenant's former prefix: %s, retrying",
+			 err.msg);
+	}
+}
+
 bool drift_work(struct drift *d)
 {
 	if (!d->kernel) {
@@ -182,10 +193,12 @@ bool drift_work(struct drift *d)
 	if (kernel_heard(d->kernel)) {
 		kernel_hear(d->kernel);
 	}
-	if (kernel_looking(d->kernel)) {
+	if (kernel_sweeping(d->kernel)) {
+		sweep(d);
+	} else if (kernel_looking(d->kernel)) {
 		look(d);
 	}
-	return kernel_looking(d->kernel);
+	return kernel_sweeping(d->kernel) || kernel_looking(d->kernel);
 }
 
 static void on_poll(struct timer *timer)

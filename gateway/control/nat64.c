@@ -145,15 +145,13 @@ static int block_count(const struct jool *jool, const struct port_block *block, 
 		       unsigned int *ret_n, struct err *err)
 {
 	struct counter c = {.block = block};
-	struct jool_walk walk = {.protocol = protocol, .begun = true};
+	struct endpoint first = {.addr = block->address, .port = block->ports.first};
+	struct jool_walk walk;
 	struct err said;
 	bool more = true;
 	int rc = 0;
 
-	walk.last.protocol = protocol;
-	walk.last.src6 = (struct endpoint){.addr = {.b = {[15] = 1}}, .port = 1}; /* any */
-	walk.last.src4.addr = block->address;
-	walk.last.src4.port = (uint16_t)(block->ports.first - 1);
+	jool_walk_from(&walk, protocol, &first);
 	while (rc == 0 && more) {
 		rc = jool_walk(jool, JOOL_BIB, &walk, port_count, &c, &more, &said);
 	}

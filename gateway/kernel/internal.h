@@ -2,8 +2,11 @@
 #ifndef SIXGATE_GATEWAY_KERNEL_INTERNAL_H
 #define SIXGATE_GATEWAY_KERNEL_INTERNAL_H
 
+#include <sys/queue.h>
+
 #include "base/hash.h"
 #include "gateway/kernel/jool.h"
+#include "gateway/kernel/jool_sweep.h"
 #include "gateway/kernel/kernel.h"
 #include "gateway/kernel/netns.h"
 #include "gateway/kernel/offload.h"
@@ -42,6 +45,17 @@ struct kernel_drivers {
 struct ktenant {
 	struct table_node node;   /* kernel.tenants */
 	struct tenant_conf *conf; /* a reference */
+	TAILQ_ENTRY(ktenant) due; /* kernel.sweep.due */
+	bool sweep_due;           /* it is in there */
+};
+
+TAILQ_HEAD(ktenants, ktenant);
+
+/* Tenants whose block of NAT64 ports is to be looked through. */
+struct kernel_sweep {
+	struct ktenants due;  /* borrowed from kernel.tenants */
+	struct jool_sweep at; /* in the first one's block */
+	bool waits;           /* it failed: for the next kernel_poll() */
 };
 
 /* What could not be made as wanted. */
@@ -59,7 +73,8 @@ struct kernel {
 	unsigned int n_polls;
 	struct reconcile *reconcile; /* owned */
 	struct hash_key key;
-	struct table tenants;         /* of struct ktenant, owned */
+	struct table tenants; /* of struct ktenant, owned */
+	struct kernel_sweep sweep;
 	const struct node_conf *node; /* borrowed: in force; NULL: none yet */
 	struct kernel_uids uids;
 	struct desired_facts facts; /* node was derived with; a secret */
@@ -95,6 +110,12 @@ bool kernel_preshared_key(void *ctx, const char *file, uint8_t ret_key[WG_KEY_BY
 
 /* kernel_tenants.c. NULL allowed. */
 void ktenant_free(struct ktenant *t);
+/*
+ * kernel_sweep.c: t has a new version in force; former NULL: it is new. _forget: t is about to be
+ * freed.
+ */
+void kernel_sweep_note(struct kernel *k, struct ktenant *t, const struct tenant_conf *former);
+void kernel_sweep_forget(struct kernel *k, struct ktenant *t);
 /* desired_facts.is_mapped; ctx: the kernel. */
 bool kernel_is_mapped(void *ctx, const struct addr *a);
 /* desired_facts.has_tunnels */

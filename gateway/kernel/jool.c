@@ -318,13 +318,13 @@ static int holder_seen(const struct jool_entry *e, void *arg)
 static int mapping_is_taken(const struct jool *jool, const struct jool_entry *wanted,
 			    bool *ret_taken, struct err *err)
 {
-	struct jool_walk walk = {.protocol = wanted->protocol, .begun = true, .last = *wanted};
+	struct jool_walk walk;
 	struct holder h = {.wanted = wanted};
 	struct err said;
 	bool more;
 	int rc;
 
-	walk.last.src4.port--; /* a public port is never 0 */
+	jool_walk_from(&walk, wanted->protocol, &wanted->src4);
 	rc = jool_walk(jool, JOOL_BIB, &walk, holder_seen, &h, &more, &said);
 	*ret_taken = h.is_static;
 	return rc == 0 || rc == -ECANCELED ? 0 : err_set(err, rc, "%s", said.msg);

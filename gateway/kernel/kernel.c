@@ -109,6 +109,7 @@ int kernel_new(const struct kernel_ops *ops, const char *run_dir, struct kernel 
 	}
 	hash_key_init(&k->key);
 	table_init(&k->tenants);
+	TAILQ_INIT(&k->sweep.due);
 	buf_init(&k->failures.lines, 1 << 20);
 	buf_init(&k->failing.lines, 1 << 20);
 	buf_init(&k->foreign, FOREIGN_BYTES_MAX);
@@ -479,6 +480,7 @@ void kernel_poll(struct kernel *k)
 	}
 	k->on_link_due |= all;
 	k->fq_due = true;
+	k->sweep.waits = false;
 	reconcile_look(k->reconcile, all ? RECONCILE_ALL : kinds, NULL);
 }
 

@@ -101,6 +101,13 @@ bool kernel_looking(const struct kernel *k);
  * the AnyIP routes are gone.
  */
 int kernel_look(struct kernel *k, bool *ret_ended, struct buf *drift, struct err *err) CHECKED;
+/*
+ * A tenant lost a prefix and the translator may still have mappings for sockets in it, by which
+ * the prefix's next tenant would go out by the former one's ports. kernel_sweep() removes some.
+ * Returns 0, or why it cannot; it is tried again after the next kernel_poll().
+ */
+bool kernel_sweeping(const struct kernel *k);
+int kernel_sweep(struct kernel *k, struct err *err) CHECKED;
 /* What the last of these could not mend, a line each; NULL: nothing. */
 const char *kernel_failures(const struct kernel *k);
 /*

@@ -125,6 +125,7 @@ static void place_settle(struct kernel *k, struct tenant_place *p, bool kept)
 		if (p->former && k->node && kernel_tenant_fits(k->node, p->former)) {
 			denied_forget(&k->ops, k->node, p->former, p->t->conf);
 		}
+		kernel_sweep_note(k, p->t, p->former);
 		tenant_conf_unref(p->former);
 	} else if (p->former) {
 		tenant_conf_unref(p->t->conf);
@@ -230,8 +231,10 @@ int kernel_remove_tenant(struct kernel *k, const char *name, struct err *err)
 	}
 	kernel_settle_watch(k);
 	if (rc == 0) {
+		kernel_sweep_forget(k, t);
 		ktenant_free(t);
 	} else if (table_insert(&k->tenants, &t->node, hash) < 0) {
+		kernel_sweep_forget(k, t);
 		ktenant_free(
 			t); /* it is gone for us; what it has in the kernel goes at a restart */
 	}

@@ -18,11 +18,13 @@ libkernel_a_SOURCES = \
 	%D%/generic.c %D%/generic.h \
 	%D%/internal.h \
 	%D%/jool.c %D%/jool.h \
+	%D%/jool_sweep.c %D%/jool_sweep.h \
 	%D%/kernel.c %D%/kernel.h \
 	%D%/kernel_drivers.c \
 	%D%/kernel_facts.c \
 	%D%/kernel_fq.c \
 	%D%/kernel_plan.c \
+	%D%/kernel_sweep.c \
 	%D%/kernel_tenants.c \
 	%D%/netlink.c %D%/ops.h \
 	%D%/netns.c %D%/netns.h \

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The IPv4 Internet, from tenants and to them, by Jool."""
 
+import socket
+
 import clients
 import pings
 from attempts import connected
@@ -11,6 +13,7 @@ from test_modules import exchange
 from topology import GATEWAY4, POOL4, SERVER4, embedded
 
 SIZE = 1_000_000
+ALL = ["tcp", "udp", "icmp"]
 
 
 def block(tenant):
@@ -59,6 +62,74 @@ def test_exposed_by_a_static_mapping(case):
         server = case.serve(place.globex, to)
         assert exchange(place.in4, address, port, b"hello") == b"hello"
         assert server.peers[-1][0] == embedded(SERVER4[0])
+
+
+def mappings(host, inside):
+    """The protocols of which the translator has something for sockets of a prefix."""
+    return [protocol for protocol in ALL
+            if inside in host.run("jool", "-i", "sixgate", "bib", "display", "--numeric", "--csv",
+                                  f"--{protocol}")]
+
+
+def asked(sock, word):
+    sock.sendall(word)
+    return sock.recv(100) == word
+
+
+def two_tunnels(case):
+    """globex has what is initech's elsewhere, too. Returns both ends when they reach the server."""
+    case.start(objects=[], connect=False)
+    place = case.place
+    both = case.globex()
+    both["prefixes"].append(place.initech.prefix)
+    both["tunnels"].append({"name": "rack", "kind": "route", "via": "fe80::2", "interface": "tc0",
+                            "prefixes": [place.initech.prefix]})
+    case.gateway.put(both)
+    place.globex_6in4()
+    case.serve(place.in4, 80)
+    for host in (place.globex, place.initech):
+        pings.reaches(host, embedded(SERVER4[0]))
+    return place.globex, place.initech
+
+
+def test_a_prefix_that_goes_takes_its_sessions_along(case):
+    """One of two tunnels is dropped: whoever gets its prefix has nothing of the former tenant's
+    ports, and the other tunnel's connections live."""
+    hosts = two_tunnels(case)
+    place, gateway = case.place, case.gateway
+    kept, dropped = (host.connect(embedded(SERVER4[0]), 80) for host in hosts)
+    datagrams = [host.socket(socket.AF_INET6, socket.SOCK_DGRAM) for host in hosts]
+    for sock in datagrams:
+        sock.sendto(b"to nobody", (embedded(SERVER4[0]), 7))
+    with kept, dropped, datagrams[0], datagrams[1]:
+        assert asked(kept, b"one") and asked(dropped, b"one")
+        for host in hosts:
+            wait_for(lambda h=host: mappings(place.gateway, h.net) == ALL, 20, "its mappings")
+        gateway.put(case.globex(serial=2))
+        wait_for(lambda: mappings(place.gateway, place.initech.net) == [], 20, "its mappings gone")
+        assert {"tcp", "udp"} <= set(mappings(place.gateway, place.globex.net))
+        assert asked(kept, b"two")
+        gateway.put(case.initech())
+        pings.reaches(place.initech, embedded(SERVER4[0]))
+        with place.initech.connect(embedded(SERVER4[0]), 80) as sock:
+            assert asked(sock, b"one")  # the server knows it by then
+            address, port = case.servers[0].peers[-1]
+            assert "initech" in gateway.cli("who", address, str(port)).stdout
+        assert asked(kept, b"three")
+        gateway.remove("globex")  # its block goes, and all with it
+        wait_for(lambda: mappings(place.gateway, place.globex.net) == [], 20, "all gone")
+        assert mappings(place.gateway, place.initech.net)
+
+
+def test_a_prefix_that_goes_while_nothing_runs(case):
+    _, host = two_tunnels(case)
+    with host.connect(embedded(SERVER4[0]), 80) as sock:
+        assert asked(sock, b"one")
+        case.gateway.stop()
+        assert "tcp" in mappings(case.place.gateway, host.net)
+        case.gateway.put(case.globex(serial=2))
+        case.gateway.start()
+        wait_for(lambda: mappings(case.place.gateway, host.net) == [], 20, "its mappings gone")
 
 
 def test_special_use_addresses_are_no_way_out(case):

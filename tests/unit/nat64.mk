@@ -12,6 +12,10 @@ tests_unit_kernel_jool_test_SOURCES = tests/unit/kernel_jool_test.c tests/unit/f
 	tests/unit/fake_jool.h tests/unit/plan_text.c tests/unit/plan_text.h
 tests_unit_kernel_jool_test_LDADD = libkernel.a libplan.a libnat64.a libconf-model.a $(BASE_LIBS) \
 	$(NFTNL_LIBS) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/unit/kernel_jool_sweep_test
+tests_unit_kernel_jool_sweep_test_SOURCES = tests/unit/kernel_jool_sweep_test.c \
+	tests/unit/fake_jool.c tests/unit/fake_jool.h
+tests_unit_kernel_jool_sweep_test_LDADD = $(tests_unit_kernel_jool_test_LDADD)
 check_PROGRAMS += tests/unit/kernel_modules_test
 tests_unit_kernel_modules_test_SOURCES = tests/unit/kernel_modules_test.c tests/unit/plan_text.c \
 	tests/unit/plan_text.h
