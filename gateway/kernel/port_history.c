@@ -25,6 +25,9 @@ static bool ports_of(const struct object *o, struct port_event *ret_event)
 	const uint8_t *block = o->element.data; /* address, port, address, port; network order */
 
 	*ret_event = (struct port_event){0};
+	if (o->kind == OBJECT_POOL4 && addr_is_any(&o->pool4.address)) {
+		return false; /* the guard of an empty pool4 */
+	}
 	if (o->kind == OBJECT_POOL4) {
 		ret_event->protocol = o->pool4.protocol;
 		ret_event->address = o->pool4.address;

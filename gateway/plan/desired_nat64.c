@@ -25,6 +25,30 @@ static const struct object_global globals[] = {
 	{TRANSLATOR_NAT64, 26, 0},      /* maximum-simultaneous-opens: a refusal at once */
 };
 
+static void add_row(struct object_set *set, const struct addr *address, uint8_t protocol,
+		    uint32_t mark, struct port_range ports)
+{
+	struct object o = {.kind = OBJECT_POOL4,
+			   .pool4 = {.address = *address,
+				     .protocol = protocol,
+				     .mark = mark,
+				     .first = ports.first,
+				     .last = ports.last}};
+
+	(void)object_set_add(set, &o); /* out of memory is sticky */
+}
+
+/*
+ * While pool4 is empty Jool takes ports 61001 to 65535 of all addresses of this machine. This row
+ * is there before those of tenants come and after they went; no packet goes to its address.
+ */
+static void add_guard(struct object_set *set)
+{
+	static const struct addr nowhere = {.b = {[10] = 0xff, [11] = 0xff}}; /* 0.0.0.0 */
+
+	add_row(set, &nowhere, IPPROTO_ICMP, MARK_OF_PORT, (struct port_range){0});
+}
+
 void desired_nat64_node(const struct node_conf *node, const struct desired_facts *facts,
 			struct object_set *set)
 {
@@ -40,19 +64,7 @@ void desired_nat64_node(const struct node_conf *node, const struct desired_facts
 		o = (struct object){.kind = OBJECT_GLOBAL, .global = globals[i]};
 		(void)object_set_add(set, &o);
 	}
-}
-
-static void add_row(struct object_set *set, const struct addr *address, uint8_t protocol,
-		    uint32_t mark, struct port_range ports)
-{
-	struct object o = {.kind = OBJECT_POOL4,
-			   .pool4 = {.address = *address,
-				     .protocol = protocol,
-				     .mark = mark,
-				     .first = ports.first,
-				     .last = ports.last}};
-
-	(void)object_set_add(set, &o); /* out of memory is sticky */
+	add_guard(set);
 }
 
 static void add_exposure(const struct service_conf *service, const struct expose_conf *expose,

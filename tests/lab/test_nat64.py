@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The IPv4 Internet, from tenants and to them, by Jool."""
 
+import json
 import socket
 
 import clients
@@ -182,3 +183,14 @@ def test_what_merges_packets_is_off_where_they_enter(case):
     gateway.cli("down")
     assert merging()
     host.run("ethtool", "-K", "up0", "rx-gro-list", "off")
+
+
+def test_without_rows_the_machines_own_ports_are_its_own(case):
+    """Jool takes ports 61001-65535 of every address of the machine while its pool is empty."""
+    gateway = case.start(objects=[], connect=False)
+    place = case.place
+    case.serve(place.gateway, 62000, address="0.0.0.0")
+    assert json.loads(gateway.cli("nat64", "pool", "--json").stdout)["pool"] == []
+    attempts = [(place.in4, address, 62000) for address in POOL4]
+    assert len(connected(*attempts)) == len(attempts)
+    gateway.nothing_to_do()

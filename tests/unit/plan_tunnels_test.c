@@ -200,7 +200,8 @@ static void node_has_the_instance_and_its_settings(void **state)
 		       "global nat64 lowest-ipv6-mtu = 1280\n"
 		       "global nat64 address-dependent-filtering = 0\n"
 		       "global nat64 drop-externally-initiated-tcp = 0\n"
-		       "global nat64 maximum-simultaneous-opens = 0\n");
+		       "global nat64 maximum-simultaneous-opens = 0\n"
+		       "pool4 icmp 0.0.0.0 0-0 mark 0x80000000\n");
 }
 
 static void tenant_has_its_block_and_its_mappings(void **state)
