@@ -9,27 +9,53 @@ import pings
 from attempts import connected
 from exitgate import PORTS_FIRST, PORTS_PER_TENANT
 from gateway import service
-from peers import wait_for
+from netns import family_of
+from peers import wait_for, works
 from test_modules import exchange
-from topology import GATEWAY4, POOL4, SERVER4, embedded
+from test_siit import datagram
+from topology import GATEWAY4, HOME4, POOL4, SERVER4, embedded
 
 SIZE = 1_000_000
 ALL = ["tcp", "udp", "icmp"]
+RESERVED, BLOCKS = 256, 32
 
 
-def block(tenant):
-    """The first port of a tenant's block."""
-    return PORTS_FIRST + PORTS_PER_TENANT * block_number(tenant)
+def has_port(tenant, port):
+    """In the tenant's block: the number of its /64 less the farm's own, modulo the blocks."""
+    number = (int(tenant.net.split(":")[3], 16) - RESERVED) % BLOCKS
+    return 0 <= port - PORTS_FIRST - PORTS_PER_TENANT * number < PORTS_PER_TENANT
 
 
-def block_number(tenant):
-    return int(tenant.net.split(":")[3], 16) - 0x1001
+def exposed(host, port, to, protocol="tcp"):
+    return service(f"{protocol}{port}", [host.address()], {
+        "protocol": protocol, "ipv4": GATEWAY4, "port": port, "to": to, "via": "nat64"})
 
 
-def exposed(host, port, to, **more):
-    return service(f"port{port}", [host.address()],
-                   {"protocol": "tcp", "ipv4": GATEWAY4, "port": port, "to": to, "via": "nat64",
-                    **more})
+def udp(host, address, port=0):
+    sock = host.socket(family_of(address), socket.SOCK_DGRAM)
+    sock.settimeout(5)
+    sock.bind((address, port))
+    return sock
+
+
+def inbound_denied(gateway, tenant):
+    rows = json.loads(gateway.cli("denied", "--tenant", tenant, "--json").stdout)["denied"]
+    return sum(row["packets"] for row in rows if row["reason"] == "inbound_denied")
+
+
+def globex_alone(case):
+    gateway = case.start(connect=False, objects=[])
+    gateway.put(case.globex())
+    case.place.globex_6in4()
+    pings.reaches(case.place.globex, embedded(SERVER4[0]))
+    return gateway
+
+
+def is_in_the_block(case, outside):
+    """An address and port of the Internet's side is globex's."""
+    address, port = outside
+    assert address == GATEWAY4 and has_port(case.place.globex, port), outside
+    assert case.gateway.cli("who", address, str(port)).stdout.startswith("globex has ")
 
 
 def test_every_tenant_out_from_ports_of_its_own(case):
@@ -131,6 +157,91 @@ def test_a_prefix_that_goes_while_nothing_runs(case):
         case.gateway.put(case.globex(serial=2))
         case.gateway.start()
         wait_for(lambda: mappings(case.place.gateway, host.net) == [], 20, "its mappings gone")
+
+
+def test_udp_exposed_by_a_static_mapping(case):
+    case.start(connect=False, objects=[])
+    place = case.place
+    case.gateway.put(case.globex(services=[exposed(place.globex, 5300, 5353, "udp")]))
+    place.globex_6in4()
+    pings.reaches(place.globex, embedded(SERVER4[0]))
+    assert datagram(place.in4, GATEWAY4, place.globex, place.globex.address(), 5300, 5353) == \
+        embedded(SERVER4[0])
+
+
+def test_udp_has_one_mapping_and_it_is_closed_to_others(case):
+    gateway, place = globex_alone(case), case.place
+    with udp(place.globex, place.globex.address()) as one, udp(place.home, HOME4) as third, \
+            udp(place.in4, SERVER4[0], 7777) as first, udp(place.in4, SERVER4[1], 7778) as second:
+        seen = set()
+        for server in first, second:
+            address, port = server.getsockname()
+            one.sendto(b"hello", (embedded(address), port))
+            data, outside = server.recvfrom(100)
+            server.sendto(data, outside)
+            data, source = one.recvfrom(100)
+            assert data == b"hello" and source[:2] == (embedded(address), port)
+            seen.add(outside)
+        assert len(seen) == 1, seen
+        is_in_the_block(case, outside)
+
+        before = inbound_denied(gateway, "globex")
+        third.sendto(b"third", outside)
+        wait_for(lambda: inbound_denied(gateway, "globex") == before + 1, message="its count")
+        second.sendto(b"known", outside)
+        assert one.recv(100) == b"known"
+        gateway.put(case.globex(serial=2, inbound={"policy": "open"}))
+        one.settimeout(0.2)
+
+        def comes():
+            third.sendto(b"third", outside)
+            try:
+                return one.recvfrom(100)
+            except TimeoutError:
+                return None
+
+        data, source = wait_for(comes, message="an open tenant")
+        assert data == b"third" and source[0] == embedded(HOME4)
+        one.sendto(b"back", source)
+        assert third.recvfrom(100) == (b"back", outside)
+
+
+def test_a_mapping_of_tcp_is_closed_to_others(case):
+    gateway, place = globex_alone(case), case.place
+    server = case.serve(place.in4, 80)
+    with place.globex.connect(embedded(SERVER4[0]), 80, source=place.globex.address(),
+                              SO_REUSEADDR=1) as one:
+        inside = case.serve(place.globex, one.getsockname()[1])
+        outside = server.wait_peers(1)[0]
+        is_in_the_block(case, outside)
+        before = inbound_denied(gateway, "globex")
+        assert connected((place.home, *outside)) == []
+        assert inbound_denied(gateway, "globex") > before
+        assert works(one)
+        gateway.put(case.globex(serial=2, inbound={"policy": "open"}))
+        wait_for(lambda: connected((place.home, *outside)), message="an open tenant")
+        assert inside.wait_peers(1)[0][0] == embedded(HOME4)
+        assert works(one)
+
+
+def test_a_tenant_reaches_what_another_one_exposes(case):
+    """By its public address, as all the Internet does."""
+    case.start(connect=False, objects=[])
+    place, gateway = case.place, case.gateway
+    gateway.put(case.acme())
+    gateway.put(case.globex(services=[exposed(place.globex, 2222, 22),
+                                      exposed(place.globex, 5300, 5353, "udp")]))
+    place.acme_wireguard(case.acme_keys, gateway.keys.public)
+    place.globex_6in4()
+    for tenant in place.acme, place.globex:
+        pings.reaches(tenant, embedded(SERVER4[0]))
+    server = case.serve(place.globex, 22)
+    assert exchange(place.acme, embedded(GATEWAY4), 2222, b"hello") == b"hello"
+    address, port = server.peers[-1]
+    assert address == embedded(GATEWAY4) and has_port(place.acme, port)
+    assert datagram(place.acme, embedded(GATEWAY4), place.globex, place.globex.address(), 5300,
+                    5353) == embedded(GATEWAY4)
+    assert connected((place.acme, place.globex.address(), 22)) == []
 
 
 def test_special_use_addresses_are_no_way_out(case):

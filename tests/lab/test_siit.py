@@ -56,13 +56,14 @@ def inside(*argv):
                           stdin=subprocess.DEVNULL, capture_output=True).stdout
 
 
-def datagram(client, address, server, bound, port=7777):
-    """Sends one and gets an answer; returns who it came from."""
+def datagram(client, address, server, bound, port=7777, to=None):
+    """Sends one and gets an answer; returns who it came from. to: where it arrives, if not at the
+    same port."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     other = socket.AF_INET6 if ":" in bound else socket.AF_INET
     with client.socket(family, socket.SOCK_DGRAM) as here, \
             server.socket(other, socket.SOCK_DGRAM) as there:
-        there.bind((bound, port))
+        there.bind((bound, to or port))
         here.settimeout(5)
         there.settimeout(5)
         here.sendto(b"hello", (address, port))
