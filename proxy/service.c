@@ -285,8 +285,11 @@ void services_fini(struct worker *w)
 void service_update(struct service *service, const struct service_conf *conf)
 {
 	service->conf = conf;
-	service->drained = false;
+	service->drained = conf->drained;
 	service->drained_backends = 0;
+	for (size_t i = 0; i < conf->n_backends && i < SERVICE_BACKENDS_MAX; i++) {
+		service->drained_backends |= (uint64_t)conf->backends[i].drained << i;
+	}
 	service_walk(service, true);
 }
 

@@ -25,8 +25,9 @@
  *           access_log: {on, running, lines, dropped},
  *           neighbours: {on, running, answered, foreign, malformed, limited},
  *           and node-wide: active, accepted, refused, closed, bytes_in, bytes_out
- * services: tenant, service, backends: [{address, active, accepted, connect_failed}], active,
- *           accepted, refused, closed, denied, limited, connect_failed, bytes_in, bytes_out
+ * services: tenant, service, drained, backends: [{address, active, accepted, connect_failed,
+ *           drained}], active, accepted, refused, closed, denied, limited, connect_failed,
+ *           bytes_in, bytes_out
  * sessions: id ("worker.number"), tenant, service, name, client, local, backend, state, age_ms,
  *           idle_ms, bytes_in, bytes_out
  * tunnels: tenant (null: the uplink's), tunnel, kind, link, prefix, remote, present, handshake_ms,

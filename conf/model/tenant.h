@@ -105,6 +105,7 @@ struct backend_conf {
 	struct addr address;
 	const char *name;
 	uint32_t slot; /* counters; given by control */
+	bool drained;  /* by an operator: no new sessions. Control's, as that of a service */
 };
 
 enum balance {
@@ -138,6 +139,7 @@ struct service_conf {
 	struct expose_conf *exposes;
 	size_t n_exposes;
 	uint32_t slot; /* counters; given by control */
+	bool drained;  /* by an operator: no new sessions while this object is in force */
 };
 
 enum inbound_policy {

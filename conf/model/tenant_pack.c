@@ -19,6 +19,7 @@ static void pack_backend(struct buf *out, const struct backend_conf *backend)
 	pack_addr(out, &backend->address);
 	pack_text(out, backend->name);
 	buf_u32(out, backend->slot);
+	pack_bool(out, backend->drained);
 }
 
 static void pack_expose(struct buf *out, const struct expose_conf *expose)
@@ -47,6 +48,7 @@ static void pack_service(struct buf *out, const struct service_conf *service)
 {
 	pack_text(out, service->name);
 	buf_u32(out, service->slot);
+	pack_bool(out, service->drained);
 	buf_u8(out, (uint8_t)service->balance);
 	buf_u8(out, (uint8_t)service->check_type);
 	buf_u32(out, service->check_interval_ms);

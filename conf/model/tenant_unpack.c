@@ -47,6 +47,7 @@ static void unpack_backend(struct unpack *u, const struct tenant_conf *tenant,
 		unpack_fail(u, "backend outside the tenant's prefixes");
 	}
 	backend->slot = cursor_u32(&u->in);
+	backend->drained = unpack_bool(u, "backend");
 }
 
 static void unpack_names(struct unpack *u, struct expose_conf *expose)
@@ -89,6 +90,7 @@ static void unpack_service(struct unpack *u, const struct tenant_conf *tenant,
 {
 	service->name = unpack_id(u, "service name");
 	service->slot = cursor_u32(&u->in);
+	service->drained = unpack_bool(u, "service");
 	service->balance = unpack_enum(u, BALANCE_SOURCE_HASH + 1, "balance");
 	service->check_type = unpack_enum(u, CHECK_HTTP + 1, "check");
 	service->check_interval_ms = cursor_u32(&u->in);

@@ -168,6 +168,7 @@ void verb_drain(struct client *c, struct control *control, const struct request 
 	if (data.bad) {
 		client_fail(c, "out of memory");
 	} else {
+		tenants_drain(&control->tenants, str_from(tenant->name), what);
 		former_tell(&control->former, &msg);
 		call_all(c, control, &msg);
 	}

@@ -132,6 +132,8 @@ void tenant_go_back(struct tenant *t);
 void tenant_finish(struct tenant *t);
 /* The file's newest content is in force, or on its way there. */
 void file_accept(struct tenants *ts, const char *file);
+/* drained.c: conf is of the same text as former and keeps what was drained. */
+void tenant_keep_drained(const struct tenant_conf *former, struct tenant_conf *conf);
 /* NULL: there is none of that name. */
 struct tenant *tenants_lookup(const struct tenants *ts, struct str name);
 /* Hands the files in conflict out again: their claims may be free now. */

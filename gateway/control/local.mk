@@ -8,6 +8,7 @@ libcontrol_a_SOURCES = \
 	%D%/cover.c \
 	%D%/denied.c %D%/denied.h \
 	%D%/dirty.c %D%/dirty.h \
+	%D%/drained.c \
 	%D%/drift.c %D%/drift.h \
 	%D%/fdstore.c %D%/fdstore.h \
 	%D%/former.c %D%/former.h %D%/former_talk.c \

@@ -182,6 +182,7 @@ static void write_backend(const struct control *c, const struct backend_conf *ba
 	json_u64(j, "active", slots_sum(&c->slots, backend->slot, COUNTER_ACTIVE));
 	json_u64(j, "accepted", slots_sum(&c->slots, backend->slot, COUNTER_ACCEPTED));
 	json_u64(j, "connect_failed", slots_sum(&c->slots, backend->slot, COUNTER_CONNECT_FAILED));
+	json_bool(j, "drained", backend->drained);
 	json_close(j, '}');
 }
 
@@ -193,6 +194,7 @@ void status_write_service(const struct control *c, const struct tenant_conf *ten
 	json_open(&j, NULL, '{');
 	json_text(&j, "tenant", tenant->name);
 	json_text(&j, "service", service->name);
+	json_bool(&j, "drained", service->drained);
 	json_open(&j, "backends", '[');
 	for (size_t i = 0; i < service->n_backends; i++) {
 		write_backend(c, &service->backends[i], &j);

@@ -300,6 +300,7 @@ void file_apply(struct tenants *ts, const struct file_text *text, struct str nam
 {
 	struct tenant *t = tenants_lookup(ts, name);
 	enum claim_result result = CLAIM_REFUSED;
+	bool same_text = t && memcmp(t->digest, text->digest, sizeof(t->digest)) == 0;
 
 	memcpy(conf->text, text->digest, sizeof(conf->text));
 	if (!t) {
@@ -310,7 +311,10 @@ void file_apply(struct tenants *ts, const struct file_text *text, struct str nam
 		tenant_conf_unref(conf);
 		return;
 	}
-	if (serial_fits(t, conf, memcmp(t->digest, text->digest, sizeof(t->digest)) == 0)) {
+	if (same_text && t->current && !t->next && !t->gone) {
+		tenant_keep_drained(t->current, conf);
+	}
+	if (serial_fits(t, conf, same_text)) {
 		result = claim(t, conf, text);
 	}
 	if (result != CLAIM_TAKEN) {

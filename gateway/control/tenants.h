@@ -98,6 +98,11 @@ size_t tenants_held(const struct tenants *ts);
  * For walks that pause.
  */
 const struct tenant_conf *tenants_next(const struct tenants *ts, uint32_t *at);
+/*
+ * drained.c: what, a service or a backend's address, takes no new sessions: also in workers that
+ * are started later, until the tenant's object changes.
+ */
+void tenants_drain(struct tenants *ts, struct str name, struct str what);
 /* The version in force, or NULL. */
 const struct tenant_conf *tenants_find(const struct tenants *ts, struct str name);
 

@@ -23,7 +23,7 @@
  * Another format, or another build, which may read or pack objects differently. The number is
  * raised with each change of the format, or of what tenant_conf_pack_whole() writes.
  */
-#define SNAPSHOT_MAGIC "sixgate snapshot 2 of " PACKAGE_VERSION "\n"
+#define SNAPSHOT_MAGIC "sixgate snapshot 3 of " PACKAGE_VERSION "\n"
 
 struct snapshot_head {
 	const char *folder;      /* the registry's path */

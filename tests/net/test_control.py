@@ -270,6 +270,33 @@ def test_drain_service_takes_no_new_sessions_until_the_object_changes(case):
     peers.wait_for(lambda: opens(case), message="service again")
 
 
+@pytest.mark.parametrize("what", ["service", "backend"])
+def test_drain_holds_in_workers_that_are_started_later(case, what):
+    case.lines_lost = True  # perhaps, of workers that are killed
+    backend = case.backend(case.lab.acme, 22)
+    gateway = case.start(web(case))
+    gateway.ask("drain", "acme/web" if what == "service" else backend.address)
+    assert not opens(case)
+    for pid in gateway.workers():
+        os.kill(pid, signal.SIGKILL)
+    peers.wait_for(lambda: [(worker["state"], worker["restarts"])
+                            for worker in gateway.status()["workers"]] == [("running", 1)] * 2,
+                   message="new workers", timeout=30)
+    assert not opens(case)
+    gateway.write_config({"client_prefix": gateway.config["client_prefix"], "listeners": [
+        {"address": "any", "port": port, "protocol": "tls"} for port in (443, 8443)]})
+    gateway.reload()  # with which objects are read anew
+    assert not opens(case)
+    assert gateway.stop() == 0
+    gateway.start()
+    assert not opens(case)
+    shown = gateway.services()["acme/web"]
+    assert (shown["drained"], shown["backends"][0]["drained"]) == (what == "service",
+                                                                   what == "backend")
+    gateway.put(web(case, serial=2))
+    peers.wait_for(lambda: opens(case), message="service again")
+
+
 def test_drain_backend_leaves_the_others(case):
     hosts = [case.lab.acme.address(host) for host in (0x10, 0x11)]
     one, two = (case.backend(case.lab.acme, 22, address=host) for host in hosts)

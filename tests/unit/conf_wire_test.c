@@ -71,6 +71,8 @@ static struct buf packed_tenant(const char *text)
 
 	buf_init(&out, 1 << 20);
 	tenant->slot = 77;
+	tenant->services[0].drained = true;
+	tenant->services[0].backends[1].drained = true;
 	tenant_conf_pack(tenant, &out);
 	tenant_conf_unref(tenant);
 	assert_false(out.bad);
@@ -152,7 +154,10 @@ static void a_tenant_comes_back(void **state)
 	assert_int_equal(tenant->n_prefixes, 2);
 	web = &tenant->services[0];
 	assert_string_equal(web->name, "web");
+	assert_true(web->drained);
 	assert_int_equal(web->n_backends, 2);
+	assert_false(web->backends[0].drained);
+	assert_true(web->backends[1].drained);
 	assert_int_equal(web->balance, BALANCE_SOURCE_HASH);
 	assert_int_equal(web->drain_ms, 7000);
 	assert_int_equal(web->timeouts.idle_ms, 3600000);

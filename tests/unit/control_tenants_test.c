@@ -364,6 +364,62 @@ static void test_change_keeps_the_sockets_of_its_listener(void **state)
 	assert_int_equal(work(f, 0, 0).n_listeners_removed, 0);
 }
 
+static bool is_drained(struct fixture *f)
+{
+	return tenants_find(f->tenants, str_from("acme"))->services[0].drained;
+}
+
+/* Also when the same text is read with another node config, and when a new one is refused. */
+static void test_drain_is_noted_until_the_object_changes(void **state)
+{
+	struct fixture *f = *state;
+	char a[512], b[128];
+	uint64_t before;
+
+	put(f, "acme.yaml", "acme", 1, web(a, 1, tls(b, "shop.example", f->port)));
+	work_all(f);
+	before = f->tenants->n_changes;
+	tenants_drain(f->tenants, str_from("nobody"), str_from("web"));
+	tenants_drain(f->tenants, str_from("acme"), str_from("other"));
+	assert_false(is_drained(f));
+	tenants_drain(f->tenants, str_from("acme"), str_from("web"));
+	assert_true(is_drained(f));
+	assert_true(f->tenants->n_changes > before); /* the snapshot follows */
+
+	tenants_set_node(f->tenants, f->tenants->conf, true);
+	put(f, "acme.yaml", "acme", 1, web(a, 1, tls(b, "shop.example", f->port)));
+	assert_int_equal(work(f, 0, 0).n_tenants, 1);
+	work_all(f);
+	assert_true(is_drained(f));
+
+	put(f, "acme.yaml", "acme", 2, web(a, 1, tls(b, "other.example", f->port)));
+	assert_false(is_drained(f));
+	(void)work(f, 0, 2);
+	work_all(f);
+	assert_int_equal(serial_in_force(f, "acme"), 1);
+	assert_true(is_drained(f));
+	put(f, "acme.yaml", "acme", 3, web(a, 1, tls(b, "other.example", f->port)));
+	work_all(f);
+	assert_int_equal(serial_in_force(f, "acme"), 3);
+	assert_false(is_drained(f));
+}
+
+static void test_drain_of_a_backend_is_noted_at_each_service_that_has_it(void **state)
+{
+	struct fixture *f = *state;
+	const struct tenant_conf *acme;
+	char a[512], b[128];
+
+	put(f, "acme.yaml", "acme", 1, web(a, 1, tls(b, "shop.example", f->port)));
+	work_all(f);
+	acme = tenants_find(f->tenants, str_from("acme"));
+	tenants_drain(f->tenants, str_from("acme"), str_from("2001:db8:a000:1::ffff"));
+	assert_false(acme->services[0].backends[0].drained);
+	tenants_drain(f->tenants, str_from("acme"), str_from("2001:db8:a000:1::10"));
+	assert_true(acme->services[0].backends[0].drained);
+	assert_false(acme->services[0].drained);
+}
+
 static void test_walk_meets_each_tenant_in_force_once(void **state)
 {
 	struct fixture *f = *state;
@@ -405,6 +461,8 @@ int main(void)
 		TEST(test_tls_port_has_a_listener_on_each_pool_address_while_needed),
 		TEST(test_suspended_tenant_has_no_listener),
 		TEST(test_change_keeps_the_sockets_of_its_listener),
+		TEST(test_drain_is_noted_until_the_object_changes),
+		TEST(test_drain_of_a_backend_is_noted_at_each_service_that_has_it),
 		TEST(test_walk_meets_each_tenant_in_force_once),
 	};
 

@@ -389,6 +389,39 @@ static void test_drained_service_ends_its_sessions_in_steps(void **state)
 	fake_stop(&f);
 }
 
+/* As a worker gets it that was started after the order. */
+static void test_object_says_what_is_drained(void **state)
+{
+	const struct service *service;
+	struct fake f;
+
+	(void)state;
+	fake_start(&f);
+	service = tenants_find(&f.w.tenants, str_from("acme"))->services[0];
+	open_sessions(&f, "acme", 2);
+	f.tenant.backends[0].drained = true;
+	put_tenant(&f, 1);
+	(void)orders_step(&f.w);
+	assert_int_equal(answer(&f), MSG_TENANT);
+	assert_false(service->drained);
+	assert_int_equal(service->drained_backends, 1);
+	f.tenant.backends[0].drained = false;
+	f.tenant.service.drained = true;
+	put_tenant(&f, 1);
+	(void)orders_step(&f.w);
+	assert_int_equal(answer(&f), MSG_TENANT);
+	assert_true(service->drained);
+	assert_int_equal(service->drained_backends, 0);
+	wait_for_drain(&f);
+	(void)orders_step(&f.w);
+	assert_int_equal(count(&f, is_open), 0);
+	f.tenant.service.drained = false;
+	put_tenant(&f, 1);
+	assert_int_equal(answer(&f), MSG_TENANT);
+	assert_false(service->drained);
+	fake_stop(&f);
+}
+
 /* A session on an object whose numbers of backends are others is not taken for one of these. */
 static void test_drained_backend_is_known_by_its_address(void **state)
 {
@@ -486,6 +519,7 @@ int main(void)
 		cmocka_unit_test(
 			test_full_set_without_tenants_is_answered_when_all_have_left_their_slots),
 		cmocka_unit_test(test_drained_service_ends_its_sessions_in_steps),
+		cmocka_unit_test(test_object_says_what_is_drained),
 		cmocka_unit_test(test_drained_backend_is_known_by_its_address),
 		cmocka_unit_test(test_order_during_the_end_of_drained_sessions),
 		cmocka_unit_test(test_end_of_a_drain_closes_what_is_left_in_steps),
