@@ -68,6 +68,24 @@ static void check_block(const struct place *p)
 	}
 }
 
+/* A listener of another protocol is found by check_tenant.c. */
+static void check_listeners(const struct place *p)
+{
+	const struct expose_conf *e = expose_at(p);
+
+	for (size_t i = 0; e->protocol == PROTOCOL_TCP && i < p->node->n_listeners; i++) {
+		const struct listener_conf *l = &p->node->listeners[i];
+
+		if (l->protocol == PROTOCOL_TCP && l->port == e->port &&
+		    (l->any || addr_eq(&l->address, &e->ipv4))) {
+			issues_add(p->issues, expose_path(p, "port").text,
+				   "%u is the port of /listeners/%zu of the node, which the "
+				   "translator would leave nothing to",
+				   e->port, i);
+		}
+	}
+}
+
 static void check_port(const struct place *p)
 {
 	const struct node_conf *node = p->node;
@@ -112,6 +130,7 @@ static void check_with_node(const struct place *p)
 		return;
 	}
 	check_port(p);
+	check_listeners(p);
 }
 
 static const struct addr *inside_of(const struct tenant_conf *tenant, size_t service)

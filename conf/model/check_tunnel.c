@@ -11,7 +11,8 @@
 #include "conf/model/special.h"
 
 #define KEY_BYTES           32
-#define IPV4_PREFIX_LEN_MIN 42 /* each /64 in it has an address of its own in 100.64/10 */
+#define OWN_LINKS           "sg-" /* how the gateway's links are called */
+#define IPV4_PREFIX_LEN_MIN 42    /* each /64 in it has an address of its own in 100.64/10 */
 
 struct place {
 	struct issues *issues;
@@ -155,6 +156,33 @@ static void check_remote(const struct place *p)
 	}
 }
 
+/*
+ * Behind a tunnel's link are tenants alone: the firewall drops what comes from there and is not
+ * theirs. Were it the uplink, or a link of the machine's own, nobody would get through any more.
+ */
+static void check_interface(const struct place *p)
+{
+	const char *name = p->tunnel->interface;
+
+	if (!name || p->tunnel->kind != TUNNEL_ROUTE) {
+		return;
+	}
+	if (strpbrk(name, "/ \t\n")) {
+		issues_add(p->issues, tunnel_path(p, "interface").text,
+			   "is not the name of an interface");
+	} else if (strcmp(name, "lo") == 0 || strcmp(name, "sit0") == 0 ||
+		   strncmp(name, OWN_LINKS, sizeof(OWN_LINKS) - 1) == 0) {
+		issues_add(p->issues, tunnel_path(p, "interface").text,
+			   "lo, sit0 and " OWN_LINKS "... are the gateway's own: no tenant's "
+			   "network is behind them");
+	} else if (p->node && p->node->interface && strcmp(name, p->node->interface) == 0) {
+		issues_add(p->issues, tunnel_path(p, "interface").text,
+			   "is uplink.interface, with the Internet behind it, which a tunnel's "
+			   "packet filter would shut out: give tenants a link of their own, as a "
+			   "VLAN");
+	}
+}
+
 /* The most that fits into an Ethernet frame of 1500 bytes, which the outer path may well have. */
 static void check_mtu(const struct place *p)
 {
@@ -276,6 +304,7 @@ void check_tunnels(const struct tenant_conf *tenant, const struct node_conf *nod
 		check_port(&p);
 		check_twice(&p);
 		check_remote(&p);
+		check_interface(&p);
 		check_mtu(&p);
 		check_node_has(&p);
 	}

@@ -5,6 +5,7 @@
 #include "conf/model/tenant.h"
 
 #include <assert.h>
+#include <string.h>
 
 struct tenant_conf *tenant_conf_ref(struct tenant_conf *tenant)
 {
@@ -34,6 +35,18 @@ bool tenant_conf_owns(const struct tenant_conf *tenant, const struct addr *a)
 {
 	for (size_t i = 0; i < tenant->n_prefixes; i++) {
 		if (prefix_contains(&tenant->prefixes[i], a)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+bool tenant_conf_routes_by(const struct tenant_conf *tenant, const char *link)
+{
+	for (size_t i = 0; i < tenant->n_tunnels; i++) {
+		const struct tunnel_conf *tunnel = &tenant->tunnels[i];
+
+		if (tunnel->kind == TUNNEL_ROUTE && strcmp(tunnel->interface, link) == 0) {
 			return true;
 		}
 	}

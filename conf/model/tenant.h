@@ -194,6 +194,8 @@ void tenant_conf_unref(struct tenant_conf *tenant);
 bool tenant_may_have(const struct prefix *p);
 /* True when a lies in one of the tenant's own prefixes. */
 bool tenant_conf_owns(const struct tenant_conf *tenant, const struct addr *a);
+/* True when a tunnel of kind route goes by that link. */
+bool tenant_conf_routes_by(const struct tenant_conf *tenant, const char *link);
 /* True when the exposure's alpn list names the protocol. */
 bool expose_has_alpn(const struct expose_conf *expose, struct str protocol);
 

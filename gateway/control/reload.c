@@ -93,13 +93,21 @@ static bool prefix_same(const struct prefix *a, const struct prefix *b)
 	return a->len == b->len && addr_eq(&a->addr, &b->addr);
 }
 
+static bool ports_same(struct port_range a, struct port_range b)
+{
+	return a.first == b.first && a.last == b.last;
+}
+
 /* Whether a tenant object may read differently with the other config. */
 static bool tenants_depend(const struct node_conf *a, const struct node_conf *b)
 {
 	return a->has_client_prefix != b->has_client_prefix ||
 	       a->has_ipv6_prefix != b->has_ipv6_prefix || a->ipv6_reserved != b->ipv6_reserved ||
 	       !prefix_same(&a->client_prefix, &b->client_prefix) ||
-	       !prefix_same(&a->ipv6_prefix, &b->ipv6_prefix) || !pool_same(a, b) ||
+	       !prefix_same(&a->ipv6_prefix, &b->ipv6_prefix) ||
+	       !text_same(a->interface, b->interface) ||
+	       !ports_same(a->local_ports, b->local_ports) ||
+	       a->exit.listen_port != b->exit.listen_port || !pool_same(a, b) ||
 	       !listeners_same(a, b);
 }
 
@@ -136,11 +144,6 @@ static bool client_prefix_leaves(const struct node_conf *former, const struct no
 	return former->has_client_prefix &&
 	       (!conf->has_client_prefix || conf->client_prefix.len != former->client_prefix.len ||
 		!addr_eq(&conf->client_prefix.addr, &former->client_prefix.addr));
-}
-
-static bool ports_same(struct port_range a, struct port_range b)
-{
-	return a.first == b.first && a.last == b.last;
 }
 
 static bool nat64_same(const struct node_conf *a, const struct node_conf *b)

@@ -129,7 +129,10 @@ uint32_t kernel_link_mtu(const char *link);
 void kernel_on_link(struct kernel *k, const struct node_conf *node, struct on_link *ret_on_link,
 		    struct err *ret_why);
 
-/* kernel.c: the tenant's prefixes lie in the node's: else its object is about to be refused. */
+/*
+ * kernel.c: the tenant's prefixes lie in the node's, and no tunnel goes by the uplink: else its
+ * object is about to be refused.
+ */
 bool kernel_tenant_fits(const struct node_conf *node, const struct tenant_conf *tenant);
 /* What was notified of until now may be our own doing. */
 void kernel_settle_watch(struct kernel *k);

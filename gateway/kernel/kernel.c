@@ -235,7 +235,7 @@ bool kernel_tenant_fits(const struct node_conf *node, const struct tenant_conf *
 			return tenant->n_tunnels == 0;
 		}
 	}
-	return true;
+	return !node->interface || !tenant_conf_routes_by(tenant, node->interface);
 }
 
 /* All that node and tenants want of the kernel, as a change of everything. */
@@ -331,10 +331,11 @@ static int everything_init(struct kernel *k, const struct node_conf *node,
 	while ((at = table_next(&k->tenants, &it))) {
 		const struct tenant_conf *conf = container_of(at, struct ktenant, node)->conf;
 
+		all->changes[all->n].name = conf->name;
 		if (kernel_tenant_fits(node, conf)) {
-			all->changes[all->n].name = conf->name;
-			desired_tenant(node, &all->facts, conf, &all->changes[all->n++].set);
+			desired_tenant(node, &all->facts, conf, &all->changes[all->n].set);
 		}
+		all->n++;
 	}
 	return 0;
 }

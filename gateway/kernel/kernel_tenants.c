@@ -167,7 +167,7 @@ int kernel_set_tenants(struct kernel *k, struct tenant_conf *const *tenants, siz
 		rc = place_init(k, tenants[i], &places[i]);
 		moves |= rc == 0 && place_moves_node(k, &places[i]);
 		changes[i].name = tenants[i]->name;
-		if (rc == 0 && k->node) {
+		if (rc == 0 && k->node && kernel_tenant_fits(k->node, tenants[i])) {
 			desired_tenant(k->node, &k->facts, tenants[i], &changes[i].set);
 		}
 	}

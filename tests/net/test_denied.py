@@ -161,6 +161,35 @@ def test_hosts_on_the_uplinks_own_link_are_closed(case):
             place.gateway.ip(f"-6 route replace {host.prefix} via fe80::2 dev ten{number}")
 
 
+def test_a_link_that_becomes_the_uplink_is_no_tunnels_any_more(case):
+    """As both, what comes from the Internet would be of a tenant and from false sources."""
+    place = case.lab
+    acme, globex = racks(case)
+    acme["tunnels"][0].update(interface="up0", via="fe80::77")
+    case.backend(place.globex, 22)
+    try:
+        gateway = case.start(acme, globex, settings={"uplink": {
+            "kind": "direct", "interface": "up1",
+            "ipv4": [{"range": f"{address}/32", "delivery": "present"} for address in POOL],
+            "ipv6": {"prefix": "2001:db8:a000::/48", "reserved": 256}}})
+        place.client.sysctl("net.ipv4.tcp_syn_retries", 1)
+        with contextlib.suppress(OSError):
+            case.connect(2222)
+            raise AssertionError("nobody is behind acme's link but acme")
+        gateway.write_config({"uplink": {**gateway.config["uplink"], "interface": "up0"}})
+        gateway.reload()
+        assert peers.works(case.connect(2222))
+        peers.wait_for(lambda: any("is uplink.interface" in text for text in gateway.problems()))
+        assert place.acme.prefix not in place.gateway.ip("-6 route show proto 206")
+        gateway.put({**acme, "serial": 2, "tunnels": racks(case, 2)[0]["tunnels"]})
+        peers.wait_for(lambda: place.acme.prefix in place.gateway.ip(
+            "-6 route show proto 206 dev ten1"), message="its route")
+        assert gateway.problems() == [] and gateway.cli("plan").stdout == "nothing to do\n"
+    finally:
+        for number, host in enumerate(place.tenants, 1):
+            place.gateway.ip(f"-6 route replace {host.prefix} via fe80::2 dev ten{number}")
+
+
 def test_hosts_beside_an_uplink_with_a_single_address_are_closed(case):
     """Its address is a /128, as by DHCPv6; that its neighbours are on the link is a route."""
     place = case.lab
