@@ -204,6 +204,18 @@ def refuses_a_broken_config(system, backend):
     system.configure(CONFIG)
 
 
+def reloads_beside_a_broken_object(system, backend):
+    """Which is its tenant's matter."""
+    broken = system.path(VAR + "/lib/sixgate/registry/blue.yaml")
+    replace_file(broken, "tenant: [\n")
+    system.configure({**CONFIG, "listeners": [{"address": "any", "port": 8444, "protocol": "tls"}]})
+    system.systemctl("reload")
+    peers.wait_for(lambda: system.listening(8444), message="the new listener")
+    os.unlink(broken)
+    system.configure(CONFIG)
+    serves(system, backend)
+
+
 def test_unit_under_systemd(system, backend):
     install(system)
     system.systemctl("start")
@@ -229,6 +241,7 @@ def test_unit_under_systemd(system, backend):
     peers.wait_for(lambda: system.read(log).count("\n") == 4, message="a line for each session")
     complains_of_nothing(system)
 
+    reloads_beside_a_broken_object(system, backend)
     refuses_a_broken_config(system, backend)
     system.systemctl("stop")
     assert system.show("ActiveState", "Result") == ["inactive", "success"]
