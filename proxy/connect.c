@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "conf/model/node.h"
 #include "proxy/backend.h"
 #include "proxy/client_address.h"
 #include "proxy/listener.h"
@@ -20,7 +21,7 @@
 #define KEEPALIVE_IDLE_S     120
 #define KEEPALIVE_INTERVAL_S 30
 #define KEEPALIVE_PROBES     4
-#define USER_TIMEOUT_MS      240000
+#define USER_TIMEOUT_MS      TIMEOUT_IDLE_MS /* as a pausing reader would be given up, too */
 
 /* An IPv6 client has an IPv6 address already, which no prefix can hold: it is hidden. */
 static bool embeds(const struct session *s)

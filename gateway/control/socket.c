@@ -22,7 +22,7 @@
 #define KEEPALIVE_IDLE_S 120
 #define KEEPALIVE_GAP_S  30
 #define KEEPALIVE_PROBES 4
-#define USER_TIMEOUT_MS  120000 /* unacknowledged data: the peer is gone */
+#define USER_TIMEOUT_MS  TIMEOUT_IDLE_MS /* the kernel counts a pausing reader as gone, too */
 #define DESCRIPTORS_KEPT (CHANNEL_FDS_MAX + 32)
 
 struct option {
