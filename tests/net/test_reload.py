@@ -54,6 +54,31 @@ def test_listeners_that_stay_keep_their_sockets(case):
     peers.wait_for(lambda: listening(gateway) == before, message="the former sockets alone")
 
 
+def test_what_a_reload_changes_holds_for_new_sessions(case):
+    """Of the node, and of a listener that stays."""
+    backend = case.backend(case.lab.acme, 22, peers.hold)
+    listener = {"address": POOL[1], "port": 2222, "protocol": "tcp"}
+    gateway = case.start(
+        case.tenant(case.lab.acme, service("web", [backend.address], tcp(9, 22, ipv4=POOL[2]))),
+        settings={"listeners": [listener]})
+    case.ends(2222)
+    gateway.wait_log(1)
+    listener["default"] = "acme/web"
+    for settings in ({"listeners": [{**listener, "timeouts": {"idle": "1s"}}]},
+                     {"listeners": [listener], "timeouts": {"idle": "1s"}},
+                     {"timeouts": {"idle": "60s"}, "source_limits": {"connections": 1}}):
+        gateway.write_config(settings)
+        gateway.reload()
+        before = len(gateway.access_log())
+        if "source_limits" in settings:
+            case.connect(2222)
+            gateway.wait_sessions(1)
+        case.ends(2222)
+        gateway.wait_log(before + 1)
+    reasons = [line["reason"] for line in gateway.access_log()]
+    assert reasons == ["no-rule", "idle", "idle", "source-limit"]
+
+
 def test_sighup_takes_the_new_config(case):
     case.backend(case.lab.acme, 22)
     gateway = case.start(case.tenant(case.lab.acme, service(
