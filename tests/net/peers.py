@@ -34,6 +34,12 @@ def wait_for(what, timeout=10.0, message="condition"):
         time.sleep(max(0.01, min(now - asked, 0.2)))
 
 
+def data_segments_in(sock):
+    """In how many segments the bytes came that were received so far (tcpi_data_segs_in)."""
+    info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 192)
+    return struct.unpack_from("I", info, 152)[0]
+
+
 def read_exactly(sock, size):
     data = bytearray(size)
     n = 0

@@ -246,7 +246,8 @@ def test_proxy_header_comes_before_the_hello_in_one_write(case, mode, version):
     seen = []
 
     def first_read(conn, _server):
-        seen.append(conn.recv(1 << 16))
+        data = conn.recv(1 << 16)
+        seen.append((data, peers.data_segments_in(conn)))
         peers.read_to_end(conn)
 
     backend = case.backend(case.lab.acme, 443, first_read)
@@ -255,8 +256,10 @@ def test_proxy_header_comes_before_the_hello_in_one_write(case, mode, version):
     case.connect(443, address=POOL[0]).sendall(hello)
     backend.wait_peers(1)
     peers.wait_for(lambda: seen, message="bytes at the backend")
-    assert seen[0].endswith(hello) and len(seen[0]) > len(hello)
-    assert seen[0].startswith(b"PROXY TCP4 " if version == 1 else b"\r\n\r\n\0\r\nQUIT\n")
+    [(data, segments)] = seen
+    assert data.endswith(hello) and len(data) > len(hello)
+    assert data.startswith(b"PROXY TCP4 " if version == 1 else b"\r\n\r\n\0\r\nQUIT\n")
+    assert segments == 1
 
 
 def test_proxy_v2_carries_authority_and_alpn(case):
