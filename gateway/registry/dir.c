@@ -28,9 +28,9 @@
 
 #define CHECK_MS  2000 /* is the folder still the one that is watched? */
 #define SCAN_STEP 64   /* entries between looks at the clock */
-#define WATCHED_EVENTS                                                               \
-	(IN_CLOSE_WRITE | IN_MOVED_TO | IN_DELETE | IN_MOVED_FROM | IN_DELETE_SELF | \
-	 IN_MOVE_SELF | IN_ONLYDIR)
+#define WATCHED_EVENTS                                                                      \
+	(IN_CLOSE_WRITE | IN_MOVED_TO | IN_CREATE | IN_ATTRIB | IN_DELETE | IN_MOVED_FROM | \
+	 IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR)
 
 struct file {
 	struct table_node node; /* registry_dir.files */
@@ -71,12 +71,17 @@ static bool file_eq(const struct table_node *node, const void *key)
 	return strcmp(container_of(node, struct file, node)->name, key) == 0;
 }
 
+static struct table_node *dir_find(const struct registry_dir *dir, const char *name)
+{
+	return table_find(&dir->files, hash_bytes(&dir->key, name, strlen(name)), file_eq, name);
+}
+
 /* Finds or makes the entry of a name. NULL when out of memory, or over files_max. */
 static struct file *dir_file(struct registry_dir *dir, const char *name)
 {
 	size_t len = strlen(name);
 	uint64_t hash = hash_bytes(&dir->key, name, len);
-	struct table_node *node = table_find(&dir->files, hash, file_eq, name);
+	struct table_node *node = dir_find(dir, name);
 	struct file *file;
 
 	if (node) {
@@ -231,6 +236,27 @@ void dir_touch(struct registry_dir *dir, const char *name)
 	}
 }
 
+/*
+ * Whether the event says that a file may be read. One that was just made is, when its writer has
+ * closed it, which is another event. What nobody will close is looked at now: a second name of a
+ * file, or no file at all, which is to be refused. Other rights may mend what was refused.
+ */
+static bool event_counts(const struct registry_dir *dir, const struct inotify_event *event)
+{
+	const struct table_node *node;
+	struct stat st;
+
+	if (event->mask & IN_CREATE) {
+		return dir->fd < 0 || fstatat(dir->fd, event->name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+		       !S_ISREG(st.st_mode) || st.st_nlink > 1;
+	}
+	if (event->mask & IN_ATTRIB) {
+		node = dir_find(dir, event->name);
+		return node && container_of(node, struct file, node)->known;
+	}
+	return true;
+}
+
 static void dir_event(struct registry_dir *dir, const struct inotify_event *event)
 {
 	if (event->mask & IN_Q_OVERFLOW) {
@@ -247,7 +273,8 @@ static void dir_event(struct registry_dir *dir, const struct inotify_event *even
 		wheel_arm(&dir->loop->wheel, &dir->check, dir->loop->now_ms);
 		return;
 	}
-	if (event->len == 0 || conf_object_name_len(event->name) == 0) {
+	if (event->len == 0 || conf_object_name_len(event->name) == 0 ||
+	    !event_counts(dir, event)) {
 		return;
 	}
 	dir_touch(dir, event->name);

@@ -117,6 +117,52 @@ static void test_one_change_hands_out_one_file(void **state)
 	run_quiet(f);
 }
 
+/* Nobody writes to these, so that nobody closes them. */
+static void test_what_is_made_whole_is_handed_out_and_what_is_written_is_not(void **state)
+{
+	struct fixture *f = *state;
+	int folder = open(f->path, O_PATH | O_DIRECTORY | O_CLOEXEC), fd;
+
+	begin(f);
+	run_until(f, 1);
+	f->n = 0;
+	put(f, "a.tmp", "1");
+	assert_int_equal(linkat(folder, "a.tmp", folder, "hard.yaml", 0), 0);
+	run_until(f, 1);
+	expect(f, "+hard.yaml");
+	assert_int_equal(symlinkat("a.tmp", folder, "soft.yaml"), 0);
+	assert_int_equal(mkdirat(folder, "folder.yaml", 0700), 0);
+	run_until(f, 2);
+	expect(f, "+soft.yaml");
+	expect(f, "+folder.yaml");
+	assert_int_equal(unlinkat(folder, "folder.yaml", AT_REMOVEDIR), 0);
+	run_until(f, 1);
+	expect(f, "-folder.yaml");
+	fd = openat(folder, "b.yaml", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	assert_int_equal(write(fd, "half", 4), 4);
+	assert_int_equal(fchmod(fd, 0644), 0);
+	run_quiet(f);
+	close(fd);
+	close(folder);
+	run_until(f, 1);
+	expect(f, "+b.yaml");
+}
+
+static void test_other_rights_of_a_file_are_a_change(void **state)
+{
+	struct fixture *f = *state;
+	char path[256];
+
+	put(f, "a.yaml", "1");
+	begin(f);
+	run_until(f, 2);
+	f->n = 0;
+	snprintf(path, sizeof(path), "%s/a.yaml", f->path);
+	assert_int_equal(chmod(path, 0640), 0);
+	run_until(f, 1);
+	expect(f, "+a.yaml");
+}
+
 static void test_same_size_in_the_same_instant_is_a_change(void **state)
 {
 	struct fixture *f = *state;
@@ -449,6 +495,8 @@ int main(void)
 		TEST(test_start_asks_for_all_files_before_it_hands_one_out),
 		TEST(test_file_that_goes_before_it_is_handed_out_is_gone),
 		TEST(test_one_change_hands_out_one_file),
+		TEST(test_what_is_made_whole_is_handed_out_and_what_is_written_is_not),
+		TEST(test_other_rights_of_a_file_are_a_change),
 		TEST(test_same_size_in_the_same_instant_is_a_change),
 		TEST(test_burst_of_writes_is_few_reads),
 		TEST(test_removed_and_renamed_files_are_gone),
