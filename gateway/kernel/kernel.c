@@ -439,6 +439,18 @@ void kernel_each_prefix(const struct kernel *k, kernel_prefix_fn fn, void *ctx)
 	proxy_prefixes_each(&k->drivers.proxy_prefixes, fn, ctx);
 }
 
+static bool route_replaced(void *ctx, const struct object_route *route)
+{
+	const struct object o = {.kind = OBJECT_ROUTE, .route = *route};
+	struct kernel *k = ctx;
+
+	if (!reconcile_wants(k->reconcile, &o)) {
+		return false;
+	}
+	rt_route_replaced(&k->drivers.rt, route);
+	return true;
+}
+
 int kernel_watch(struct kernel *k, struct err *err)
 {
 	int rc = 0;
@@ -447,7 +459,11 @@ int kernel_watch(struct kernel *k, struct err *err)
 		rc = watch_new(k->netlink, &k->watch, err);
 		k->on_link_due = true; /* what was not heard of yet */
 	}
-	return rc < 0 ? rc : watch_fd(k->watch);
+	if (rc < 0) {
+		return rc;
+	}
+	watch_on_replaced(k->watch, route_replaced, k);
+	return watch_fd(k->watch);
 }
 
 bool kernel_heard(const struct kernel *k)
@@ -505,6 +521,9 @@ static int look_end(struct kernel *k, struct buf *drift, struct err *err)
 
 	failures_settle(k);
 	kernel_settle_watch(k);
+	if (!reconcile_looking(k->reconcile)) { /* else they may still be to come */
+		rt_route_settle(&k->drivers.rt);
+	}
 	return follow_parts(k, anyip_missing(k, rc, err), err);
 }
 

@@ -69,6 +69,7 @@ libkernel_a_SOURCES += \
 	%D%/rt_read.c \
 	%D%/rt_route.c \
 	%D%/rt_rule.c \
+	%D%/uevent.c %D%/uevent.h \
 	%D%/watch.c %D%/watch.h
 
 # Settings of the machine, and the record of what they were.

@@ -54,6 +54,8 @@ int reconcile_tenant(struct reconcile *r, const char *name, struct object_set *s
 		     struct err *err) CHECKED;
 /* Unknown names are fine. */
 int reconcile_remove_tenant(struct reconcile *r, const char *name, struct err *err) CHECKED;
+/* Somebody wants an object with this key, and it can be had. */
+bool reconcile_wants(struct reconcile *r, const struct object *o);
 /* What name (NULL: the node) wants; NULL: nothing is known of it. */
 const struct object_set *reconcile_wanted(const struct reconcile *r, const char *name);
 

@@ -15,11 +15,15 @@
  * message back, so that ret_done steps are in force and no other. A thing of somebody else that
  * stands where ours should is an error and stays.
  */
+#define RT_REPLACED_MAX 32
+
 struct rt {
 	const struct kernel_ops *ops; /* borrowed */
 	enum object_ns ns;
 	struct netns *siit;  /* borrowed; where the far ends of veth links go; NULL: stay here */
 	char down[IFNAMSIZ]; /* the link that OBJECT_LINK_DOWN asks for; the drivers' own */
+	struct object_route replaced[RT_REPLACED_MAX]; /* rt_route_replaced()'s */
+	size_t n_replaced;
 };
 
 /*
@@ -36,6 +40,13 @@ struct driver rt_address_driver(struct rt *rt);
 struct driver rt_rule_driver(struct rt *rt);
 /* OBJECT_ROUTE, by rtm_protocol. Metric 0 is the family's default. ROUTE_LOCAL has link "lo". */
 struct driver rt_route_driver(struct rt *rt);
+/*
+ * Somebody has altered a route of ours ("ip route replace"), by which it has lost our protocol:
+ * adding it takes the place of what is there now, whoever's that is. Known until _settle(); there
+ * is room for RT_REPLACED_MAX, and others' routes stand in the way of the rest.
+ */
+void rt_route_replaced(struct rt *rt, const struct object_route *route);
+void rt_route_settle(struct rt *rt);
 /* OBJECT_PROXY_NEIGHBOUR, by NDA_PROTOCOL, both families. */
 struct driver rt_neighbour_driver(struct rt *rt);
 

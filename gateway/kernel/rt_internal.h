@@ -102,6 +102,9 @@ bool rt_attr_addr(const struct rt_attrs *attrs, unsigned int type, uint8_t famil
 /* Copies a terminated string that fits; else dst is empty. */
 void rt_attr_name(const struct nlattr *attr, char *dst, size_t size);
 
+/* rt_route.c: the key of the route that a message is about. False when it has none that we use. */
+bool rt_route_key(const struct nlmsghdr *nlh, struct object_route *ret_route);
+
 uint8_t rt_family(const struct addr *a);
 /* The unspecified address of a family. */
 struct addr rt_any(uint8_t family);

@@ -57,30 +57,43 @@ static uint32_t mtu_read(const struct nlattr *metrics)
 	return 0;
 }
 
+bool rt_route_key(const struct nlmsghdr *nlh, struct object_route *ret_route)
+{
+	const struct rtmsg *rtm = mnl_nlmsg_get_payload(nlh);
+	struct rt_attrs attrs;
+	struct addr to;
+
+	*ret_route = (struct object_route){0};
+	if (mnl_nlmsg_get_payload_len(nlh) < sizeof(*rtm) ||
+	    (rtm->rtm_family != AF_INET && rtm->rtm_family != AF_INET6) || rtm->rtm_tos != 0 ||
+	    (rtm->rtm_flags & RTM_F_CLONED) != 0) {
+		return false;
+	}
+	rt_attrs_read(&attrs, nlh, sizeof(*rtm));
+	if (!rt_attr_addr(&attrs, RTA_DST, rtm->rtm_family, &to) && rtm->rtm_dst_len != 0) {
+		return false;
+	}
+	ret_route->to = rt_prefix(&to, rtm->rtm_dst_len);
+	ret_route->table = attrs.a[RTA_TABLE] ? rt_attr_u32(&attrs, RTA_TABLE) : rtm->rtm_table;
+	ret_route->metric = rt_attr_u32(&attrs, RTA_PRIORITY);
+	if (rtm->rtm_family == AF_INET6 && ret_route->metric == IPV6_DEFAULT_METRIC) {
+		ret_route->metric = 0;
+	}
+	return true;
+}
+
 static int route_seen(const struct nlmsghdr *nlh, void *arg)
 {
 	const struct rtmsg *rtm = mnl_nlmsg_get_payload(nlh);
 	struct route_reader *r = arg;
 	struct object o = {.kind = OBJECT_ROUTE, .ns = r->ns};
 	struct rt_attrs attrs;
-	struct addr to;
 
-	if (nlh->nlmsg_type != RTM_NEWROUTE || mnl_nlmsg_get_payload_len(nlh) < sizeof(*rtm) ||
-	    (rtm->rtm_family != AF_INET && rtm->rtm_family != AF_INET6) ||
-	    rtm->rtm_protocol != OBJECT_OWNER_MARK || (rtm->rtm_flags & RTM_F_CLONED) != 0 ||
-	    !type_read(rtm->rtm_type, &o.route.type)) {
+	if (nlh->nlmsg_type != RTM_NEWROUTE || !rt_route_key(nlh, &o.route) ||
+	    rtm->rtm_protocol != OBJECT_OWNER_MARK || !type_read(rtm->rtm_type, &o.route.type)) {
 		return 0;
 	}
 	rt_attrs_read(&attrs, nlh, sizeof(*rtm));
-	if (!rt_attr_addr(&attrs, RTA_DST, rtm->rtm_family, &to) && rtm->rtm_dst_len != 0) {
-		return 0;
-	}
-	o.route.to = rt_prefix(&to, rtm->rtm_dst_len);
-	o.route.table = attrs.a[RTA_TABLE] ? rt_attr_u32(&attrs, RTA_TABLE) : rtm->rtm_table;
-	o.route.metric = rt_attr_u32(&attrs, RTA_PRIORITY);
-	if (rtm->rtm_family == AF_INET6 && o.route.metric == IPV6_DEFAULT_METRIC) {
-		o.route.metric = 0;
-	}
 	if (has_link(o.route.type)) {
 		memcpy(o.route.link, rt_links_name(&r->links, rt_attr_u32(&attrs, RTA_OIF)),
 		       strlen(rt_links_name(&r->links, rt_attr_u32(&attrs, RTA_OIF))));
@@ -193,26 +206,72 @@ static int route_put_new(struct rt_writer *w, const struct object_route *route, 
 	return 0;
 }
 
-static void route_put_delete(struct rt_writer *w, const struct object_route *route)
+/* That one, and no other with its key. */
+static int route_put_delete(struct rt_writer *w, const struct object_route *route, struct err *err)
 {
-	struct nlmsghdr *nlh = rt_message(w, RTM_DELROUTE, 0, sizeof(struct rtmsg));
-	struct rtmsg *rtm = mnl_nlmsg_get_payload(nlh);
+	struct nlmsghdr *nlh;
+	struct rtmsg *rtm;
+	uint32_t index = 0;
+	int rc = route->link[0] != '\0' ? rt_index(w, route->link, &index, err) : 0;
 
+	if (rc < 0) {
+		return rc;
+	}
+	nlh = rt_message(w, RTM_DELROUTE, 0, sizeof(struct rtmsg));
+	rtm = mnl_nlmsg_get_payload(nlh);
 	route_header(rtm, route);
 	rtm->rtm_scope = RT_SCOPE_NOWHERE; /* whatever it is */
 	route_attrs(nlh, route);
+	if (index != 0) {
+		mnl_attr_put_u32(nlh, RTA_OIF, index);
+	}
+	if (route->has_via) {
+		rt_put_addr(nlh, RTA_GATEWAY, &route->via);
+	}
 	rt_message_end(w, nlh);
+	return 0;
+}
+
+static bool same_key(const struct object_route *a, const struct object_route *b)
+{
+	return a->table == b->table && a->metric == b->metric && prefix_cmp(&a->to, &b->to) == 0;
+}
+
+static bool is_replaced(const struct rt *rt, const struct object_route *route)
+{
+	for (size_t i = 0; i < rt->n_replaced; i++) {
+		if (same_key(&rt->replaced[i], route)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+void rt_route_replaced(struct rt *rt, const struct object_route *route)
+{
+	if (rt->n_replaced < RT_REPLACED_MAX && !is_replaced(rt, route)) {
+		rt->replaced[rt->n_replaced++] = *route;
+	}
+}
+
+void rt_route_settle(struct rt *rt)
+{
+	rt->n_replaced = 0;
 }
 
 /* A replaced route carries packets all the time. */
 static int route_put(struct rt_writer *w, const struct object *from, const struct object *to,
 		     struct err *err)
 {
+	uint16_t flags = NLM_F_CREATE | NLM_F_EXCL;
+
 	if (!to) {
-		route_put_delete(w, &from->route);
-		return 0;
+		return route_put_delete(w, &from->route, err);
 	}
-	return route_put_new(w, &to->route, from ? NLM_F_REPLACE : NLM_F_CREATE | NLM_F_EXCL, err);
+	if (from || is_replaced(w->rt, &to->route)) {
+		flags = from ? NLM_F_REPLACE : NLM_F_CREATE | NLM_F_REPLACE;
+	}
+	return route_put_new(w, &to->route, flags, err);
 }
 
 static const struct rt_verbs route_verbs = {.put = route_put, .observe = route_observe};

@@ -98,15 +98,14 @@ static void rule_message(struct rt_writer *w, uint16_t type, uint16_t flags,
 	rt_message_end(w, nlh);
 }
 
-/* A changed rule is there twice for a moment, never not at all. */
+/* A rule has no value that could change. */
 static int rule_put(struct rt_writer *w, const struct object *from, const struct object *to,
 		    struct err *err)
 {
 	(void)err;
 	if (to) {
 		rule_message(w, RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL, &to->rule);
-	}
-	if (from) {
+	} else {
 		rule_message(w, RTM_DELRULE, 0, &from->rule);
 	}
 	return 0;

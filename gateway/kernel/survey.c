@@ -19,6 +19,7 @@ void survey_fini(struct survey *s)
 {
 	plan_fini(&s->plan);
 	object_set_fini(&s->observed);
+	object_set_fini(&s->extra);
 	object_set_fini(&s->desired);
 	for (unsigned int i = 0; s->given && i < N_SLICES; i++) {
 		object_set_fini(&s->given[i]);
@@ -79,6 +80,24 @@ static int item_cmp(const void *a, const void *b)
 	return object_cmp(a, b);
 }
 
+static void sort(struct object_set *set)
+{
+	if (set->n > 1) {
+		qsort(set->items, set->n, sizeof(*set->items), item_cmp);
+	}
+}
+
+/* How many from the i-th on have its key. */
+static size_t run_of(const struct object_set *set, size_t i)
+{
+	size_t n = 1;
+
+	while (i + n < set->n && item_cmp(&set->items[i], &set->items[i + n]) == 0) {
+		n++;
+	}
+	return n;
+}
+
 /* What was given of the slice, each thing once. Frees it. */
 static void given_slice(struct survey *s, unsigned int slice, struct object_set *set)
 {
@@ -86,16 +105,11 @@ static void given_slice(struct survey *s, unsigned int slice, struct object_set 
 	size_t n;
 
 	set->bad |= given->bad;
-	if (given->n > 1) {
-		qsort(given->items, given->n, sizeof(*given->items), item_cmp);
-	}
+	sort(given);
 	for (size_t i = 0; i < given->n; i += n) {
 		const struct object *o;
 
-		for (n = 1;
-		     i + n < given->n && item_cmp(&given->items[i], &given->items[i + n]) == 0;
-		     n++) {
-		}
+		n = run_of(given, i);
 		o = one_of(s->r, &given->items[i], n);
 		if (reconcile_can(s->r, o)) {
 			(void)object_set_add(set, o); /* set->bad says it */
@@ -126,6 +140,26 @@ static int desired_read(struct survey *s, uint64_t slices, struct err *err)
 	return rc;
 }
 
+/* Of several with one key, which "ip route append" makes, one counts and the others are extra. */
+static void observed_add(struct survey *s, struct object_set *set)
+{
+	size_t n;
+
+	s->observed.bad |= set->bad;
+	sort(set);
+	for (size_t i = 0; i < set->n; i += n) {
+		const struct object *one;
+
+		n = run_of(set, i);
+		one = one_of(s->r, &set->items[i], n);
+		for (size_t j = i; j < i + n; j++) {
+			/* bad says it */
+			(void)object_set_add(&set->items[j] == one ? &s->observed : &s->extra,
+					     &set->items[j]);
+		}
+	}
+}
+
 static int survey_read(struct survey *s, uint64_t slices, struct err *err)
 {
 	struct object_set set;
@@ -135,10 +169,7 @@ static int survey_read(struct survey *s, uint64_t slices, struct err *err)
 	object_set_reserve(&s->observed, s->r->wants.table.count);
 	object_set_reserve(&s->desired, s->r->wants.table.count);
 	rc = parts_observe(&s->r->parts, slices, &set, err);
-	if (rc == 0) {
-		rc = object_set_sort(&set, err);
-	}
-	object_set_add_all(&s->observed, &set);
+	observed_add(s, &set);
 	object_set_fini(&set);
 	s->slices &= ~slices;
 	return rc < 0 ? rc : desired_read(s, slices, err);
@@ -146,10 +177,13 @@ static int survey_read(struct survey *s, uint64_t slices, struct err *err)
 
 static int survey_plan(struct survey *s, struct err *err)
 {
-	if (s->observed.bad || s->desired.bad) {
+	int rc;
+
+	if (s->observed.bad || s->desired.bad || s->extra.bad) {
 		return err_set(err, -ENOMEM, "out of memory");
 	}
-	return plan_diff(&s->observed, &s->desired, &s->plan, err);
+	rc = plan_diff(&s->observed, &s->desired, &s->plan, err);
+	return rc < 0 ? rc : plan_remove_first(&s->plan, &s->extra, err);
 }
 
 int survey_all(struct survey *s, struct err *err)

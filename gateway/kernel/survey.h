@@ -22,6 +22,7 @@ struct survey {
 	bool nothing_wanted;
 	struct object_set *given;            /* owned, by slice: wanted; NULL: what r wants */
 	struct object_set observed, desired; /* sorted, once all is read */
+	struct object_set extra;             /* observed beside another of the same key: to go */
 	struct plan plan;
 };
 

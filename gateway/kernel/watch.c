@@ -21,23 +21,19 @@
 
 #include "gateway/kernel/batch.h"
 #include "gateway/kernel/rt_internal.h"
+#include "gateway/kernel/uevent.h"
 
 #define RECEIVE_MAX    65536
 #define RECEIVE_BUFFER (1 << 20) /* bytes; a burst of others' changes may queue up */
 #define LINK_PREFIX    "sg-"     /* links of ours that lost their alias */
 
 #define NFT_KINDS (DRIVER_KIND(OBJECT_RULESET) | DRIVER_KIND(OBJECT_ELEMENT))
-#define JOOL_KINDS                                                                               \
-	(DRIVER_KIND(OBJECT_INSTANCE) | DRIVER_KIND(OBJECT_GLOBAL) | DRIVER_KIND(OBJECT_POOL4) | \
-	 DRIVER_KIND(OBJECT_BIB) | DRIVER_KIND(OBJECT_EAM))
 /* What goes with a link, or with its being down. */
 #define ON_LINK_KINDS                                              \
 	(DRIVER_KIND(OBJECT_ADDRESS) | DRIVER_KIND(OBJECT_ROUTE) | \
 	 DRIVER_KIND(OBJECT_PROXY_NEIGHBOUR))
-#define LINK_KINDS (DRIVER_KIND(OBJECT_LINK) | DRIVER_KIND(OBJECT_LINK_DOWN))
-#define WG_KINDS   (DRIVER_KIND(OBJECT_WG_DEVICE) | DRIVER_KIND(OBJECT_WG_PEER))
 #define RT_KINDS \
-	(LINK_KINDS | ON_LINK_KINDS | DRIVER_KIND(OBJECT_RULE) | DRIVER_KIND(OBJECT_SYSCTL))
+	(UEVENT_LINK_KINDS | ON_LINK_KINDS | DRIVER_KIND(OBJECT_RULE) | DRIVER_KIND(OBJECT_SYSCTL))
 
 enum watched {
 	WATCHED_ROUTE,
@@ -48,6 +44,8 @@ enum watched {
 
 struct watch {
 	const struct netlink *own; /* borrowed; may be NULL */
+	watch_route_fn replaced;   /* with its ctx; NULL: none */
+	void *replaced_ctx;
 	int epoll_fd;
 	int fd[N_WATCHED];
 	uint8_t *data; /* owned, RECEIVE_MAX */
@@ -91,7 +89,7 @@ static uint32_t link_kinds(const struct nlmsghdr *nlh)
 	if (strncmp(alias, OBJECT_ALIAS_PREFIX, strlen(OBJECT_ALIAS_PREFIX)) == 0 ||
 	    strncmp(name, LINK_PREFIX, strlen(LINK_PREFIX)) == 0 ||
 	    rt_attr_u32(&attrs, IFLA_GROUP) == OBJECT_OWNER_MARK || strcmp(name, "sit0") == 0) {
-		kinds = LINK_KINDS;
+		kinds = UEVENT_LINK_KINDS;
 	}
 	if (nlh->nlmsg_type == RTM_DELLINK || (ifi->ifi_flags & IFF_UP) == 0) {
 		kinds |= ON_LINK_KINDS;
@@ -111,14 +109,23 @@ static uint32_t marked_kinds(const struct nlmsghdr *nlh, size_t header, unsigned
 	return rt_attr_u8(&attrs, type) == OBJECT_OWNER_MARK ? DRIVER_KIND(kind) : 0;
 }
 
-static uint32_t route_kinds(const struct nlmsghdr *nlh)
+static bool route_is_ours(const struct nlmsghdr *nlh)
 {
 	const struct rtmsg *rtm = mnl_nlmsg_get_payload(nlh);
 
 	return mnl_nlmsg_get_payload_len(nlh) >= sizeof(*rtm) &&
-			       rtm->rtm_protocol == OBJECT_OWNER_MARK
-		       ? DRIVER_KIND(OBJECT_ROUTE)
-		       : 0;
+	       rtm->rtm_protocol == OBJECT_OWNER_MARK;
+}
+
+/* A route that was altered is told of as the new one alone, which has the protocol of who did it.
+ */
+static bool was_replaced(const struct watch *w, const struct nlmsghdr *nlh)
+{
+	struct object_route route;
+
+	return nlh->nlmsg_type == RTM_NEWROUTE && (nlh->nlmsg_flags & NLM_F_REPLACE) != 0 &&
+	       !route_is_ours(nlh) && w->replaced && rt_route_key(nlh, &route) &&
+	       w->replaced(w->replaced_ctx, &route);
 }
 
 /* It may be about who is beside us on a link: not what has a next hop, as all of BGP's. */
@@ -139,6 +146,7 @@ static bool is_on_link(const struct nlmsghdr *nlh)
 
 static void rt_message_seen(struct watch *w, const struct nlmsghdr *nlh)
 {
+	const char *cause = NULL;
 	uint32_t kinds = 0;
 
 	if (is_own(w, BUS_ROUTE, nlh)) {
@@ -153,6 +161,9 @@ static void rt_message_seen(struct watch *w, const struct nlmsghdr *nlh)
 	case RTM_NEWADDR:
 	case RTM_DELADDR:
 		kinds = marked_kinds(nlh, sizeof(struct ifaddrmsg), IFA_PROTO, OBJECT_ADDRESS);
+		if (nlh->nlmsg_type == RTM_DELADDR) {
+			kinds |= DRIVER_KIND(OBJECT_ROUTE); /* those of IPv4 go silently */
+		}
 		break;
 	case RTM_NEWRULE:
 	case RTM_DELRULE:
@@ -160,7 +171,8 @@ static void rt_message_seen(struct watch *w, const struct nlmsghdr *nlh)
 		break;
 	case RTM_NEWROUTE:
 	case RTM_DELROUTE:
-		kinds = route_kinds(nlh);
+		cause = was_replaced(w, nlh) ? "somebody who replaced it" : NULL;
+		kinds = cause || route_is_ours(nlh) ? DRIVER_KIND(OBJECT_ROUTE) : 0;
 		break;
 	case RTM_NEWNETCONF:
 		kinds = DRIVER_KIND(OBJECT_SYSCTL);
@@ -169,7 +181,7 @@ static void rt_message_seen(struct watch *w, const struct nlmsghdr *nlh)
 		break;
 	}
 	if (kinds != 0 && !(w->settling && nlh->nlmsg_pid == 0)) {
-		watch_note(w, kinds, NULL);
+		watch_note(w, kinds, cause);
 	}
 }
 
@@ -219,31 +231,13 @@ static void nft_message_seen(struct watch *w, const struct nlmsghdr *nlh)
 	}
 }
 
-/* "remove@/module/jool", and words that say the same. */
 static void uevent_seen(struct watch *w, const char *text, size_t len)
 {
-	static const struct {
-		const char *module;
-		uint32_t kinds;
-	} modules[] = {
-		{"jool", JOOL_KINDS},        {"jool_siit", JOOL_KINDS},
-		{"jool_common", JOOL_KINDS}, {"wireguard", LINK_KINDS | WG_KINDS},
-		{"sit", LINK_KINDS},         {"veth", LINK_KINDS},
-	};
-	size_t n = strnlen(text, len);
-	const char *slash = memchr(text, '@', n);
-	char cause[WATCH_CAUSE_MAX];
-	bool removed = n > 6 && memcmp(text, "remove", 6) == 0;
+	char cause[UEVENT_CAUSE_MAX];
+	uint32_t kinds = uevent_kinds(text, len, cause);
 
-	if (!slash || n == len || strncmp(slash, "@/module/", 9) != 0) {
-		return;
-	}
-	for (size_t i = 0; i < sizeof(modules) / sizeof(modules[0]); i++) {
-		if (strcmp(slash + 9, modules[i].module) == 0) {
-			(void)snprintf(cause, sizeof(cause), "module %s was %s", modules[i].module,
-				       removed ? "removed" : "loaded"); /* fits */
-			watch_note(w, modules[i].kinds, cause);
-		}
+	if (kinds != 0) {
+		watch_note(w, kinds, cause);
 	}
 }
 
@@ -271,7 +265,7 @@ static void watch_lost(struct watch *w, enum watched which)
 	static const uint32_t kinds[] = {
 		[WATCHED_ROUTE] = RT_KINDS,
 		[WATCHED_NFT] = NFT_KINDS,
-		[WATCHED_UEVENT] = JOOL_KINDS | LINK_KINDS | WG_KINDS,
+		[WATCHED_UEVENT] = UEVENT_KINDS,
 	};
 
 	w->on_link |= which == WATCHED_ROUTE;
@@ -333,6 +327,12 @@ bool watch_on_link(struct watch *w)
 
 	w->on_link = false;
 	return touched;
+}
+
+void watch_on_replaced(struct watch *w, watch_route_fn fn, void *ctx)
+{
+	w->replaced = fn;
+	w->replaced_ctx = ctx;
 }
 
 int watch_fd(const struct watch *w)

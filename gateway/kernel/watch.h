@@ -33,6 +33,13 @@ struct watch;
  * Sees the network namespace of the caller.
  */
 int watch_new(const struct netlink *own, struct watch **ret_watch, struct err *err) CHECKED;
+/*
+ * fn is asked, with the key of a route that somebody has replaced by one of theirs, whether it was
+ * ours: then routes are to be observed again. Without it they pass unheeded.
+ */
+struct object_route;
+typedef bool (*watch_route_fn)(void *ctx, const struct object_route *route);
+void watch_on_replaced(struct watch *w, watch_route_fn fn, void *ctx);
 /* NULL allowed. */
 void watch_free(struct watch *w);
 /* Readable when there is something to read; kept by w. */

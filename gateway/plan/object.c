@@ -64,7 +64,13 @@ static int rule_cmp(const struct object_rule *a, const struct object_rule *b)
 	if (rc == 0) {
 		rc = prefix_cmp(&a->from, &b->from);
 	}
-	return rc != 0 ? rc : strcmp(a->iif, b->iif);
+	if (rc == 0) {
+		rc = strcmp(a->iif, b->iif);
+	}
+	if (rc == 0) {
+		rc = u64_cmp(a->table, b->table);
+	}
+	return rc != 0 ? rc : u64_cmp(a->ignore_below, b->ignore_below);
 }
 
 static int route_cmp(const struct object_route *a, const struct object_route *b)
@@ -229,9 +235,6 @@ bool object_same(const struct object *desired, const struct object *observed)
 			      WG_KEY_BYTES) == 0;
 	case OBJECT_WG_PEER:
 		return wg_peer_same(&desired->wg_peer, &observed->wg_peer);
-	case OBJECT_RULE:
-		return desired->rule.table == observed->rule.table &&
-		       desired->rule.ignore_below == observed->rule.ignore_below;
 	case OBJECT_ROUTE:
 		return route_same(&desired->route, &observed->route);
 	case OBJECT_INSTANCE:
@@ -245,6 +248,7 @@ bool object_same(const struct object *desired, const struct object *observed)
 	case OBJECT_LINK_DOWN:
 	case OBJECT_OFFLOAD:
 	case OBJECT_ADDRESS:
+	case OBJECT_RULE:
 	case OBJECT_PROXY_NEIGHBOUR:
 	case OBJECT_PROXY_PREFIX:
 	case OBJECT_POOL4:

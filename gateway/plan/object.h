@@ -112,10 +112,11 @@ struct object_address {
 	struct prefix address; /* key; host bits may be set */
 };
 
+/* All is key: the kernel has several that differ in nothing but their table. */
 struct object_rule {
-	uint32_t priority;  /* key */
-	struct prefix from; /* key; len 0 with an unspecified address: any */
-	char iif[IFNAMSIZ]; /* key; empty: any */
+	uint32_t priority;
+	struct prefix from; /* len 0 with an unspecified address: any */
+	char iif[IFNAMSIZ]; /* empty: any */
 	uint32_t table;
 	uint8_t ignore_below; /* the table's routes to prefixes shorter than this do not count */
 };

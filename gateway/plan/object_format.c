@@ -186,7 +186,7 @@ static void put_global(struct buf *out, const struct object_global *global)
 	}
 }
 
-static void put_rule_key(struct buf *out, const struct object_rule *rule)
+static void put_rule(struct buf *out, const struct object_rule *rule)
 {
 	char text[ADDR_TEXT_MAX];
 
@@ -196,6 +196,10 @@ static void put_rule_key(struct buf *out, const struct object_rule *rule)
 	}
 	if (rule->iif[0] != '\0') {
 		buf_printf(out, " iif %s", rule->iif);
+	}
+	buf_printf(out, " table %u", rule->table);
+	if (rule->ignore_below != 0) {
+		buf_printf(out, " ignore below /%u", rule->ignore_below);
 	}
 }
 
@@ -242,7 +246,7 @@ void object_format_key(const struct object *o, struct buf *out)
 			   o->address.link);
 		break;
 	case OBJECT_RULE:
-		put_rule_key(out, &o->rule);
+		put_rule(out, &o->rule);
 		break;
 	case OBJECT_ROUTE:
 		put_route_key(out, &o->route);
@@ -373,12 +377,6 @@ void object_format_value(const struct object *o, struct buf *out)
 	case OBJECT_WG_PEER:
 		put_peer(out, &o->wg_peer);
 		break;
-	case OBJECT_RULE:
-		buf_printf(out, " table %u", o->rule.table);
-		if (o->rule.ignore_below != 0) {
-			buf_printf(out, " ignore below /%u", o->rule.ignore_below);
-		}
-		break;
 	case OBJECT_ROUTE:
 		put_route(out, &o->route);
 		break;
@@ -397,6 +395,7 @@ void object_format_value(const struct object *o, struct buf *out)
 	case OBJECT_LINK_DOWN:
 	case OBJECT_OFFLOAD:
 	case OBJECT_ADDRESS:
+	case OBJECT_RULE:
 	case OBJECT_PROXY_NEIGHBOUR:
 	case OBJECT_PROXY_PREFIX:
 	case OBJECT_POOL4:

@@ -349,6 +349,25 @@ int plan_diff(const struct object_set *observed, const struct object_set *desire
 	return rc;
 }
 
+int plan_remove_first(struct plan *plan, const struct object_set *extra, struct err *err)
+{
+	struct plan whole;
+	int rc = extra->n > 0 ? plan_reserve(&whole, extra->n + plan->n, err) : 0;
+
+	if (rc < 0 || extra->n == 0) {
+		return rc;
+	}
+	for (size_t i = extra->n; i > 0; i--) {
+		plan_add(&whole, &extra->items[i - 1], NULL);
+	}
+	for (size_t i = 0; i < plan->n; i++) {
+		plan_add(&whole, plan->steps[i].from, plan->steps[i].to);
+	}
+	plan_fini(plan);
+	*plan = whole;
+	return 0;
+}
+
 int plan_undo(const struct plan *plan, size_t n_done, struct plan *ret_undo, struct err *err)
 {
 	int rc = plan_reserve(ret_undo, n_done, err);

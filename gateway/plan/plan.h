@@ -40,6 +40,8 @@ void plan_fini(struct plan *plan);
  */
 int plan_diff(const struct object_set *observed, const struct object_set *desired,
 	      struct plan *plan, struct err *err) CHECKED;
+/* Removes all of extra, which the steps borrow from, before anything else. Returns 0 or -ENOMEM. */
+int plan_remove_first(struct plan *plan, const struct object_set *extra, struct err *err) CHECKED;
 /* The steps that undo the first n_done of plan, in reverse order. Returns 0 or -ENOMEM. */
 int plan_undo(const struct plan *plan, size_t n_done, struct plan *ret_undo,
 	      struct err *err) CHECKED;

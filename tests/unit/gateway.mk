@@ -53,6 +53,10 @@ check_PROGRAMS += tests/unit/kernel_rt_test
 tests_unit_kernel_rt_test_SOURCES = tests/unit/kernel_rt_test.c
 tests_unit_kernel_rt_test_LDADD = libkernel.a libplan.a libconf-model.a $(BASE_LIBS) \
 	$(NFTNL_LIBS) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/unit/kernel_uevent_test
+tests_unit_kernel_uevent_test_SOURCES = tests/unit/kernel_uevent_test.c
+tests_unit_kernel_uevent_test_LDADD = libkernel.a libplan.a libconf-model.a $(BASE_LIBS) \
+	$(NFTNL_LIBS) $(CMOCKA_LIBS)
 check_PROGRAMS += tests/unit/kernel_ruleset_test
 tests_unit_kernel_ruleset_test_LDADD = libkernel.a libplan.a libconf-model.a $(BASE_LIBS) \
 	$(NFTNL_LIBS) $(CMOCKA_LIBS)

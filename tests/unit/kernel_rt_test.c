@@ -191,6 +191,41 @@ static void bundles_have_one_acknowledgement_each(void **state)
 	fake_fini(&f);
 }
 
+/* It is there as somebody else's, and that is replaced; until it is settled. */
+static void route_that_was_replaced_is_replaced_itself(void **state)
+{
+	struct object objects[ROUTES];
+	struct step steps[ROUTES];
+	struct fake f;
+	struct driver d;
+	struct err err;
+	size_t done;
+
+	(void)state;
+	fake_init(&f);
+	routes_make(objects, steps);
+	d = rt_route_driver(&f.rt);
+	rt_route_replaced(&f.rt, &objects[1].route);
+	rt_route_replaced(&f.rt, &objects[1].route);
+	for (int round = 0; round < 2; round++) {
+		assert_int_equal(d.apply(d.ctx, steps, 3, &done, &err), 0);
+		for (unsigned int i = 0; i < 3; i++) {
+			uint16_t flags = message_at(&f.requests[round], i)->nlmsg_flags;
+			bool replaces = i == 1 && round == 0;
+
+			assert_int_equal((flags & NLM_F_REPLACE) != 0, replaces);
+			assert_int_equal((flags & NLM_F_EXCL) != 0, !replaces);
+			assert_int_not_equal(flags & NLM_F_CREATE, 0);
+		}
+		rt_route_settle(&f.rt);
+	}
+	for (size_t i = 0; i < ROUTES; i++) {
+		rt_route_replaced(&f.rt, &objects[i].route);
+	}
+	assert_int_equal(f.rt.n_replaced, RT_REPLACED_MAX);
+	fake_fini(&f);
+}
+
 static void refused_step_takes_the_later_ones_of_its_bundle_back(void **state)
 {
 	struct object objects[ROUTES];
@@ -407,6 +442,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(bundles_have_one_acknowledgement_each),
+		cmocka_unit_test(route_that_was_replaced_is_replaced_itself),
 		cmocka_unit_test(refused_step_takes_the_later_ones_of_its_bundle_back),
 		cmocka_unit_test(lost_answers_take_the_whole_bundle_back),
 		cmocka_unit_test(removing_what_is_gone_is_success),

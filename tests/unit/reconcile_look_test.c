@@ -98,6 +98,42 @@ static void what_is_wrong_is_named_and_mended_at_the_end(void **state)
 	fake_free(k);
 }
 
+/* "ip route append": a second one of the same key, whichever of them the kernel tells of first. */
+static void what_is_there_twice_is_there_once(void **state)
+{
+	static const char right[] = "route 2001:db8:a000:3::/64 unicast sg-3";
+
+	(void)state;
+	for (int first = 0; first < 2; first++) {
+		struct fake *k = fake_started();
+		struct object_set before, after;
+		struct buf text;
+
+		fake_dump(k, &before);
+		if (first) {
+			drop(k, right);
+		}
+		plan_text_add(&k->there, "route 2001:db8:a000:3::/64 blackhole");
+		if (first) {
+			plan_text_add(&k->there, right);
+		}
+		reconcile_look(k->r, DRIVER_KIND(OBJECT_ROUTE), NULL);
+		(void)walk(k);
+		assert_int_equal(look_end(k, &text), 1);
+		buf_u8(&text, 0);
+		assert_string_equal((char *)text.data,
+				    "route 2001:db8:a000:3::/64 table 254 blackhole was too "
+				    "much\n");
+		fake_dump(k, &after);
+		assert_dumps_equal(&before, &after);
+		assert_at_rest(k);
+		object_set_fini(&before);
+		object_set_fini(&after);
+		buf_fini(&text);
+		fake_free(k);
+	}
+}
+
 /* At each place of the walk a tenant changes, comes and goes: none of that is drift. */
 static void a_change_between_two_steps_is_right(void **state)
 {
@@ -340,6 +376,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_look_reads_one_kind_a_step_and_touches_nothing),
+		cmocka_unit_test(what_is_there_twice_is_there_once),
 		cmocka_unit_test(what_is_wrong_is_named_and_mended_at_the_end),
 		cmocka_unit_test(a_change_between_two_steps_is_right),
 		cmocka_unit_test(what_is_wrong_is_mended_some_of_it_a_step),

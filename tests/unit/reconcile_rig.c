@@ -53,13 +53,19 @@ static int fake_observe_set(void *ctx, unsigned int id, struct object_set *set, 
 	return rc;
 }
 
+/* Of several with its key the one like it. */
 void there_drop(struct fake *k, const struct object *o)
 {
+	size_t found = k->there.n;
+
 	for (size_t i = 0; i < k->there.n; i++) {
-		if (object_cmp(&k->there.items[i], o) == 0) {
-			k->there.items[i] = k->there.items[--k->there.n];
-			return;
+		if (object_cmp(&k->there.items[i], o) == 0 &&
+		    (found == k->there.n || object_same(&k->there.items[i], o))) {
+			found = i;
 		}
+	}
+	if (found < k->there.n) {
+		k->there.items[found] = k->there.items[--k->there.n];
 	}
 }
 
