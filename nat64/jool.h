@@ -50,8 +50,12 @@ struct jool {
 	char instance[JOOL_INSTANCE_MAX];
 };
 
-/* version.c: reads "4.1.9.0". -EOPNOTSUPP with the reason for a version that we do not know. */
-int jool_version_parse(struct str text, struct jool_version *ret_version, struct err *err) CHECKED;
+/*
+ * version.c: reads "4.1.9.0", the version of a module. -EOPNOTSUPP with the reason for one that we
+ * do not know.
+ */
+int jool_version_parse(const char *module, struct str text, struct jool_version *ret_version,
+		       struct err *err) CHECKED;
 /*
  * The version of the translator's module, from below /sys. Where it is not loaded: -EOPNOTSUPP, err
  * says what to install or load for the kernel of that release, whose modules lie below modules_dir.

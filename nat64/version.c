@@ -16,7 +16,8 @@
 #define REVISION_MAX 15
 #define VERSION_MAX  32 /* bytes of the file */
 
-int jool_version_parse(struct str text, struct jool_version *ret_version, struct err *err)
+int jool_version_parse(const char *module, struct str text, struct jool_version *ret_version,
+		       struct err *err)
 {
 	uint64_t part[3] = {0};
 	char shown[VERSION_MAX];
@@ -37,10 +38,11 @@ int jool_version_parse(struct str text, struct jool_version *ret_version, struct
 	if (!good || part[0] != MAJOR || part[1] != MINOR || part[2] < REVISION_MIN ||
 	    part[2] > REVISION_MAX) {
 		return err_set(err, -EOPNOTSUPP,
-			       "the module jool that is loaded has version '%s'; sixgate speaks to "
+			       "the module %s that is loaded has version '%s'; sixgate speaks to "
 			       "%d.%d.%d to %d.%d.%d: install one of those (apt install jool-dkms), "
-			       "then modprobe -r jool && modprobe jool",
-			       shown, MAJOR, MINOR, REVISION_MIN, MAJOR, MINOR, REVISION_MAX);
+			       "then modprobe -r %s && modprobe %s",
+			       module, shown, MAJOR, MINOR, REVISION_MIN, MAJOR, MINOR,
+			       REVISION_MAX, module, module);
 	}
 	*ret_version = (struct jool_version){.major = (uint8_t)part[0],
 					     .minor = (uint8_t)part[1],
@@ -92,7 +94,8 @@ int jool_version_read(const char *sys_dir, const char *modules_dir, const char *
 	size_t len = version_file(sys_dir, module, text);
 
 	if (len > 0) {
-		return jool_version_parse((struct str){.p = text, .len = len}, ret_version, err);
+		return jool_version_parse(module, (struct str){.p = text, .len = len}, ret_version,
+					  err);
 	}
 	if (module_built(modules_dir, release, module)) {
 		return err_set(err, -EOPNOTSUPP,

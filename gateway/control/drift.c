@@ -4,7 +4,6 @@
  */
 #include "gateway/control/drift.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -87,6 +86,20 @@ static void warn(struct drift *d, const char *what, const char *text)
 	problem_set(d->problems, LOG_LEVEL_WARN, what, text);
 }
 
+/* why: what the kernel lacks for it; NULL: nothing. */
+static void part(struct drift *d, const char *name, const char *why)
+{
+	if (why) {
+		if (!problem_has(d->problems, name)) {
+			log_err(MOD, "%s is off: %s", name, why);
+		}
+		problem_set(d->problems, LOG_LEVEL_ERR, name, why);
+	} else if (problem_has(d->problems, name)) {
+		log_info(MOD, "%s is back", name);
+		problem_clear(d->problems, name);
+	}
+}
+
 /* What is none of ours: never touched, but told of. */
 static void problems_around(struct drift *d)
 {
@@ -97,8 +110,6 @@ static void problems_around(struct drift *d)
 
 void drift_problems(struct drift *d)
 {
-	char what[32];
-
 	if (!d->kernel) {
 		return;
 	}
@@ -112,15 +123,9 @@ void drift_problems(struct drift *d)
 	}
 	problems_around(d);
 	for (int i = 0; i < N_KERNEL_PARTS; i++) {
-		const char *why = kernel_part_missing(d->kernel, (enum kernel_part)i);
+		enum kernel_part one = (enum kernel_part)i;
 
-		(void)snprintf(what, sizeof(what), "%s",
-			       kernel_part_name((enum kernel_part)i)); /* fits */
-		if (why) {
-			problem_set(d->problems, LOG_LEVEL_ERR, what, why);
-		} else {
-			problem_clear(d->problems, what);
-		}
+		part(d, kernel_part_name(one), kernel_part_missing(d->kernel, one));
 	}
 }
 

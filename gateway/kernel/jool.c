@@ -62,6 +62,13 @@ int jool_module_version(const struct jool_context *ctx, struct jool_version *ret
 				 ret_version, err);
 }
 
+int jool_can(void *ctx, struct err *err)
+{
+	struct jool_version version;
+
+	return jool_module_version(ctx, &version, err);
+}
+
 int jool_open(const struct jool_context *ctx, struct jool *ret_jool, struct err *err)
 {
 	bool siit = ctx->translator == TRANSLATOR_SIIT;

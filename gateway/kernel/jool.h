@@ -27,6 +27,8 @@ struct jool_context {
 
 /* ctx is borrowed. */
 struct driver jool_driver(const struct jool_context *ctx);
+/* struct netns_driver's can: the module is there. ctx: of the driver. */
+int jool_can(void *ctx, struct err *err) CHECKED;
 /* Of the translator's module. -EOPNOTSUPP as jool_open(). */
 int jool_module_version(const struct jool_context *ctx, struct jool_version *ret_version,
 			struct err *err) CHECKED;

@@ -59,6 +59,7 @@ static void add_inner(struct kernel_drivers *d)
 	for (size_t i = 0; i < n; i++) {
 		add(d, netns_driver(&d->netns_driver[i], &d->siit, inner[i]));
 	}
+	d->netns_driver[n - 1].can = jool_can;
 }
 
 int kernel_drivers_init(struct kernel_drivers *d, const struct kernel_ops *ops, const char *run_dir,

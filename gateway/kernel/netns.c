@@ -211,7 +211,10 @@ static int inside_observe(void *ctx, uint32_t kinds, struct object_set *set, str
 
 	if (nd->netns->fd < 0) {
 		/* else what needs the translator would be made without it */
-		return caps_have(CAP_SYS_ADMIN) ? 0 : refused(nd->netns, -EPERM, err);
+		if (!caps_have(CAP_SYS_ADMIN)) {
+			return refused(nd->netns, -EPERM, err);
+		}
+		return nd->can ? nd->can(nd->inner.ctx, err) : 0;
 	}
 	netns_keep_name(nd->netns);
 	rc = netns_enter(nd->netns, err);

@@ -39,6 +39,8 @@ void netns_leave(struct netns *ns);
 struct netns_driver {
 	struct netns *netns; /* borrowed */
 	struct driver inner; /* borrowed parts */
+	/* Before there is a namespace: 0, or why nothing could be made in it. NULL: all can. */
+	int (*can)(void *inner_ctx, struct err *err);
 };
 struct driver netns_driver(struct netns_driver *nd, struct netns *netns, struct driver inner);
 

@@ -275,7 +275,7 @@ static void versions(void **state)
 		struct jool_version v;
 		struct err err;
 
-		assert_int_equal(jool_version_parse(str_from(cases[i].text), &v, &err),
+		assert_int_equal(jool_version_parse("jool", str_from(cases[i].text), &v, &err),
 				 cases[i].rc);
 	}
 }
