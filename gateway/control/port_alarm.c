@@ -8,12 +8,14 @@
 #include <stdio.h>
 
 #include "base/container.h"
+#include "base/log.h"
 #include "gateway/control/control.h"
 #include "gateway/control/nat64.h"
 
 #define TENANTS_A_TICK 2
 #define TICK_MS        1000
-#define ROUND_MS       20000 /* between rounds */
+#define ROUND_MS       5000 /* between rounds */
+#define MOD            "nat64"
 #define WHAT           "nat64 ports"
 
 void port_alarm_note(struct port_alarm *alarm, const struct nat64_use *use)
@@ -58,8 +60,12 @@ static void round_end(struct control *c)
 	char text[ERR_MSG_MAX];
 
 	if (port_alarm_text(alarm, text, sizeof(text))[0] != '\0') {
+		if (!problem_has(&c->problems, WHAT)) {
+			log_warn(MOD, "%s", text);
+		}
 		problem_set(&c->problems, LOG_LEVEL_WARN, WHAT, text);
-	} else {
+	} else if (problem_has(&c->problems, WHAT)) {
+		log_info(MOD, "no tenant is near the end of its ports any more");
 		problem_clear(&c->problems, WHAT);
 	}
 	alarm->at = 0;

@@ -1,20 +1,27 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the command tells of tunnels and NAT64 is what the kernel has."""
 
+import contextlib
 import json
 
 import peers
 import pings
 from gateway import service
-from topology import GATEWAY4, HOME4, SERVER4, embedded
+from topology import GATEWAY4, HOME4, PREF64, SERVER4, embedded
 
 
 def document(gateway, *argv):
     return json.loads(gateway.cli(*argv, "--json").stdout)
 
 
+BLOCK = 64
+SMALL_BLOCKS = {"nat64": {"driver": "jool", "prefix": PREF64 + "/96", "pool": [GATEWAY4],
+                          "ports": "16384-49151", "ports_per_tenant": BLOCK,
+                          "permit": ["198.51.100.0/24"]}}
+
+
 def test_tunnels_and_nat64_are_told(case):
-    case.start()
+    case.start(SMALL_BLOCKS)
     place, gateway = case.place, case.gateway
     gateway.put(case.acme(serial=2, services=[service("dns", [place.acme.address()], {
         "protocol": "udp", "ipv4": GATEWAY4, "port": 53, "to": 5353, "via": "nat64"})]))
@@ -45,3 +52,32 @@ def test_tunnels_and_nat64_are_told(case):
     assert tunnels["acme"]["remote"].startswith(HOME4 + ":")
     assert tunnels["acme"]["handshake_ms"] < 120000 and tunnels["acme"]["bytes_in"] > 0
     assert tunnels["globex"]["kind"] == "6in4"
+    ports_run_out_and_come_back(case)
+
+
+def ports_run_out_and_come_back(case):
+    """At nine of ten: in status, in the log, and gone when the mappings are."""
+    place, gateway = case.place, case.gateway
+    place.gateway.run("jool", "-i", "sixgate", "global", "update", "icmp-timeout", "3")
+
+    def alarms():
+        return [text for text in gateway.problems() if text.startswith("nat64 ports: ")]
+
+    with contextlib.ExitStack() as stack:
+        echoes = [stack.enter_context(pings.Echo(place.initech, embedded(SERVER4[0])))
+                  for _ in range(BLOCK * 9 // 10 + 1)]
+
+        def full():
+            for echo in echoes:
+                echo.ask()
+            return alarms()
+
+        assert alarms() == []
+        [text] = peers.wait_for(full, 30, "the alarm")
+    assert f"initech uses {len(echoes)} of its {BLOCK} ports: see 'sixgate nat64 pool'" in text
+    assert text.partition(": ")[2] in gateway.log()
+    assert f"warning  {text}" in gateway.cli("status").stdout
+    blocks = {b["tenant"]: b for b in document(gateway, "nat64", "pool")["pool"]}
+    assert blocks["initech"]["alarm"] and not blocks["globex"]["alarm"]
+    peers.wait_for(lambda: not alarms(), 30, "its end")
+    assert "no tenant is near the end of its ports" in gateway.log()
