@@ -7,6 +7,7 @@ These tests need the modules of a real kernel: ./dev lab runs them in a virtual 
 
 import contextlib
 import ctypes
+import fcntl
 import os
 import signal
 import sys
@@ -33,6 +34,23 @@ def pytest_sessionstart():
     if libc.unshare(CLONE_NEWNS) or libc.mount(None, b"/", None, MS_REC | MS_PRIVATE, None) or \
             libc.mount(b"netns", b"/run/netns", b"tmpfs", 0, None):
         raise OSError(ctypes.get_errno(), "a mount namespace for the tests")
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "alone: takes a module away, which is the whole machine's")
+
+
+def pytest_collection_modifyitems(items):
+    """Those that wait until no other test runs come last, when hardly one does."""
+    items.sort(key=lambda item: item.get_closest_marker("alone") is not None)
+
+
+@pytest.fixture(autouse=True)
+def modules(request):
+    alone = request.node.get_closest_marker("alone")
+    with open("/run/sixgate-lab-modules", "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,8 @@ from topology import GATEWAY4, GLOBEX4, POOL4, PREF64, SERVER6, WG_PORT, WireGua
 
 CLIENT_PREFIX = "2001:db8:a000:ff::/96"
 PORTS_FIRST, PORTS_PER_TENANT = 16384, 1024
+HEARD_S, POLLED_S = 1, 30  # links, routes and nft are told by the kernel; the rest is asked for
+SLOWER = 5                 # an emulated machine on a shared host
 NOT_YET = None
 
 

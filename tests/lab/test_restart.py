@@ -7,6 +7,8 @@ import signal
 import clients
 import peers
 import pings
+from flows import Flow
+from test_nat44 import INSIDE
 from topology import SERVER4, SERVER6, embedded
 
 ROUNDS, PIECE = 4, clients.pattern(20_000)
@@ -37,10 +39,36 @@ def upgrade(gateway):
     assert not set(workers) & set(gateway.workers())
 
 
-def test_restart_and_upgrade_lose_no_packet_session_or_handshake(case):
-    gateway = case.start(kept=True)
-    place = case.place
+def started(case):
+    """acme has IPv4 inside its tunnel, too."""
+    place, gateway = case.place, case.prepare({"nat44": {"ports": "57344-65535"}}, kept=True)
+    for tenant in (case.acme(tunnel={"ipv4": True}), case.globex(), case.initech()):
+        gateway.put(tenant)
+    gateway.start()
+    place.acme_wireguard(case.acme_keys, gateway.keys.public, ipv4=INSIDE)
+    place.acme.ip(f"route add {SERVER4[0]} dev wg0 src {INSIDE}")
+    place.globex_6in4()
+    for tenant in place.tenants:
+        pings.reaches(tenant, SERVER6)
     case.serve(place.in4, 80)
+    return gateway, place
+
+
+def streams_of(place, enter):
+    """Pings by each tunnel and by both translators, and datagrams of one socket each."""
+    return [enter(pings.Stream(tenant, address, 0.1)) for tenant, address in (
+        (place.acme, SERVER6), (place.globex, SERVER6), (place.initech, SERVER6),
+        (place.globex, embedded(SERVER4[0])), (place.acme, SERVER4[0]))], [
+        enter(Flow(tenant, address, server, bound, port)) for tenant, address, server, bound, port
+        in ((place.globex, embedded(SERVER4[0]), place.in4, SERVER4[0], 7001),
+            (place.acme, embedded(SERVER4[0]), place.in4, SERVER4[0], 7002),
+            (place.acme, SERVER4[0], place.in4, SERVER4[0], 7003),
+            (place.initech, SERVER6, place.in6, SERVER6, 7004),
+            (place.acme, SERVER6, place.in6, SERVER6, 7005))]
+
+
+def test_restart_and_upgrade_lose_no_packet_session_or_handshake(case):
+    gateway, place = started(case)
 
     def handshakes():
         return place.gateway.run("wg", "show", "sg-wg", "latest-handshakes")
@@ -48,15 +76,18 @@ def test_restart_and_upgrade_lose_no_packet_session_or_handshake(case):
     before, links = handshakes(), place.gateway.ip("-d link")
     assert int(before.split()[1]) > 0
     with contextlib.ExitStack() as stack:
-        streams = [stack.enter_context(pings.Stream(tenant, address, 0.1)) for tenant, address in (
-            (place.acme, SERVER6), (place.globex, SERVER6), (place.initech, SERVER6),
-            (place.globex, embedded(SERVER4[0])))]
-        sock = stack.enter_context(place.acme.connect(embedded(SERVER4[0]), 80, timeout=30))
-        download(sock)
-        for again in (restart, kill, upgrade):
-            again(gateway)
-            gateway.nothing_to_do()
-            download(sock)
+        streams, flows = streams_of(place, stack.enter_context)
+        # TCP by NAT64 and by NAT44
+        socks = [stack.enter_context(place.acme.connect(address, 80, timeout=30))
+                 for address in (embedded(SERVER4[0]), SERVER4[0])]
+        for again in (None, restart, kill, upgrade):
+            if again:
+                again(gateway)
+                gateway.nothing_to_do()
+            for sock in socks:
+                download(sock)
     assert [(one.host.role, one.address) for one in streams if one.lost] == []
-    assert all(one.sent > 20 for one in streams)
+    assert [(one.name, one.lost) for one in flows if one.lost] == []
+    assert all(one.sent > 20 for one in streams + flows)
+    assert [one.sources for one in flows if len(one.sources) != 1] == []  # each kept its port
     assert handshakes() == before and place.gateway.ip("-d link") == links

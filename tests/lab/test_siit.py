@@ -11,9 +11,8 @@ import subprocess
 import peers
 import pings
 import pytest
-from exitgate import PORTS_FIRST
+from exitgate import POLLED_S, PORTS_FIRST, SLOWER
 from gateway import service
-from test_drift import POLLED_S, SLOWER
 from test_isolation import refused
 from test_modules import exchange
 from test_nat44 import counter, refused_for
