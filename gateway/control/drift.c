@@ -21,6 +21,7 @@
 #define PROBLEM_FOREIGN "other rules"
 #define PROBLEM_ON_LINK "uplink's link"
 #define PROBLEM_FQ      "fq qdisc"
+#define PROBLEM_PSK     "preshared key"
 #define TEXT_MAX        ((size_t)4 << 20) /* bytes */
 
 static void keep(struct drift *d, struct str text)
@@ -122,6 +123,7 @@ void drift_problems(struct drift *d)
 		problem_clear(d->problems, PROBLEM_STATE);
 	}
 	problems_around(d);
+	warn(d, PROBLEM_PSK, kernel_psk_problem(d->kernel));
 	for (int i = 0; i < N_KERNEL_PARTS; i++) {
 		enum kernel_part one = (enum kernel_part)i;
 

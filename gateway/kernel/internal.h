@@ -79,16 +79,18 @@ struct kernel {
 	struct kernel_uids uids;
 	struct desired_facts facts; /* node was derived with; a secret */
 	struct err no_key;          /* why WireGuard has no key to start with; code 0: it has */
-	bool on_link_due;           /* facts.on_link is to be looked at */
-	struct err on_link_why;     /* what is wrong with facts.on_link; code 0: nothing */
-	struct firewall *firewall;  /* owned; what the ruleset in force is made from */
-	unsigned int parts;         /* bits of enum kernel_part: there when node was derived */
-	struct err fq;              /* of kernel_fq_problem(); code 0: none */
-	bool fq_due;                /* it is to be looked at */
-	struct failures failures;   /* lines, terminated */
-	struct failures failing;    /* of what is under way; these are not */
-	struct buf foreign;         /* lines, terminated: other tables' rules that cost */
-	uint32_t foreign_be;        /* generation of the rules when they were looked at; 0: never */
+	struct err key_failed;  /* the last preshared key that could not be read, for who asked */
+	struct err no_psk;      /* of kernel_psk_problem(); code 0: none */
+	bool on_link_due;       /* facts.on_link is to be looked at */
+	struct err on_link_why; /* what is wrong with facts.on_link; code 0: nothing */
+	struct firewall *firewall; /* owned; what the ruleset in force is made from */
+	unsigned int parts;        /* bits of enum kernel_part: there when node was derived */
+	struct err fq;             /* of kernel_fq_problem(); code 0: none */
+	bool fq_due;               /* it is to be looked at */
+	struct failures failures;  /* lines, terminated */
+	struct failures failing;   /* of what is under way; these are not */
+	struct buf foreign;        /* lines, terminated: other tables' rules that cost */
+	uint32_t foreign_be;       /* generation of the rules when they were looked at; 0: never */
 };
 
 /* kernel_drivers.c */
@@ -105,7 +107,7 @@ void kernel_look_at_fq(struct kernel *k);
 int kernel_facts_init(struct kernel *k, const struct node_conf *node,
 		      const struct kernel_uids *uids, struct desired_facts *facts,
 		      struct err *err) CHECKED;
-/* desired_facts.preshared_key */
+/* desired_facts.preshared_key; ctx: a struct err, set when it is false. */
 bool kernel_preshared_key(void *ctx, const char *file, uint8_t ret_key[WG_KEY_BYTES]);
 
 /* kernel_tenants.c. NULL allowed. */
@@ -116,6 +118,11 @@ void ktenant_free(struct ktenant *t);
  */
 void kernel_sweep_note(struct kernel *k, struct ktenant *t, const struct tenant_conf *former);
 void kernel_sweep_forget(struct kernel *k, struct ktenant *t);
+/*
+ * Adds a tenant's peers that are in force and not in set: those whose preshared keys cannot be read
+ * any more. Their tunnels go on with the keys they have.
+ */
+void kernel_keep_peers(const struct reconcile *r, const char *tenant, struct object_set *set);
 /* desired_facts.is_mapped; ctx: the kernel. */
 bool kernel_is_mapped(void *ctx, const struct addr *a);
 /* desired_facts.has_tunnels */

@@ -75,6 +75,11 @@ const char *kernel_on_link_problem(const struct kernel *k)
 	return k->on_link_why.code != 0 ? k->on_link_why.msg : NULL;
 }
 
+const char *kernel_psk_problem(const struct kernel *k)
+{
+	return k->no_psk.code != 0 ? k->no_psk.msg : NULL;
+}
+
 const char *kernel_foreign(const struct kernel *k)
 {
 	return k->foreign.len > 0 && !k->foreign.bad ? (const char *)k->foreign.data : NULL;
@@ -245,6 +250,7 @@ struct everything {
 	struct firewall *firewall; /* owned; the node's set borrows from it */
 	struct desired_facts facts;
 	struct err on_link_why; /* of facts.on_link */
+	struct err no_psk;      /* a tenant's preshared key that cannot be read; code 0: none */
 };
 
 static void everything_fini(struct everything *all)
@@ -294,6 +300,7 @@ int kernel_facts_init(struct kernel *k, const struct node_conf *node,
 		.mapped_ctx = k,
 		.link_mtu = kernel_link_mtu,
 		.preshared_key = kernel_preshared_key,
+		.preshared_ctx = &k->key_failed,
 	};
 	rc = kernel_facts_read(node, facts, &why);
 	if (rc < 0 && reconcile_started(k->reconcile) && k->no_key.code == 0) {
@@ -306,6 +313,26 @@ int kernel_facts_init(struct kernel *k, const struct node_conf *node,
 	facts->has_jool = parts & 1u << KERNEL_NAT64;
 	facts->has_siit = parts & 1u << KERNEL_SIIT;
 	return 0;
+}
+
+/* What one tenant wants. A preshared key that cannot be read changes nothing of what is there. */
+static void want_tenant(struct kernel *k, const struct node_conf *node,
+			const struct tenant_conf *conf, struct everything *all)
+{
+	struct reconcile_change *change = &all->changes[all->n++];
+
+	change->name = conf->name;
+	k->key_failed = (struct err){0};
+	if (kernel_tenant_fits(node, conf)) {
+		desired_tenant(node, &all->facts, conf, &change->set);
+	}
+	if (k->key_failed.code != 0) {
+		kernel_keep_peers(k->reconcile, conf->name, &change->set);
+		(void)err_set(&all->no_psk, k->key_failed.code,
+			      "%s: %.160s; the tunnel has the key it had, or is not there: mend "
+			      "that, then 'sixgate reload'",
+			      conf->name, k->key_failed.msg); /* told of later */
+	}
 }
 
 static int everything_init(struct kernel *k, const struct node_conf *node,
@@ -331,11 +358,7 @@ static int everything_init(struct kernel *k, const struct node_conf *node,
 	while ((at = table_next(&k->tenants, &it))) {
 		const struct tenant_conf *conf = container_of(at, struct ktenant, node)->conf;
 
-		all->changes[all->n].name = conf->name;
-		if (kernel_tenant_fits(node, conf)) {
-			desired_tenant(node, &all->facts, conf, &all->changes[all->n].set);
-		}
-		all->n++;
+		want_tenant(k, node, conf, all);
 	}
 	return 0;
 }
@@ -349,6 +372,7 @@ static void settle(struct kernel *k, const struct node_conf *node, const struct 
 	all->firewall = NULL;
 	k->facts = all->facts;
 	k->on_link_why = all->on_link_why;
+	k->no_psk = all->no_psk;
 	k->node = node;
 	k->uids = *uids;
 	k->parts = parts_there(k);

@@ -88,8 +88,9 @@ int kernel_facts_read(const struct node_conf *node, struct desired_facts *facts,
 
 bool kernel_preshared_key(void *ctx, const char *file, uint8_t ret_key[WG_KEY_BYTES])
 {
-	(void)ctx;
-	return key_read(file, ret_key, NULL) == 0;
+	struct err *why = ctx;
+
+	return key_read(file, ret_key, why) == 0;
 }
 
 uint32_t kernel_link_mtu(const char *link)

@@ -19,6 +19,7 @@ struct kernel_plan {
 	struct survey survey;
 	struct node_conf *node; /* owned: asks for it; NULL: what is wanted now */
 	struct desired_facts facts;
+	struct err key_failed; /* facts.preshared_ctx */
 	struct firewall firewall;
 	struct tenant_conf **tenants; /* owned, with a reference to each */
 	size_t n_tenants, at;         /* at: the next to be derived */
@@ -51,6 +52,7 @@ static int begin(struct kernel_plan *p, struct kernel *k, struct err *err)
 	struct err why; /* is told of what is in force alone */
 	int rc = kernel_facts_init(k, p->node, &k->uids, &p->facts, err);
 
+	p->facts.preshared_ctx = &p->key_failed;
 	kernel_on_link(k, p->node, &p->facts.on_link, &why);
 	rc = rc < 0 ? rc : tenants_take(p, k, err);
 	if (rc < 0) {
@@ -113,7 +115,11 @@ int kernel_plan_step(struct kernel_plan *p, struct err *err)
 		struct object_set set;
 
 		object_set_init(&set);
+		p->key_failed.code = 0;
 		desired_tenant(p->node, &p->facts, p->tenants[p->at], &set);
+		if (p->key_failed.code != 0) {
+			kernel_keep_peers(p->survey.r, p->tenants[p->at]->name, &set);
+		}
 		rc = survey_give(&p->survey, &set, err);
 	}
 	return rc < 0 ? rc : 1;

@@ -146,6 +146,36 @@ static bool place_moves_node(const struct kernel *k, const struct tenant_place *
 	       (k->firewall && !k->firewall->has_tunnels && tenant_tunnels(p->t->conf));
 }
 
+void kernel_keep_peers(const struct reconcile *r, const char *tenant, struct object_set *set)
+{
+	const struct object_set *wanted = reconcile_wanted(r, tenant);
+	const size_t n = set->n;
+
+	for (size_t i = 0; wanted && i < wanted->n; i++) {
+		size_t j = 0;
+
+		while (j < n && object_cmp(&set->items[j], &wanted->items[i]) != 0) {
+			j++;
+		}
+		if (wanted->items[i].kind == OBJECT_WG_PEER && j == n) {
+			(void)object_set_add(set, &wanted->items[i]); /* sticky */
+		}
+	}
+}
+
+/* What a tenant wants; a preshared key that cannot be read is an error. */
+static int want_tenant(struct kernel *k, const struct tenant_conf *conf, struct object_set *set,
+		       struct err *err)
+{
+	k->key_failed = (struct err){0};
+	if (k->node && kernel_tenant_fits(k->node, conf)) {
+		desired_tenant(k->node, &k->facts, conf, set);
+	}
+	return k->key_failed.code != 0 ? err_set(err, k->key_failed.code, "preshared key: %.200s",
+						 k->key_failed.msg)
+				       : 0;
+}
+
 /* The node's objects as they are now wanted; firewall is for their ruleset to borrow. */
 static void want_node(const struct kernel *k, struct firewall *firewall,
 		      struct reconcile_change *change)
@@ -167,9 +197,7 @@ int kernel_set_tenants(struct kernel *k, struct tenant_conf *const *tenants, siz
 		rc = place_init(k, tenants[i], &places[i]);
 		moves |= rc == 0 && place_moves_node(k, &places[i]);
 		changes[i].name = tenants[i]->name;
-		if (rc == 0 && k->node && kernel_tenant_fits(k->node, tenants[i])) {
-			desired_tenant(k->node, &k->facts, tenants[i], &changes[i].set);
-		}
+		rc = rc == 0 ? want_tenant(k, tenants[i], &changes[i].set, err) : rc;
 	}
 	if (rc == 0 && k->node && moves) {
 		firewall = calloc(1, sizeof(*firewall));
@@ -178,9 +206,9 @@ int kernel_set_tenants(struct kernel *k, struct tenant_conf *const *tenants, siz
 	if (firewall) {
 		want_node(k, firewall, &changes[n++]);
 	}
-	if (rc < 0) {
+	if (rc == -ENOMEM) {
 		(void)err_set(err, rc, "kernel: out of memory"); /* its code is rc */
-	} else if (k->node) {
+	} else if (rc == 0 && k->node) {
 		rc = reconcile_change(k->reconcile, changes, n, err);
 	}
 	if (rc == 0 && firewall) {

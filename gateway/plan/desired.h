@@ -42,7 +42,7 @@ struct desired_facts {
 	/*
 	 * The preshared key in a tunnel's preshared_key_file, read before. False when it could not
 	 * be read: the peer is left out, because one without its key would be weaker than asked
-	 * for. NULL: no tunnel has one.
+	 * for; who asked is told by preshared_ctx. NULL: no tunnel has one.
 	 */
 	bool (*preshared_key)(void *ctx, const char *file, uint8_t ret_key[WG_KEY_BYTES]);
 	void *preshared_ctx;

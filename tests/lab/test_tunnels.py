@@ -6,6 +6,8 @@ import json
 import peers
 import pings
 from gateway import service
+from netns import run
+from otherexit import key_file
 from test_modules import exchange
 from topology import GATEWAY4, HOME4, SERVER6
 
@@ -38,13 +40,30 @@ def test_the_proxy_reaches_tenants_in_tunnels(case):
     proxied(case, "globex", case.place.globex, 2301)
 
 
-def test_the_proxy_reaches_a_tunnel_that_has_a_port_of_its_own(case):
-    own = {"listen_port": 51821}
+def test_a_tunnel_has_a_port_and_a_preshared_key_of_its_own(case):
+    """The proxy reaches it as well, and a reload takes the key's next version."""
     case.start(connect=False, objects=[])
-    case.gateway.put(case.acme(own))
-    case.place.acme_wireguard(case.acme_keys, case.gateway.keys.public, port=51821)
-    pings.reaches(case.place.acme, SERVER6)
-    proxied(case, "acme", case.place.acme, 2300, own)
+    gateway, acme = case.gateway, case.place.acme
+    psk = key_file(gateway, "acme.psk", run("wg", "genpsk").strip())
+    own = {"listen_port": 51821, "preshared_key_file": psk}
+    gateway.put(case.acme(own))
+    case.place.acme_wireguard(case.acme_keys, gateway.keys.public, port=51821, psk_file=psk)
+    pings.reaches(acme, SERVER6)
+    proxied(case, "acme", acme, 2300, own)
+    secret = run("wg", "genpsk").strip()
+    key_file(gateway, "acme.psk", secret)
+    gateway.reload()
+    assert secret in case.place.gateway.run("wg", "show", "all", "preshared-keys")
+    shakes_hands_again(acme)
+    assert pings.answers(acme, SERVER6, within=0.5) == 0  # it has the former one
+    acme.run("wg", "set", "wg0", "peer", gateway.keys.public, "preshared-key", psk)
+    shakes_hands_again(acme)
+    pings.reaches(acme, SERVER6)
+
+
+def shakes_hands_again(host):
+    host.ip_batch("link set wg0 down", "link set wg0 up", "route add ::/0 dev wg0",
+                  f"addr add {host.address()}/64 dev wg0 nodad")
 
 
 def test_objects_come_and_go_while_others_go_on(case):

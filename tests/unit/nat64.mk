@@ -4,6 +4,10 @@ check_PROGRAMS += tests/unit/kernel_wireguard_test
 tests_unit_kernel_wireguard_test_SOURCES = tests/unit/kernel_wireguard_test.c \
 	tests/unit/fake_wireguard.c tests/unit/fake_wireguard.h
 tests_unit_kernel_wireguard_test_LDADD = $(KERNEL_TEST_LDADD)
+check_PROGRAMS += tests/unit/kernel_keys_test
+tests_unit_kernel_keys_test_SOURCES = tests/unit/kernel_keys_test.c \
+	tests/unit/fake_wireguard.c tests/unit/fake_wireguard.h
+tests_unit_kernel_keys_test_LDADD = $(KERNEL_TEST_LDADD)
 check_PROGRAMS += tests/unit/conf_ports_test tests/unit/plan_tunnels_test
 tests_unit_conf_ports_test_LDADD = libconf-model.a $(BASE_LIBS) $(CMOCKA_LIBS)
 tests_unit_plan_tunnels_test_LDADD = libplan.a libconf-model.a $(BASE_LIBS) $(CMOCKA_LIBS)
