@@ -47,20 +47,40 @@ bool reconcile_guarded(const struct reconcile *r)
 	return r->started && !r->unguarded;
 }
 
-/* The first failure is the one to tell. */
+struct down {
+	struct err first; /* the failure to tell */
+	bool guarded;     /* a route stays that needs the ruleset */
+};
+
 static void down_failed(void *ctx, const struct step *step, const struct err *err)
 {
-	struct err *first = ctx;
+	struct down *down = ctx;
 
-	(void)step;
-	if (first->code == 0) {
-		*first = *err;
+	if (down->first.code == 0) {
+		down->first = *err;
+	}
+	down->guarded |= reconcile_needs_guard(step->from);
+}
+
+/* The ruleset and its elements go last, and not before what they guard. */
+static void down_apply(struct reconcile *r, const struct plan *plan, struct down *down)
+{
+	struct plan part = {.steps = plan->steps}, rest;
+
+	while (part.n < plan->n && plan->steps[part.n].from->kind != OBJECT_ELEMENT &&
+	       plan->steps[part.n].from->kind != OBJECT_RULESET) {
+		part.n++;
+	}
+	rest = (struct plan){.steps = plan->steps + part.n, .n = plan->n - part.n};
+	(void)steps_apply_most(&r->parts, &part, down_failed, down); /* down says it */
+	if (!down->guarded) {
+		(void)steps_apply_most(&r->parts, &rest, down_failed, down); /* same */
 	}
 }
 
 int reconcile_down(struct reconcile *r, struct err *err)
 {
-	struct err first = {0};
+	struct down down = {0};
 	struct survey s;
 	int rc;
 
@@ -70,9 +90,8 @@ int reconcile_down(struct reconcile *r, struct err *err)
 	rc = survey_all(&s, err);
 	if (rc == 0) {
 		r->started = false;
-		if (steps_apply_most(&r->parts, &s.plan, down_failed, &first) > 0) {
-			rc = err_set(err, first.code, "%s", first.msg);
-		}
+		down_apply(r, &s.plan, &down);
+		rc = down.first.code == 0 ? 0 : err_set(err, down.first.code, "%s", down.first.msg);
 	}
 	survey_fini(&s);
 	return rc;

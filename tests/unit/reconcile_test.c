@@ -49,6 +49,39 @@ static int change_all(struct fake *k)
 	return reconcile_change(k->r, changes, 3, NULL);
 }
 
+/* Each step of the change fails once: what is there then is what was there before. */
+static void assert_undone(struct fake *(*start)(void), change_fn change)
+{
+	unsigned int n_steps = 0;
+
+	for (unsigned int at = 0; at <= n_steps; at++) {
+		struct fake *k = start();
+		struct object_set before, after;
+		int rc;
+
+		fake_dump(k, &before);
+		k->n_steps = 0;
+		k->fail_at = at;
+		rc = change(k);
+		if (at == 0) {
+			assert_int_equal(rc, 0);
+			n_steps = k->n_steps;
+			assert_true(n_steps > 0);
+		} else {
+			assert_int_equal(rc, -EIO);
+			fake_dump(k, &after);
+			assert_dumps_equal(&before, &after);
+			object_set_fini(&after);
+		}
+		assert_at_rest(k);
+		k->fail_at = 0;
+		assert_int_equal(change(k), 0);
+		assert_at_rest(k);
+		object_set_fini(&before);
+		fake_free(k);
+	}
+}
+
 static void a_change_that_fails_at_any_step_leaves_what_was(void **state)
 {
 	static const change_fn fns[] = {change_tenant, change_suspend, change_remove, change_node,
@@ -56,34 +89,99 @@ static void a_change_that_fails_at_any_step_leaves_what_was(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(fns) / sizeof(fns[0]); i++) {
-		unsigned int n_steps = 0;
+		assert_undone(fake_started, fns[i]);
+	}
+}
 
-		for (unsigned int at = 0; at <= n_steps; at++) {
-			struct fake *k = fake_started();
-			struct object_set before, after;
-			int rc;
+/* One object of every kind, and each with another value. */
+static const char *const every_node[] = {"ruleset 1",
+					 "sysctl 1 net/ipv6/conf/all/forwarding 1",
+					 "link-down sit0",
+					 "offload eth0 rx-lro",
+					 "link sg-wg wireguard",
+					 "wg-device sg-wg 51820 01",
+					 "address eth0 203.0.113.16/32",
+					 "rule 2061 2001:db8:a000::/48 206",
+					 "route 2001:db8:a000:ff::/96 local lo",
+					 "instance 64:ff9b::/96",
+					 "global 26 0",
+					 NULL};
+static const char *const every_node_2[] = {"ruleset 2",
+					   "sysctl 1 net/ipv6/conf/all/forwarding 2",
+					   "link-down sit1",
+					   "offload eth1 rx-lro",
+					   "link sg-wg wireguard",
+					   "wg-device sg-wg 51821 02",
+					   "address eth1 203.0.113.16/32",
+					   "rule 2061 2001:db8:a000::/48 207",
+					   "route 2001:db8:a000:fe::/96 local lo",
+					   "instance 2001:db8:64::/96",
+					   "global 26 10",
+					   NULL};
+static const char *const every_tenant[] = {"element 1 01",
+					   "link sg-1 sit 203.0.113.10 198.51.100.1",
+					   "wg-peer sg-wg 05 2001:db8:a000:1::/64",
+					   "route 2001:db8:a000:2::/64 unicast sg-1",
+					   "proxy-neighbour eth0 2001:db8:a000:1::1",
+					   "proxy-prefix 2001:db8:a000:1::/64",
+					   "pool4 203.0.113.10 100 199 1",
+					   "bib 2001:db8:a000:1::1 80 203.0.113.10 100",
+					   "eam 203.0.113.17/32 2001:db8:a000:1::2/128",
+					   NULL};
+static const char *const every_tenant_2[] = {"element 1 01 02",
+					     "link sg-1 sit 203.0.113.10 198.51.100.2",
+					     "wg-peer sg-wg 05 2001:db8:a000:3::/64",
+					     "route 2001:db8:a000:2::/64 blackhole",
+					     "proxy-neighbour eth1 2001:db8:a000:1::1",
+					     "proxy-prefix 2001:db8:a000:3::/64",
+					     "pool4 203.0.113.10 150 249 1",
+					     "bib 2001:db8:a000:1::1 80 203.0.113.10 150",
+					     "eam 203.0.113.17/32 2001:db8:a000:1::3/128",
+					     NULL};
 
-			fake_dump(k, &before);
-			k->n_steps = 0;
-			k->fail_at = at;
-			rc = fns[i](k);
-			if (at == 0) {
-				assert_int_equal(rc, 0);
-				n_steps = k->n_steps;
-				assert_true(n_steps > 0);
-			} else {
-				assert_int_equal(rc, -EIO);
-				fake_dump(k, &after);
-				assert_dumps_equal(&before, &after);
-				object_set_fini(&after);
-			}
-			assert_at_rest(k);
-			k->fail_at = 0;
-			assert_int_equal(fns[i](k), 0);
-			assert_at_rest(k);
-			object_set_fini(&before);
-			fake_free(k);
-		}
+static struct fake *every_started(void)
+{
+	struct fake *k = fake_new();
+
+	assert_int_equal(set_node(k, every_node), 0);
+	assert_int_equal(set_tenant(k, "acme", every_tenant), 0);
+	assert_int_equal(reconcile_start(k->r, NULL), 0);
+	for (int kind = 0; kind < N_OBJECT_KINDS; kind++) {
+		assert_true(there_has(k, (enum object_kind)kind));
+	}
+	return k;
+}
+
+static int every_change(struct fake *k)
+{
+	return set_tenant(k, "acme", every_tenant_2);
+}
+
+static int every_reload(struct fake *k)
+{
+	struct reconcile_change changes[] = {{.name = NULL}, {.name = "acme"}};
+
+	make(&changes[0].set, every_node_2);
+	make(&changes[1].set, every_tenant_2);
+	return reconcile_change(k->r, changes, 2, NULL);
+}
+
+static int every_end(struct fake *k)
+{
+	struct reconcile_change changes[] = {{.name = NULL}, {.name = "acme"}};
+
+	make(&changes[0].set, no_lines);
+	make(&changes[1].set, no_lines);
+	return reconcile_change(k->r, changes, 2, NULL);
+}
+
+static void of_objects_of_every_kind_each_step_can_be_undone(void **state)
+{
+	static const change_fn fns[] = {every_change, every_reload, every_end, change_remove};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(fns) / sizeof(fns[0]); i++) {
+		assert_undone(every_started, fns[i]);
 	}
 }
 
@@ -271,6 +369,28 @@ static void down_takes_all_away(void **state)
 	fake_free(k);
 }
 
+static void down_takes_away_what_it_can_and_says_what_it_cannot(void **state)
+{
+	(void)state;
+	for (int kind = 0; kind < N_OBJECT_KINDS; kind++) {
+		struct fake *k = every_started();
+		struct err err = {0};
+
+		k->refused = DRIVER_KIND(kind);
+		assert_int_equal(reconcile_down(k->r, &err), -EIO);
+		assert_non_null(strstr(err.msg, "fails"));
+		for (size_t i = 0; i < k->there.n; i++) {
+			/* a route that stays keeps its guard */
+			assert_true(k->there.items[i].kind == (enum object_kind)kind ||
+				    has_guarded_route(k));
+		}
+		k->refused = 0;
+		assert_int_equal(reconcile_down(k->r, &err), 0);
+		assert_int_equal(k->there.n, 0);
+		fake_free(k);
+	}
+}
+
 static void what_is_asked_for_twice_by_one_is_refused(void **state)
 {
 	static const char *const twice[] = {"element 1 07", "element 1 07", NULL};
@@ -288,6 +408,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_change_that_fails_at_any_step_leaves_what_was),
+		cmocka_unit_test(of_objects_of_every_kind_each_step_can_be_undone),
 		cmocka_unit_test(a_kernel_that_fails_from_a_step_on_never_has_an_unguarded_route),
 		cmocka_unit_test(what_is_there_as_wanted_is_adopted),
 		cmocka_unit_test(an_object_of_two_tenants_goes_with_the_last),
@@ -298,6 +419,7 @@ int main(void)
 		cmocka_unit_test(a_ruleset_that_is_refused_at_the_start_leaves_no_route),
 		cmocka_unit_test(a_change_meets_drift_mends_it_and_goes_on),
 		cmocka_unit_test(down_takes_all_away),
+		cmocka_unit_test(down_takes_away_what_it_can_and_says_what_it_cannot),
 		cmocka_unit_test(what_is_asked_for_twice_by_one_is_refused),
 	};
 
