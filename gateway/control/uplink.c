@@ -13,12 +13,12 @@
 #include "base/log.h"
 #include "gateway/control/control.h"
 #include "gateway/control/tunnels.h"
+#include "gateway/plan/object.h"
 
-#define MOD         "uplink"
-#define WHAT        "uplink"
-#define TICK_MS     5000 /* WireGuard asks for a handshake as often */
-#define SILENT_MS   1000 /* while there is no answer */
-#define HANDSHAKE_S 180  /* the end of a session: Reject-After-Time */
+#define MOD       "uplink"
+#define WHAT      "uplink"
+#define TICK_MS   5000 /* WireGuard asks for a handshake as often */
+#define SILENT_MS 1000 /* while there is no answer */
 
 static void tell(struct control *c, uint64_t handshake_s)
 {
@@ -26,7 +26,7 @@ static void tell(struct control *c, uint64_t handshake_s)
 	uint64_t now_s = (uint64_t)time(NULL);
 	char text[ERR_MSG_MAX], exit[ENDPOINT_TEXT_MAX], since[48] = "never answered";
 
-	if (handshake_s != 0 && (now_s <= handshake_s || now_s - handshake_s < HANDSHAKE_S)) {
+	if (handshake_s != 0 && (now_s <= handshake_s || now_s - handshake_s < WG_SESSION_S)) {
 		if (problem_has(&c->problems, WHAT)) {
 			log_info(MOD, "the exit answers");
 		}

@@ -150,7 +150,7 @@ static void peer_settings(struct nlmsghdr *nlh, const struct object_wg_peer *fro
 	if (!from || from->keepalive_s != to->keepalive_s) {
 		mnl_attr_put_u16(nlh, WGPEER_A_PERSISTENT_KEEPALIVE_INTERVAL, to->keepalive_s);
 	}
-	if (e->port != 0 &&
+	if (e->port != 0 && !(from && from->live) &&
 	    (!from || from->endpoint.port != e->port || !addr_eq(&from->endpoint.addr, &e->addr))) {
 		struct sockaddr_storage sa = {0};
 		socklen_t len = endpoint_to_sockaddr(e, false, &sa);

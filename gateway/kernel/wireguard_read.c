@@ -13,6 +13,7 @@
 #include <linux/wireguard.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "gateway/kernel/generic.h"
 
@@ -255,6 +256,7 @@ static void dump_wipe(struct wg_dump *dump)
 static void dump_add(struct wg_dump *dump, uint32_t kinds, struct object_set *set)
 {
 	struct object o = {.kind = OBJECT_WG_DEVICE, .wg_device = dump->device};
+	const uint64_t now_s = (uint64_t)time(NULL);
 
 	/* One without a key was never set up. */
 	if (dump->has_key && (kinds & DRIVER_KIND(OBJECT_WG_DEVICE))) {
@@ -265,6 +267,7 @@ static void dump_add(struct wg_dump *dump, uint32_t kinds, struct object_set *se
 
 		o.kind = OBJECT_WG_PEER;
 		o.wg_peer = dump->peers[i].peer;
+		o.wg_peer.live = o.wg_peer.handshake_s + WG_SESSION_S > now_s;
 		if (o.wg_peer.n_allowed > 0) {
 			qsort(allowed, o.wg_peer.n_allowed, sizeof(*allowed), prefix_order);
 			o.wg_peer.allowed = allowed;

@@ -205,7 +205,7 @@ static bool wg_peer_same(const struct object_wg_peer *desired,
 			return false;
 		}
 	}
-	return desired->endpoint.port == 0 ||
+	return desired->endpoint.port == 0 || observed->live ||
 	       endpoint_cmp(&desired->endpoint, &observed->endpoint) == 0;
 }
 

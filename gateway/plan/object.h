@@ -47,6 +47,7 @@ enum object_kind {
 #define OBJECT_DATA_MAX     20  /* bytes of an element's data */
 #define OBJECT_SYSCTL_MAX   64
 #define WG_KEY_BYTES        32
+#define WG_SESSION_S        180 /* a session's life without a new handshake: Reject-After-Time */
 
 enum link_kind {
 	LINK_WIREGUARD,
@@ -102,8 +103,10 @@ struct object_wg_peer {
 	uint16_t keepalive_s;
 	const struct prefix *allowed; /* borrowed from the set's arena; sorted */
 	size_t n_allowed;
-	struct endpoint endpoint;    /* port 0: none known; compared only when desired has one */
-	uint64_t handshake_s;        /* observed, since the epoch; not compared */
+	/* port 0: none known; compared only when desired has one, and the peer is not live */
+	struct endpoint endpoint;
+	bool live;            /* observed: has a session, by which it may move; not compared */
+	uint64_t handshake_s; /* observed, since the epoch; not compared */
 	uint64_t rx_bytes, tx_bytes; /* observed; not compared */
 };
 

@@ -92,7 +92,7 @@ static int dump_answer(struct fake_wireguard *f, const struct kernel_request *re
 				nest = mnl_attr_nest_start(nlh, 0);
 				mnl_attr_put(nlh, WGPEER_A_PUBLIC_KEY, 32, p->key);
 				if (at == 0) {
-					int64_t stamp[2] = {1700000000, 5};
+					int64_t stamp[2] = {f->handshake_s, 5};
 
 					mnl_attr_put(nlh, WGPEER_A_PRESHARED_KEY, 32, p->psk);
 					mnl_attr_put_u16(nlh,
@@ -281,7 +281,8 @@ static int fake_transact(void *ctx, const struct kernel_request *req, struct ker
 
 void fake_wireguard_init(struct fake_wireguard *f)
 {
-	*f = (struct fake_wireguard){.ops = {.ctx = f, .transact = fake_transact}};
+	*f = (struct fake_wireguard){.ops = {.ctx = f, .transact = fake_transact},
+				     .handshake_s = 1700000000};
 	f->peers = calloc(FAKE_PEERS_MAX, sizeof(*f->peers));
 	assert_non_null(f->peers);
 }

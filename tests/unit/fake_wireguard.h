@@ -31,6 +31,7 @@ struct fake_wireguard {
 	size_t n_peers;
 	unsigned int n_sets, n_requests, fail_at, n_replaced, interrupted, port_set, key_set;
 	size_t longest;
+	int64_t handshake_s; /* of each peer, since the epoch */
 	bool no_module, gone, dump_error;
 };
 

@@ -17,6 +17,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -225,6 +226,70 @@ static void roamed_endpoint_handshake_and_bytes_are_observed_and_no_drift(void *
 	object_set_fini(&desired);
 }
 
+static struct sockaddr_in at(const char *address)
+{
+	struct sockaddr_in sa = {.sin_family = AF_INET, .sin_port = htons(51820)};
+
+	assert_int_equal(inet_pton(AF_INET, address, &sa.sin_addr), 1);
+	return sa;
+}
+
+static bool is_at(const struct fake_wireguard *f, const char *address)
+{
+	const struct sockaddr_in sa = at(address);
+
+	return f->peers[0].endpoint.sin_addr.s_addr == sa.sin_addr.s_addr;
+}
+
+/* A peer whose endpoint is in the config. */
+static void want_peer_at(struct object_set *set, const char *address)
+{
+	const struct sockaddr_in sa = at(address);
+
+	object_set_init(set);
+	want_device(set, 51820);
+	want_peer(set, 1, 0, 1);
+	assert_int_equal(endpoint_from_sockaddr((const struct sockaddr *)&sa,
+						&set->items[1].wg_peer.endpoint),
+			 0);
+}
+
+static void peer_that_moved_is_left_where_it_is_while_it_lives(void **state)
+{
+	struct fake_wireguard *f = *state;
+	struct driver d = wireguard_driver(&f->ops);
+	struct object_set desired, next;
+	struct plan plan;
+	struct err err;
+	size_t done, n;
+
+	want_peer_at(&desired, "198.51.100.7");
+	assert_int_equal(reach(f, &desired, &done, &n), 0);
+	assert_true(is_at(f, "198.51.100.7"));
+	f->peers[0].endpoint = at("198.51.100.8");
+	f->handshake_s = time(NULL) - 100;
+	assert_int_equal(reach(f, &desired, &done, &n), 0);
+	assert_int_equal(n, 0);
+	f->peers[0].keepalive = 99; /* by hand */
+	assert_int_equal(reach(f, &desired, &done, &n), 0);
+	assert_int_equal(n, 1);
+	assert_true(is_at(f, "198.51.100.8"));
+	/* the config moves it all the same */
+	want_peer_at(&next, "198.51.100.9");
+	assert_int_equal(plan_diff(&desired, &next, &plan, &err), 0);
+	assert_int_equal(plan.n, 1);
+	assert_int_equal(d.apply(d.ctx, plan.steps, plan.n, &done, &err), 0);
+	assert_true(is_at(f, "198.51.100.9"));
+	plan_fini(&plan);
+	object_set_fini(&next);
+	/* where it was last heard of long ago is nowhere */
+	f->handshake_s = time(NULL) - WG_SESSION_S - 10;
+	assert_int_equal(reach(f, &desired, &done, &n), 0);
+	assert_int_equal(n, 1);
+	assert_true(is_at(f, "198.51.100.7"));
+	object_set_fini(&desired);
+}
+
 static void stranger_on_our_link_is_removed(void **state)
 {
 	struct fake_wireguard *f = *state;
@@ -333,6 +398,7 @@ int main(void)
 		TEST(only_the_changed_peer_is_touched),
 		TEST(allowed_ip_goes_over_to_another_peer),
 		TEST(roamed_endpoint_handshake_and_bytes_are_observed_and_no_drift),
+		TEST(peer_that_moved_is_left_where_it_is_while_it_lives),
 		TEST(stranger_on_our_link_is_removed),
 		TEST(each_failed_request_can_be_undone),
 		TEST(what_is_wrong_is_said),
