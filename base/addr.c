@@ -165,12 +165,40 @@ int prefix_order(const void *a, const void *b)
 	return prefix_cmp(a, b);
 }
 
+/* Where the n-th byte of an embedded IPv4 address is. */
+static unsigned int embedded_at(const struct prefix *p, unsigned int n)
+{
+	unsigned int at = p->len / 8u + n;
+
+	return at >= 8 && p->len <= 64 ? at + 1 : at;
+}
+
 struct addr addr_embed(const struct prefix *p, const struct addr *v4)
 {
 	struct addr a = p->addr;
 
-	memcpy(a.b + V4_OFFSET, v4->b + V4_OFFSET, 4);
+	for (unsigned int n = 0; n < 4; n++) {
+		a.b[embedded_at(p, n)] = v4->b[V4_OFFSET + n];
+	}
 	return a;
+}
+
+bool addr_extract(const struct prefix *p, const struct addr *a, struct addr *ret_v4)
+{
+	struct addr v4 = {.b = {[10] = 0xff, [11] = 0xff}}, again;
+
+	if (!prefix_contains(p, a)) {
+		return false;
+	}
+	for (unsigned int n = 0; n < 4; n++) {
+		v4.b[V4_OFFSET + n] = a->b[embedded_at(p, n)];
+	}
+	again = addr_embed(p, &v4);
+	if (!addr_eq(&again, a)) {
+		return false;
+	}
+	*ret_v4 = v4;
+	return true;
 }
 
 char *endpoint_format(const struct endpoint *e, char *dst)

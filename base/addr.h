@@ -58,8 +58,13 @@ int prefix_order(const void *a, const void *b);
 /* Clears the bits of a behind len. */
 void addr_mask(struct addr *a, unsigned int len);
 
-/* Puts the IPv4 address v4 into the low 32 bits of the /96 p (RFC 6052 2.2). */
+/*
+ * The IPv4 address v4 in an IPv6 one under p, whose length is of RFC 6052 2.2: 32, 40, 48, 56, 64
+ * or 96. The bits 64 to 71 are stepped over, what is behind it is zero.
+ */
 struct addr addr_embed(const struct prefix *p, const struct addr *v4);
+/* The IPv4 address in a. False: a is not under p, or not as addr_embed() makes it. */
+bool addr_extract(const struct prefix *p, const struct addr *a, struct addr *ret_v4);
 
 /* "1.2.3.4:80", "[2001:db8::1]:80". Returns dst (ENDPOINT_TEXT_MAX bytes). */
 char *endpoint_format(const struct endpoint *e, char *dst);

@@ -11,3 +11,4 @@ include tests/fuzz/base.mk
 include tests/fuzz/conf.mk
 include tests/fuzz/proxy.mk
 include tests/fuzz/gateway.mk
+include tests/fuzz/dns64.mk

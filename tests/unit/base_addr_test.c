@@ -204,14 +204,48 @@ static void overlap_is_one_inside_the_other(void **state)
 	assert_false(prefix_overlaps(&beside, &inside));
 }
 
-static void embed_is_rfc_6052_at_96(void **state)
+static void embed_is_rfc_6052_at_each_length(void **state)
 {
-	struct prefix p = prefix("2001:db8:a000:ff::/96");
-	struct addr v4 = address("198.51.100.7"), want = address("2001:db8:a000:ff::c633:6407");
-	struct addr got = addr_embed(&p, &v4);
+	/* RFC 6052 2.4, and the well-known prefix */
+	static const char *const vectors[][2] = {
+		{"2001:db8::/32", "2001:db8:c000:221::"},
+		{"2001:db8:100::/40", "2001:db8:1c0:2:21::"},
+		{"2001:db8:122::/48", "2001:db8:122:c000:2:2100::"},
+		{"2001:db8:122:300::/56", "2001:db8:122:3c0:0:221::"},
+		{"2001:db8:122:344::/64", "2001:db8:122:344:c0:2:2100::"},
+		{"2001:db8:122:344::/96", "2001:db8:122:344::c000:221"},
+		{"64:ff9b::/96", "64:ff9b::c000:221"},
+	};
+	struct addr v4 = address("192.0.2.33");
 
 	(void)state;
-	assert_true(addr_eq(&got, &want));
+	for (size_t i = 0; i < sizeof(vectors) / sizeof(vectors[0]); i++) {
+		struct prefix p = prefix(vectors[i][0]);
+		struct addr want = address(vectors[i][1]), got = addr_embed(&p, &v4), back;
+
+		assert_true(addr_eq(&got, &want));
+		assert_true(addr_extract(&p, &got, &back));
+		assert_true(addr_eq(&back, &v4));
+	}
+}
+
+static void extract_wants_it_as_embedded(void **state)
+{
+	static const char *const vectors[][2] = {
+		{"2001:db8:122:344::/64", "2001:db8:122:344:1c0:2:2100::"}, /* bits 64 to 71 */
+		{"2001:db8:122:344::/64", "2001:db8:122:344:c0:2:2100:1"},  /* the suffix */
+		{"2001:db8::/32", "2001:db8:c000:221::1"},
+		{"2001:db8::/32", "2001:db9:c000:221::"}, /* not under it */
+	};
+	struct addr back;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(vectors) / sizeof(vectors[0]); i++) {
+		struct prefix p = prefix(vectors[i][0]);
+		struct addr a = address(vectors[i][1]);
+
+		assert_false(addr_extract(&p, &a, &back));
+	}
 }
 
 static void endpoints_go_through_sockaddr(void **state)
@@ -263,7 +297,8 @@ int main(void)
 		cmocka_unit_test(contains_at_every_length),
 		cmocka_unit_test(families_never_meet),
 		cmocka_unit_test(overlap_is_one_inside_the_other),
-		cmocka_unit_test(embed_is_rfc_6052_at_96),
+		cmocka_unit_test(embed_is_rfc_6052_at_each_length),
+		cmocka_unit_test(extract_wants_it_as_embedded),
 		cmocka_unit_test(endpoints_go_through_sockaddr),
 		cmocka_unit_test(other_families_are_refused),
 	};

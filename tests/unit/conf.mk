@@ -19,4 +19,4 @@ tests_unit_conf_name_test_LDADD = $(CONF_TEST_LDADD)
 tests_unit_conf_request_test_LDADD = $(CONF_TEST_LDADD)
 tests_unit_conf_whole_test_LDADD = $(CONF_TEST_LDADD)
 tests_unit_conf_wire_test_LDADD = $(CONF_TEST_LDADD)
-EXTRA_DIST += tests/golden/conf tests/golden/plan
+EXTRA_DIST += tests/golden/conf tests/golden/plan tests/replay

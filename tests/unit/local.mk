@@ -10,4 +10,5 @@ include tests/unit/proxy.mk
 include tests/unit/gateway.mk
 include tests/unit/control.mk
 include tests/unit/nat64.mk
+include tests/unit/dns64.mk
 endif

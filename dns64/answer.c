@@ -1,0 +1,436 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * An upstream's answer becomes what the cache keeps. Everything an upstream sends is suspect: what
+ * does not belong to the question is left out, aliases are followed from the question on, and a
+ * message that libknot does not take is none.
+ */
+#include "dns64/answer.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <libknot/libknot.h>
+
+#define POINTER_MAX   0x3fff /* RFC 1035 4.1.4 */
+#define FAILURE_TTL_S 5      /* RFC 9520 3.2 */
+#define RR_FIXED_BYTES 10    /* type, class, TTL, length */
+
+/* A message on its way from `in`, as libknot parsed it, to `out`. */
+struct reader {
+	const struct question *q;
+	knot_pkt_t *in, *out;
+	knot_dname_storage_t name; /* where the chain has come to, lower case */
+	uint16_t tail;
+	uint16_t n_chain, n_data;
+	unsigned int n_links;
+};
+
+static uint16_t name_end(const uint8_t *wire, uint16_t at)
+{
+	while (wire[at] != 0) {
+		if ((wire[at] & 0xc0) == 0xc0) {
+			return (uint16_t)(at + 2);
+		}
+		at = (uint16_t)(at + wire[at] + 1);
+	}
+	return (uint16_t)(at + 1);
+}
+
+static bool owned_by(const knot_rrset_t *rr, const knot_dname_t *name)
+{
+	return knot_dname_is_case_equal(rr->owner, name);
+}
+
+static bool owner_is_above(const knot_rrset_t *rr, const knot_dname_t *name)
+{
+	knot_dname_storage_t owner;
+
+	knot_dname_copy_lower(owner, rr->owner);
+	return knot_dname_in_bailiwick(name, owner) > 0;
+}
+
+static bool put(struct reader *r, const knot_rrset_t *rr)
+{
+	return knot_pkt_put(r->out, KNOT_COMPR_HINT_NONE, rr, KNOT_PF_CHECKDUP) == KNOT_EOK;
+}
+
+/* Where the record put last begins. */
+static uint16_t last_at(const struct reader *r)
+{
+	return r->out->rr_info[r->out->rrset_count - 1].pos;
+}
+
+/* The signatures of the set of that type, for those who want them. */
+static bool put_signatures(struct reader *r, const knot_dname_t *owner, uint16_t type)
+{
+	const knot_pktsection_t *section = knot_pkt_section(r->in, KNOT_ANSWER);
+
+	if (!(r->q->flags & QUESTION_DO)) {
+		return true;
+	}
+	for (uint16_t i = 0; i < section->count; i++) {
+		const knot_rrset_t *rr = knot_pkt_rr(section, i);
+
+		if (rr->type == KNOT_RRTYPE_RRSIG && owned_by(rr, owner) &&
+		    knot_rrsig_type_covered(rr->rrs.rdata) == type && !put(r, rr)) {
+			return false;
+		}
+	}
+	return true;
+}
+
+/* Goes on at where an alias leads. */
+static bool follow(struct reader *r, const knot_rrset_t *alias)
+{
+	uint16_t fixed = name_end(r->out->wire, last_at(r));
+
+	r->tail = (uint16_t)(fixed + RR_FIXED_BYTES);
+	r->n_links++;
+	knot_dname_copy_lower(r->name, knot_cname_name(alias->rrs.rdata));
+	return r->tail <= POINTER_MAX;
+}
+
+enum link { LINK_NONE, LINK_FOLLOWED, LINK_BROKEN };
+
+/* The alias that r->name is, with what it comes from (RFC 6672). */
+static enum link put_link(struct reader *r)
+{
+	const knot_pktsection_t *section = knot_pkt_section(r->in, KNOT_ANSWER);
+	const knot_rrset_t *alias = NULL;
+
+	for (uint16_t i = 0; i < section->count; i++) {
+		const knot_rrset_t *rr = knot_pkt_rr(section, i);
+
+		if (rr->type == KNOT_RRTYPE_DNAME && owner_is_above(rr, r->name) &&
+		    (!put(r, rr) || !put_signatures(r, rr->owner, rr->type))) {
+			return LINK_BROKEN;
+		}
+		if (rr->type == KNOT_RRTYPE_CNAME && owned_by(rr, r->name)) {
+			alias = rr;
+		}
+	}
+	if (!alias) {
+		return LINK_NONE;
+	}
+	if (!put(r, alias) || !follow(r, alias) || !put_signatures(r, alias->owner, alias->type)) {
+		return LINK_BROKEN;
+	}
+	return LINK_FOLLOWED;
+}
+
+static bool is_asked(const struct question *q, const knot_rrset_t *rr)
+{
+	return rr->type == q->type || q->type == KNOT_RRTYPE_ANY;
+}
+
+static bool put_data(struct reader *r)
+{
+	const knot_pktsection_t *section = knot_pkt_section(r->in, KNOT_ANSWER);
+
+	if (knot_pkt_ext_rcode(r->in) != KNOT_RCODE_NOERROR) {
+		return true; /* with an error there are none */
+	}
+	for (uint16_t i = 0; i < section->count; i++) {
+		const knot_rrset_t *rr = knot_pkt_rr(section, i);
+
+		if (rr->rclass != r->q->class || !is_asked(r->q, rr) || !owned_by(rr, r->name)) {
+			continue;
+		}
+		if (!put(r, rr)) {
+			return false;
+		}
+		r->n_data++;
+	}
+	return r->n_data == 0 || r->q->type == KNOT_RRTYPE_ANY ||
+	       put_signatures(r, r->name, r->q->type);
+}
+
+static enum answer_result put_answer(struct reader *r)
+{
+	bool aliases = r->q->type != KNOT_RRTYPE_CNAME && r->q->type != KNOT_RRTYPE_ANY;
+	enum link link = LINK_FOLLOWED;
+
+	memcpy(r->name, r->q->name, r->q->len);
+	r->tail = QUESTION_NAME_AT;
+	while (aliases && (link = put_link(r)) == LINK_FOLLOWED) {
+		if (r->n_links > ANSWER_LINKS_MAX) {
+			return ANSWER_LOOP;
+		}
+	}
+	r->n_chain = r->out->rrset_count;
+	return link != LINK_BROKEN && put_data(r) ? ANSWER_READ : ANSWER_MALFORMED;
+}
+
+static bool is_of_message(const knot_rrset_t *rr)
+{
+	return rr->type == KNOT_RRTYPE_OPT || rr->type == KNOT_RRTYPE_TSIG;
+}
+
+static bool put_records(struct reader *r, knot_section_t id)
+{
+	const knot_pktsection_t *section = knot_pkt_section(r->in, id);
+
+	for (uint16_t i = 0; i < section->count; i++) {
+		const knot_rrset_t *rr = knot_pkt_rr(section, i);
+
+		if (!is_of_message(rr) && rr->rclass == r->q->class && !put(r, rr)) {
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool put_section(struct reader *r, knot_section_t id)
+{
+	return knot_pkt_begin(r->out, id) == KNOT_EOK && put_records(r, id);
+}
+
+/* INFO-CODE of the first RFC 8914 option. */
+static uint16_t ede_of(const knot_pkt_t *pkt)
+{
+	uint8_t *option = pkt->opt_rr ? knot_edns_get_option(pkt->opt_rr, KNOT_EDNS_OPTION_EDE, NULL)
+				      : NULL;
+
+	if (!option || knot_edns_opt_get_length(option) < 2) {
+		return ANSWER_NO_EDE;
+	}
+	return knot_wire_read_u16(knot_edns_opt_get_data(option));
+}
+
+static uint8_t *bytes(struct answer *a)
+{
+	return (uint8_t *)(a->rr + answer_n_rr(a));
+}
+
+const uint8_t *answer_bytes(const struct answer *a)
+{
+	return (const uint8_t *)(a->rr + answer_n_rr(a));
+}
+
+unsigned int answer_n_rr(const struct answer *a)
+{
+	return (unsigned int)a->n_rr[ANSWER_ANSWER] + a->n_rr[ANSWER_AUTHORITY] +
+	       a->n_rr[ANSWER_ADDITIONAL];
+}
+
+size_t answer_size(const struct answer *a)
+{
+	return sizeof(*a) + answer_n_rr(a) * sizeof(a->rr[0]) + a->len;
+}
+
+static const uint8_t *fixed_of(const struct answer *a, unsigned int i)
+{
+	return answer_bytes(a) + (a->rr[i].fixed - a->first);
+}
+
+uint16_t answer_rr_type(const struct answer *a, unsigned int i)
+{
+	return knot_wire_read_u16(fixed_of(a, i));
+}
+
+uint32_t answer_rr_ttl(const struct answer *a, unsigned int i)
+{
+	return knot_wire_read_u32(fixed_of(a, i) + 4);
+}
+
+const uint8_t *answer_rr_data(const struct answer *a, unsigned int i, uint16_t *ret_len)
+{
+	*ret_len = knot_wire_read_u16(fixed_of(a, i) + 8);
+	return fixed_of(a, i) + RR_FIXED_BYTES;
+}
+
+/* Of the SOA among its authority: RFC 2308 5. */
+static uint32_t negative_ttl(const knot_pkt_t *pkt)
+{
+	const knot_pktsection_t *section = knot_pkt_section(pkt, KNOT_AUTHORITY);
+
+	for (uint16_t i = 0; i < section->count; i++) {
+		const knot_rrset_t *rr = knot_pkt_rr(section, i);
+
+		if (rr->type == KNOT_RRTYPE_SOA) {
+			uint32_t minimum = knot_soa_minimum(rr->rrs.rdata);
+
+			return rr->ttl < minimum ? rr->ttl : minimum;
+		}
+	}
+	return ANSWER_NO_SOA;
+}
+
+static uint32_t least(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
+}
+
+/* How long the cache may keep it. */
+static uint32_t ttl_of(const struct answer *a)
+{
+	uint32_t ttl_s = ANSWER_TTL_MAX_S;
+
+	if (a->rcode != KNOT_RCODE_NOERROR && a->rcode != KNOT_RCODE_NXDOMAIN) {
+		return FAILURE_TTL_S;
+	}
+	if (a->n_data == 0 && a->negative_ttl_s == ANSWER_NO_SOA) {
+		return 0;
+	}
+	if (a->n_data == 0) {
+		ttl_s = least(ANSWER_NEGATIVE_MAX_S, a->negative_ttl_s);
+	}
+	for (unsigned int i = 0; i < a->n_rr[ANSWER_ANSWER]; i++) {
+		ttl_s = least(ttl_s, answer_rr_ttl(a, i));
+	}
+	return ttl_s;
+}
+
+static struct answer *answer_new(const struct question *q, size_t n_rr, size_t len)
+{
+	struct answer *a = calloc(1, sizeof(*a) + n_rr * sizeof(a->rr[0]) + len);
+
+	if (a) {
+		a->first = (uint16_t)question_message_len(q);
+		a->tail = QUESTION_NAME_AT;
+		a->len = (uint16_t)len;
+		a->ede = ANSWER_NO_EDE;
+		a->negative_ttl_s = ANSWER_NO_SOA;
+	}
+	return a;
+}
+
+struct answer *answer_empty(const struct question *q, uint16_t rcode)
+{
+	struct answer *a = answer_new(q, 0, 0);
+
+	if (a) {
+		a->rcode = rcode;
+		a->ttl_s = ttl_of(a);
+	}
+	return a;
+}
+
+/* The block, of what out holds now; what else there is to say of a message is the caller's. */
+static struct answer *reader_block(const struct reader *r)
+{
+	const knot_pkt_t *out = r->out;
+	size_t first = question_message_len(r->q);
+	struct answer *a = answer_new(r->q, out->rrset_count, out->size - first);
+
+	if (!a) {
+		return NULL;
+	}
+	for (unsigned int s = 0; s < N_ANSWER_SECTIONS; s++) {
+		a->n_rr[s] = out->sections[s].count;
+	}
+	for (uint16_t i = 0; i < out->rrset_count; i++) {
+		a->rr[i].owner = out->rr_info[i].pos;
+		a->rr[i].fixed = name_end(out->wire, out->rr_info[i].pos);
+	}
+	memcpy(bytes(a), out->wire + first, a->len);
+	a->tail = r->tail;
+	a->n_chain = r->n_chain;
+	a->n_data = r->n_data;
+	a->negative_ttl_s = negative_ttl(r->in);
+	return a;
+}
+
+static enum answer_result reader_run(struct reader *r, struct answer **ret_answer)
+{
+	enum answer_result result;
+	struct answer *a;
+
+	if (knot_pkt_parse(r->in, KNOT_PF_NOCANON) != KNOT_EOK || !knot_wire_get_qr(r->in->wire)) {
+		return ANSWER_MALFORMED;
+	}
+	if (knot_wire_get_tc(r->in->wire)) {
+		return ANSWER_TRUNCATED;
+	}
+	if (knot_pkt_put_question(r->out, r->q->name, r->q->class, r->q->type) != KNOT_EOK ||
+	    knot_pkt_begin(r->out, KNOT_ANSWER) != KNOT_EOK) {
+		return ANSWER_NO_MEMORY;
+	}
+	result = put_answer(r);
+	if (result != ANSWER_READ) {
+		return result;
+	}
+	if (!put_section(r, KNOT_AUTHORITY) || !put_section(r, KNOT_ADDITIONAL)) {
+		return ANSWER_MALFORMED;
+	}
+	a = reader_block(r);
+	if (!a) {
+		return ANSWER_NO_MEMORY;
+	}
+	a->rcode = knot_pkt_ext_rcode(r->in);
+	a->ede = ede_of(r->in);
+	a->authentic = knot_wire_get_ad(r->in->wire);
+	a->ttl_s = ttl_of(a);
+	*ret_answer = a;
+	return ANSWER_READ;
+}
+
+/* The message that a is of. NULL when out of memory. */
+static knot_pkt_t *packet_of(const struct question *q, const struct answer *a)
+{
+	knot_pkt_t *pkt = knot_pkt_new(NULL, (uint16_t)(a->first + a->len), NULL);
+
+	if (!pkt || knot_pkt_put_question(pkt, q->name, q->class, q->type) != KNOT_EOK) {
+		knot_pkt_free(pkt);
+		return NULL;
+	}
+	memcpy(pkt->wire + a->first, answer_bytes(a), a->len);
+	pkt->size = (size_t)a->first + a->len;
+	knot_wire_set_qr(pkt->wire);
+	knot_wire_set_ancount(pkt->wire, a->n_rr[ANSWER_ANSWER]);
+	knot_wire_set_nscount(pkt->wire, a->n_rr[ANSWER_AUTHORITY]);
+	knot_wire_set_arcount(pkt->wire, a->n_rr[ANSWER_ADDITIONAL]);
+	return pkt;
+}
+
+static bool put_alias(struct reader *r, const struct question *target, uint32_t ttl_s)
+{
+	knot_rrset_t *rr = knot_rrset_new(r->q->name, KNOT_RRTYPE_CNAME, r->q->class, ttl_s, NULL);
+	bool done = rr && knot_rrset_add_rdata(rr, target->name, target->len, NULL) == KNOT_EOK &&
+		    put(r, rr);
+
+	knot_rrset_free(rr, NULL);
+	return done;
+}
+
+struct answer *answer_alias(const struct question *q, uint32_t ttl_s,
+			    const struct question *target, const struct answer *a)
+{
+	struct reader r = {.q = q, .in = packet_of(target, a), .tail = QUESTION_NAME_AT};
+	struct answer *alias = NULL;
+
+	r.out = knot_pkt_new(NULL, KNOT_WIRE_MAX_PKTSIZE, NULL);
+	if (r.in && r.out && knot_pkt_parse(r.in, KNOT_PF_NOCANON) == KNOT_EOK &&
+	    knot_pkt_put_question(r.out, q->name, q->class, q->type) == KNOT_EOK &&
+	    knot_pkt_begin(r.out, KNOT_ANSWER) == KNOT_EOK && put_alias(&r, target, ttl_s) &&
+	    put_records(&r, KNOT_ANSWER) && put_section(&r, KNOT_AUTHORITY) &&
+	    put_section(&r, KNOT_ADDITIONAL)) {
+		alias = reader_block(&r);
+	}
+	if (alias) {
+		alias->rcode = a->rcode;
+		alias->ede = a->ede;
+	}
+	knot_pkt_free(r.in);
+	knot_pkt_free(r.out);
+	return alias;
+}
+
+enum answer_result answer_read(const struct question *q, const uint8_t *wire, size_t len,
+			       struct answer **ret_answer)
+{
+	enum answer_result result = ANSWER_NO_MEMORY;
+	struct reader r = {.q = q};
+
+	if (len < DNS_HEADER_BYTES || len > KNOT_WIRE_MAX_PKTSIZE) {
+		return ANSWER_MALFORMED;
+	}
+	r.in = knot_pkt_new((void *)wire, (uint16_t)len, NULL); /* is not written to */
+	r.out = knot_pkt_new(NULL, KNOT_WIRE_MAX_PKTSIZE, NULL);
+	if (r.in && r.out) {
+		result = reader_run(&r, ret_answer);
+	}
+	knot_pkt_free(r.in);
+	knot_pkt_free(r.out);
+	return result;
+}

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The cache of upstream data. Room is made by a clock: entries are in one ring, a hit marks its
+ * entry, and the hand takes the first one that was not marked since it last came by.
+ */
+#include "dns64/cache.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <libknot/libknot.h>
+
+#include "base/container.h"
+#include "base/hash.h"
+#include "dns64/answer.h"
+
+#define MALLOC_BYTES 16 /* that an allocation takes besides */
+
+struct entry {
+	struct table_node node;    /* cache.table */
+	struct entry *prev, *next; /* cache.hand's ring */
+	struct answer *answer;     /* owned */
+	uint32_t stored_s;
+	uint32_t retry_s; /* a stale one: when an upstream is asked again */
+	uint16_t type, class;
+	uint8_t flags;
+	bool used;
+	uint8_t len;
+	uint8_t name[];
+};
+
+struct cache {
+	struct table table;
+	struct hash_key key;
+	struct entry *hand; /* NULL: empty */
+	size_t max_bytes;
+	struct cache_stats stats;
+};
+
+struct cache *cache_new(size_t max_bytes)
+{
+	struct cache *c = calloc(1, sizeof(*c));
+
+	if (c) {
+		hash_key_init(&c->key);
+		table_init(&c->table);
+		c->max_bytes = max_bytes;
+	}
+	return c;
+}
+
+static size_t entry_size(const struct entry *e)
+{
+	return sizeof(*e) + e->len + answer_size(e->answer) + 2 * MALLOC_BYTES;
+}
+
+static void ring_add(struct cache *c, struct entry *e)
+{
+	if (!c->hand) {
+		e->prev = e->next = e;
+		c->hand = e;
+		return;
+	}
+	e->next = c->hand; /* the hand comes by last */
+	e->prev = c->hand->prev;
+	e->prev->next = e;
+	e->next->prev = e;
+}
+
+static void ring_remove(struct cache *c, struct entry *e)
+{
+	if (c->hand == e) {
+		c->hand = e->next == e ? NULL : e->next;
+	}
+	e->prev->next = e->next;
+	e->next->prev = e->prev;
+}
+
+static void entry_free(struct entry *e)
+{
+	if (e) {
+		free(e->answer);
+		free(e);
+	}
+}
+
+static void entry_remove(struct cache *c, struct entry *e)
+{
+	table_remove(&c->table, &e->node);
+	ring_remove(c, e);
+	c->stats.n_entries--;
+	c->stats.n_bytes -= entry_size(e);
+	entry_free(e);
+}
+
+void cache_free(struct cache *c)
+{
+	if (!c) {
+		return;
+	}
+	while (c->hand) {
+		entry_remove(c, c->hand);
+	}
+	table_fini(&c->table);
+	free(c);
+}
+
+static bool entry_eq(const struct table_node *node, const void *key)
+{
+	const struct entry *e = container_of(node, struct entry, node);
+	const struct question *q = key;
+
+	return e->type == q->type && e->class == q->class && e->flags == q->flags &&
+	       e->len == q->len && memcmp(e->name, q->name, q->len) == 0;
+}
+
+static uint64_t question_hash(const struct cache *c, const struct question *q)
+{
+	struct hash_key key = c->key;
+
+	key.k[0] ^= (uint64_t)q->type << 32 | (uint64_t)q->class << 8 | q->flags;
+	return hash_bytes(&key, q->name, q->len);
+}
+
+static struct entry *entry_find(const struct cache *c, const struct question *q)
+{
+	struct table_node *node = table_find(&c->table, question_hash(c, q), entry_eq, q);
+
+	return node ? container_of(node, struct entry, node) : NULL;
+}
+
+static bool is_failure(const struct answer *a)
+{
+	return a->rcode != KNOT_RCODE_NOERROR && a->rcode != KNOT_RCODE_NXDOMAIN;
+}
+
+/* Whether it may be served although it is out of date. */
+static bool may_be_stale(const struct entry *e, uint32_t age_s)
+{
+	return !is_failure(e->answer) && age_s - e->answer->ttl_s < CACHE_STALE_MAX_S;
+}
+
+enum cache_found cache_find(struct cache *c, const struct question *q, uint32_t now_s,
+			    struct cached *ret_cached)
+{
+	struct entry *e = entry_find(c, q);
+
+	if (!e) {
+		c->stats.n_misses++;
+		return CACHE_MISS;
+	}
+	ret_cached->answer = e->answer;
+	ret_cached->age_s = now_s - e->stored_s;
+	if (ret_cached->age_s < e->answer->ttl_s) {
+		e->used = true;
+		c->stats.n_hits++;
+		return CACHE_FRESH;
+	}
+	if (!may_be_stale(e, ret_cached->age_s)) {
+		entry_remove(c, e);
+		c->stats.n_misses++;
+		return CACHE_MISS;
+	}
+	c->stats.n_stale++;
+	return now_s < e->retry_s ? CACHE_STALE_TRIED : CACHE_STALE;
+}
+
+static void make_room(struct cache *c)
+{
+	while (c->stats.n_bytes > c->max_bytes && c->hand) {
+		struct entry *e = c->hand;
+
+		if (e->used) {
+			e->used = false;
+			c->hand = e->next;
+		} else {
+			entry_remove(c, e);
+			c->stats.n_evicted++;
+		}
+	}
+}
+
+static void entry_add(struct cache *c, const struct question *q, struct answer *a, uint32_t now_s)
+{
+	struct entry *e = calloc(1, sizeof(*e) + q->len);
+
+	if (!e || table_insert(&c->table, &e->node, question_hash(c, q)) < 0) {
+		free(e);
+		free(a);
+		return;
+	}
+	e->answer = a;
+	e->stored_s = now_s;
+	e->type = q->type;
+	e->class = q->class;
+	e->flags = q->flags;
+	e->len = q->len;
+	memcpy(e->name, q->name, q->len);
+	ring_add(c, e);
+	c->stats.n_entries++;
+	c->stats.n_bytes += entry_size(e);
+	make_room(c);
+}
+
+void cache_put(struct cache *c, const struct question *q, struct answer *a, uint32_t now_s)
+{
+	struct entry *e = entry_find(c, q);
+
+	if (e && is_failure(a) && may_be_stale(e, now_s - e->stored_s)) {
+		e->retry_s = now_s + CACHE_STALE_RETRY_S;
+		free(a);
+		return;
+	}
+	if (e) {
+		entry_remove(c, e);
+	}
+	if (a->ttl_s == 0) {
+		free(a);
+	} else {
+		entry_add(c, q, a, now_s);
+	}
+}
+
+static bool is_below(const struct entry *e, const uint8_t *name)
+{
+	return knot_dname_in_bailiwick(e->name, name) >= 0;
+}
+
+size_t cache_flush(struct cache *c, const uint8_t *name, bool below)
+{
+	struct table_iter it = {0};
+	struct table_node *node;
+	size_t n = 0;
+
+	while ((node = table_next(&c->table, &it))) {
+		struct entry *e = container_of(node, struct entry, node);
+
+		if (below ? is_below(e, name) : knot_dname_is_equal(e->name, name)) {
+			entry_remove(c, e);
+			n++;
+		}
+	}
+	return n;
+}
+
+const struct cache_stats *cache_stats(const struct cache *c)
+{
+	return &c->stats;
+}

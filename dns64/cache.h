@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef SIXGATE_DNS64_CACHE_H
+#define SIXGATE_DNS64_CACHE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "dns64/question.h"
+
+/*
+ * What upstreams answered, by question, bounded in bytes: nothing here depends on who asked. What
+ * is out of date stays as long as there is room, at most CACHE_STALE_MAX_S, for when no upstream
+ * answers (RFC 8767). Times are in seconds of any clock that never goes back.
+ */
+struct answer;
+struct cache;
+
+#define CACHE_STALE_MAX_S   86400
+#define CACHE_STALE_RETRY_S 30 /* RFC 8767 4: after an upstream failed */
+
+enum cache_found {
+	CACHE_MISS,
+	CACHE_FRESH,
+	CACHE_STALE,       /* to be used if no upstream answers */
+	CACHE_STALE_TRIED, /* to be used: none did a moment ago */
+};
+
+struct cached {
+	const struct answer *answer; /* borrowed until the cache is changed */
+	uint32_t age_s;
+};
+
+struct cache_stats {
+	size_t n_entries, n_bytes; /* memory for them, without the buckets */
+	uint64_t n_hits, n_misses, n_stale, n_evicted;
+};
+
+/* max_bytes of entries. NULL when out of memory. */
+struct cache *cache_new(size_t max_bytes);
+void cache_free(struct cache *c);
+enum cache_found cache_find(struct cache *c, const struct question *q, uint32_t now_s,
+			    struct cached *ret_cached);
+/*
+ * Takes a. One that may not be kept, or for which there is no memory, is freed; a failure does not
+ * replace what can still be served.
+ */
+void cache_put(struct cache *c, const struct question *q, struct answer *a, uint32_t now_s);
+/* Forgets all types of that name (lower case), with below of all names under it, too. How many. */
+size_t cache_flush(struct cache *c, const uint8_t *name, bool below);
+const struct cache_stats *cache_stats(const struct cache *c);
+
+#endif

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef SIXGATE_DNS64_INTERNAL_H
+#define SIXGATE_DNS64_INTERNAL_H
+
+#include "dns64/cache.h"
+#include "dns64/resolver.h"
+
+/* query.c for resolver.c: one query's way, as far as it goes without asking anybody. */
+enum query_step {
+	QUERY_ASKED,   /* what the client asked */
+	QUERY_CHECK,   /* whether SERVFAIL was for bogus data: the same, unchecked */
+	QUERY_A,       /* the addresses to synthesise from */
+	QUERY_REVERSE, /* what a name under Pref64 is an alias of */
+};
+
+struct query {
+	struct query *next; /* fetch.waiting */
+	struct dns_tenant *tenant; /* counted */
+	struct dns_client client;
+	struct request request;
+	enum query_step step;
+	struct question target; /* of QUERY_REVERSE */
+	uint32_t ttl_max_s;     /* of what is synthesised (RFC 6147 5.1.7) */
+	bool authentic;         /* that there is no AAAA */
+	bool take_stale;        /* rather than to wait on */
+};
+
+struct found {
+	struct cached cached;
+	bool stale;
+};
+
+/* The question of this step. */
+void query_question(const struct query *q, struct question *ret_question);
+/* Before the first step. The length of the answer, or 0: go on with the step. */
+size_t query_begin(struct query *q, uint8_t *wire);
+/* With what was found. The length of the answer, or 0: go on with the step that it is now. */
+size_t query_step(struct resolver *r, struct query *q, const struct found *found, uint8_t *wire);
+size_t query_fail(const struct query *q, uint8_t *wire);
+
+#endif

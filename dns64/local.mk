@@ -1,0 +1,15 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+noinst_LIBRARIES += libdns64.a
+libdns64_a_CPPFLAGS = $(AM_CPPFLAGS) $(KNOT_CFLAGS)
+libdns64_a_SOURCES = \
+	%D%/answer.c %D%/answer.h \
+	%D%/cache.c %D%/cache.h \
+	%D%/internal.h \
+	%D%/local_names.c %D%/local_names.h \
+	%D%/policy.c %D%/policy.h \
+	%D%/query.c \
+	%D%/question.c %D%/question.h \
+	%D%/reply.c %D%/reply.h \
+	%D%/request.c %D%/request.h \
+	%D%/resolver.c %D%/resolver.h \
+	%D%/reverse.c %D%/reverse.h

@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * DOC: one query
+ *
+ * A step has a question, and resolver.c finds the answer to it, in the cache or by an upstream.
+ * Here is what follows from it: an answer to the client, or another step. RFC 6147 5.1 for AAAA,
+ * 5.3.1 for names of addresses, 5.5 for DNSSEC.
+ *
+ * An AAAA query whose upstream says SERVFAIL counts as one without addresses, unless the data is
+ * bogus: then there is no answer. Upstreams that do not say why (RFC 8914) are asked once more
+ * without checking (CD): what is there unchecked was bogus.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include <libknot/libknot.h>
+
+#include "dns64/answer.h"
+#include "dns64/internal.h"
+#include "dns64/local_names.h"
+#include "dns64/reply.h"
+#include "dns64/reverse.h"
+
+#define SYNTHESIS_TTL_S 600 /* RFC 6147 5.1.7: without an SOA */
+#define REVERSE_TTL_S   600
+
+/* Whether addresses are synthesised for the client: RFC 6147 5.5 for CD. */
+static bool synthesises(const struct query *q)
+{
+	const struct policy *policy = &q->tenant->policy;
+
+	return policy->on && policy->n_pref64s > 0 && !q->request.cd &&
+	       q->request.q.type == KNOT_RRTYPE_AAAA && q->request.q.class == KNOT_CLASS_IN &&
+	       !policy_never(policy, q->request.q.name);
+}
+
+void query_question(const struct query *q, struct question *ret_question)
+{
+	*ret_question = q->step == QUERY_REVERSE ? q->target : q->request.q;
+	if (q->step == QUERY_CHECK) {
+		ret_question->flags |= QUESTION_CD;
+	} else if (q->step == QUERY_A) {
+		ret_question->type = KNOT_RRTYPE_A;
+	}
+}
+
+static struct reply reply_from(const struct found *found)
+{
+	return (struct reply){
+		.cached = found->cached,
+		.stale = found->stale,
+		.authentic = true,
+		.ede = found->stale ? KNOT_EDNS_EDE_STALE : found->cached.answer->ede,
+	};
+}
+
+static size_t pass(const struct query *q, const struct found *found, uint8_t *wire)
+{
+	struct reply reply = reply_from(found);
+
+	return reply_answer(&q->request, &reply, wire);
+}
+
+size_t query_fail(const struct query *q, uint8_t *wire)
+{
+	return reply_error(&q->request, KNOT_RCODE_SERVFAIL, ANSWER_NO_EDE, wire);
+}
+
+/* Sends an answer made here, which it frees; NULL: there was no memory for it. */
+static size_t send_local(const struct query *q, struct answer *a, uint8_t *wire)
+{
+	struct found found = {.cached = {.answer = a}};
+	size_t len = a ? pass(q, &found, wire) : query_fail(q, wire);
+
+	free(a);
+	return len;
+}
+
+/* The addresses of ipv4only.arpa, by which a host finds its Pref64: for any of DO and CD. */
+static size_t send_ipv4only(const struct query *q, uint8_t *wire)
+{
+	struct reply reply = {.ede = ANSWER_NO_EDE};
+	struct question a = q->request.q;
+	struct answer *answer = NULL;
+	size_t len;
+
+	a.type = KNOT_RRTYPE_A;
+	(void)local_names_find(&a, &answer); /* it is that name */
+	if (!answer) {
+		return query_fail(q, wire);
+	}
+	reply.cached.answer = answer;
+	len = reply_synthesised(&q->request, &reply, &q->tenant->policy, UINT32_MAX, true, wire);
+	free(answer);
+	return len;
+}
+
+static size_t begin_reverse(struct query *q, uint8_t *wire)
+{
+	struct answer *answer = NULL;
+	struct addr v4;
+
+	if (!q->tenant->policy.on || q->request.q.class != KNOT_CLASS_IN) {
+		return 0;
+	}
+	switch (reverse_find(&q->tenant->policy, &q->request.q, &v4)) {
+	case REVERSE_OTHER:
+		return 0;
+	case REVERSE_ABOVE:
+		return reply_error(&q->request, KNOT_RCODE_NOERROR, ANSWER_NO_EDE, wire);
+	case REVERSE_NONE:
+		return reply_error(&q->request, KNOT_RCODE_NXDOMAIN, ANSWER_NO_EDE, wire);
+	case REVERSE_ADDRESS:
+		break;
+	}
+	if (local_names_pointer(&q->request.q, &v4, &answer)) {
+		return send_local(q, answer, wire);
+	}
+	reverse_target(&q->request.q, &v4, &q->target);
+	q->step = QUERY_REVERSE;
+	return 0;
+}
+
+size_t query_begin(struct query *q, uint8_t *wire)
+{
+	const struct policy *policy = &q->tenant->policy;
+	struct answer *answer = NULL;
+
+	q->step = QUERY_ASKED;
+	if (local_names_is_ipv4only(&q->request.q) && q->request.q.type == KNOT_RRTYPE_AAAA &&
+	    policy->on && policy->n_pref64s > 0) {
+		return send_ipv4only(q, wire);
+	}
+	if (local_names_find(&q->request.q, &answer)) {
+		return send_local(q, answer, wire);
+	}
+	if (synthesises(q) && policy_always(policy, q->request.q.name)) {
+		q->step = QUERY_A;
+		q->ttl_max_s = SYNTHESIS_TTL_S;
+	}
+	return begin_reverse(q, wire);
+}
+
+static size_t go_on(struct query *q, enum query_step step)
+{
+	q->step = step;
+	return 0;
+}
+
+/* How many of the addresses found count (RFC 6147 5.1.4). */
+static unsigned int n_counting(const struct query *q, const struct answer *a)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = a->n_chain; i < a->n_chain + a->n_data; i++) {
+		struct addr addr;
+		uint16_t len;
+		const uint8_t *data = answer_rr_data(a, i, &len);
+
+		if (len == sizeof(addr.b)) {
+			memcpy(addr.b, data, sizeof(addr.b));
+			n += !policy_excludes(&q->tenant->policy, &addr);
+		}
+	}
+	return n;
+}
+
+static uint32_t negative_ttl_left(const struct found *found)
+{
+	const struct answer *a = found->cached.answer;
+	uint32_t age_s = found->cached.age_s;
+
+	if (a->negative_ttl_s == ANSWER_NO_SOA) {
+		return SYNTHESIS_TTL_S;
+	}
+	return a->negative_ttl_s > age_s ? a->negative_ttl_s - age_s : 0;
+}
+
+static bool is_bogus(uint16_t ede)
+{
+	return ede >= KNOT_EDNS_EDE_BOGUS && ede <= KNOT_EDNS_EDE_NSEC_MISS;
+}
+
+/* There are no addresses of IPv6: those of IPv4 are to be looked at. */
+static size_t want_a(struct query *q, const struct found *found)
+{
+	const struct answer *a = found->cached.answer;
+	bool negative = a->rcode == KNOT_RCODE_NOERROR && a->n_data == 0;
+
+	q->authentic = negative && a->authentic;
+	q->ttl_max_s = negative ? negative_ttl_left(found) : SYNTHESIS_TTL_S;
+	if (found->stale) {
+		q->ttl_max_s = REPLY_STALE_TTL_S;
+	}
+	return go_on(q, QUERY_A);
+}
+
+static size_t step_servfail(struct query *q, const struct found *found, uint8_t *wire)
+{
+	uint16_t ede = found->cached.answer->ede;
+
+	if (is_bogus(ede)) {
+		return pass(q, found, wire);
+	}
+	return ede == ANSWER_NO_EDE ? go_on(q, QUERY_CHECK) : want_a(q, found);
+}
+
+static size_t step_asked(struct query *q, const struct found *found, uint8_t *wire)
+{
+	const struct answer *a = found->cached.answer;
+	struct reply reply = reply_from(found);
+	unsigned int n;
+
+	if (!synthesises(q) || a->rcode == KNOT_RCODE_NXDOMAIN) {
+		return reply_answer(&q->request, &reply, wire);
+	}
+	if (a->rcode == KNOT_RCODE_SERVFAIL) {
+		return step_servfail(q, found, wire);
+	}
+	n = a->rcode == KNOT_RCODE_NOERROR ? n_counting(q, a) : 0;
+	if (n == 0) {
+		return want_a(q, found);
+	}
+	if (n == a->n_data) {
+		return reply_answer(&q->request, &reply, wire);
+	}
+	reply.authentic = false;
+	return reply_filtered(&q->request, &reply, &q->tenant->policy, wire);
+}
+
+static size_t step_check(struct query *q, const struct found *found, uint8_t *wire)
+{
+	uint16_t rcode = found->cached.answer->rcode;
+
+	if (rcode == KNOT_RCODE_NOERROR || rcode == KNOT_RCODE_NXDOMAIN) {
+		return reply_error(&q->request, KNOT_RCODE_SERVFAIL, KNOT_EDNS_EDE_BOGUS, wire);
+	}
+	q->authentic = false;
+	q->ttl_max_s = SYNTHESIS_TTL_S;
+	return go_on(q, QUERY_A);
+}
+
+/* No address of IPv4 is for this tenant: it is as without any. */
+static size_t send_nodata(struct resolver *r, const struct query *q, uint8_t *wire)
+{
+	struct found found = {.stale = false};
+	const struct answer *a;
+
+	switch (cache_find(r->cache, &q->request.q, (uint32_t)(r->now_ms / 1000), &found.cached)) {
+	case CACHE_MISS:
+		break;
+	case CACHE_STALE:
+	case CACHE_STALE_TRIED:
+		found.stale = true;
+		/* fall through */
+	case CACHE_FRESH:
+		a = found.cached.answer;
+		if (a->rcode == KNOT_RCODE_NOERROR && a->n_data == 0) {
+			return pass(q, &found, wire);
+		}
+	}
+	return reply_error(&q->request, KNOT_RCODE_NOERROR, ANSWER_NO_EDE, wire);
+}
+
+/* RFC 6147 5.1.6 and 5.1.7. */
+static size_t step_a(struct resolver *r, struct query *q, const struct found *found, uint8_t *wire)
+{
+	const struct answer *a = found->cached.answer;
+	struct reply reply = reply_from(found);
+	size_t len;
+
+	if (a->rcode != KNOT_RCODE_NOERROR || a->n_data == 0) {
+		reply.authentic = q->authentic;
+		return reply_answer(&q->request, &reply, wire);
+	}
+	reply.authentic = q->request.dnssec && q->authentic && a->authentic;
+	reply.ede = found->stale ? KNOT_EDNS_EDE_STALE : KNOT_EDNS_EDE_SYNTHESIZED;
+	len = reply_synthesised(&q->request, &reply, &q->tenant->policy, q->ttl_max_s, false, wire);
+	if (len == 0) {
+		return send_nodata(r, q, wire);
+	}
+	r->stats.n_synthesised++;
+	return len;
+}
+
+static size_t step_reverse(struct query *q, const struct found *found, uint8_t *wire)
+{
+	struct reply reply = reply_from(found);
+	struct answer *a = answer_alias(&q->request.q, REVERSE_TTL_S + found->cached.age_s,
+					&q->target, found->cached.answer);
+	size_t len;
+
+	if (!a) {
+		return query_fail(q, wire);
+	}
+	reply.authentic = false;
+	reply.cached.answer = a;
+	len = reply_answer(&q->request, &reply, wire);
+	free(a);
+	return len;
+}
+
+size_t query_step(struct resolver *r, struct query *q, const struct found *found, uint8_t *wire)
+{
+	switch (q->step) {
+	case QUERY_ASKED:
+		return step_asked(q, found, wire);
+	case QUERY_CHECK:
+		return step_check(q, found, wire);
+	case QUERY_A:
+		return step_a(r, q, found, wire);
+	case QUERY_REVERSE:
+		return step_reverse(q, found, wire);
+	}
+	return query_fail(q, wire);
+}

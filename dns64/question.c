@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The question of a query. */
+#include "dns64/question.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include <libknot/libknot.h>
+
+bool question_eq(const struct question *a, const struct question *b)
+{
+	return a->type == b->type && a->class == b->class && a->flags == b->flags &&
+	       a->len == b->len && memcmp(a->name, b->name, a->len) == 0;
+}
+
+int question_set_name(struct question *q, const char *text)
+{
+	if (!knot_dname_from_str(q->name, text, sizeof(q->name))) {
+		return -EINVAL;
+	}
+	knot_dname_to_lower(q->name);
+	q->len = (uint8_t)knot_dname_size(q->name);
+	return 0;
+}

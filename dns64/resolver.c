@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Queries and the answers to them. A query that finds all it needs in the cache lives on the stack
+ * and is answered at once. Any other waits, with all who asked the same, at the fetch of what it
+ * needs next.
+ */
+#include "dns64/resolver.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <libknot/libknot.h>
+
+#include "base/container.h"
+#include "dns64/answer.h"
+#include "dns64/internal.h"
+#include "dns64/reply.h"
+
+int resolver_init(struct resolver *r, const struct resolver_ops *ops, void *ctx, size_t cache_bytes)
+{
+	*r = (struct resolver){.ops = ops, .ctx = ctx};
+	hash_key_init(&r->key);
+	table_init(&r->fetches);
+	TAILQ_INIT(&r->young);
+	r->cache = cache_new(cache_bytes);
+	r->wire = malloc(KNOT_WIRE_MAX_PKTSIZE);
+	if (!r->cache || !r->wire) {
+		resolver_fini(r);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+void dns_tenant_unref(struct dns_tenant *t)
+{
+	if (--t->refs == 0) {
+		free(t);
+	}
+}
+
+static void query_free(struct resolver *r, struct query *q)
+{
+	r->n_waiting--;
+	q->tenant->n_queries--;
+	dns_tenant_unref(q->tenant);
+	free(q);
+}
+
+static void fetch_free(struct resolver *r, struct fetch *fetch)
+{
+	while (fetch->waiting) {
+		struct query *q = fetch->waiting;
+
+		fetch->waiting = q->next;
+		query_free(r, q);
+	}
+	free(fetch);
+}
+
+void resolver_fini(struct resolver *r)
+{
+	struct table_iter it = {0};
+	struct table_node *node;
+
+	while ((node = table_next(&r->fetches, &it))) {
+		fetch_free(r, container_of(node, struct fetch, node));
+	}
+	table_fini(&r->fetches);
+	cache_free(r->cache);
+	free(r->wire);
+	r->cache = NULL;
+	r->wire = NULL;
+}
+
+void resolver_set_time(struct resolver *r, uint64_t now_ms)
+{
+	r->now_ms = now_ms;
+}
+
+static uint32_t now_s(const struct resolver *r)
+{
+	return (uint32_t)(r->now_ms / 1000);
+}
+
+static bool fetch_eq(const struct table_node *node, const void *key)
+{
+	return question_eq(&container_of(node, struct fetch, node)->q, key);
+}
+
+static uint64_t fetch_hash(const struct resolver *r, const struct question *q)
+{
+	return hash_bytes(&r->key, q->name, q->len) ^ q->type;
+}
+
+/* The fetch of that question, begun if there is none. NULL: nobody can be asked. */
+static struct fetch *fetch_get(struct resolver *r, const struct question *q)
+{
+	uint64_t hash = fetch_hash(r, q);
+	struct table_node *node = table_find(&r->fetches, hash, fetch_eq, q);
+	struct fetch *fetch;
+
+	if (node) {
+		r->stats.n_joined++;
+		return container_of(node, struct fetch, node);
+	}
+	fetch = calloc(1, sizeof(*fetch));
+	if (!fetch || table_insert(&r->fetches, &fetch->node, hash) < 0) {
+		free(fetch);
+		return NULL;
+	}
+	fetch->q = *q;
+	fetch->started_ms = r->now_ms;
+	if (r->ops->ask(r->ctx, fetch) < 0) {
+		table_remove(&r->fetches, &fetch->node);
+		free(fetch);
+		return NULL;
+	}
+	TAILQ_INSERT_TAIL(&r->young, fetch, link);
+	r->stats.n_asked++;
+	return fetch;
+}
+
+/* True: what the query's step needs is there. */
+static bool lookup(struct resolver *r, const struct query *q, struct found *ret_found)
+{
+	struct question question;
+
+	*ret_found = (struct found){.stale = false};
+	query_question(q, &question);
+	switch (cache_find(r->cache, &question, now_s(r), &ret_found->cached)) {
+	case CACHE_MISS:
+		return false;
+	case CACHE_STALE:
+		ret_found->stale = true;
+		return q->take_stale;
+	case CACHE_STALE_TRIED:
+		ret_found->stale = true;
+		return true;
+	case CACHE_FRESH:
+		return true;
+	}
+	return false;
+}
+
+/* As far as the cache goes. The length of the answer, or 0: it has to wait. */
+static size_t query_run(struct resolver *r, struct query *q, uint8_t *wire)
+{
+	struct found found;
+	size_t len = 0;
+
+	while (len == 0 && lookup(r, q, &found)) {
+		len = query_step(r, q, &found, wire);
+		r->stats.n_stale += len > 0 && found.stale;
+	}
+	return len;
+}
+
+/* Takes q; false: it cannot wait. */
+static bool query_wait(struct resolver *r, struct query *q)
+{
+	struct question question;
+	struct fetch *fetch;
+
+	query_question(q, &question);
+	fetch = fetch_get(r, &question);
+	if (!fetch) {
+		return false;
+	}
+	q->next = fetch->waiting;
+	fetch->waiting = q;
+	return true;
+}
+
+static bool has_room(const struct resolver *r, const struct dns_tenant *tenant)
+{
+	return r->n_waiting < RESOLVER_QUERIES_MAX && tenant->n_queries < RESOLVER_TENANT_MAX;
+}
+
+/* A query from the stack begins to wait. False: it cannot. */
+static bool query_park(struct resolver *r, const struct query *q)
+{
+	struct query *copy = has_room(r, q->tenant) ? malloc(sizeof(*copy)) : NULL;
+
+	if (!copy) {
+		return false;
+	}
+	*copy = *q;
+	copy->tenant->refs++;
+	copy->tenant->n_queries++;
+	r->n_waiting++;
+	if (!query_wait(r, copy)) {
+		query_free(r, copy);
+		return false;
+	}
+	return true;
+}
+
+/* Transfers, and what only messages have. */
+static bool is_meta(uint16_t type)
+{
+	return (type >= 128 && type < KNOT_RRTYPE_ANY) || type == KNOT_RRTYPE_OPT || type == 0;
+}
+
+static size_t refuse(struct resolver *r, const struct request *request, uint16_t rcode,
+		     uint16_t ede, uint8_t *wire)
+{
+	r->stats.n_refused++;
+	return reply_error(request, rcode, ede, wire);
+}
+
+size_t resolver_query(struct resolver *r, struct dns_tenant *tenant, const struct dns_client *client,
+		      struct request *request, uint8_t *wire)
+{
+	struct query q = {.tenant = tenant, .client = *client, .request = *request};
+	size_t len;
+
+	r->stats.n_queries++;
+	if (is_meta(request->q.type)) {
+		return refuse(r, request, KNOT_RCODE_NOTIMPL, ANSWER_NO_EDE, wire);
+	}
+	if (!request->rd) { /* what is cached is nobody's to look into */
+		return refuse(r, request, KNOT_RCODE_REFUSED, KNOT_EDNS_EDE_NOTAUTH, wire);
+	}
+	len = query_begin(&q, wire);
+	if (len == 0) {
+		len = query_run(r, &q, wire);
+	}
+	if (len > 0) {
+		r->stats.n_cached++;
+		return len;
+	}
+	if (query_park(r, &q)) {
+		return 0;
+	}
+	r->stats.n_failed++;
+	return query_fail(&q, wire);
+}
+
+/* Goes on with a query that waited; found: what it waited for, NULL: look in the cache. */
+static void query_resume(struct resolver *r, struct query *q, const struct found *found)
+{
+	size_t len = found ? query_step(r, q, found, r->wire) : 0;
+
+	if (len == 0) {
+		len = query_run(r, q, r->wire);
+	}
+	if (len == 0 && query_wait(r, q)) {
+		return;
+	}
+	if (len == 0) {
+		r->stats.n_failed++;
+		len = query_fail(q, r->wire);
+	}
+	r->ops->answer(r->ctx, &q->client, r->wire, len);
+	query_free(r, q);
+}
+
+/* Those who wait for it, each of whom may begin to wait for something else. */
+static void resume_all(struct resolver *r, struct query *waiting, const struct found *found)
+{
+	while (waiting) {
+		struct query *q = waiting;
+
+		waiting = q->next;
+		query_resume(r, q, found);
+	}
+}
+
+static struct answer *no_answer(const struct question *q)
+{
+	struct answer *a = answer_empty(q, KNOT_RCODE_SERVFAIL);
+
+	if (a) {
+		a->ede = KNOT_EDNS_EDE_NREACH_AUTH;
+	}
+	return a;
+}
+
+/* Whether there is older data to serve rather than that failure (RFC 8767 5), which is noted. */
+static bool keeps_stale(struct resolver *r, const struct question *q, struct answer *a)
+{
+	bool failure = a->rcode != KNOT_RCODE_NOERROR && a->rcode != KNOT_RCODE_NXDOMAIN;
+	struct cached cached;
+	enum cache_found had;
+
+	if (!failure) {
+		return false;
+	}
+	had = cache_find(r->cache, q, now_s(r), &cached);
+	if (had != CACHE_STALE && had != CACHE_STALE_TRIED) {
+		return false;
+	}
+	cache_put(r->cache, q, a, now_s(r));
+	return true;
+}
+
+void fetch_done(struct resolver *r, struct fetch *fetch, struct answer *answer)
+{
+	struct query *waiting = fetch->waiting;
+	struct answer *a = answer ? answer : no_answer(&fetch->q);
+	struct found found = {.cached = {.answer = a}};
+
+	table_remove(&r->fetches, &fetch->node);
+	if (!fetch->old) {
+		TAILQ_REMOVE(&r->young, fetch, link);
+	}
+	fetch->waiting = NULL;
+	if (!a) {
+		while (waiting) { /* out of memory: they ask again */
+			struct query *q = waiting;
+
+			waiting = q->next;
+			query_free(r, q);
+		}
+	} else if (keeps_stale(r, &fetch->q, a)) {
+		resume_all(r, waiting, NULL);
+	} else {
+		resume_all(r, waiting, &found);
+		cache_put(r->cache, &fetch->q, a, now_s(r));
+	}
+	fetch_free(r, fetch);
+}
+
+/* Who waits for it gets what there is of old, if there is. */
+static void fetch_grow_old(struct resolver *r, struct fetch *fetch)
+{
+	struct query *waiting = fetch->waiting;
+
+	TAILQ_REMOVE(&r->young, fetch, link);
+	fetch->old = true;
+	fetch->waiting = NULL;
+	while (waiting) {
+		struct query *q = waiting;
+
+		waiting = q->next;
+		q->take_stale = true;
+		query_resume(r, q, NULL);
+	}
+}
+
+void resolver_work(struct resolver *r)
+{
+	struct fetch *fetch;
+
+	while ((fetch = TAILQ_FIRST(&r->young)) &&
+	       fetch->started_ms + RESOLVER_STALE_MS <= r->now_ms) {
+		fetch_grow_old(r, fetch);
+	}
+}

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef SIXGATE_DNS64_RESOLVER_H
+#define SIXGATE_DNS64_RESOLVER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "base/addr.h"
+#include "base/err.h"
+#include "base/hash.h"
+#include "dns64/policy.h"
+#include "dns64/question.h"
+#include "dns64/request.h"
+
+/*
+ * From a tenant's query to its answer (RFC 6147 5): what the cache has, what upstreams are asked,
+ * what is synthesised. No I/O: the owner gives messages and asks upstreams, by resolver_ops.
+ */
+struct answer;
+struct cache;
+struct query;
+
+#define RESOLVER_STALE_MS    1800  /* RFC 8767 5: how long a client waits before it gets that */
+#define RESOLVER_QUERIES_MAX 10000 /* waiting at a time */
+#define RESOLVER_TENANT_MAX  1000  /* of one tenant */
+
+/* A tenant, shared by those of its queries that wait. */
+struct dns_tenant {
+	unsigned int refs;
+	unsigned int n_queries; /* that wait */
+	struct policy policy;
+};
+
+/* Who is to get the answer; the resolver only carries it. */
+struct dns_client {
+	struct endpoint from;
+	uint64_t connection; /* of TCP; 0: none */
+};
+
+/* A question that upstreams are asked; owned by the resolver until fetch_done(). */
+struct fetch {
+	struct table_node node; /* resolver.fetches */
+	TAILQ_ENTRY(fetch) link; /* resolver.young, while it is in there */
+	struct question q;
+	uint64_t started_ms;
+	struct query *waiting; /* owned */
+	bool old;              /* who could be answered with stale data, was */
+};
+
+struct resolver_ops {
+	/* Asks: fetch_done() follows, not from within, 5 s later at most. Returns 0 or -errno. */
+	int (*ask)(void *ctx, struct fetch *fetch);
+	void (*answer)(void *ctx, const struct dns_client *client, const uint8_t *wire,
+		       size_t len);
+};
+
+struct resolver_stats {
+	uint64_t n_queries, n_cached, n_asked, n_joined, n_synthesised, n_stale, n_refused,
+		n_failed, n_malformed;
+};
+
+struct resolver {
+	const struct resolver_ops *ops;
+	void *ctx;
+	struct cache *cache; /* owned */
+	struct table fetches;
+	TAILQ_HEAD(, fetch) young; /* the oldest first */
+	struct hash_key key;
+	uint64_t now_ms;     /* of resolver_set_time() */
+	unsigned int n_waiting;
+	uint8_t *wire;       /* owned: for answers that were waited for */
+	struct resolver_stats stats;
+};
+
+/* Returns 0 or -ENOMEM. */
+int resolver_init(struct resolver *r, const struct resolver_ops *ops, void *ctx,
+		  size_t cache_bytes) CHECKED;
+/* Queries that wait are not answered any more. */
+void resolver_fini(struct resolver *r);
+/* Of a clock that never goes back; before the other calls. */
+void resolver_set_time(struct resolver *r, uint64_t now_ms);
+/*
+ * A tenant's message. Returns the length of the answer in wire, which has room for
+ * request_answer_max(), or 0: none now, perhaps later by ops.answer.
+ */
+size_t resolver_query(struct resolver *r, struct dns_tenant *tenant, const struct dns_client *client,
+		      struct request *request, uint8_t *wire);
+/* What an upstream said; takes answer. NULL: none of them said anything. The fetch is gone. */
+void fetch_done(struct resolver *r, struct fetch *fetch, struct answer *answer);
+/* Answers with stale data who has waited long enough. */
+void resolver_work(struct resolver *r);
+void dns_tenant_unref(struct dns_tenant *t);
+
+#endif

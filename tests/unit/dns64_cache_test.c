@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <libknot/libknot.h>
+
+#include "dns64/answer.h"
+#include "dns64/cache.h"
+
+#define N_MANY 100000
+
+static struct question question(const char *name)
+{
+	struct question q = {.type = KNOT_RRTYPE_A, .class = KNOT_CLASS_IN};
+
+	assert_int_equal(question_set_name(&q, name), 0);
+	return q;
+}
+
+/* An address, as an upstream says it. */
+static struct answer *address(const struct question *q, uint32_t ttl_s)
+{
+	knot_pkt_t *pkt = knot_pkt_new(NULL, 512, NULL);
+	struct answer *a = NULL;
+	knot_rrset_t *rr = knot_rrset_new(q->name, KNOT_RRTYPE_A, KNOT_CLASS_IN, ttl_s, NULL);
+
+	assert_int_equal(knot_rrset_add_rdata(rr, (const uint8_t *)"\300\0\2\1", 4, NULL), 0);
+	assert_int_equal(knot_pkt_put_question(pkt, q->name, q->class, q->type), 0);
+	assert_int_equal(knot_pkt_begin(pkt, KNOT_ANSWER), 0);
+	assert_int_equal(knot_pkt_put(pkt, KNOT_COMPR_HINT_NONE, rr, 0), 0);
+	knot_wire_set_qr(pkt->wire);
+	assert_int_equal(answer_read(q, pkt->wire, pkt->size, &a), ANSWER_READ);
+	knot_rrset_free(rr, NULL);
+	knot_pkt_free(pkt);
+	return a;
+}
+
+static void put(struct cache *c, const char *name, uint32_t now_s)
+{
+	struct question q = question(name);
+
+	cache_put(c, &q, address(&q, 60), now_s);
+}
+
+static enum cache_found find(struct cache *c, const char *name, uint32_t now_s)
+{
+	struct question q = question(name);
+	struct cached cached;
+
+	return cache_find(c, &q, now_s, &cached);
+}
+
+static void bytes_are_bounded_and_what_is_used_stays(void **state)
+{
+	struct cache *c = cache_new(100000);
+	char name[32];
+
+	(void)state;
+	put(c, "used.example.", 0);
+	for (unsigned int i = 0; i < 5000; i++) {
+		(void)snprintf(name, sizeof(name), "n%u.example.", i);
+		put(c, name, 0);
+		assert_true(cache_stats(c)->n_bytes <= 100000);
+		assert_int_equal(find(c, "used.example.", 0), CACHE_FRESH);
+	}
+	assert_true(cache_stats(c)->n_evicted > 4000);
+	assert_int_equal(cache_stats(c)->n_entries + cache_stats(c)->n_evicted, 5001);
+	assert_int_equal(find(c, "n4999.example.", 0), CACHE_FRESH);
+	assert_int_equal(find(c, "n0.example.", 0), CACHE_MISS);
+	cache_free(c);
+}
+
+static void a_name_is_within_400_bytes(void **state)
+{
+	struct cache *c = cache_new(1 << 30);
+	char name[64];
+
+	(void)state;
+	for (unsigned int i = 0; i < N_MANY; i++) {
+		(void)snprintf(name, sizeof(name), "host-%06u.some-domain.example.", i);
+		put(c, name, 0);
+	}
+	assert_int_equal(cache_stats(c)->n_entries, N_MANY);
+	assert_true(cache_stats(c)->n_bytes / N_MANY + sizeof(void *) * 2 <= 400);
+	cache_free(c);
+}
+
+static void ages_from_fresh_to_stale_to_gone(void **state)
+{
+	struct cache *c = cache_new(100000);
+
+	(void)state;
+	put(c, "a.example.", 100);
+	assert_int_equal(find(c, "a.example.", 159), CACHE_FRESH);
+	assert_int_equal(find(c, "a.example.", 160), CACHE_STALE);
+	assert_int_equal(find(c, "a.example.", 159 + CACHE_STALE_MAX_S), CACHE_STALE);
+	assert_int_equal(find(c, "a.example.", 160 + CACHE_STALE_MAX_S), CACHE_MISS);
+	assert_int_equal(cache_stats(c)->n_entries, 0);
+	assert_int_equal(cache_stats(c)->n_bytes, 0);
+	cache_free(c);
+}
+
+static void a_failure_does_not_replace_what_may_be_served(void **state)
+{
+	struct cache *c = cache_new(100000);
+	struct question q = question("a.example.");
+
+	(void)state;
+	put(c, "a.example.", 100);
+	cache_put(c, &q, answer_empty(&q, KNOT_RCODE_SERVFAIL), 200);
+	assert_int_equal(find(c, "a.example.", 229), CACHE_STALE_TRIED);
+	assert_int_equal(find(c, "a.example.", 230), CACHE_STALE);
+	put(c, "a.example.", 231);
+	assert_int_equal(find(c, "a.example.", 232), CACHE_FRESH);
+	cache_free(c);
+}
+
+static void flush_takes_a_name_or_all_below_it(void **state)
+{
+	struct cache *c = cache_new(100000);
+	struct question q = question("example.");
+
+	(void)state;
+	put(c, "example.", 0);
+	put(c, "a.example.", 0);
+	put(c, "b.a.example.", 0);
+	put(c, "notexample.", 0);
+	assert_int_equal(cache_flush(c, q.name, false), 1);
+	assert_int_equal(find(c, "a.example.", 0), CACHE_FRESH);
+	assert_int_equal(cache_flush(c, q.name, true), 2);
+	assert_int_equal(find(c, "a.example.", 0), CACHE_MISS);
+	assert_int_equal(find(c, "notexample.", 0), CACHE_FRESH);
+	cache_free(c);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(bytes_are_bounded_and_what_is_used_stays),
+		cmocka_unit_test(a_name_is_within_400_bytes),
+		cmocka_unit_test(ages_from_fresh_to_stale_to_gone),
+		cmocka_unit_test(a_failure_does_not_replace_what_may_be_served),
+		cmocka_unit_test(flush_takes_a_name_or_all_below_it),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

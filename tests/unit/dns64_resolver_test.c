@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What queries that wait may take. What becomes of one is in tests/replay. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include <libknot/libknot.h>
+
+#include "dns64/answer.h"
+#include "dns64/resolver.h"
+
+struct world {
+	struct resolver r;
+	struct fetch *last;
+	unsigned int n_asked, n_answered;
+	bool nobody;
+};
+
+static int world_ask(void *ctx, struct fetch *fetch)
+{
+	struct world *w = ctx;
+
+	w->last = fetch;
+	w->n_asked++;
+	return w->nobody ? -ENETUNREACH : 0;
+}
+
+static void world_answer(void *ctx, const struct dns_client *client, const uint8_t *wire,
+			 size_t len)
+{
+	struct world *w = ctx;
+
+	(void)client;
+	assert_true(len > DNS_HEADER_BYTES && knot_wire_get_qr(wire));
+	w->n_answered++;
+}
+
+static const struct resolver_ops ops = {.ask = world_ask, .answer = world_answer};
+
+static int setup(void **state)
+{
+	struct world *w = calloc(1, sizeof(*w));
+
+	*state = w;
+	return w ? resolver_init(&w->r, &ops, w, 1 << 20) : -1;
+}
+
+static int teardown(void **state)
+{
+	struct world *w = *state;
+
+	resolver_fini(&w->r);
+	free(w);
+	return 0;
+}
+
+static struct dns_tenant *tenant(void)
+{
+	struct dns_tenant *t = calloc(1, sizeof(*t));
+
+	assert_non_null(t);
+	t->refs = 1;
+	return t;
+}
+
+/* What a query for that many's name is answered at once; -1: it waits. */
+static int ask(struct world *w, struct dns_tenant *t, unsigned int i)
+{
+	const struct dns_client client = {.connection = 0};
+	struct request r = {.rd = true, .q = {.type = KNOT_RRTYPE_A, .class = KNOT_CLASS_IN}};
+	uint8_t wire[REQUEST_UDP_MIN];
+	char name[32];
+
+	(void)snprintf(name, sizeof(name), "n%u.example.", i);
+	assert_int_equal(question_set_name(&r.q, name), 0);
+	return resolver_query(&w->r, t, &client, &r, wire) == 0 ? -1 : knot_wire_get_rcode(wire);
+}
+
+static void one_tenant_cannot_take_all_the_room(void **state)
+{
+	struct world *w = *state;
+	struct dns_tenant *greedy = tenant(), *other = tenant();
+
+	for (unsigned int i = 0; i < RESOLVER_TENANT_MAX; i++) {
+		assert_int_equal(ask(w, greedy, i), -1);
+	}
+	assert_int_equal(ask(w, greedy, RESOLVER_TENANT_MAX), KNOT_RCODE_SERVFAIL);
+	assert_int_equal(w->n_asked, RESOLVER_TENANT_MAX); /* nobody is asked in vain */
+	assert_int_equal(ask(w, other, 0), -1);
+	fetch_done(&w->r, w->last, NULL);
+	assert_int_equal(w->n_answered, 1);
+	assert_int_equal(ask(w, greedy, RESOLVER_TENANT_MAX), -1);
+	dns_tenant_unref(greedy); /* its queries keep it */
+	dns_tenant_unref(other);
+}
+
+static void all_tenants_have_a_bound(void **state)
+{
+	struct world *w = *state;
+	struct dns_tenant *t = NULL;
+
+	for (unsigned int i = 0; i < RESOLVER_QUERIES_MAX; i++) {
+		if (i % RESOLVER_TENANT_MAX == 0) {
+			if (t) {
+				dns_tenant_unref(t);
+			}
+			t = tenant();
+		}
+		assert_int_equal(ask(w, t, i), -1);
+	}
+	dns_tenant_unref(t);
+	t = tenant();
+	assert_int_equal(ask(w, t, 0), KNOT_RCODE_SERVFAIL);
+	dns_tenant_unref(t);
+}
+
+static void nobody_to_ask_is_told_at_once(void **state)
+{
+	struct world *w = *state;
+	struct dns_tenant *t = tenant();
+
+	w->nobody = true;
+	assert_int_equal(ask(w, t, 0), KNOT_RCODE_SERVFAIL);
+	assert_int_equal(t->n_queries, 0);
+	assert_int_equal(t->refs, 1);
+	dns_tenant_unref(t);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(one_tenant_cannot_take_all_the_room, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(all_tenants_have_a_bound, setup, teardown),
+		cmocka_unit_test_setup_teardown(nobody_to_ask_is_told_at_once, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
