@@ -56,6 +56,7 @@ void reconcile_free(struct reconcile *r)
 		return;
 	}
 	reconcile_mending_free(r);
+	object_set_fini(&r->probed);
 	buf_fini(&r->look.drift);
 	wants_fini(&r->wants);
 	while ((node = table_next(&r->holdings, &it))) {

@@ -59,11 +59,14 @@ bool reconcile_wants(struct reconcile *r, const struct object *o);
 /* What name (NULL: the node) wants; NULL: nothing is known of it. */
 const struct object_set *reconcile_wanted(const struct reconcile *r, const char *name);
 
-/* Finds out what can be read, so that reconcile_absent() is right. Returns 0 or a negative errno.
+/*
+ * Reads all there is, so that reconcile_absent() is right; reconcile_start(), which is to follow at
+ * once, goes by it. Returns 0 or a negative errno.
  */
 int reconcile_probe(struct reconcile *r, struct err *err) CHECKED;
 /*
- * Reads all there is and makes it what is wanted; what fails is told and left out. Returns 0, or a
+ * Reads all there is, unless reconcile_probe() just did, and makes it what is wanted; what fails is
+ * told and left out. Returns 0, or a
  * negative errno: what could not be read, with nothing touched, or why the ruleset cannot be in
  * force; then no AnyIP route is there.
  */

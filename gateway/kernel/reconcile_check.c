@@ -17,12 +17,11 @@ int reconcile_check(struct reconcile *r, uint32_t kinds, const char *culprit, st
 
 int reconcile_probe(struct reconcile *r, struct err *err)
 {
-	struct object_set observed;
 	int rc;
 
-	object_set_init(&observed);
-	rc = parts_observe(&r->parts, SLICES_KINDS, &observed, err);
-	object_set_fini(&observed);
+	object_set_fini(&r->probed);
+	rc = parts_observe(&r->parts, SLICES_ALL, &r->probed, err);
+	r->has_probed = rc == 0 && !r->probed.bad;
 	return rc;
 }
 
@@ -32,7 +31,11 @@ int reconcile_start(struct reconcile *r, struct err *err)
 	int rc;
 
 	r->started = true;
-	reconcile_look(r, RECONCILE_ALL, NULL);
+	if (r->has_probed) {
+		reconcile_look_at_probed(r);
+	} else {
+		reconcile_look(r, RECONCILE_ALL, NULL);
+	}
 	while (reconcile_look_step(r)) {
 		/* in one go: nothing else runs before the kernel is right */
 	}

@@ -31,7 +31,9 @@ struct reconcile {
 	struct wants wants;
 	unsigned int round; /* numbers the walks over wants */
 	struct look_place look;
-	struct mending *mending; /* owned: under way in steps; NULL: none */
+	struct mending *mending;  /* owned: under way in steps; NULL: none */
+	struct object_set probed; /* all there was; with has_probed */
+	bool has_probed;
 	bool started;
 	bool unguarded; /* the ruleset could not be put in force: nothing that needs it is made */
 	bool former_wanted; /* a change has failed: what was wanted before it holds */
@@ -50,6 +52,8 @@ int reconcile_prepare(struct reconcile *r, struct object_set *set, struct err *e
 int reconcile_guard_absent(struct reconcile *r, struct err *err) CHECKED;
 /* It can be made at present. */
 bool reconcile_can(const struct reconcile *r, const struct object *o);
+/* reconcile_look.c: a look at everything, of which probed is what was seen; it is freed. */
+void reconcile_look_at_probed(struct reconcile *r);
 /*
  * reconcile_check() without its look at whether the run has started: as much as works. Returns how
  * many objects were not as wanted, or a negative errno.

@@ -43,9 +43,21 @@ static bool is_as_wanted(struct reconcile *r, const struct object *observed)
 	return true;
 }
 
+/* None of a slice is wanted that was not met. */
+static bool slice_is_whole(struct reconcile *r, unsigned int slice)
+{
+	for (const struct want *want = r->wants.slice[slice]; want; want = want->next) {
+		const struct object *desired = want_value(want, true);
+
+		if (want->round != r->round && desired && reconcile_can(r, desired)) {
+			return false;
+		}
+	}
+	return true;
+}
+
 static bool slice_is_as_wanted(struct reconcile *r, unsigned int slice)
 {
-	const struct want *want = r->wants.slice[slice];
 	struct object_set observed;
 	bool right;
 
@@ -56,12 +68,25 @@ static bool slice_is_as_wanted(struct reconcile *r, unsigned int slice)
 		right = is_as_wanted(r, &observed.items[i]);
 	}
 	object_set_fini(&observed);
-	for (; right && want; want = want->next) {
-		const struct object *desired = want_value(want, true);
+	return right && slice_is_whole(r, slice);
+}
 
-		right = want->round == r->round || !desired || !reconcile_can(r, desired);
+void reconcile_look_at_probed(struct reconcile *r)
+{
+	struct look_place *look = &r->look;
+
+	r->round++;
+	for (size_t i = 0; i < r->probed.n; i++) {
+		if (!is_as_wanted(r, &r->probed.items[i])) {
+			look->wrong |= SLICE(slice_of(&r->probed.items[i]));
+		}
 	}
-	return right;
+	for (unsigned int i = 0; i < N_SLICES; i++) {
+		look->wrong |= slice_is_whole(r, i) ? 0 : SLICE(i);
+	}
+	look->at = N_SLICES;
+	object_set_fini(&r->probed);
+	r->has_probed = false;
 }
 
 bool reconcile_look_step(struct reconcile *r)

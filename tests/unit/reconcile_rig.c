@@ -19,6 +19,7 @@ static void observed(struct fake *k, uint32_t kinds)
 	unsigned int n = (unsigned int)__builtin_popcount(kinds);
 
 	k->n_kinds = n > k->n_kinds ? n : k->n_kinds;
+	k->n_reads++;
 }
 
 static int fake_observe(void *ctx, uint32_t kinds, struct object_set *set, struct err *err)

@@ -17,7 +17,8 @@ struct fake {
 	bool fail_on;         /* and all behind it */
 	uint32_t refused;     /* kinds whose steps fail always */
 	unsigned int n_kinds; /* most that were read in one go */
-	int observe_rc[3];    /* by driver */
+	unsigned int n_reads;
+	int observe_rc[3]; /* by driver */
 	struct driver drivers[3];
 	struct fake_driver {
 		struct fake *fake;
