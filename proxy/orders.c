@@ -231,6 +231,38 @@ static int on_listener_remove(struct worker *w, struct channel_msg *msg, struct 
 	return listener_remove(w, msg->id, msg->serial) ? ANSWERED : 0;
 }
 
+static int run_order(struct worker *w, struct channel_msg *msg, struct err *err);
+
+/* Each as if it had come alone, but that those not refused are answered together. */
+static int on_set(struct worker *w, struct channel_msg *msg, struct err *err)
+{
+	struct cursor in = cursor_from(msg->data, msg->len);
+	uint32_t n_taken = 0;
+
+	if (!w->tenants.filling) {
+		return err_set(err, -EPROTO, "SET outside of BEGIN and END");
+	}
+	while (in.left > 0) {
+		struct channel_msg one;
+		int rc;
+
+		if (set_entry_unpack(&in, &one) < 0) {
+			return err_set(err, -EPROTO, "SET: bad form");
+		}
+		rc = run_order(w, &one, err);
+		if (rc == -EPROTO) {
+			return rc;
+		}
+		if (rc < 0) {
+			orders_nak(w, (enum message)one.type, one.id, one.serial, err->msg);
+		} else {
+			n_taken++;
+		}
+	}
+	msg->id = n_taken;
+	return answer_after_walk(w, msg);
+}
+
 static int on_lend(struct worker *w, struct channel_msg *msg, struct err *err)
 {
 	int rc = listener_lend(w, msg->id, take_fd(msg, 0));
@@ -336,6 +368,7 @@ static const struct order_type *find_order(uint16_t type)
 		{MSG_NODE, 0, on_node},
 		{MSG_TENANT, 0, on_tenant},
 		{MSG_TENANT_SWAP, 0, on_tenant},
+		{MSG_SET, 0, on_set},
 		{MSG_TENANT_REMOVE, 0, on_tenant_remove},
 		{MSG_LISTENER, ANY_FDS, on_listener},
 		{MSG_LISTENER_REMOVE, 0, on_listener_remove},

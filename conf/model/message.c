@@ -46,6 +46,33 @@ int listener_msg_unpack(struct cursor in, struct listener_msg *ret_listener)
 	return 0;
 }
 
+void set_entry_pack(const struct channel_msg *msg, struct buf *out)
+{
+	buf_u16(out, msg->type);
+	buf_u32(out, msg->id);
+	buf_u64(out, msg->serial);
+	buf_u32(out, (uint32_t)msg->len);
+	buf_bytes(out, msg->data, msg->len);
+}
+
+int set_entry_unpack(struct cursor *in, struct channel_msg *ret_msg)
+{
+	struct channel_msg msg = {0};
+	struct cursor data;
+
+	msg.type = cursor_u16(in);
+	msg.id = cursor_u32(in);
+	msg.serial = cursor_u64(in);
+	data = cursor_sub(in, cursor_u32(in));
+	if (in->bad || (msg.type != MSG_NODE && msg.type != MSG_TENANT)) {
+		return -EPROTO;
+	}
+	msg.data = data.p;
+	msg.len = data.left;
+	*ret_msg = msg;
+	return 0;
+}
+
 const char *close_reason_name(enum close_reason reason)
 {
 	static const char *const names[N_CLOSE_REASONS] = {

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "base/addr.h"
+#include "base/channel.h"
 #include "base/cursor.h"
 #include "conf/model/node.h"
 
@@ -17,7 +18,8 @@
  * version as control counts it (not the tenant's own serial).
  *
  * Start: the worker sends HELLO; control answers COUNTERS and LOG, then BEGIN, NODE, TENANT...,
- * END; each object is answered ACK or NAK; then LISTENER with its socket for each listener.
+ * END, the objects many at a time in SET; each object is answered ACK or NAK; then LISTENER with
+ * its socket for each listener.
  */
 enum message {
 	/* both ways or from control, for ever */
@@ -51,6 +53,8 @@ enum message {
 	MSG_LOG_LEVEL = 30, /* id = enum log_level */
 	MSG_TENANT_SWAP = 31, /* as TENANT; it may take what others still have, who will give it
 				 up: theirs is in force until then */
+	MSG_SET = 32, /* between BEGIN and END: set_entry_pack() of NODE and TENANT, any number. NAK
+			 for each that is refused, then one ACK, whose id is how many are not */
 
 	/* worker to control */
 	MSG_ACK = 48, /* id, serial of what it answers; data: type u16 */
@@ -115,6 +119,11 @@ struct listener_msg {
 void listener_msg_pack(const struct listener_msg *listener, struct buf *out);
 /* Strings borrow from in. Returns 0 or -EPROTO. */
 int listener_msg_unpack(struct cursor in, struct listener_msg *ret_listener) CHECKED;
+
+/* One of the messages in SET; it has no descriptors. */
+void set_entry_pack(const struct channel_msg *msg, struct buf *out);
+/* Takes the next one off in; its data borrows from there. Returns 0 or -EPROTO. */
+int set_entry_unpack(struct cursor *in, struct channel_msg *ret_msg) CHECKED;
 
 /* Why a session ended; the word in the access log. */
 enum close_reason {

@@ -318,3 +318,16 @@ int feed_answer(struct items *items, unsigned int slot, uint32_t id, uint64_t se
 	}
 	return 0;
 }
+
+int feed_answer_first(struct items *items, unsigned int slot, uint32_t n)
+{
+	const struct feed *feed = &items->feeds[slot];
+	int rc = n > feed->n_flight ? -EPROTO : 0;
+
+	while (rc == 0 && n-- > 0) {
+		const struct flight flight = feed->flight[feed->first];
+
+		rc = feed_answer(items, slot, flight.id, flight.serial, NULL);
+	}
+	return rc;
+}

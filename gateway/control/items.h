@@ -109,5 +109,7 @@ bool feed_next(struct items *items, unsigned int slot, struct channel_msg *ret_m
  */
 int feed_answer(struct items *items, unsigned int slot, uint32_t id, uint64_t serial,
 		const struct str *refused) CHECKED;
+/* The same, ACK for the n items that were sent first of those without an answer. */
+int feed_answer_first(struct items *items, unsigned int slot, uint32_t n) CHECKED;
 
 #endif

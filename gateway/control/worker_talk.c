@@ -20,6 +20,7 @@
 #define LEAVE_MS       500 /* from the end of its channel to the end of a worker */
 #define READ_BATCH     128 /* messages a wake-up */
 #define LOG_PIPE_BYTES (256 * 1024)
+#define SET_BYTES      16384 /* of a full set in one message, and as much again */
 
 static void worker_talk(struct io *io, uint32_t events);
 
@@ -187,6 +188,8 @@ static int worker_answer(struct worker *w, const struct channel_msg *msg)
 	case MSG_LISTENER:
 	case MSG_LISTENER_REMOVE:
 		return feed_answer(ws->items, w->slot, msg->id, msg->serial, refused ? &why : NULL);
+	case MSG_SET:
+		return refused ? -EPROTO : feed_answer_first(ws->items, w->slot, msg->id);
 	case MSG_STATS:
 		return worker_stats(w, msg->serial);
 	case MSG_SESSIONS:
@@ -270,37 +273,62 @@ static void worker_talk(struct io *io, uint32_t events)
 	}
 }
 
+/* Sends what has come together for a SET. */
+static int worker_send_set(struct worker *w)
+{
+	struct buf *set = &w->workers->set;
+	struct channel_msg msg = {.type = MSG_SET, .data = set->data, .len = set->len};
+	int rc = set->bad ? -ENOMEM : set->len > 0 ? worker_send(w, &msg) : 0;
+
+	set->len = 0;
+	set->bad = false;
+	return rc;
+}
+
+/* What is of the first full set goes with others of it. */
+static int worker_tell(struct worker *w, const struct channel_msg *msg)
+{
+	struct workers *ws = w->workers;
+	int rc;
+
+	if (ws->items->feeds[w->slot].phase == FEED_SET && msg->len < SET_BYTES &&
+	    (msg->type == MSG_NODE || msg->type == MSG_TENANT)) {
+		set_entry_pack(msg, &ws->set);
+		return ws->set.len < SET_BYTES ? 0 : worker_send_set(w);
+	}
+	rc = worker_send_set(w);
+	return rc < 0 ? rc : worker_send(w, msg);
+}
+
+/* The answer comes after all that was sent is in force. */
+static void worker_ask_loaded(struct worker *w)
+{
+	if (w->workers->items->feeds[w->slot].phase == FEED_LIVE && w->state == WORKER_LOADING &&
+	    w->loaded_ping == 0) {
+		worker_ping(w);
+		w->loaded_ping = w->ping;
+	}
+}
+
 /* Sends what one worker has to be told. True when there is more and the channel would take it. */
 static bool worker_pump(struct worker *w, uint64_t until_ms)
 {
 	struct workers *ws = w->workers;
-	struct feed *feed = &ws->items->feeds[w->slot];
+	bool more = true, late = false;
 	struct channel_msg msg;
-	int rc;
+	int rc = 0;
 
-	while (w->readable.fd >= 0 && !channel_busy(&w->channel)) {
-		if (!feed_next(ws->items, w->slot, &msg)) {
-			if (feed->phase == FEED_LIVE && w->state == WORKER_LOADING &&
-			    w->loaded_ping == 0) {
-				/* the answer comes after all that was sent is in force */
-				worker_ping(w);
-				w->loaded_ping = w->ping;
-			}
-			return false;
-		}
-		rc = worker_send(w, &msg);
-		if (rc == -EPIPE) {
-			return false; /* it ends; worker_talk() sees to that */
-		}
-		if (rc < 0) {
-			worker_kill(w, "cannot be told what has changed");
-			return false;
-		}
-		if (clock_ms() >= until_ms) {
-			return true;
-		}
+	while (rc == 0 && more && !late && w->readable.fd >= 0 && !channel_busy(&w->channel)) {
+		more = feed_next(ws->items, w->slot, &msg);
+		rc = more ? worker_tell(w, &msg) : worker_send_set(w);
+		late = ws->set.len == 0 && clock_ms() >= until_ms;
 	}
-	return false;
+	if (rc == 0 && !more) {
+		worker_ask_loaded(w);
+	} else if (rc < 0 && rc != -EPIPE) { /* when it ends worker_talk() sees to that */
+		worker_kill(w, "cannot be told what has changed");
+	}
+	return rc == 0 && more && late;
 }
 
 bool workers_pump(struct workers *ws, uint64_t until_ms)

@@ -69,6 +69,7 @@ int workers_init(struct workers *ws, unsigned int n, struct err *err)
 	int rc = 0;
 
 	timer_init(&ws->loans, workers_lend_again);
+	buf_init(&ws->set, CHANNEL_MSG_MAX);
 	ws->worker = calloc(n, sizeof(*ws->worker));
 	if (!ws->worker) {
 		return err_set(err, -ENOMEM, "out of memory");
@@ -110,6 +111,7 @@ void workers_fini(struct workers *ws)
 	for (unsigned int i = 0; i < ws->n; i++) {
 		worker_fini(&ws->worker[i]);
 	}
+	buf_fini(&ws->set);
 	free(ws->worker);
 	ws->worker = NULL;
 	ws->n = 0;

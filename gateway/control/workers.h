@@ -8,6 +8,7 @@
 
 #include "base/channel.h"
 #include "base/counters.h"
+#include "base/cursor.h"
 #include "base/log.h"
 #include "base/loop.h"
 #include "gateway/control/spawn.h"
@@ -97,6 +98,7 @@ struct workers {
 	enum log_level log_level;               /* theirs */
 	bool stopping;                          /* who ends stays down */
 	uint64_t serial;                        /* of questions */
+	struct buf set;                         /* entries of the SET that is being made */
 	struct timer loans;                     /* armed: one was refused */
 	struct worker *worker;                  /* owned: n of them */
 	struct counters *segments[WORKERS_MAX]; /* of each worker, for sums */

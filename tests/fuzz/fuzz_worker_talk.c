@@ -204,6 +204,11 @@ static void say(struct fuzz *f, unsigned int slot, const struct channel_msg *msg
 	if (is_answer && msg->serial < SERIALS_MAX) {
 		peer->said[msg->serial] = true;
 	}
+	if (is_answer && msg->id > 0 && msg->len >= 2 && msg->data[1] == MSG_SET) {
+		for (size_t i = 1; i < SERIALS_MAX; i++) {
+			peer->said[i] |= i <= f->items.serial; /* to any of those it was sent */
+		}
+	}
 	listen_to(f, slot, msg->n_fds > 0 || !(starting ? msg->type == MSG_HELLO : is_answer));
 }
 
@@ -224,6 +229,28 @@ static void answer(struct fuzz *f, unsigned int slot, const struct head *to, str
 	buf_fini(&out);
 }
 
+static void see(struct peer *peer, const struct channel_msg *msg)
+{
+	if (peer->n_seen < SEEN_MAX) {
+		peer->seen[peer->n_seen++] = (struct head){msg->type, msg->id, msg->serial};
+	}
+}
+
+/* The first is answered by itself, as it is when it is refused. */
+static void see_set(struct peer *peer, struct channel_msg *msg)
+{
+	struct cursor in = cursor_from(msg->data, msg->len);
+	struct channel_msg one;
+
+	for (uint32_t n = 0; set_entry_unpack(&in, &one) == 0; n++) {
+		msg->id = n;
+		if (n == 0) {
+			see(peer, &one);
+		}
+	}
+	assert(in.left == 0);
+}
+
 /* What control has for the worker is sent, and received there. */
 static void pump(struct fuzz *f, unsigned int slot)
 {
@@ -235,9 +262,10 @@ static void pump(struct fuzz *f, unsigned int slot)
 		for (size_t i = 0; i < msg.n_fds; i++) {
 			close(msg.fds[i]);
 		}
-		if (peer->n_seen < SEEN_MAX) {
-			peer->seen[peer->n_seen++] = (struct head){msg.type, msg.id, msg.serial};
+		if (msg.type == MSG_SET) {
+			see_set(peer, &msg);
 		}
+		see(peer, &msg);
 	}
 }
 

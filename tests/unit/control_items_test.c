@@ -184,6 +184,38 @@ static void test_settles_with_the_last_answer(void **state)
 	expect_nothing(items, 0);
 }
 
+/* As a worker answers a SET: those that it refuses one by one, then all others together. */
+static void test_answers_to_several_are_to_those_sent_first(void **state)
+{
+	struct items *items = *state;
+	const struct str why = str_from("no");
+	struct thing t[4];
+	uint64_t serial[4];
+
+	for (uint32_t i = 0; i < 4; i++) {
+		add(items, &t[i], &early_ops, i);
+	}
+	feed_start(items, 0);
+	for (uint32_t i = 0; i < 4; i++) {
+		items_change(items, &t[i].item);
+	}
+	expect(items, 0, MSG_BEGIN, NULL);
+	for (uint32_t i = 0; i < 4; i++) {
+		serial[i] = expect(items, 0, MSG_TENANT, &t[i]);
+	}
+	assert_int_equal(feed_answer(items, 0, t[1].item.id, serial[1], &why), 0);
+	assert_int_equal(feed_answer_first(items, 0, 2), 0);
+	assert_int_equal(t[0].settled, 2);
+	assert_int_equal(t[1].refused, 1);
+	assert_int_equal(t[2].settled, 2);
+	assert_int_equal(t[3].settled, 1);
+	assert_true(item_waiting(&t[3].item));
+	assert_int_equal(feed_answer_first(items, 0, 2), -EPROTO); /* there is one */
+	assert_int_equal(feed_answer_first(items, 0, 1), 0);
+	assert_int_equal(t[3].settled, 2);
+	assert_int_equal(feed_answer_first(items, 0, 0), 0);
+}
+
 static void test_only_the_newest_version_is_sent(void **state)
 {
 	struct items *items = *state;
@@ -466,6 +498,7 @@ int main(void)
 		TEST(test_full_set_has_late_objects_after_its_end),
 		TEST(test_without_workers_a_version_settles_at_once),
 		TEST(test_settles_with_the_last_answer),
+		TEST(test_answers_to_several_are_to_those_sent_first),
 		TEST(test_only_the_newest_version_is_sent),
 		TEST(test_change_before_its_turn_in_the_full_set_is_sent_once),
 		TEST(test_removal_settles_and_frees_the_id),

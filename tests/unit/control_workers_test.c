@@ -56,7 +56,7 @@ struct fixture {
 	struct timer end;
 	bool done;
 	unsigned int n_gone;
-	char log[WORKERS][8192];
+	char log[WORKERS][32768];
 	size_t n_log[WORKERS];
 };
 
@@ -277,6 +277,80 @@ static void test_ready_after_the_full_set_and_its_listeners(void **state)
 		assert_int_equal(count_sent(f, i, MSG_LEND), 0);
 	}
 	assert_int_equal(problems_count(f->problems), 0);
+}
+
+struct thing {
+	struct item item;
+	size_t bytes;
+	unsigned int n_settled, n_refused;
+};
+
+static void thing_pack(struct item *item, unsigned int slot, struct buf *out,
+		       struct channel_msg *msg)
+{
+	(void)slot;
+	msg->type = MSG_TENANT;
+	for (size_t i = 0; i < container_of(item, struct thing, item)->bytes; i++) {
+		buf_u8(out, 0);
+	}
+}
+
+static void thing_settled(struct item *item)
+{
+	container_of(item, struct thing, item)->n_settled++;
+}
+
+static void thing_refused(struct item *item, unsigned int slot, struct str why)
+{
+	(void)slot;
+	(void)why;
+	container_of(item, struct thing, item)->n_refused++;
+}
+
+static const struct item_ops thing_ops = {STAGE_SET, thing_pack, MSG_TENANT_REMOVE, thing_settled,
+					  thing_refused};
+
+#define THINGS 1000 /* more than may be without an answer at one time */
+
+/* One of them is too large to share a message. */
+static void start_with_things(struct fixture *f, struct thing things[THINGS], const char *mode)
+{
+	start(f, mode);
+	for (int i = 0; i < THINGS; i++) {
+		things[i] = (struct thing){.item.ops = &thing_ops,
+					   .bytes = i == THINGS / 2 ? 100000 : 100};
+		assert_int_equal(items_add(f->items, &things[i].item), 0);
+		things[i].n_settled = 0;
+	}
+	RUN_UNTIL(f, n_ready(f) == WORKERS);
+}
+
+static void test_full_set_comes_in_few_messages(void **state)
+{
+	static struct thing things[THINGS];
+	struct fixture *f = *state;
+
+	start_with_things(f, things, "good");
+	for (unsigned int i = 0; i < WORKERS; i++) {
+		assert_int_equal(count_sent(f, i, MSG_TENANT), THINGS);
+		assert_in_range(count_sent(f, i, MSG_SET), 4, 20);
+	}
+	for (int i = 0; i < THINGS; i++) {
+		assert_false(item_waiting(&things[i].item));
+		assert_int_equal(things[i].n_refused, 0);
+	}
+}
+
+static void test_those_of_a_full_set_that_are_refused_are_known(void **state)
+{
+	static struct thing things[THINGS];
+	struct fixture *f = *state;
+
+	start_with_things(f, things, "refuse");
+	for (int i = 0; i < THINGS; i++) {
+		assert_false(item_waiting(&things[i].item));
+		assert_int_equal(things[i].n_refused, WORKERS);
+	}
 }
 
 static void test_nothing_is_sent_before_the_set_is_complete(void **state)
@@ -592,6 +666,8 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 		TEST(test_ready_after_the_full_set_and_its_listeners),
 		TEST(test_workers_get_nothing_of_our_environment),
+		TEST(test_full_set_comes_in_few_messages),
+		TEST(test_those_of_a_full_set_that_are_refused_are_known),
 		TEST(test_nothing_is_sent_before_the_set_is_complete),
 		TEST(test_dead_worker_is_replaced_at_once_with_the_same_sockets),
 		TEST(test_sockets_that_a_worker_shut_listen_again_after_its_end),

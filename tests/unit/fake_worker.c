@@ -3,6 +3,7 @@
  * A worker for control_workers_test.c: does with the channel what the file named by
  * SIXGATE_FAKE_WORKER says at its start, and writes what it is sent to its log, "type id" a line.
  */
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,26 +61,62 @@ static void answer(struct fake *f, const struct channel_msg *to, bool refuse)
 	buf_fini(&data);
 }
 
+static bool answers(const struct fake *f, const struct channel_msg *msg)
+{
+	return strcmp(f->mode, "silent") != 0 &&
+	       (strcmp(f->mode, "alive") != 0 || msg->type == MSG_STATS);
+}
+
+static bool refuses(const struct fake *f, const struct channel_msg *msg)
+{
+	return (strcmp(f->mode, "refuse") == 0 && msg->type == MSG_TENANT) ||
+	       (strcmp(f->mode, "full") == 0 && msg->type == MSG_LEND);
+}
+
+static void note(struct fake *f, const struct channel_msg *msg)
+{
+	if (f->log_fd >= 0) {
+		dprintf(f->log_fd, "%u %u\n", msg->type, msg->id);
+	}
+}
+
+static void handle_set(struct fake *f, struct channel_msg *msg)
+{
+	struct cursor in = cursor_from(msg->data, msg->len);
+	struct channel_msg one;
+
+	msg->id = 0;
+	while (set_entry_unpack(&in, &one) == 0) {
+		note(f, &one);
+		if (answers(f, &one) && refuses(f, &one)) {
+			answer(f, &one, true);
+		} else {
+			msg->id++;
+		}
+	}
+	if (in.left > 0) {
+		exit(6);
+	}
+}
+
 static void handle(struct fake *f, struct channel_msg *msg)
 {
+	if (msg->type == MSG_SET) {
+		handle_set(f, msg);
+	}
 	if (msg->type == MSG_LOG) {
 		f->log_fd = msg->fds[0];
 		msg->n_fds = 0;
 	} else if (msg->type == MSG_QUIT || msg->type == MSG_DRAIN) {
 		exit(0);
-	} else if (f->log_fd >= 0) {
-		dprintf(f->log_fd, "%u %u\n", msg->type, msg->id);
+	} else {
+		note(f, msg);
 	}
 	for (size_t i = 0; i < msg->n_fds; i++) {
 		close(msg->fds[i]);
 	}
-	if (strcmp(f->mode, "alive") == 0 && msg->type != MSG_STATS) {
-		return;
-	}
-	if (strcmp(f->mode, "silent") != 0) {
-		answer(f, msg,
-		       (strcmp(f->mode, "refuse") == 0 && msg->type == MSG_TENANT) ||
-			       (strcmp(f->mode, "full") == 0 && msg->type == MSG_LEND));
+	if (answers(f, msg)) {
+		answer(f, msg, refuses(f, msg));
 	}
 }
 

@@ -151,6 +151,83 @@ static void test_name_of_another_tenant_is_refused_and_changes_nothing(void **st
 	bench_stop(&b);
 }
 
+static void set_add(struct buf *set, uint32_t id, const struct tenant_conf *conf)
+{
+	struct channel_msg msg = {.type = MSG_TENANT, .id = id, .serial = 100 + id};
+	struct buf data;
+
+	buf_init(&data, 65536);
+	tenant_conf_pack(conf, &data);
+	msg.data = data.data;
+	msg.len = data.len;
+	set_entry_pack(&msg, set);
+	buf_fini(&data);
+}
+
+static void test_of_a_set_all_are_taken_that_are_not_refused(void **state)
+{
+	struct bench b;
+	struct rig_tenant other, third;
+	struct buf set;
+	int client, backend;
+
+	(void)state;
+	bench_start(&b, PROTOCOL_TCP, NULL);
+	rig_tenant_init(&other, PROTOCOL_TCP, b.port, b.to);
+	other.conf.name = "intruder";
+	rig_tenant_init(&third, PROTOCOL_TCP, 1, b.to);
+	third.conf.name = "third";
+	buf_init(&set, 65536);
+	set_add(&set, 1, &b.tenant.conf);
+	set_add(&set, 2, &other.conf);
+	set_add(&set, 3, &third.conf);
+	rig_do(&b.rig, MSG_BEGIN, 0, NULL, -1);
+	rig_send(&b.rig, MSG_SET, 0, &set, -1);
+	assert_int_equal(rig_answer(&b.rig), MSG_NAK);
+	assert_int_equal(b.rig.answered_id, 2);
+	assert_int_equal(rig_answer(&b.rig), MSG_ACK);
+	assert_int_equal(b.rig.answered_id, 2); /* how many */
+	rig_do(&b.rig, MSG_END, 0, NULL, -1);
+	bench_open(&b, &client, &backend);
+	bench_end(client, backend);
+	bench_expect_closed(&b, "done");
+	rig_do(&b.rig, MSG_TENANT_REMOVE, 3, NULL, -1);
+	buf_fini(&set);
+	bench_stop(&b);
+}
+
+static void test_bad_set_ends_the_worker(void **state)
+{
+	enum {
+		NOT_BEGUN,
+		CUT,
+		NESTED,
+		N_CASES,
+	};
+
+	(void)state;
+	for (int i = NOT_BEGUN; i < N_CASES; i++) {
+		const struct channel_msg nested = {.type = MSG_SET};
+		struct bench b;
+		struct buf set;
+
+		bench_start(&b, PROTOCOL_TCP, NULL);
+		buf_init(&set, 65536);
+		set_add(&set, 1, &b.tenant.conf);
+		if (i == NESTED) {
+			set_entry_pack(&nested, &set);
+		}
+		set.len -= i == CUT;
+		if (i != NOT_BEGUN) {
+			rig_do(&b.rig, MSG_BEGIN, 0, NULL, -1);
+		}
+		rig_send(&b.rig, MSG_SET, 0, &set, -1);
+		assert_int_equal(rig_wait_exit(&b.rig), 1);
+		buf_fini(&set);
+		bench_stop(&b);
+	}
+}
+
 static void test_backend_outside_the_prefixes_ends_the_worker(void **state)
 {
 	struct bench b;
@@ -551,6 +628,8 @@ int main(void)
 		cmocka_unit_test(test_suspended_tenant_takes_no_sessions_and_loses_those_it_has),
 		cmocka_unit_test(test_removed_tenant_and_full_set_without_it),
 		cmocka_unit_test(test_name_of_another_tenant_is_refused_and_changes_nothing),
+		cmocka_unit_test(test_of_a_set_all_are_taken_that_are_not_refused),
+		cmocka_unit_test(test_bad_set_ends_the_worker),
 		cmocka_unit_test(test_backend_outside_the_prefixes_ends_the_worker),
 		cmocka_unit_test(test_bad_message_ends_the_worker),
 		cmocka_unit_test(test_end_of_the_channel_drains),

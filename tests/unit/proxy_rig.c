@@ -99,6 +99,7 @@ enum message rig_answer(struct rig *rig)
 
 	receive(rig, &msg);
 	assert_true(msg.type == MSG_ACK || msg.type == MSG_NAK);
+	rig->answered_id = msg.id;
 	return msg.type;
 }
 

@@ -32,8 +32,9 @@ struct rig {
 	char *log;                 /* what came so far, terminated */
 	size_t log_len;
 	uint64_t serial;
-	unsigned int fds;   /* of the worker at rest */
-	uint8_t hello[128]; /* its first message, as it came */
+	uint32_t answered_id; /* of the last answer */
+	unsigned int fds;     /* of the worker at rest */
+	uint8_t hello[128];   /* its first message, as it came */
 	size_t hello_len;
 	char root[64];
 };
