@@ -169,7 +169,7 @@ int conf_node_parse(const char *file, struct str text, struct node_conf **ret_no
 	return 0;
 }
 
-static void tenant_find_block(struct tenant_conf *tenant, const struct node_conf *node)
+void conf_tenant_complete(struct tenant_conf *tenant, const struct node_conf *node)
 {
 	struct port_block block;
 
@@ -178,10 +178,9 @@ static void tenant_find_block(struct tenant_conf *tenant, const struct node_conf
 	}
 }
 
-void conf_tenant_check(struct tenant_conf *tenant, const struct node_conf *node,
+void conf_tenant_check(const struct tenant_conf *tenant, const struct node_conf *node,
 		       struct issues *issues)
 {
-	tenant_find_block(tenant, node);
 	tenant_conf_check(tenant, node, issues);
 }
 
@@ -199,7 +198,8 @@ int conf_tenant_parse(const char *file, struct str text, const struct node_conf 
 		tenant = object;
 		tenant->arena = r.arena;
 		tenant->refs = 1;
-		conf_tenant_check(tenant, node, issues);
+		conf_tenant_complete(tenant, node);
+		tenant_conf_check(tenant, node, issues);
 		rc = issues_count(issues) > before ? -EINVAL : 0;
 	}
 	finish_issues(&tree, file, first, issues);

@@ -49,11 +49,10 @@ int conf_tenant_load(const char *path, enum conf_flags flags, const struct node_
 		     struct tenant_conf **ret_tenant, struct issues *issues) CHECKED;
 int conf_tenant_parse(const char *file, struct str text, const struct node_conf *node,
 		      struct tenant_conf **ret_tenant, struct issues *issues) CHECKED;
-/*
- * The checks of meaning of conf_tenant_parse(), for an object that was read before, and what an
- * object has from its node.
- */
-void conf_tenant_check(struct tenant_conf *tenant, const struct node_conf *node,
+/* What conf_tenant_parse() does with an object that it has read: what that has from its node. */
+void conf_tenant_complete(struct tenant_conf *tenant, const struct node_conf *node);
+/* And then: the checks of meaning. */
+void conf_tenant_check(const struct tenant_conf *tenant, const struct node_conf *node,
 		       struct issues *issues);
 
 /*

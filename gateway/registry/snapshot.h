@@ -21,7 +21,8 @@
 #define SNAPSHOT_MAX ((size_t)1 << 30) /* bytes */
 /*
  * Another format, or another build, which may read or pack objects differently. The number is
- * raised with each change of the format, or of what tenant_conf_pack_whole() writes.
+ * raised with each change of the format, of what tenant_conf_pack_whole() writes, or of what is
+ * right: an object whose file is known is not checked again under the same node config.
  */
 #define SNAPSHOT_MAGIC "sixgate snapshot 3 of " PACKAGE_VERSION "\n"
 

@@ -187,6 +187,25 @@ static void test_former_object_must_be_right_under_the_node_config_of_now(void *
 	assert_true(problem_has(f->problems, "acme.yaml"));
 }
 
+/* Nor does it come back when it was in force under that one, as its file was refused. */
+static void test_object_of_before_the_node_config_is_checked(void **state)
+{
+	struct fixture *f = *state;
+	char a[512];
+
+	put(f, "acme.yaml", "acme", 3, object(f, a, 1, "acme.example"));
+	work_all(f);
+	usleep(SETTLE_US);
+	f->reserved = 2;
+	change_node(f);
+	put(f, "acme.yaml", "acme", 3, object(f, a, 1, "acme.example"));
+	assert_true(problem_has(f->problems, "acme.yaml"));
+	assert_int_equal(serial_in_force(f, "acme"), 3);
+	restart(f);
+	assert_int_equal(serial_in_force(f, "acme"), 0);
+	assert_true(problem_has(f->problems, "acme.yaml"));
+}
+
 /* A file written just now could be written again and look the same. */
 static void test_file_of_this_very_moment_is_read(void **state)
 {
@@ -249,6 +268,7 @@ int main(void)
 		KEPT(test_new_claims_do_not_come_before_what_was_in_force),
 		KEPT(test_another_node_config_reads_all_and_knows_the_serials),
 		KEPT(test_former_object_must_be_right_under_the_node_config_of_now),
+		KEPT(test_object_of_before_the_node_config_is_checked),
 		KEPT(test_file_of_this_very_moment_is_read),
 		KEPT(test_version_that_a_worker_refused_is_not_kept),
 		KEPT(test_spoilt_snapshot_is_as_none),

@@ -88,6 +88,15 @@ static void load_node(struct fixture *f)
 	}
 }
 
+void change_node(struct fixture *f)
+{
+	struct node_conf *former = f->rig.c.conf;
+
+	load_node(f);
+	tenants_set_node(f->tenants, f->rig.c.conf, true);
+	node_conf_free(former);
+}
+
 void run_begin(struct fixture *f)
 {
 	struct control *c = &f->rig.c;

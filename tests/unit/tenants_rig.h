@@ -35,6 +35,8 @@ int teardown(void **state);
 /* The end of control, and its start: with `kept` all files were handed out on return. */
 void run_end(struct fixture *f);
 void run_begin(struct fixture *f);
+/* As a reload, by f->reserved. */
+void change_node(struct fixture *f);
 
 /* While no run is to hear of it. */
 void write_file(struct fixture *f, const char *file, const char *tenant, unsigned int serial,
