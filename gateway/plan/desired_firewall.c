@@ -34,22 +34,6 @@ void element_add(struct object_set *set, enum firewall_set id, const void *key, 
 	(void)object_set_add(set, &o); /* out of memory is sticky */
 }
 
-/* The elements of from, each once. Frees it. */
-static void add_once(struct object_set *from, struct object_set *set)
-{
-	set->bad = set->bad || from->bad;
-	if (from->n > 0) {
-		qsort(from->items, from->n, sizeof(*from->items),
-		      (int (*)(const void *, const void *))object_cmp);
-	}
-	for (size_t i = 0; i < from->n; i++) {
-		if (i == 0 || object_cmp(&from->items[i - 1], &from->items[i]) != 0) {
-			(void)object_set_add(set, &from->items[i]); /* sticky */
-		}
-	}
-	object_set_fini(from);
-}
-
 void element_put_port(uint8_t *key, enum protocol protocol, uint16_t port)
 {
 	const uint16_t port_be = htons(port);
@@ -217,7 +201,7 @@ void desired_firewall_node(const struct node_conf *node, const struct desired_fa
 			   struct firewall *firewall, struct object_set *set)
 {
 	const struct object o = {.kind = OBJECT_RULESET, .ruleset = {.firewall = firewall}};
-	struct object_set elements;
+	size_t first;
 
 	*firewall = (struct firewall){.proxy_uid = facts->proxy_uid,
 				      .agent_uid = facts->agent_uid,
@@ -251,24 +235,24 @@ void desired_firewall_node(const struct node_conf *node, const struct desired_fa
 		memcpy(firewall->exit_link, DERIVE_EXIT_LINK, sizeof(DERIVE_EXIT_LINK));
 	}
 	(void)object_set_add(set, &o); /* out of memory is sticky */
-	object_set_init(&elements);
-	add_resolvers(node, &elements);
-	add_listeners(node, &elements);
-	add_octets(&elements);
+	first = set->n;
+	add_resolvers(node, set);
+	add_listeners(node, set);
+	add_octets(set);
 	if (node->interface) {
-		add_device(&elements, FIREWALL_UPLINKS, node->interface, 0);
+		add_device(set, FIREWALL_UPLINKS, node->interface, 0);
 	}
 	if (node->wireguard.on) {
-		add_device(&elements, FIREWALL_TUNNELS, DERIVE_WG_LINK, WIREGUARD_MTU);
+		add_device(set, FIREWALL_TUNNELS, DERIVE_WG_LINK, WIREGUARD_MTU);
 	}
 	if (wireguard_is_here(node, facts)) {
-		add_wg_port(node->wireguard.listen_port, &elements);
+		add_wg_port(node->wireguard.listen_port, set);
 	}
-	add_exit(node, facts, &elements);
+	add_exit(node, facts, set);
 	if (node->nat64.on) {
-		add_pool(node, &elements);
+		add_pool(node, set);
 	}
-	add_once(&elements, set);
+	object_set_unique(set, first);
 }
 
 /* 0: not known. */
@@ -397,21 +381,20 @@ static void add_exposures(const struct desired_facts *facts, const struct servic
 void desired_firewall_tenant(const struct node_conf *node, const struct desired_facts *facts,
 			     const struct tenant_conf *tenant, struct object_set *set)
 {
-	struct object_set elements;
+	const size_t first = set->n;
 
-	object_set_init(&elements);
-	add_proxy_targets(tenant, &elements);
+	add_proxy_targets(tenant, set);
 	if (tenant->mail && tenant->n_tunnels > 0) {
 		const uint32_t mark = derive_mark(node, tenant);
 
-		element_add(&elements, FIREWALL_MAIL, &mark, NULL);
+		element_add(set, FIREWALL_MAIL, &mark, NULL);
 	}
 	for (size_t i = 0; i < tenant->n_tunnels; i++) {
-		add_tunnel(node, facts, tenant, &tenant->tunnels[i], &elements);
+		add_tunnel(node, facts, tenant, &tenant->tunnels[i], set);
 	}
 	for (size_t i = 0; i < tenant->n_services; i++) {
-		add_exposures(facts, &tenant->services[i], &elements);
+		add_exposures(facts, &tenant->services[i], set);
 	}
-	desired_inbound(node, tenant, &elements);
-	add_once(&elements, set);
+	desired_inbound(node, tenant, set);
+	object_set_unique(set, first);
 }

@@ -10,6 +10,7 @@
 
 #define OBJECTS_MAX ((size_t)4 << 20)
 #define ARENA_MAX   ((size_t)256 << 20) /* bytes */
+#define FIRST_SIZE  8                   /* what a tenant with one tunnel has */
 
 void object_set_init(struct object_set *set)
 {
@@ -35,7 +36,7 @@ void object_set_fini(struct object_set *set)
 /* Not realloc(): it would leave keys behind. */
 static int set_grow(struct object_set *set)
 {
-	size_t size = set->size == 0 ? 16 : 2 * set->size;
+	size_t size = set->size == 0 ? FIRST_SIZE : 2 * set->size;
 	struct object *items;
 
 	if (set->n < set->size) {
@@ -143,6 +144,21 @@ void object_set_add_all(struct object_set *set, const struct object_set *from)
 static int item_cmp(const void *a, const void *b)
 {
 	return object_cmp(a, b);
+}
+
+void object_set_unique(struct object_set *set, size_t first)
+{
+	size_t n = first;
+
+	if (set->n > first + 1) {
+		qsort(&set->items[first], set->n - first, sizeof(*set->items), item_cmp);
+	}
+	for (size_t i = first; i < set->n; i++) {
+		if (n == first || object_cmp(&set->items[n - 1], &set->items[i]) != 0) {
+			set->items[n++] = set->items[i];
+		}
+	}
+	set->n = n;
 }
 
 static int name_twice(const struct object *o, struct err *err)

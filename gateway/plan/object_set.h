@@ -27,6 +27,8 @@ struct object *object_set_add(struct object_set *set, const struct object *o);
 void object_set_add_all(struct object_set *set, const struct object_set *from);
 /* The objects from the first-th on that have no owner get this one. */
 void object_set_own(struct object_set *set, size_t first, const char *owner);
+/* Of the objects from the first-th on, which hold no secrets, each key once: any of them. */
+void object_set_unique(struct object_set *set, size_t first);
 /* Returns 0; -ENOMEM; -EEXIST, err naming the object, when two have the same key. */
 int object_set_sort(struct object_set *set, struct err *err) CHECKED;
 /* The object with the key of o, or NULL. The set is sorted. */
