@@ -5,10 +5,10 @@
  */
 #include "gateway/kernel/view.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <libnftnl/chain.h>
 #include <libnftnl/common.h>
-#include <libnftnl/expr.h>
 #include <libnftnl/object.h>
 #include <libnftnl/rule.h>
 #include <libnftnl/set.h>
@@ -193,56 +193,100 @@ struct element_reader {
 	void *arg;
 };
 
-static void element_read(const struct nftnl_set_elem *e, struct view_element *ret_element)
+/* Of a nest of NFTA_DATA_*; NULL: no value, as a verdict is none. */
+static const void *value_read(const struct nlattr *nest, uint32_t *ret_len)
 {
-	const struct nftnl_expr *stateful = NULL;
-	uint32_t len;
+	const struct nlattr *attr;
 
-	ret_element->key = nftnl_set_elem_get((struct nftnl_set_elem *)e, NFTNL_SET_ELEM_KEY,
-					      &ret_element->key_len);
-	ret_element->data = nftnl_set_elem_get((struct nftnl_set_elem *)e, NFTNL_SET_ELEM_DATA,
-					       &ret_element->data_len);
-	if (!ret_element->data) {
-		ret_element->data_len = 0;
+	mnl_attr_for_each_nested(attr, nest)
+	{
+		if (mnl_attr_get_type(attr) == NFTA_DATA_VALUE) {
+			*ret_len = mnl_attr_get_payload_len(attr);
+			return mnl_attr_get_payload(attr);
+		}
 	}
-	if (nftnl_set_elem_is_set(e, NFTNL_SET_ELEM_EXPR)) {
-		stateful =
-			nftnl_set_elem_get((struct nftnl_set_elem *)e, NFTNL_SET_ELEM_EXPR, &len);
+	return NULL;
+}
+
+static uint64_t count_read(const struct nlattr *attr)
+{
+	uint64_t value_be = 0;
+
+	if (mnl_attr_get_payload_len(attr) == sizeof(value_be)) {
+		memcpy(&value_be, mnl_attr_get_payload(attr), sizeof(value_be));
 	}
-	if (stateful && nftnl_expr_is_set(stateful, NFTNL_EXPR_CTR_PACKETS) &&
-	    strcmp(nftnl_expr_get_str(stateful, NFTNL_EXPR_NAME), "counter") == 0) {
-		ret_element->packets = nftnl_expr_get_u64(stateful, NFTNL_EXPR_CTR_PACKETS);
-		ret_element->bytes = nftnl_expr_get_u64(stateful, NFTNL_EXPR_CTR_BYTES);
+	return be64toh(value_be);
+}
+
+/* An element's expression, if it is a counter. */
+static void counter_read(const struct nlattr *expr, struct view_element *ret_element)
+{
+	const struct nlattr *attr, *data = NULL;
+	bool is_counter = false;
+
+	mnl_attr_for_each_nested(attr, expr)
+	{
+		if (mnl_attr_get_type(attr) == NFTA_EXPR_DATA) {
+			data = attr;
+		} else if (mnl_attr_get_type(attr) == NFTA_EXPR_NAME) {
+			is_counter = mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) >= 0 &&
+				     strcmp(mnl_attr_get_str(attr), "counter") == 0;
+		}
+	}
+	if (!is_counter || !data) {
+		return;
+	}
+	mnl_attr_for_each_nested(attr, data)
+	{
+		if (mnl_attr_get_type(attr) == NFTA_COUNTER_PACKETS) {
+			ret_element->packets = count_read(attr);
+		} else if (mnl_attr_get_type(attr) == NFTA_COUNTER_BYTES) {
+			ret_element->bytes = count_read(attr);
+		}
 	}
 }
 
+static void element_read(const struct nlattr *nest, struct view_element *ret_element)
+{
+	const struct nlattr *attr;
+
+	mnl_attr_for_each_nested(attr, nest)
+	{
+		switch (mnl_attr_get_type(attr)) {
+		case NFTA_SET_ELEM_KEY:
+			ret_element->key = value_read(attr, &ret_element->key_len);
+			break;
+		case NFTA_SET_ELEM_DATA:
+			ret_element->data = value_read(attr, &ret_element->data_len);
+			break;
+		case NFTA_SET_ELEM_EXPR:
+			counter_read(attr, ret_element);
+			break;
+		default:
+			break;
+		}
+	}
+}
+
+/* By hand: there may be very many, and libnftnl makes an object of each. */
 static int elements_seen(const struct nlmsghdr *nlh, void *arg)
 {
 	const struct element_reader *er = arg;
-	struct nftnl_set *s = nftnl_set_alloc();
-	struct nftnl_set_elems_iter *it;
-	struct nftnl_set_elem *e;
+	const struct nlattr *attr, *nest;
 	int rc = 0;
 
-	if (!s || nftnl_set_elems_nlmsg_parse(nlh, s) < 0) {
-		rc = s ? -EPROTO : -ENOMEM;
-		goto out;
-	}
-	it = nftnl_set_elems_iter_create(s);
-	while (it && rc == 0 && (e = nftnl_set_elems_iter_next(it))) {
-		struct view_element element = {.set = er->set};
+	mnl_attr_for_each(attr, nlh, sizeof(struct nfgenmsg))
+	{
+		if (mnl_attr_get_type(attr) != NFTA_SET_ELEM_LIST_ELEMENTS) {
+			continue;
+		}
+		mnl_attr_for_each_nested(nest, attr)
+		{
+			struct view_element element = {.set = er->set};
 
-		element_read(e, &element);
-		rc = element.key ? er->fn(&element, er->arg) : 0;
-	}
-	if (it) {
-		nftnl_set_elems_iter_destroy(it);
-	} else {
-		rc = -ENOMEM;
-	}
-out:
-	if (s) {
-		nftnl_set_free(s);
+			element_read(nest, &element);
+			rc = rc == 0 && element.key ? er->fn(&element, er->arg) : rc;
+		}
 	}
 	return rc;
 }
