@@ -6,6 +6,7 @@
  */
 #include "base/hash.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -64,7 +65,8 @@ uint64_t hash_bytes(const struct hash_key *key, const void *data, size_t len)
 	uint64_t m;
 
 	for (; left >= 8; left -= 8, p += 8) {
-		m = le64(p, 8);
+		memcpy(&m, p, 8);
+		m = le64toh(m);
 		v[3] ^= m;
 		sip_round(v);
 		sip_round(v);

@@ -49,8 +49,8 @@ static uint64_t want_hash(struct wants *w, const struct object *o)
 
 	b->len = 0;
 	if (o->kind == OBJECT_ELEMENT) {
-		buf_u8(b, o->element.set);
-		buf_bytes(b, o->element.key, o->element.key_len);
+		/* one key is in several sets */
+		return hash_bytes(&w->key, o->element.key, o->element.key_len) + o->element.set;
 	} else if (o->kind == OBJECT_ROUTE) {
 		buf_bytes(b, o->route.to.addr.b, sizeof(o->route.to.addr.b));
 		buf_u32(b, o->route.table);
@@ -94,11 +94,16 @@ static bool want_eq(const struct table_node *node, const void *key)
 	return object_cmp(want->holds[0].object, key) == 0;
 }
 
-struct want *wants_find(struct wants *w, const struct object *o)
+static struct want *find_hashed(const struct wants *w, const struct object *o, uint64_t hash)
 {
-	struct table_node *node = table_find(&w->table, want_hash(w, o), want_eq, o);
+	struct table_node *node = table_find(&w->table, hash, want_eq, o);
 
 	return node ? container_of(node, struct want, node) : NULL;
+}
+
+struct want *wants_find(struct wants *w, const struct object *o)
+{
+	return find_hashed(w, o, want_hash(w, o));
 }
 
 static int want_hold(struct want *want, const struct holding *h, const struct object *o)
@@ -119,7 +124,8 @@ static int want_hold(struct want *want, const struct holding *h, const struct ob
 
 static int wants_add_one(struct wants *w, const struct holding *h, const struct object *o)
 {
-	struct want *want = wants_find(w, o);
+	const uint64_t hash = want_hash(w, o);
+	struct want *want = find_hashed(w, o, hash);
 
 	if (want) {
 		return want_hold(want, h, o);
@@ -128,8 +134,7 @@ static int wants_add_one(struct wants *w, const struct holding *h, const struct 
 	if (!want) {
 		return -ENOMEM;
 	}
-	if (want_hold(want, h, o) < 0 ||
-	    table_insert(&w->table, &want->node, want_hash(w, o)) < 0) {
+	if (want_hold(want, h, o) < 0 || table_insert(&w->table, &want->node, hash) < 0) {
 		want_free(want);
 		return -ENOMEM;
 	}
