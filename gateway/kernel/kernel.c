@@ -19,6 +19,7 @@
 
 #define POLLS_A_FULL_ONE  15 /* the watch may have missed something */
 #define FOREIGN_BYTES_MAX 16384
+#define TENANT_OBJECTS    8    /* of one with one tunnel, about */
 #define FAILURES_MAX      3072 /* bytes; the rest is told when these are mended */
 
 static void object_failed(void *ctx, const struct object *o, const char *text)
@@ -415,7 +416,7 @@ int kernel_apply_node(struct kernel *k, const struct node_conf *node,
 	if (first) {
 		struct err why;
 
-		rc = reconcile_probe(k->reconcile, &why);
+		rc = reconcile_probe(k->reconcile, TENANT_OBJECTS * k->tenants.count, &why);
 		if (rc < 0) {
 			return err_set(err, rc, "%s%s", why.msg,
 				       rc == -EPERM ? "; sixgated needs CAP_NET_ADMIN" : "");

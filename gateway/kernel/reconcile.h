@@ -60,10 +60,10 @@ bool reconcile_wants(struct reconcile *r, const struct object *o);
 const struct object_set *reconcile_wanted(const struct reconcile *r, const char *name);
 
 /*
- * Reads all there is, so that reconcile_absent() is right; reconcile_start(), which is to follow at
- * once, goes by it. Returns 0 or a negative errno.
+ * Reads all there is, about n_expected objects, so that reconcile_absent() is right;
+ * reconcile_start(), which is to follow at once, goes by it. Returns 0 or a negative errno.
  */
-int reconcile_probe(struct reconcile *r, struct err *err) CHECKED;
+int reconcile_probe(struct reconcile *r, size_t n_expected, struct err *err) CHECKED;
 /*
  * Reads all there is, unless reconcile_probe() just did, and makes it what is wanted; what fails is
  * told and left out. Returns 0, or a

@@ -15,11 +15,12 @@ int reconcile_check(struct reconcile *r, uint32_t kinds, const char *culprit, st
 	return r->started ? reconcile_mend(r, slices_of_kinds(kinds), culprit, drift, err) : 0;
 }
 
-int reconcile_probe(struct reconcile *r, struct err *err)
+int reconcile_probe(struct reconcile *r, size_t n_expected, struct err *err)
 {
 	int rc;
 
 	object_set_fini(&r->probed);
+	object_set_reserve(&r->probed, n_expected);
 	rc = parts_observe(&r->parts, SLICES_ALL, &r->probed, err);
 	r->has_probed = rc == 0 && !r->probed.bad;
 	return rc;

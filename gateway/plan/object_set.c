@@ -17,13 +17,19 @@ void object_set_init(struct object_set *set)
 	*set = (struct object_set){0};
 }
 
-/* Keys may be among them. */
+static bool holds_key(const struct object *o)
+{
+	return o->kind == OBJECT_WG_DEVICE || o->kind == OBJECT_WG_PEER;
+}
+
 static void items_free(struct object_set *set)
 {
-	if (set->items) {
-		explicit_bzero(set->items, set->n * sizeof(*set->items));
-		free(set->items);
+	for (size_t i = 0; i < set->n; i++) {
+		if (holds_key(&set->items[i])) {
+			explicit_bzero(&set->items[i], sizeof(set->items[i]));
+		}
 	}
+	free(set->items);
 }
 
 void object_set_fini(struct object_set *set)

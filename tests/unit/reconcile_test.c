@@ -233,7 +233,7 @@ static struct fake *fake_probed(const struct fake *k, bool broken)
 		there_drop(next, &k->there.items[k->there.n - 2]);
 		plan_text_add(&next->there, "route 2001:db8:a000:9::/64 unicast sg-9");
 	}
-	assert_int_equal(reconcile_probe(next->r, NULL), 0);
+	assert_int_equal(reconcile_probe(next->r, 1, NULL), 0);
 	assert_int_equal(set_node(next, node_lines), 0);
 	assert_int_equal(set_tenant(next, "acme", acme_lines), 0);
 	assert_int_equal(set_tenant(next, "beta", beta_lines), 0);
