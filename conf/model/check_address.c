@@ -97,6 +97,33 @@ static void check_backend(const struct place *p)
 	}
 }
 
+/* All of the address is the mapped host's, so the tenant's other exposures of it would be dead. */
+static void check_alone(const struct place *p)
+{
+	const struct expose_conf *whole = expose_at(p);
+	struct place o = *p;
+	char text[ADDR_TEXT_MAX];
+
+	if (!whole->has_ipv4 || addr_is_any(&whole->ipv4)) {
+		return; /* has an issue already */
+	}
+	for (o.service = 0; o.service < p->tenant->n_services; o.service++) {
+		for (o.expose = 0; o.expose < p->tenant->services[o.service].n_exposes;
+		     o.expose++) {
+			const struct expose_conf *e = expose_at(&o);
+			bool before = o.service < p->service ||
+				      (o.service == p->service && o.expose <= p->expose);
+
+			if (e->has_ipv4 && addr_eq(&e->ipv4, &whole->ipv4) &&
+			    !(e->protocol == PROTOCOL_ADDRESS && before)) {
+				issues_add(p->issues, expose_path(&o, "ipv4").text,
+					   "%s is mapped as a whole by /services/%zu/expose/%zu",
+					   addr_format(&e->ipv4, text), p->service, p->expose);
+			}
+		}
+	}
+}
+
 void check_addresses(const struct tenant_conf *tenant, const struct node_conf *node,
 		     struct issues *issues)
 {
@@ -110,6 +137,7 @@ void check_addresses(const struct tenant_conf *tenant, const struct node_conf *n
 				continue;
 			}
 			check_backend(&p);
+			check_alone(&p);
 			if (e->n_allow > 0 || e->n_deny > 0) {
 				issues_add(issues,
 					   expose_path(&p, e->n_allow > 0 ? "allow" : "deny").text,
