@@ -13,7 +13,7 @@ from ports import reached
 from scan import Daemons, scan
 from test_isolation import refused
 from test_modules import exchange
-from topology import (GATEWAY4, GATEWAY6, LAN4, LAN6, POOL4, SERVER4, SERVER6, embedded)
+from topology import (GATEWAY4, GATEWAY6, LAN4, LAN6, POOL4, PREF64, SERVER4, SERVER6, embedded)
 
 ROUTER6 = "2001:db8:0:1::1"  # on the uplink's own link; it goes on to be the way out
 METADATA4, METADATA6 = "169.254.169.254", "fd00:ec2::254"
@@ -33,6 +33,8 @@ class Matrix:
         self.case, place = case, case.place
         place.isp.ip("addr add 169.254.169.254/32 dev lo")
         place.isp.ip("addr add fd00:ec2::254/128 dev lo nodad")
+        # from the Internet, too, Pref64 leads here
+        place.isp.ip(f"route add {PREF64}/96 via {GATEWAY6}")
         case.gateway.put(case.globex(serial=2, services=[service(
             "ssh", [place.globex.address()],
             {"protocol": "tcp", "ipv4": GATEWAY4, "port": EXPOSED, "to": 22})]))
@@ -45,6 +47,7 @@ class Matrix:
             one.close()
         self.case.place.isp.ip("addr del 169.254.169.254/32 dev lo")
         self.case.place.isp.ip("addr del fd00:ec2::254/128 dev lo")
+        self.case.place.isp.ip(f"route del {PREF64}/96")
 
     def closed_to(self, tenant):
         """Where a tenant reaches nothing but listeners and exposures: their addresses."""
@@ -88,7 +91,9 @@ def test_the_internet_reaches_no_tenant_and_nothing_of_ours(matrix):
     client = CLIENT_PREFIX.split("/")[0]
     for host in (place.in6, place.lan):
         found = matrix.scan(host, [*(tenant.address() for tenant in place.tenants), client + "1",
-                                   client + "c633:6464", embedded("127.0.0.1"), embedded(LAN4)])
+                                   client + "c633:6464", embedded("127.0.0.1"), embedded(LAN4),
+                                   embedded(GATEWAY4), embedded(METADATA4),
+                                   embedded(GATEWAY4, SIIT)])
         assert found == set(), (host.role, found)
     # the farmer's own daemons are the farmer's matter, but ports of NAT64 are nobody's
     found = matrix.scan(place.in4, POOL4)

@@ -180,6 +180,40 @@ def test_any_failed_request_of_a_removal_leaves_all_in_place(site):
     assert n > 5
 
 
+# what of OBJECTS is another value now, has gone, or is new
+CHANGES = [("mtu=2000", "mtu=1900"), ("iif=siit0 table=700", "iif=siit0 table=701"),
+           ("ignore_below=4", "ignore_below=8"), ("type=blackhole", "type=unreachable"),
+           ("link=siit0 mtu=1420", "link=siit0 mtu=1380"), ("via=fe80::1", "via=fe80::2"),
+           ("source=203.0.113.17", "source=203.0.113.10"), ("203.0.113.99/32", "203.0.113.98/32"),
+           ("address=2001:db8:77::aaaa", "address=2001:db8:77::bbbb")]
+
+
+def changed():
+    text = "\n".join(OBJECTS)
+    for before, after in CHANGES:
+        assert before in text
+        text = text.replace(before, after)
+    return text.splitlines()
+
+
+def test_any_failed_request_of_a_change_leaves_all_as_it_was(site):
+    site.tool.want(OBJECTS)
+    site.tool("apply")
+    wait_for(lambda: "tentative" not in site.gateway.ip("-6 addr"), message="addresses")
+    before = site.dump()
+    for n in range(1, 200):
+        site.tool.want(changed())
+        site.tool(f"fail {n}")
+        answer = site.tool.ask("apply")
+        site.tool("fail 0")
+        if answer[-1].startswith("ok"):
+            break
+        assert "undo" not in " ".join(answer), (n, answer)
+        wait_for(lambda: site.dump() == before, message=f"all after failure {n}")
+    assert n > 10 and site.tool("plan") == []
+    assert site.dump() != before
+
+
 def test_each_drift_is_seen_and_mended(site):
     site.tool.want(OBJECTS)
     site.tool("apply")
