@@ -25,7 +25,9 @@ int wants_init(struct wants *w)
 
 static void want_free(struct want *want)
 {
-	free(want->holds);
+	if (want->holds != &want->one) {
+		free(want->holds);
+	}
 	free(want);
 }
 
@@ -108,17 +110,20 @@ struct want *wants_find(struct wants *w, const struct object *o)
 
 static int want_hold(struct want *want, const struct holding *h, const struct object *o)
 {
-	struct hold *holds = want->holds;
-
 	if (want->n == want->size) {
-		holds = reallocarray(holds, want->size + 2, sizeof(*holds));
+		struct hold *holds = calloc(2 * want->size, sizeof(*holds));
+
 		if (!holds) {
 			return -ENOMEM;
 		}
+		memcpy(holds, want->holds, want->n * sizeof(*holds));
+		if (want->holds != &want->one) {
+			free(want->holds);
+		}
 		want->holds = holds;
-		want->size += 2;
+		want->size *= 2;
 	}
-	holds[want->n++] = (struct hold){.by = h, .object = o};
+	want->holds[want->n++] = (struct hold){.by = h, .object = o};
 	return 0;
 }
 
@@ -130,11 +135,15 @@ static int wants_add_one(struct wants *w, const struct holding *h, const struct 
 	if (want) {
 		return want_hold(want, h, o);
 	}
-	want = calloc(1, sizeof(*want));
+	want = malloc(sizeof(*want));
 	if (!want) {
 		return -ENOMEM;
 	}
-	if (want_hold(want, h, o) < 0 || table_insert(&w->table, &want->node, hash) < 0) {
+	*want = (struct want){.one = {.by = h, .object = o},
+			      .holds = &want->one,
+			      .n = 1,
+			      .size = 1};
+	if (table_insert(&w->table, &want->node, hash) < 0) {
 		want_free(want);
 		return -ENOMEM;
 	}

@@ -25,7 +25,7 @@ struct want {
 	struct hold {
 		const struct holding *by;
 		const struct object *object; /* borrowed from by->set */
-	} * holds;                           /* owned; the newest last */
+	} one, *holds;                       /* owned, or of one; the newest last */
 	size_t n, size;
 	unsigned int round;           /* of the last walk that met it */
 	struct want *next, **to_this; /* wants.slice */
