@@ -6,6 +6,8 @@
  */
 #include "gateway/kernel/internal.h"
 
+#define QUICK_MAX 1024 /* tenants without anything to look for, a step */
+
 static bool has_prefix(const struct tenant_conf *conf, const struct prefix *p)
 {
 	for (size_t i = 0; i < conf->n_prefixes; i++) {
@@ -54,16 +56,29 @@ bool kernel_sweeping(const struct kernel *k)
 	       reconcile_started(k->reconcile);
 }
 
+/* The translator may have something for the tenant, in that block. */
+static bool is_translated(const struct kernel *k, const struct ktenant *t,
+			  struct port_block *ret_block)
+{
+	return !reconcile_absent(k->reconcile, OBJECT_INSTANCE, NS_MAIN) &&
+	       kernel_tenant_fits(k->node, t->conf) &&
+	       ports_tenant(k->node, t->conf, ret_block) == 0;
+}
+
 int kernel_sweep(struct kernel *k, struct err *err)
 {
 	struct ktenant *t = TAILQ_FIRST(&k->sweep.due);
 	struct port_block block;
-	int rc = 0;
+	int rc;
 
-	if (!reconcile_absent(k->reconcile, OBJECT_INSTANCE, NS_MAIN) &&
-	    kernel_tenant_fits(k->node, t->conf) && ports_tenant(k->node, t->conf, &block) == 0) {
-		rc = jool_sweep_step(&k->drivers.jool, t->conf, &block, &k->sweep.at, err);
+	for (int n = 0; t && !is_translated(k, t, &block); n++) {
+		kernel_sweep_forget(k, t);
+		t = n < QUICK_MAX ? TAILQ_FIRST(&k->sweep.due) : NULL;
 	}
+	if (!t) {
+		return 0;
+	}
+	rc = jool_sweep_step(&k->drivers.jool, t->conf, &block, &k->sweep.at, err);
 	if (rc == 0) {
 		kernel_sweep_forget(k, t);
 	}

@@ -337,6 +337,27 @@ static void tenant_that_goes_meanwhile_is_forgotten(void **state)
 	reconcile_free(kr.k.reconcile);
 }
 
+/* As all tenants at the start of a gateway without NAT64. */
+static void those_that_are_not_translated_take_no_step_each(void **state)
+{
+	struct rig *r = *state;
+	struct krig kr;
+	struct ktenant t[50];
+	struct err err;
+
+	krig_init(&kr, r);
+	kr.node.nat64.on = false;
+	kr.node.nat64.n_pool = 0;
+	for (size_t i = 0; i < 50; i++) {
+		t[i] = (struct ktenant){.conf = &kr.now};
+		kernel_sweep_note(&kr.k, &t[i], &kr.former);
+	}
+	assert_true(kernel_sweeping(&kr.k));
+	assert_int_equal(kernel_sweep(&kr.k, &err), 0);
+	assert_false(kernel_sweeping(&kr.k));
+	reconcile_free(kr.k.reconcile);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -349,6 +370,7 @@ int main(void)
 		TEST(failure_is_told_and_a_second_sweep_does_it),
 		TEST(tenant_that_lost_a_prefix_is_swept_and_no_other),
 		TEST(tenant_that_goes_meanwhile_is_forgotten),
+		TEST(those_that_are_not_translated_take_no_step_each),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
