@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Bulk through a real worker: splice, slow readers, ends and resets amid it. */
+#include <arpa/inet.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -118,6 +121,35 @@ static void test_fin_behind_bulk_loses_nothing_with_a_slow_reader(void **state)
 	close(backend);
 	(void)poll(NULL, 0, 300); /* pipe and socket fill up */
 	read_pattern(client, BULK);
+	rig_expect_eof(client);
+	assert_true(waitpid(writer, &status, 0) > 0);
+	assert_int_equal(status, 0);
+	close(client);
+	bench_expect_closed(&b, "done");
+	bench_stop(&b);
+}
+
+/* The worker reads the last bytes and the end in one go, and can pass on but a few of them. */
+static void test_fin_with_bytes_that_have_to_wait_loses_nothing(void **state)
+{
+	const struct rig_options options = {.sndbuf = 4096};
+	const size_t len = 15000; /* in one segment with the FIN, and too few to be spliced */
+	const int on = 1, small = 4096;
+	struct sockaddr_in sa = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct bench b;
+	int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), backend, status;
+	pid_t writer;
+
+	(void)state;
+	bench_start(&b, PROTOCOL_TCP, &options);
+	sa.sin_port = htons(b.port);
+	assert_int_equal(setsockopt(client, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small)), 0);
+	assert_int_equal(connect(client, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	backend = rig_accept(b.backend_fd);
+	assert_int_equal(setsockopt(backend, IPPROTO_TCP, TCP_CORK, &on, sizeof(on)), 0);
+	writer = write_pattern(backend, len, 1);
+	close(backend);
+	read_pattern(client, len);
 	rig_expect_eof(client);
 	assert_true(waitpid(writer, &status, 0) > 0);
 	assert_int_equal(status, 0);
@@ -246,6 +278,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_bulk_both_ways_at_once_is_whole),
 		cmocka_unit_test(test_fin_behind_bulk_loses_nothing_with_a_slow_reader),
+		cmocka_unit_test(test_fin_with_bytes_that_have_to_wait_loses_nothing),
 		cmocka_unit_test(test_reset_with_a_full_pipe_leaves_nothing),
 		cmocka_unit_test(test_urgent_data_does_not_stop_the_stream),
 		cmocka_unit_test(test_readers_that_stand_still_do_not_keep_the_pipes),

@@ -170,7 +170,7 @@ void rig_start(struct rig *rig, const struct rig_options *options)
 	int fds[2];
 
 	options = options ? options : &none;
-	*rig = (struct rig){.log_fd = -1};
+	*rig = (struct rig){.log_fd = -1, .sndbuf = options->sndbuf};
 	(void)strcpy(rig->root, "/tmp/sixgate-test-XXXXXX");
 	assert_non_null(mkdtemp(rig->root));
 	assert_int_equal(chmod(rig->root, 0755), 0);
@@ -323,6 +323,11 @@ uint16_t rig_add_listener(struct rig *rig, uint32_t id, enum protocol protocol)
 	uint16_t port;
 	int fd = rig_listen("127.0.0.1", &port);
 
+	if (rig->sndbuf > 0) {
+		assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &rig->sndbuf,
+					    sizeof(rig->sndbuf)),
+				 0);
+	}
 	assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
 	assert_int_equal(addr_parse(str_from("127.0.0.1"), &msg.local.addr), 0);
 	msg.local.port = port;

@@ -34,6 +34,7 @@ struct rig {
 	uint64_t serial;
 	uint32_t answered_id; /* of the last answer */
 	unsigned int fds;     /* of the worker at rest */
+	int sndbuf;           /* as in the options */
 	uint8_t hello[128];   /* its first message, as it came */
 	size_t hello_len;
 	char root[64];
@@ -44,6 +45,7 @@ struct rig_options {
 	const char *preload;   /* LD_PRELOAD; NULL: none */
 	char fault[64];        /* for that library; see fault.c */
 	size_t log_pipe_bytes; /* 0: as the system has it */
+	int sndbuf;            /* bytes, of clients' sockets; 0: as the system has it */
 	uint64_t last_number;  /* of a session of the worker before */
 	struct node_conf node; /* zeroed members get defaults */
 };
