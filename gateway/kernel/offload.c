@@ -109,22 +109,25 @@ static int features_send(const struct offloads *o, struct nlmsghdr *nlh, struct 
 	return o->ops->transact(o->ops->ctx, &req, &fault);
 }
 
+static int feature_read(const struct offloads *o, uint16_t family,
+			const struct object_offload *want, struct feature *f)
+{
+	_Alignas(struct nlmsghdr) char data[256];
+
+	*f = (struct feature){.name = want->feature};
+	return features_send(o,
+			     features_message(data, family, ETHTOOL_MSG_FEATURES_GET, want->link),
+			     f);
+}
+
 static int feature_get(const struct offloads *o, const struct object_offload *want,
 		       struct feature *f)
 {
-	_Alignas(struct nlmsghdr) char data[256];
 	struct kernel_fault fault;
 	uint16_t family;
 	int rc = generic_family(o->ops, ETHTOOL_GENL_NAME, &family, &fault);
 
-	*f = (struct feature){.name = want->feature};
-	if (rc == 0) {
-		rc = features_send(o,
-				   features_message(data, family, ETHTOOL_MSG_FEATURES_GET,
-						    want->link),
-				   f);
-	}
-	return rc;
+	return rc < 0 ? rc : feature_read(o, family, want, f);
 }
 
 static int feature_set(const struct offloads *o, const struct object_offload *want, bool on)
@@ -188,16 +191,21 @@ static bool key_read(const char *key, struct object_offload *want)
 static int offloads_observe(void *ctx, uint32_t kinds, struct object_set *set, struct err *err)
 {
 	struct offloads *os = ctx;
+	uint16_t family = 0; /* not asked for yet */
 
 	for (size_t i = 0; (kinds & DRIVER_KIND(OBJECT_OFFLOAD)) != 0 && i < os->record->n; i++) {
 		struct object o = {.kind = OBJECT_OFFLOAD};
+		struct kernel_fault fault;
 		struct feature f;
-		int rc;
+		int rc = 0;
 
 		if (!key_read(os->record->items[i].key, &o.offload)) {
 			continue;
 		}
-		rc = feature_get(os, &o.offload, &f);
+		if (family == 0) {
+			rc = generic_family(os->ops, ETHTOOL_GENL_NAME, &family, &fault);
+		}
+		rc = rc < 0 ? rc : feature_read(os, family, &o.offload, &f);
 		if (rc < 0 && rc != -ENODEV) {
 			return offload_err(err, rc, &o.offload, "reading");
 		}

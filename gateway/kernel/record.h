@@ -14,7 +14,7 @@
  */
 #define RECORD_KEY_MAX    96
 #define RECORD_FORMER_MAX 64
-#define RECORDS_MAX       256
+#define RECORDS_MAX       4096 /* two for each link of tenants, of which there may be 2,000 */
 
 struct record_item {
 	char key[RECORD_KEY_MAX];

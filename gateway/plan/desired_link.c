@@ -77,14 +77,13 @@ static void add_sysctls(const struct node_conf *node, const struct desired_facts
 
 /* Jool drops what the card has merged, or takes long over it. */
 static void add_offloads(const struct node_conf *node, const struct desired_facts *facts,
-			 struct object_set *set)
+			 const char *link, struct object_set *set)
 {
 	static const char *const features[] = {"rx-gro-list", "rx-lro"};
 	struct object o = {.kind = OBJECT_OFFLOAD};
 
-	for (size_t i = 0; i < 2 && node->nat64.on && facts->has_jool && node->interface; i++) {
-		(void)snprintf(o.offload.link, sizeof(o.offload.link), "%s",
-			       node->interface); /* checked */
+	for (size_t i = 0; i < 2 && node->nat64.on && facts->has_jool; i++) {
+		(void)snprintf(o.offload.link, sizeof(o.offload.link), "%s", link); /* checked */
 		(void)snprintf(o.offload.feature, sizeof(o.offload.feature), "%s",
 			       features[i]); /* fits */
 		(void)object_set_add(set, &o);
@@ -153,7 +152,9 @@ void desired_link_node(const struct node_conf *node, const struct desired_facts 
 	struct object down = {.kind = OBJECT_LINK_DOWN, .link_down = "sit0"};
 
 	add_sysctls(node, facts, set);
-	add_offloads(node, facts, set);
+	if (node->interface) {
+		add_offloads(node, facts, node->interface, set);
+	}
 	add_pool(node, facts, set);
 	if (node->six_in_four.on || node->uplink_kind == UPLINK_6IN4) {
 		/* Up, it would take protocol 41 from everybody. */
@@ -290,6 +291,25 @@ static void add_proxy_prefixes(const struct tenant_conf *tenant, struct object_s
 	}
 }
 
+/* Of the operator's links that its packets come in by, each once. */
+static void add_tenant_offloads(const struct node_conf *node, const struct desired_facts *facts,
+				const struct tenant_conf *tenant, struct object_set *set)
+{
+	for (size_t i = 0; i < tenant->n_tunnels; i++) {
+		const char *link = tenant->tunnels[i].interface;
+		size_t n = 0;
+
+		while (link && n < i &&
+		       (!tenant->tunnels[n].interface ||
+			strcmp(tenant->tunnels[n].interface, link) != 0)) {
+			n++;
+		}
+		if (link && n == i) {
+			add_offloads(node, facts, link, set);
+		}
+	}
+}
+
 void desired_link_tenant(const struct node_conf *node, const struct desired_facts *facts,
 			 const struct tenant_conf *tenant, struct object_set *set)
 {
@@ -304,6 +324,7 @@ void desired_link_tenant(const struct node_conf *node, const struct desired_fact
 		}
 		add_ways(node, tunnel, set);
 	}
+	add_tenant_offloads(node, facts, tenant, set);
 	if (node->has_ipv6_prefix && node->ipv6_on_link && node->interface) {
 		add_neighbours(node, tenant, set);
 		add_proxy_prefixes(tenant, set);

@@ -280,20 +280,26 @@ def test_fq_with_an_old_jool_is_warned_of(case):
 
 
 def test_what_merges_packets_is_off_where_they_enter(case):
-    host = case.place.gateway
-    host.run("ethtool", "-K", "up0", "rx-gro-list", "on")
-    gateway = case.start()
+    """The uplink, and the link of a route tunnel."""
+    host, links = case.place.gateway, ("up0", "tc0")
+
+    def turn(value):
+        for link in links:
+            host.run("ethtool", "-K", link, "rx-gro-list", value)
 
     def merging():
-        return "rx-gro-list: on" in host.run("ethtool", "-k", "up0")
+        return [link for link in links
+                if "rx-gro-list: on" in host.run("ethtool", "-k", link)]
 
-    assert not merging()
-    host.run("ethtool", "-K", "up0", "rx-gro-list", "on")
+    turn("on")
+    gateway = case.start()
+    assert merging() == []
+    turn("on")
     wait_for(lambda: not merging(), 90, "a look")
     gateway.stop()
     gateway.cli("down")
-    assert merging()
-    host.run("ethtool", "-K", "up0", "rx-gro-list", "off")
+    assert merging() == list(links)
+    turn("off")
 
 
 def test_without_rows_the_machines_own_ports_are_its_own(case):

@@ -177,6 +177,32 @@ static void sit_device_is_told_where_its_public_address_is(void **state)
 	fail();
 }
 
+/* Two of its tunnels come by the same one. */
+static void links_of_route_tunnels_do_not_merge_packets(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	rig_init(&r);
+	r.node.nat64.on = r.facts.has_jool = true;
+	r.tenant.n_services = 0;
+	r.tunnels[1] = r.tunnels[2];
+	r.tunnels[1].prefixes = &r.prefixes[1];
+	r.tunnels[0] = r.tunnels[2];
+	r.tunnels[0].prefixes = &r.prefixes[0];
+	r.tunnels[0].interface = "eth2";
+	desired_link_tenant(&r.node, &r.facts, &r.tenant, &r.set);
+	assert_set(
+		&r,
+		"offload eth1 rx-gro-list\n"
+		"offload eth1 rx-lro\n"
+		"offload eth2 rx-gro-list\n"
+		"offload eth2 rx-lro\n"
+		"route 2001:db8:a000:1001::/64 table 254 unicast via fe80::1 dev eth2 mtu 1400\n"
+		"route 2001:db8:a000:1002::/64 table 254 unicast via fe80::1 dev eth1 mtu 1400\n"
+		"route 2001:db8:a000:1003::/64 table 254 unicast via fe80::1 dev eth1 mtu 1400\n");
+}
+
 static bool seventeen_is_mapped(void *ctx, const struct addr *a)
 {
 	(void)ctx;
@@ -372,6 +398,7 @@ int main(void)
 		cmocka_unit_test(tenant_has_a_way_by_each_tunnel),
 		cmocka_unit_test(kernel_without_devices_gets_no_route_to_them),
 		cmocka_unit_test(sit_device_is_told_where_its_public_address_is),
+		cmocka_unit_test(links_of_route_tunnels_do_not_merge_packets),
 		cmocka_unit_test(uplink_decides_what_else),
 		cmocka_unit_test(uplink_of_kind_direct_asks_for_nothing),
 		cmocka_unit_test(farms_sources_take_the_tunnel_or_nothing),
