@@ -29,7 +29,7 @@ class Sizes:
 
     @classmethod
     def full(cls):
-        return cls(7, 4_000_000_000, 3, 20_000, 200_000, 0.6, 5_000, 100_000, 10_000)
+        return cls(15, 4_000_000_000, 5, 20_000, 200_000, 0.15, 5_000, 100_000, 10_000)
 
     @classmethod
     def quick(cls):
@@ -108,12 +108,12 @@ def latency(bench):
     capacity = bench.rounds(subjects, lambda s: keepalive_once(bench, s)["rate"], 1)
     rate = int(min(min(rates) for rates in capacity.values()) / 2)
     def once(subject):
-        time.sleep(0.5)  # the kernel stops real-time programs that use all of a second
+        time.sleep(0.2)  # the kernel stops real-time programs that use all of a second
         result = bench.lab.load("rate", connections=64, rate=rate,
                                 units=int(rate * bench.sizes.rate_seconds),
                                 **echo_of(bench, subject))
         return {"p50": result["p50_us"], "p99": result["p99_us"], "max": result["max_us"]}
-    results = bench.rounds(subjects, once)
+    results = bench.rounds(subjects, once, 35)
     bench.notes.append(f"open-loop: {rate} requests/s")
     bench.rows_of("open-loop", results, [("p50", "us", "less"), ("p99", "us", "less"),
                                          ("max", "us", "less")])
