@@ -48,7 +48,7 @@ static int set_grow(struct object_set *set)
 	if (set->n < set->size) {
 		return 0;
 	}
-	items = size <= OBJECTS_MAX ? calloc(size, sizeof(*items)) : NULL;
+	items = size <= OBJECTS_MAX ? malloc(size * sizeof(*items)) : NULL;
 	if (!items) {
 		return -ENOMEM;
 	}
@@ -64,7 +64,7 @@ static int set_grow(struct object_set *set)
 void object_set_reserve(struct object_set *set, size_t n)
 {
 	if (!set->items && n > 0 && n <= OBJECTS_MAX) {
-		set->items = calloc(n, sizeof(*set->items));
+		set->items = malloc(n * sizeof(*set->items));
 		set->size = set->items ? n : 0;
 	}
 }
