@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #include "base/container.h"
@@ -159,11 +160,15 @@ void helper_replace(struct helper *h)
 
 static void helper_back_off(struct helper *h, const char *how)
 {
+	char text[128];
+
 	if (h->loop->now_ms - h->started_ms > UINT64_C(1000) * BACKOFF_MAX_S) {
 		h->backoff_s = 0;
 	}
 	log_err(h->ops->mod, "ended: %s, starting it again in %u s", how, h->backoff_s);
-	problem_set(h->problems, LOG_LEVEL_ERR, h->ops->what, how);
+	(void)snprintf(text, sizeof(text), "its process ended, %s: sixgated's log says why",
+		       how); /* fits */
+	problem_set(h->problems, LOG_LEVEL_ERR, h->ops->what, text);
 	wheel_arm(&h->loop->wheel, &h->timer, h->loop->now_ms + h->backoff_s * UINT64_C(1000));
 	h->backoff_s = h->backoff_s == 0 ? 1 : h->backoff_s * 2;
 	if (h->backoff_s > BACKOFF_MAX_S) {

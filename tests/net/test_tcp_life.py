@@ -472,6 +472,20 @@ def test_e12_log_child_gone_loses_no_session(case):
     gateway.wait_log(before + 1)
 
 
+def test_e12_log_folder_gone_is_a_problem_until_it_is_there_again(case):
+    case.backend(case.lab.acme, 22)
+    case.lines_lost = True
+    gateway = start(case)
+    os.rename(gateway.log_folder, gateway.log_folder + ".away")
+    os.kill(gateway.log_child(), 9)
+    why = "access log: its process ended, exit status 1: sixgated's log says why"
+    peers.wait_for(lambda: gateway.problems() == [why], message="the problem")
+    assert f"folder {gateway.log_folder}: No such file or directory" in gateway.log()
+    serve_one(case)
+    os.rename(gateway.log_folder + ".away", gateway.log_folder)
+    peers.wait_for(lambda: gateway.problems() == [], message="no problem")
+
+
 def serve_one(case):
     with case.lab.client.connect(POOL[1], 2222) as sock:
         assert peers.works(sock)
