@@ -4,6 +4,7 @@
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from lab import POOL
 from peers import works
 
 NOBODY = 65534
+SOURCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 
 
 def web(case, serial=1, **more):
@@ -115,6 +117,34 @@ def test_sessions_show_who_is_there(case):
     assert gateway.cli("sessions", "--tenant", "globex").stdout.splitlines()[1:] == []
     done = gateway.cli("sessions", "--tenant", "nobody", check=False)
     assert (done.returncode, done.stdout) == (1, "") and "tenant" in done.stderr
+
+
+def members(value):
+    """The names of all members of a document, but for what counts by reason."""
+    if isinstance(value, list):
+        return set().union(*map(members, value))
+    if not isinstance(value, dict):
+        return set()
+    inner = {"applied": 0} if "applied" in value else value
+    return set(inner).union(*map(members, inner.values()))
+
+
+def test_manual_names_every_member_of_a_document_and_no_other(case):
+    case.backend(case.lab.acme, 22)
+    gateway = case.start(web(case))
+    assert works(case.connect(2222))
+    with open(os.path.join(SOURCE, "doc", "sixgate.1"), encoding="utf-8") as page:
+        part = page.read().split(".Sh JSON OUTPUT")[1].split(".Sh ENVIRONMENT")[0]
+    blocks = re.findall(r"^\.It Cm (status|services|sessions)\n(.*?)(?=^\.It|^\.El)", part,
+                        re.MULTILINE | re.DOTALL)
+    assert len(blocks) == 3
+    for verb, block in blocks:
+        told = {word for line in re.findall(r"^\.(?:Ic|Pq Ic) (.*)", block, re.MULTILINE)
+                for word in re.findall(r"[a-z_]+", line)}
+        shown = members(document(gateway, verb))
+        if verb == "status":  # of a list that is empty
+            shown |= {"level", "what", "text"}
+        assert told == shown, verb
 
 
 def test_many_sessions_come_whole(case):
