@@ -12,4 +12,6 @@ libdns64_a_SOURCES = \
 	%D%/reply.c %D%/reply.h \
 	%D%/request.c %D%/request.h \
 	%D%/resolver.c %D%/resolver.h \
-	%D%/reverse.c %D%/reverse.h
+	%D%/reverse.c %D%/reverse.h \
+	%D%/upstream.c %D%/upstream.h %D%/upstream_internal.h %D%/upstream_server.c \
+	%D%/upstream_tcp.c

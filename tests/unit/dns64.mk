@@ -17,3 +17,7 @@ check_PROGRAMS += tests/unit/dns64_resolver_test
 tests_unit_dns64_resolver_test_SOURCES = tests/unit/dns64_resolver_test.c
 tests_unit_dns64_resolver_test_CPPFLAGS = $(DNS64_TEST_CPPFLAGS)
 tests_unit_dns64_resolver_test_LDADD = $(DNS64_TEST_LDADD)
+check_PROGRAMS += tests/unit/dns64_upstream_test
+tests_unit_dns64_upstream_test_SOURCES = tests/unit/dns64_upstream_test.c
+tests_unit_dns64_upstream_test_CPPFLAGS = $(DNS64_TEST_CPPFLAGS)
+tests_unit_dns64_upstream_test_LDADD = $(DNS64_TEST_LDADD)

@@ -1,0 +1,444 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * DOC: asking upstreams
+ *
+ * An ask lives from upstreams_ask() to ops.done(). It is tried with one server after another: each
+ * try ends with an answer, a failure that another server may not have, or its time. The last
+ * failure is the answer when no server has a better one.
+ */
+#include "dns64/upstream.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+
+#include <libknot/libknot.h>
+
+#include "base/container.h"
+#include "dns64/answer.h"
+#include "dns64/resolver.h"
+#include "dns64/upstream_internal.h"
+
+#define PLAIN_MS 300000 /* without EDNS */
+
+void upstream_random(struct upstreams *u, void *p, size_t len)
+{
+	if (u->n_random < len) {
+		if (getrandom(u->random, sizeof(u->random), 0) != sizeof(u->random)) {
+			abort(); /* so many bytes are given whole or not at all */
+		}
+		u->n_random = sizeof(u->random);
+	}
+	u->n_random -= (unsigned int)len;
+	memcpy(p, u->random + u->n_random, len);
+	explicit_bzero(u->random + u->n_random, len);
+}
+
+/* The name in upper and lower case at random. */
+static void choose_case(struct ask *a)
+{
+	const struct question *q = &a->fetch->q;
+	uint8_t dice[32];
+
+	upstream_random(a->u, dice, sizeof(dice));
+	for (size_t i = 0; i < q->len; i++) {
+		bool letter = q->name[i] >= 'a' && q->name[i] <= 'z'; /* no length is: 63 at most */
+		bool upper = letter && (dice[i / 8] & (1u << i % 8));
+
+		a->name[i] = upper ? (uint8_t)(q->name[i] - 'a' + 'A') : q->name[i];
+	}
+}
+
+static size_t write_opt(const struct ask *a, uint8_t *at)
+{
+	const struct server *s = a->server;
+	size_t len = 11;
+
+	at[0] = 0;
+	knot_wire_write_u16(at + 1, KNOT_RRTYPE_OPT);
+	knot_wire_write_u16(at + 3, REQUEST_UDP_MAX);
+	knot_wire_write_u16(at + 5, 0); /* version 0 */
+	knot_wire_write_u16(at + 7, a->fetch->q.flags & QUESTION_DO ? 0x8000 : 0);
+	knot_wire_write_u16(at + 9, (uint16_t)(s->cookie_len + 4));
+	knot_wire_write_u16(at + len, KNOT_EDNS_OPTION_COOKIE);
+	knot_wire_write_u16(at + len + 2, s->cookie_len);
+	memcpy(at + len + 4, s->cookie, s->cookie_len);
+	return len + 4 + s->cookie_len;
+}
+
+size_t ask_write(const struct ask *a, uint8_t *wire)
+{
+	const struct question *q = &a->fetch->q;
+	size_t len = question_message_len(q);
+
+	memset(wire, 0, DNS_HEADER_BYTES);
+	knot_wire_set_id(wire, a->id);
+	knot_wire_set_rd(wire);
+	knot_wire_set_ad(wire); /* to hear whether it was checked (RFC 6840 5.7) */
+	if (q->flags & QUESTION_CD) {
+		knot_wire_set_cd(wire);
+	}
+	knot_wire_set_qdcount(wire, 1);
+	memcpy(wire + QUESTION_NAME_AT, a->name, q->len);
+	knot_wire_write_u16(wire + QUESTION_NAME_AT + q->len, q->type);
+	knot_wire_write_u16(wire + QUESTION_NAME_AT + q->len + 2, q->class);
+	if (a->server->plain_until_ms <= a->u->loop->now_ms) {
+		knot_wire_set_arcount(wire, 1);
+		len += write_opt(a, wire + len);
+	}
+	return len;
+}
+
+/* Nothing of this try is under way any more. */
+static void ask_detach(struct ask *a)
+{
+	struct udp_socket *socket = a->socket;
+
+	wheel_disarm(&a->u->loop->wheel, &a->timer);
+	tcp_free(a->tcp);
+	a->tcp = NULL;
+	a->socket = NULL;
+	if (socket) {
+		table_remove(&socket->asks, &a->node);
+		udp_socket_done(socket);
+	}
+}
+
+static void ask_free(struct ask *a)
+{
+	ask_detach(a);
+	LIST_REMOVE(a, link);
+	free(a->held);
+	free(a);
+}
+
+/* Takes answer; a is gone. */
+static void ask_end(struct ask *a, struct answer *answer)
+{
+	struct upstreams *u = a->u;
+	struct fetch *fetch = a->fetch;
+
+	if (!answer) {
+		answer = a->held;
+		a->held = NULL;
+	}
+	ask_free(a);
+	u->ops->done(u->ctx, fetch, answer);
+}
+
+static bool id_eq(const struct table_node *node, const void *key)
+{
+	return container_of(node, struct ask, node)->id == *(const uint16_t *)key;
+}
+
+/* An id that no other question of that socket has. */
+static int choose_id(struct ask *a, struct udp_socket *socket)
+{
+	for (unsigned int i = 0; i < 16; i++) {
+		upstream_random(a->u, &a->id, sizeof(a->id));
+		if (!table_find(&socket->asks, a->id, id_eq, &a->id)) {
+			return table_insert(&socket->asks, &a->node, a->id);
+		}
+	}
+	return -EAGAIN;
+}
+
+static int send_udp(struct ask *a)
+{
+	struct udp_socket *socket = server_socket(a->server);
+	uint8_t wire[MESSAGE_OUT_MAX];
+	int rc;
+
+	if (!socket) {
+		return -ENOBUFS;
+	}
+	rc = choose_id(a, socket);
+	if (rc < 0) {
+		return rc;
+	}
+	a->socket = socket;
+	socket->n_asked++;
+	/* what cannot be sent now is as one that is lost */
+	(void)send(socket->io.fd, wire, ask_write(a, wire), 0);
+	return 0;
+}
+
+static uint64_t left_ms(const struct ask *a)
+{
+	uint64_t gone_ms = a->u->loop->now_ms - a->started_ms;
+
+	return gone_ms < UPSTREAM_TOTAL_MS ? UPSTREAM_TOTAL_MS - gone_ms : 0;
+}
+
+static void ask_arm(struct ask *a, uint64_t ms)
+{
+	if (ms > left_ms(a)) {
+		ms = left_ms(a);
+	}
+	a->sent_ms = a->u->loop->now_ms;
+	wheel_arm(&a->u->loop->wheel, &a->timer, a->sent_ms + ms);
+}
+
+/* The next try. Returns 0, or -errno: there is nobody to ask any more. */
+static int ask_try(struct ask *a)
+{
+	while (a->n_tries < UPSTREAM_TRIES && left_ms(a) > 0) {
+		struct server *s = server_choose(a->u, a);
+
+		if (!s) {
+			if (a->u->n_servers > 1 || a->held) {
+				return -EHOSTUNREACH;
+			}
+			a->tried = 0; /* the only one may have lost a packet */
+			continue;
+		}
+		a->n_tries++;
+		a->tried |= 1u << (s - a->u->servers);
+		a->server = s;
+		s->stats.n_sent++;
+		choose_case(a);
+		if (send_udp(a) == 0) {
+			ask_arm(a, server_patience_ms(s));
+			return 0;
+		}
+	}
+	return -EHOSTUNREACH;
+}
+
+void ask_failed(struct ask *a)
+{
+	server_silent(a->server);
+	ask_detach(a);
+	if (ask_try(a) < 0) {
+		ask_end(a, NULL);
+	}
+}
+
+static void ask_timeout(struct timer *timer)
+{
+	ask_failed(container_of(timer, struct ask, timer));
+}
+
+/* The same server once more, with what was learnt. a may be gone on return. */
+static void ask_again(struct ask *a, bool tcp)
+{
+	ask_detach(a);
+	if (a->n_tries < UPSTREAM_TRIES * 2 && left_ms(a) > 0) {
+		a->n_tries++;
+		choose_case(a);
+		if ((tcp ? tcp_ask(a) : send_udp(a)) == 0) {
+			ask_arm(a, tcp ? left_ms(a) : server_patience_ms(a->server));
+			return;
+		}
+	}
+	if (ask_try(a) < 0) {
+		ask_end(a, NULL);
+	}
+}
+
+enum question_match { QUESTION_OTHER, QUESTION_OTHER_CASE, QUESTION_SAME };
+
+static enum question_match match(const struct ask *a, const uint8_t *wire, size_t len)
+{
+	const struct question *q = &a->fetch->q;
+	const uint8_t *name = wire + QUESTION_NAME_AT;
+
+	if (len < question_message_len(q) || !knot_wire_get_qr(wire) ||
+	    knot_wire_get_id(wire) != a->id || knot_wire_get_qdcount(wire) != 1 ||
+	    knot_wire_read_u16(name + q->len) != q->type ||
+	    knot_wire_read_u16(name + q->len + 2) != q->class) {
+		return QUESTION_OTHER;
+	}
+	if (memcmp(name, a->name, q->len) == 0) {
+		return QUESTION_SAME;
+	}
+	for (size_t i = 0; i < q->len; i++) {
+		uint8_t c = name[i] >= 'A' && name[i] <= 'Z' ? (uint8_t)(name[i] + 32) : name[i];
+
+		if (c != q->name[i]) {
+			return QUESTION_OTHER;
+		}
+	}
+	return QUESTION_OTHER_CASE;
+}
+
+/* Takes the server's cookie of an answer. False: it is not from whom we asked (RFC 7873 5.3). */
+static bool take_cookie(struct server *s, const uint8_t *wire, size_t len)
+{
+	knot_pkt_t *pkt = knot_pkt_new((void *)wire, (uint16_t)len, NULL); /* is not written to */
+	uint8_t *option = NULL;
+	bool good = true;
+
+	if (pkt && knot_pkt_parse(pkt, KNOT_PF_NOCANON) == KNOT_EOK && pkt->opt_rr) {
+		option = knot_edns_get_option(pkt->opt_rr, KNOT_EDNS_OPTION_COOKIE, NULL);
+	}
+	if (!option) {
+		good = !s->has_cookies;
+	} else {
+		uint16_t size = knot_edns_opt_get_length(option);
+
+		good = size >= COOKIE_CLIENT_BYTES && size <= COOKIE_MAX &&
+		       memcmp(knot_edns_opt_get_data(option), s->cookie, COOKIE_CLIENT_BYTES) == 0;
+		if (good && size >= COOKIE_CLIENT_BYTES * 2) {
+			memcpy(s->cookie, knot_edns_opt_get_data(option), size);
+			s->cookie_len = (uint8_t)size;
+			s->has_cookies = true;
+		}
+	}
+	knot_pkt_free(pkt);
+	return good;
+}
+
+static bool is_bogus(const struct answer *answer)
+{
+	return answer->ede >= KNOT_EDNS_EDE_BOGUS && answer->ede <= KNOT_EDNS_EDE_NSEC_MISS;
+}
+
+/* Whether another server may say more. */
+static bool is_failure(const struct answer *answer)
+{
+	return answer->rcode != KNOT_RCODE_NOERROR && answer->rcode != KNOT_RCODE_NXDOMAIN &&
+	       !is_bogus(answer);
+}
+
+static void ask_answered(struct ask *a, struct answer *answer)
+{
+	server_answered(a->server, (uint32_t)(a->u->loop->now_ms - a->sent_ms));
+	if (answer->rcode == KNOT_RCODE_BADCOOKIE) {
+		free(answer);
+		ask_again(a, false);
+		return;
+	}
+	if (answer->rcode == KNOT_RCODE_FORMERR &&
+	    a->server->plain_until_ms <= a->u->loop->now_ms) {
+		free(answer);
+		a->server->plain_until_ms = a->u->loop->now_ms + PLAIN_MS;
+		a->server->has_cookies = false;
+		ask_again(a, false);
+		return;
+	}
+	if (!is_failure(answer)) {
+		ask_end(a, answer);
+		return;
+	}
+	ask_detach(a);
+	free(a->held);
+	a->held = answer;
+	if (ask_try(a) < 0) {
+		ask_end(a, NULL);
+	}
+}
+
+/* A message that is the answer. a may be gone on return. */
+static void ask_read(struct ask *a, const uint8_t *wire, size_t len)
+{
+	struct answer *answer = NULL;
+
+	switch (answer_read(&a->fetch->q, wire, len, &answer)) {
+	case ANSWER_READ:
+		ask_answered(a, answer);
+		return;
+	case ANSWER_TRUNCATED:
+		if (!a->tcp) {
+			ask_again(a, true);
+			return;
+		}
+		/* fall through */
+	case ANSWER_LOOP:
+	case ANSWER_MALFORMED:
+	case ANSWER_NO_MEMORY:
+		ask_failed(a);
+		return;
+	}
+}
+
+void ask_received(struct ask *a, const uint8_t *wire, size_t len)
+{
+	enum question_match same = match(a, wire, len);
+
+	if (same == QUESTION_OTHER || !take_cookie(a->server, wire, len)) {
+		a->server->stats.n_foreign++; /* the real one may come yet */
+	} else if (same == QUESTION_OTHER_CASE) {
+		a->server->stats.n_foreign++;
+		ask_again(a, true);
+	} else {
+		ask_read(a, wire, len);
+	}
+}
+
+void ask_received_last(struct ask *a, const uint8_t *wire, size_t len)
+{
+	if (match(a, wire, len) == QUESTION_OTHER) {
+		a->server->stats.n_foreign++;
+		ask_failed(a);
+	} else {
+		ask_read(a, wire, len);
+	}
+}
+
+int upstreams_ask(struct upstreams *u, struct fetch *fetch)
+{
+	struct ask *a = calloc(1, sizeof(*a));
+	int rc;
+
+	if (!a) {
+		return -ENOMEM;
+	}
+	a->u = u;
+	a->fetch = fetch;
+	a->started_ms = u->loop->now_ms;
+	timer_init(&a->timer, ask_timeout);
+	LIST_INSERT_HEAD(&u->asks, a, link);
+	rc = ask_try(a);
+	if (rc < 0) {
+		ask_free(a);
+	}
+	return rc;
+}
+
+struct upstreams *upstreams_new(struct loop *loop, const struct endpoint *servers, size_t n,
+				const struct upstreams_ops *ops, void *ctx)
+{
+	struct upstreams *u = calloc(1, sizeof(*u));
+
+	if (!u) {
+		return NULL;
+	}
+	u->loop = loop;
+	u->ops = ops;
+	u->ctx = ctx;
+	LIST_INIT(&u->asks);
+	u->n_servers = n < UPSTREAMS_MAX ? n : UPSTREAMS_MAX;
+	for (size_t i = 0; i < u->n_servers; i++) {
+		struct server *s = &u->servers[i];
+
+		s->u = u;
+		s->at = servers[i];
+		upstream_random(u, s->cookie, COOKIE_CLIENT_BYTES);
+		s->cookie_len = COOKIE_CLIENT_BYTES;
+	}
+	return u;
+}
+
+void upstreams_free(struct upstreams *u)
+{
+	struct ask *a;
+
+	if (!u) {
+		return;
+	}
+	while ((a = LIST_FIRST(&u->asks))) {
+		ask_free(a);
+	}
+	for (size_t i = 0; i < u->n_servers; i++) {
+		server_close(&u->servers[i]);
+	}
+	free(u);
+}
+
+const struct upstream_stats *upstreams_stats(const struct upstreams *u, size_t i)
+{
+	return &u->servers[i].stats;
+}
