@@ -22,8 +22,6 @@
 
 #include "gateway/kernel/rt_netns.h"
 
-#define SIT_TTL 64
-
 static const char *const kind_names[] = {
 	[LINK_WIREGUARD] = "wireguard",
 	[LINK_SIT] = "sit",
@@ -77,7 +75,7 @@ static void sit_put(struct nlmsghdr *nlh, const struct object_link *link)
 {
 	mnl_attr_put(nlh, IFLA_IPTUN_LOCAL, 4, link->local.b + RT_V4_OFFSET);
 	mnl_attr_put(nlh, IFLA_IPTUN_REMOTE, 4, link->remote.b + RT_V4_OFFSET);
-	mnl_attr_put_u8(nlh, IFLA_IPTUN_TTL, SIT_TTL);
+	mnl_attr_put_u8(nlh, IFLA_IPTUN_TTL, RT_SIT_TTL);
 	mnl_attr_put_u8(nlh, IFLA_IPTUN_PMTUDISC, 1);
 	mnl_attr_put_u8(nlh, IFLA_IPTUN_PROTO, IPPROTO_IPV6);
 }
@@ -217,7 +215,8 @@ static int link_set(struct rt *rt, uint32_t index, const struct object_link *fro
 		mnl_attr_put_u32(nlh, IFLA_MTU, to->mtu);
 	}
 	if (from && to->kind == LINK_SIT &&
-	    (!addr_eq(&from->local, &to->local) || !addr_eq(&from->remote, &to->remote))) {
+	    (from->odd || !addr_eq(&from->local, &to->local) ||
+	     !addr_eq(&from->remote, &to->remote))) {
 		info_put(rt, nlh, to);
 	}
 	if (!to->down) {

@@ -7,6 +7,7 @@
 /* What the two halves of the link driver share. */
 
 #define RT_LINK_BYTES 1024 /* a message about one link */
+#define RT_SIT_TTL    64
 
 struct rt_link_seen {
 	struct object object; /* OBJECT_LINK; its link.name is always there */

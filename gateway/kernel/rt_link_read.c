@@ -21,6 +21,23 @@ struct link_reader {
 	bool must_be_down_is_up;
 };
 
+/* What sit_put() of rt_link.c makes of each. */
+static bool sit_is_odd(const struct nlattr *attr)
+{
+	uint8_t value = mnl_attr_get_payload_len(attr) == 1 ? mnl_attr_get_u8(attr) : 0;
+
+	switch (mnl_attr_get_type(attr)) {
+	case IFLA_IPTUN_TTL:
+		return value != RT_SIT_TTL;
+	case IFLA_IPTUN_TOS:
+		return value != 0;
+	case IFLA_IPTUN_PMTUDISC:
+		return value != 1;
+	default:
+		return false;
+	}
+}
+
 static void sit_read(const struct nlattr *data, struct object_link *link)
 {
 	const struct nlattr *attr;
@@ -30,6 +47,7 @@ static void sit_read(const struct nlattr *data, struct object_link *link)
 		uint16_t type = mnl_attr_get_type(attr);
 		struct addr a = rt_any(AF_INET);
 
+		link->odd |= sit_is_odd(attr);
 		if (mnl_attr_get_payload_len(attr) != 4) {
 			continue;
 		}

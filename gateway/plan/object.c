@@ -184,7 +184,7 @@ static bool element_same(const struct object_element *a, const struct object_ele
 static bool link_same(const struct object_link *desired, const struct object_link *observed)
 {
 	return desired->kind == observed->kind && desired->down == observed->down &&
-	       strcmp(desired->alias, observed->alias) == 0 &&
+	       desired->odd == observed->odd && strcmp(desired->alias, observed->alias) == 0 &&
 	       (desired->mtu == 0 || desired->mtu == observed->mtu) &&
 	       (desired->kind != LINK_SIT || (addr_eq(&desired->local, &observed->local) &&
 					      addr_eq(&desired->remote, &observed->remote))) &&

@@ -87,6 +87,7 @@ struct object_link {
 	char peer[IFNAMSIZ];           /* LINK_VETH: the other end, in NS_SIIT */
 	char underlay_netns[IFNAMSIZ]; /* where its public socket lives; empty: here */
 	bool down;                     /* observed; desired ones are up */
+	bool odd;                      /* observed: it has settings that none of ours has */
 	uint64_t rx_bytes, tx_bytes;   /* observed; not compared */
 };
 

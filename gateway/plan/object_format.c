@@ -308,6 +308,9 @@ static void put_link(struct buf *out, const struct object_link *link)
 	if (link->down) {
 		buf_printf(out, " down");
 	}
+	if (link->odd) {
+		buf_printf(out, " with another ttl, tos or pmtudisc");
+	}
 	buf_printf(out, " alias %s", link->alias);
 }
 

@@ -23,6 +23,7 @@ HEARD = {
     "link deleted": ("ip link del {six}", "link {six}"),
     "link with another MTU": ("ip link set {six} mtu 1300", "link {six} was"),
     "link with another end": ("ip link set {six} type sit remote 198.51.100.99", "link {six} was"),
+    "link with another ttl": ("ip link set {six} type sit ttl 5", "link {six} was"),
     "link down": ("ip link set {six} down", "link {six} was"),
     "WireGuard's link with another MTU": ("ip link set sg-wg mtu 1300", "link sg-wg was"),
     "WireGuard's link down": ("ip link set sg-wg down", "link sg-wg was"),
@@ -34,7 +35,6 @@ HEARD = {
     "route replaced": ("ip -6 route replace 2001:db8:a000:1003::/64 via fe80::9 dev tc0",
                        "route 2001:db8:a000:1003::/64"),
     "route of IPv4 replaced": (f"ip route replace {MAPPED4} dev lo", f"route {MAPPED4}/32"),
-    "ruleset flushed": ("nft flush ruleset", "ruleset"),
 }
 # what nobody tells of: all at once, as it is looked for every so often
 POLLED = {
@@ -162,6 +162,8 @@ def test_all_that_is_broken_is_named_and_repaired(saboteur):
         except (AssertionError, RuntimeError) as error:
             failed.append(f"{what}: {error}")
     assert not failed, "\n".join(failed)
+    # with all that these tenants have: more than an emulated machine does in a second
+    saboteur.repaired("ruleset", HEARD_S * SLOWER, saboteur.breaks("nft flush ruleset"))
     known = saboteur.breaks("; ".join(command for command, _ in POLLED.values()))
     begin = time.monotonic()
     for what, (_, name) in POLLED.items():

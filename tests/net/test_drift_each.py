@@ -62,6 +62,9 @@ BY_NFT = {
                         "element tenants64 {net}"),
     "element added": ("nft add element inet sixgate remotes {{ 192.0.2.1 }}",
                       "element remotes 192.0.2.1 was too much"),
+    "element with another value":
+        ("nft 'delete element inet sixgate marks64 {{ {net} }}; "
+         "add element inet sixgate marks64 {{ {net} : 0x77 }}'", "element marks64 {net} was : 0x77"),
     "rule altered": ("nft replace rule inet sixgate cpin handle {accept} drop", "ruleset was"),
     "rule deleted": ("nft delete rule inet sixgate cpin handle {accept}", "ruleset was"),
     "rule added": ("nft insert rule inet sixgate cpin accept", "ruleset was"),

@@ -82,12 +82,25 @@ def test_the_learned_default_route_stays_and_all_is_put_back(site):
     assert gateway.stop() == 0
     gateway.start()  # which finds both as they are to be
     assert site.settings() == ("2", "1") and gateway.problems() == []
+    is_put_back_in_order(site, gateway)
     assert gateway.stop() == 0
     assert site.settings() == ("2", "1")
     site.gateway.run(os.path.join(BUILD, "sixgated"), "--down", "--run-dir", gateway.run_folder)
     assert site.settings() == ("1", "0")
     assert site.default()[0] == router
     gateway.forget()
+
+
+def is_put_back_in_order(site, gateway):
+    """Of one the kernel tells nobody, of the other it does; the route that was learned stays."""
+    site.gateway.sysctl(ACCEPT, 1)
+    site.gateway.sysctl(FORWARD, 0)
+    for name in ("up0/accept_ra was = 1, not = 2", "all/forwarding was = 0, not = 1"):
+        wait_for(lambda name=name: any(name in line["text"] and line["mended"]
+                                       for line in gateway.ask("drift")), 1, name)
+    assert site.settings() == ("2", "1")
+    site.advertise(6000)
+    wait_for(lambda: site.default() and site.default()[1] > 5000, message="a route still learned")
 
 
 def test_without_the_setting_the_route_would_go(site):
