@@ -29,9 +29,12 @@ bool node_conf_in_pool(const struct node_conf *node, const struct addr *a);
 bool node_conf_reserves(const struct node_conf *node, const struct prefix *p);
 
 void node_conf_check(const struct node_conf *node, struct issues *issues);
-/* What is to be on the machine already, against the n addresses that are. */
+/*
+ * What is to be on the machine already, against the n addresses that are; and local, the range of
+ * its own connections now (last 0: not known), against those of the translators.
+ */
 void node_conf_check_machine(const struct node_conf *node, const struct addr *addresses, size_t n,
-			     struct issues *issues);
+			     struct port_range local, struct issues *issues);
 
 /* node NULL: what depends on the node is not checked. */
 void tenant_conf_check(const struct tenant_conf *tenant, const struct node_conf *node,

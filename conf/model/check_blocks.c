@@ -82,21 +82,33 @@ bool check_is_machines(const struct node_conf *node, const struct addr *a)
 	return false;
 }
 
-static void check_unset_local_ports(const struct node_conf *node, const char *path,
-				    struct port_range ports, struct issues *issues)
+struct port_range check_local_range(const struct node_conf *node)
+{
+	return node->local_ports.last > 0 ? node->local_ports : usual_local_ports;
+}
+
+static void check_unset(const char *path, struct port_range ports, struct port_range local,
+			struct issues *issues)
+{
+	if (ports.last > 0 && ports.first <= local.last && local.first <= ports.last) {
+		issues_add(issues, path,
+			   "%u-%u meets the %u-%u that connections of this machine come from: give "
+			   "them a range of their own by local_ports",
+			   ports.first, ports.last, local.first, local.last);
+	}
+}
+
+void check_unset_local_ports(const struct node_conf *node, struct port_range local,
+			     struct issues *issues)
 {
 	bool shared = false;
 
 	for (size_t i = 0; i < node->nat64.n_pool; i++) {
 		shared |= check_is_machines(node, &node->nat64.pool[i]);
 	}
-	if (shared && node->local_ports.last == 0 && ports.last > 0 &&
-	    ports.first <= usual_local_ports.last && usual_local_ports.first <= ports.last) {
-		issues_add(issues, path,
-			   "%u-%u meets the %u-%u that connections of this machine come from: give "
-			   "them a range of their own by local_ports",
-			   ports.first, ports.last, usual_local_ports.first,
-			   usual_local_ports.last);
+	if (node->nat64.on && shared && node->local_ports.last == 0) {
+		check_unset("/nat64/ports", node->nat64.ports, local, issues);
+		check_unset("/nat44/ports", node->nat44_ports, local, issues);
 	}
 }
 
@@ -104,8 +116,5 @@ void check_blocks(const struct node_conf *node, struct issues *issues)
 {
 	check_pool_twice(node, issues);
 	check_nat44(node, check_block_size(node, issues), issues);
-	if (node->nat64.on) {
-		check_unset_local_ports(node, "/nat64/ports", node->nat64.ports, issues);
-		check_unset_local_ports(node, "/nat44/ports", node->nat44_ports, issues);
-	}
+	check_unset_local_ports(node, usual_local_ports, issues);
 }

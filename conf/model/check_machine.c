@@ -3,6 +3,7 @@
  * A node config against the addresses that the machine has. Pure: who calls it found them out.
  */
 #include "conf/model/check.h"
+#include "conf/model/internal.h"
 
 /* Said to be configured on the machine, by somebody else than us. */
 static bool should_be_there(const struct node_conf *node, const struct addr *a)
@@ -16,7 +17,7 @@ static bool should_be_there(const struct node_conf *node, const struct addr *a)
 }
 
 void node_conf_check_machine(const struct node_conf *node, const struct addr *addresses, size_t n,
-			     struct issues *issues)
+			     struct port_range local, struct issues *issues)
 {
 	char text[ADDR_TEXT_MAX];
 
@@ -33,5 +34,8 @@ void node_conf_check_machine(const struct node_conf *node, const struct addr *ad
 				   "let its range in uplink.ipv4 have delivery: onlink or routed",
 				   addr_format(a, text));
 		}
+	}
+	if (local.last > 0) {
+		check_unset_local_ports(node, local, issues);
 	}
 }

@@ -77,6 +77,11 @@ void check_nat64(const struct tenant_conf *tenant, const struct node_conf *node,
 void check_blocks(const struct node_conf *node, struct issues *issues);
 /* An address of this machine: its own connections come from there, from local_ports. */
 bool check_is_machines(const struct node_conf *node, const struct addr *a);
+/* Where those come from: local_ports, or what is usual. */
+struct port_range check_local_range(const struct node_conf *node);
+/* Without local_ports the translators' ports have to be apart from where connections come from. */
+void check_unset_local_ports(const struct node_conf *node, struct port_range local,
+			     struct issues *issues);
 
 /* Part of node_conf_check(): the tunnel to the exit that our IPv6 comes from. */
 void check_uplink(const struct node_conf *node, struct issues *issues);

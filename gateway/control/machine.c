@@ -4,10 +4,27 @@
  */
 #include <errno.h>
 #include <ifaddrs.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "conf/model/check.h"
 #include "gateway/control/control.h"
+
+/* The range of this machine's own connections; last 0: not known. */
+static struct port_range local_ports(void)
+{
+	FILE *f = fopen("/proc/sys/net/ipv4/ip_local_port_range", "re");
+	struct port_range range = {0};
+
+	if (f) {
+		if (fscanf(f, "%" SCNu16 " %" SCNu16, &range.first, &range.last) != 2) {
+			range.last = 0;
+		}
+		(void)fclose(f); /* only read */
+	}
+	return range;
+}
 
 int control_check_machine(const struct node_conf *node, struct issues *issues)
 {
@@ -37,7 +54,7 @@ int control_check_machine(const struct node_conf *node, struct issues *issues)
 	if (!addresses) {
 		return -ENOMEM;
 	}
-	node_conf_check_machine(node, addresses, n, issues);
+	node_conf_check_machine(node, addresses, n, local_ports(), issues);
 	free(addresses);
 	return 0;
 }

@@ -135,14 +135,50 @@ static void nat64s_addresses_are_on_the_machine(void **state)
 
 	(void)state;
 	issues_init(&issues);
-	node_conf_check_machine(&node, there, 2, &issues);
+	node_conf_check_machine(&node, there, 2, (struct port_range){0}, &issues);
 	assert_int_equal(issues_count(&issues), 0);
-	node_conf_check_machine(&node, there, 1, &issues);
+	node_conf_check_machine(&node, there, 1, (struct port_range){0}, &issues);
 	assert_int_equal(issues_count(&issues), 1);
 	assert_string_equal(issues.list[0].path, "/nat64/pool/2");
 	assert_string_equal(issues.list[0].msg,
 			    "203.0.113.1 is on no interface of this machine: configure it there, "
 			    "or let its range in uplink.ipv4 have delivery: onlink or routed");
+	issues_fini(&issues);
+}
+
+/* Who has set another range of local ports than is usual, by hand. */
+static void local_ports_are_those_of_the_machine(void **state)
+{
+	struct addr there = address("203.0.113.1");
+	struct pool_range range = {.range = {.addr = there, .len = 128}};
+	struct node_conf node = {.pool = &range,
+				 .n_pool = 1,
+				 .nat64 = {.on = true,
+					   .pool = &there,
+					   .n_pool = 1,
+					   .ports = {16384, 32767},
+					   .ports_per_tenant = 1024},
+				 .nat44_ports = {61000, 65535}};
+	struct issues issues;
+
+	(void)state;
+	issues_init(&issues);
+	node_conf_check(&node, &issues);
+	node_conf_check_machine(&node, &there, 1, (struct port_range){32768, 60999}, &issues);
+	assert_int_equal(issues_count(&issues), 0);
+	node_conf_check_machine(&node, &there, 1, (struct port_range){1024, 65535}, &issues);
+	assert_int_equal(issues_count(&issues), 2);
+	assert_string_equal(issues.list[0].path, "/nat64/ports");
+	assert_string_equal(issues.list[0].msg,
+			    "16384-32767 meets the 1024-65535 that connections of this machine "
+			    "come from: give them a range of their own by local_ports");
+	assert_string_equal(issues.list[1].path, "/nat44/ports");
+	node.local_ports = (struct port_range){40000, 50000};
+	node_conf_check_machine(&node, &there, 1, (struct port_range){1024, 65535}, &issues);
+	node.local_ports = (struct port_range){0};
+	range.delivery = DELIVERY_ROUTED; /* no connection comes from there */
+	node_conf_check_machine(&node, &there, 1, (struct port_range){1024, 65535}, &issues);
+	assert_int_equal(issues_count(&issues), 2);
 	issues_fini(&issues);
 }
 
@@ -181,6 +217,7 @@ int main(void)
 		cmocka_unit_test(exposures_stay_out_of_the_translators_ports),
 		cmocka_unit_test(names_of_all_exposures_are_limited_together),
 		cmocka_unit_test(nat64s_addresses_are_on_the_machine),
+		cmocka_unit_test(local_ports_are_those_of_the_machine),
 		cmocka_unit_test(pool_addresses_are_counted),
 		cmocka_unit_test(sockets_do_not_overflow),
 	};
