@@ -96,7 +96,7 @@ static void add_route(struct object_set *set, const struct prefix *to, uint32_t 
 	struct object o = {.kind = OBJECT_ROUTE,
 			   .route = {.to = *to, .table = table, .type = type}};
 
-	if (type == ROUTE_BLACKHOLE) {
+	if (type == ROUTE_BLACKHOLE || type == ROUTE_UNREACHABLE) {
 		o.route.metric = DESIRED_LAST_METRIC;
 	}
 	(void)snprintf(o.route.link, sizeof(o.route.link), "%s", link); /* checked */
@@ -162,6 +162,10 @@ void desired_link_node(const struct node_conf *node, const struct desired_facts 
 	}
 	if (node->has_ipv6_prefix) {
 		add_route(set, &node->ipv6_prefix, RT_TABLE_MAIN, ROUTE_BLACKHOLE, "");
+	}
+	if (node->nat64.on) {
+		/* What the translator leaves would go back to the Internet, round and round. */
+		add_route(set, &node->nat64.prefix, RT_TABLE_MAIN, ROUTE_UNREACHABLE, "");
 	}
 	if (node->has_client_prefix) {
 		add_route(set, &node->client_prefix, RT_TABLE_LOCAL, ROUTE_LOCAL, "lo");

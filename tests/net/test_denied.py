@@ -3,6 +3,7 @@
 
 import contextlib
 import json
+import socket
 import time
 
 import peers
@@ -249,5 +250,40 @@ def test_changes_of_a_full_table_of_bgp_are_no_matter(case):
     finally:
         place.gateway.ip("-6 route flush proto bgp")
         place.gateway.ip("addr del 2001:db8:9:4::1/64 dev up0")
+        for number, host in enumerate(place.tenants, 1):
+            place.gateway.ip(f"-6 route replace {host.prefix} via fe80::2 dev ten{number}")
+
+
+def raw(host, protocol):
+    with host.inside():
+        return socket.socket(socket.AF_INET6, socket.SOCK_RAW, protocol)
+
+
+def error_of(host, address):
+    """The type of the ICMPv6 error that a packet of SCTP gets."""
+    with raw(host, socket.IPPROTO_SCTP) as one, raw(host, socket.IPPROTO_ICMPV6) as errors:
+        errors.settimeout(5)
+        one.sendto(bytes(40), (address, 0))
+        while True:
+            kind = errors.recv(200)[0]
+            if kind in (1, 3):
+                return kind
+
+
+def test_what_is_not_translated_does_not_go_round(case):
+    """The provider hands Pref64 to us, and our default route would give it back."""
+    place, prefix = case.lab, "2001:db8:64::/96"
+    place.gateway.ip(f"-6 route add default via {INTERNET} dev up1")
+    place.internet.ip(f"route add {prefix} via 2001:db8:77::1")
+    place.internet.sysctl("net.ipv6.conf.all.forwarding", 1)
+    try:
+        assert error_of(place.internet, "2001:db8:64::c633:6407") == 3
+        case.start(*racks(case), settings={"nat64": {
+            "driver": "jool", "prefix": prefix, "pool": [POOL[0]], "ports": "16384-32767"}})
+        assert error_of(place.internet, "2001:db8:64::c633:6407") == 1
+    finally:
+        place.internet.sysctl("net.ipv6.conf.all.forwarding", 0)
+        place.internet.ip(f"route del {prefix}")
+        place.gateway.ip(f"-6 route del default via {INTERNET} dev up1")
         for number, host in enumerate(place.tenants, 1):
             place.gateway.ip(f"-6 route replace {host.prefix} via fe80::2 dev ten{number}")

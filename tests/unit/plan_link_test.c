@@ -218,6 +218,7 @@ static void uplink_decides_what_else(void **state)
 	rig_init(&r);
 	r.node.ipv6_on_link = true;
 	r.node.nat64.on = r.facts.has_jool = true;
+	r.node.nat64.prefix = prefix_of("64:ff9b::/96");
 	r.facts.uplink_ra = true;
 	r.facts.is_mapped = seventeen_is_mapped;
 	desired_link_node(&r.node, &r.facts, &r.set);
@@ -235,6 +236,7 @@ static void uplink_decides_what_else(void **state)
 		       "offload eth0 rx-gro-list\n"
 		       "offload eth0 rx-lro\n"
 		       "address 203.0.113.16/32 dev eth0\n"
+		       "route 64:ff9b::/96 table 254 metric 2147483647 unreachable\n"
 		       "route 2001:db8:a000::/48 table 254 metric 2147483647 blackhole\n"
 		       "route 203.0.113.24/29 table 255 local dev lo\n"
 		       "route 2001:db8:a000:ff::/96 table 255 local dev lo\n"
