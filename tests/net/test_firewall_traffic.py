@@ -38,6 +38,17 @@ def test_special_sources_are_dropped_by_a_counter_of_their_own(net, source):
             lambda: arrives(net.acme, INET, net.inet, source=source))
 
 
+@pytest.mark.parametrize("address", ["2002:a00:1::1", "2001:0:1::1", "fec0::1"])
+def test_special_destinations_are_dropped_too(net, address):
+    net.gateway.ip(f"-6 route replace {address} via fe80::2 dev up0")
+    net.inet.ip(f"addr add {address}/128 dev eth0 nodad")
+    try:
+        refused(net, "special_ipv6", ["tenant6"], lambda: arrives(net.acme, address, net.inet))
+    finally:
+        net.gateway.ip(f"-6 route del {address} dev up0")
+        net.inet.ip(f"addr del {address}/128 dev eth0")
+
+
 def test_a_tenants_source_does_not_come_from_the_internet(net):
     refused(net, "tenant_spoofed", ["pre"],
             lambda: arrives(net.inet, GATEWAY6, net.gateway, source=ACME))
