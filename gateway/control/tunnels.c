@@ -19,11 +19,12 @@ static int observe(const struct kernel_ops *ops, bool wireguard, struct object_s
 		   struct err *err)
 {
 	struct rt rt = {.ops = ops, .ns = NS_MAIN};
+	struct wireguard wg = {.ops = ops};
 	struct driver driver = rt_link_driver(&rt);
 	int rc = driver.observe(driver.ctx, DRIVER_KIND(OBJECT_LINK), set, err);
 
 	if (rc == 0 && wireguard) {
-		driver = wireguard_driver(ops);
+		driver = wireguard_driver(&wg);
 		rc = driver.observe(driver.ctx, DRIVER_KIND(OBJECT_WG_PEER), set, err);
 	}
 	return rc == 0 ? object_set_sort(set, err) : rc;

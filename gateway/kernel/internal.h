@@ -17,6 +17,7 @@
 #include "gateway/kernel/ruleset.h"
 #include "gateway/kernel/sysctl.h"
 #include "gateway/kernel/watch.h"
+#include "gateway/kernel/wireguard.h"
 #include "gateway/plan/desired.h"
 
 /* What kernel.c and its neighbours share. */
@@ -33,6 +34,7 @@ struct kernel_drivers {
 	bool has_siit;           /* siit is initialized */
 	struct netlink *inner;   /* owned; used inside siit only */
 	struct kernel_ops inner_ops;
+	struct wireguard wireguard;
 	struct rt rt, rt_inner;
 	struct jool_context jool, jool_inner;
 	struct record *record, *record_inner; /* owned */

@@ -9,7 +9,6 @@
 
 #include "conf/model/port_event.h"
 #include "gateway/kernel/internal.h"
-#include "gateway/kernel/wireguard.h"
 
 static void add(struct kernel_drivers *d, struct driver driver)
 {
@@ -31,7 +30,8 @@ static void add_main(struct kernel_drivers *d, const struct kernel_ops *ops)
 	add(d, sysctl_driver(&d->sysctls));
 	add(d, offload_driver(&d->offloads));
 	add(d, rt_link_driver(&d->rt));
-	add(d, wireguard_driver(ops));
+	d->wireguard = (struct wireguard){.ops = ops};
+	add(d, wireguard_driver(&d->wireguard));
 	add(d, rt_address_driver(&d->rt));
 	add(d, rt_rule_driver(&d->rt));
 	add(d, rt_route_driver(&d->rt));

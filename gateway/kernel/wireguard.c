@@ -15,6 +15,7 @@
 #include "base/base64.h"
 #include "gateway/kernel/generic.h"
 #include "gateway/kernel/wireguard_internal.h"
+#include "gateway/plan/derive.h"
 
 #define MESSAGE_MAX  (56 * 1024) /* bytes; all peers are in one attribute, which has 64 KiB */
 #define PEER_BYTES   160         /* of a peer without its allowed-ips, at most */
@@ -275,10 +276,40 @@ static int family_get(const struct kernel_ops *ops, uint16_t *ret_family, struct
 	return rc < 0 ? wireguard_err(err, rc, &fault, "asking for it") : 0;
 }
 
+/* The kernel takes a peer with the device's own key without a word, and there is none. */
+static bool is_own(const struct wireguard *wg, const struct step *step)
+{
+	const struct object_wg_peer *peer = &step_object(step)->wg_peer;
+
+	return wg->has_own_key && step->verb == STEP_ADD && step->to->kind == OBJECT_WG_PEER &&
+	       strcmp(peer->link, DERIVE_EXIT_LINK) != 0 &&
+	       memcmp(peer->public_key, wg->own_key, WG_KEY_BYTES) == 0;
+}
+
+/* Steps up to the first one that cannot be. */
+static int possible_write(const struct wireguard *wg, struct wg_writer *w, const struct step *steps,
+			  size_t n_steps, size_t *ret_done, struct err *err)
+{
+	size_t n = 0;
+	int rc;
+
+	while (n < n_steps && !is_own(wg, &steps[n])) {
+		n++;
+	}
+	rc = steps_write(w, steps, n, ret_done, err);
+	if (rc == 0 && n < n_steps) {
+		rc = err_set(err, -EINVAL,
+			     "wireguard: the tunnel's public_key is this gateway's own: give the "
+			     "tenant's, as `wg pubkey` prints it there");
+	}
+	return rc;
+}
+
 static int wireguard_apply(void *ctx, const struct step *steps, size_t n_steps, size_t *ret_done,
 			   struct err *err)
 {
-	struct wg_writer w = {.ops = ctx};
+	const struct wireguard *wg = ctx;
+	struct wg_writer w = {.ops = wg->ops};
 	int rc;
 
 	*ret_done = 0;
@@ -290,7 +321,7 @@ static int wireguard_apply(void *ctx, const struct step *steps, size_t n_steps, 
 	if (!w.data) {
 		return err_set(err, -ENOMEM, "wireguard: out of memory");
 	}
-	rc = steps_write(&w, steps, n_steps, ret_done, err);
+	rc = possible_write(wg, &w, steps, n_steps, ret_done, err);
 	explicit_bzero(w.data, DATA_BYTES);
 	free(w.data);
 	return rc;
@@ -298,10 +329,20 @@ static int wireguard_apply(void *ctx, const struct step *steps, size_t n_steps, 
 
 static int wireguard_observe(void *ctx, uint32_t kinds, struct object_set *set, struct err *err)
 {
+	struct wireguard *wg = ctx;
+	size_t first = set->n;
 	uint16_t family;
-	int rc = family_get(ctx, &family, err);
+	int rc = family_get(wg->ops, &family, err);
 
-	return rc < 0 ? rc : wireguard_read(ctx, family, kinds, set, err);
+	rc = rc < 0 ? rc : wireguard_read(wg->ops, family, kinds, set, err);
+	for (size_t i = first; rc == 0 && i < set->n; i++) {
+		if (set->items[i].kind == OBJECT_WG_DEVICE &&
+		    strcmp(set->items[i].wg_device.link, DERIVE_WG_LINK) == 0) {
+			memcpy(wg->own_key, set->items[i].wg_device.public_key, WG_KEY_BYTES);
+			wg->has_own_key = true;
+		}
+	}
+	return rc;
 }
 
 int wireguard_peers(const struct kernel_ops *ops, const char *link, struct object_set *set,
@@ -315,12 +356,12 @@ int wireguard_peers(const struct kernel_ops *ops, const char *link, struct objec
 					    err);
 }
 
-struct driver wireguard_driver(const struct kernel_ops *ops)
+struct driver wireguard_driver(struct wireguard *wg)
 {
 	return (struct driver){
 		.name = "wireguard",
 		.kinds = DRIVER_KIND(OBJECT_WG_DEVICE) | DRIVER_KIND(OBJECT_WG_PEER),
-		.ctx = (void *)ops, /* not changed */
+		.ctx = wg,
 		.observe = wireguard_observe,
 		.apply = wireguard_apply,
 	};

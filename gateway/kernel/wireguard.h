@@ -11,9 +11,15 @@
  * observed, too. Links themselves are another driver's.
  *
  * A change sends what differs and no more, so that a peer keeps its handshake, endpoint and
- * counters; an endpoint is sent only where one is desired. ops is borrowed.
+ * counters; an endpoint is sent only where one is desired.
  */
-struct driver wireguard_driver(const struct kernel_ops *ops);
+struct wireguard {
+	const struct kernel_ops *ops; /* borrowed */
+	/* Public, of the tenants' devices, once one was observed: a peer with it is none. */
+	uint8_t own_key[WG_KEY_BYTES];
+	bool has_own_key;
+};
+struct driver wireguard_driver(struct wireguard *wg);
 /* Adds the peers of one link; none when there is no such link. */
 int wireguard_peers(const struct kernel_ops *ops, const char *link, struct object_set *set,
 		    struct err *err) CHECKED;

@@ -230,6 +230,9 @@ static int device_seen(const struct nlmsghdr *nlh, void *arg)
 			dump->has_key = attr_copy(attr, dump->device.private_key, WG_KEY_BYTES) &&
 					memcmp(dump->device.private_key, no_key, WG_KEY_BYTES) != 0;
 			break;
+		case WGDEVICE_A_PUBLIC_KEY:
+			(void)attr_copy(attr, dump->device.public_key, WG_KEY_BYTES); /* zeros */
+			break;
 		case WGDEVICE_A_PEERS:
 			mnl_attr_for_each_nested(nest, attr)
 			{

@@ -95,6 +95,7 @@ struct object_wg_device {
 	char link[IFNAMSIZ]; /* key */
 	uint16_t port;
 	uint8_t private_key[WG_KEY_BYTES]; /* secret */
+	uint8_t public_key[WG_KEY_BYTES];  /* observed; not compared */
 };
 
 struct object_wg_peer {

@@ -6,6 +6,7 @@
 
 #include "base/addr.h"
 #include "gateway/kernel/ops.h"
+#include "gateway/kernel/wireguard.h"
 
 /*
  * WireGuard for the tests: one device, whose peers are kept as the kernel keeps them. It cuts its
@@ -25,14 +26,15 @@ struct fake_peer {
 
 struct fake_wireguard {
 	struct kernel_ops ops;
+	struct wireguard wg; /* what a driver has of it */
 	uint16_t port;
-	uint8_t key[32];
+	uint8_t key[32], public_key[32];
 	struct fake_peer *peers;
 	size_t n_peers;
 	unsigned int n_sets, n_requests, fail_at, n_replaced, interrupted, port_set, key_set;
 	size_t longest;
 	int64_t handshake_s; /* of each peer, since the epoch */
-	bool no_module, gone, dump_error;
+	bool no_module, gone, dump_error, any_link;
 };
 
 void fake_wireguard_init(struct fake_wireguard *f);

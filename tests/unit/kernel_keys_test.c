@@ -18,7 +18,6 @@
 
 #include "base/base64.h"
 #include "gateway/kernel/internal.h"
-#include "gateway/kernel/wireguard.h"
 #include "tests/unit/fake_wireguard.h"
 
 #define PUBLIC_1 "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE="
@@ -27,6 +26,7 @@
 /* A kernel that has WireGuard and nothing else; acme's first tunnel has a preshared key. */
 struct rig {
 	struct fake_wireguard fake;
+	struct wireguard wg;
 	struct driver driver;
 	struct kernel k;
 	struct node_conf node;
@@ -85,7 +85,8 @@ static int setup(void **state)
 	struct rig *r = calloc(1, sizeof(*r));
 
 	fake_wireguard_init(&r->fake);
-	r->driver = wireguard_driver(&r->fake.ops);
+	r->wg = (struct wireguard){.ops = &r->fake.ops};
+	r->driver = wireguard_driver(&r->wg);
 	r->k.ops = (struct kernel_ops){.transact = nothing_else};
 	hash_key_init(&r->k.key);
 	table_init(&r->k.tenants);

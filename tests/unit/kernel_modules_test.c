@@ -30,6 +30,7 @@ struct rig {
 	struct kernel_ops real, ops; /* ops: real with the n-th request failing */
 	unsigned int n_requests, fail_at;
 	struct jool_context ctx;
+	struct wireguard wg;
 	struct driver driver;
 };
 
@@ -526,7 +527,8 @@ static void wireguard_module_does_what_is_asked(void **state)
 		skip();
 	}
 	r = rig_new();
-	r->driver = wireguard_driver(&r->ops);
+	r->wg = (struct wireguard){.ops = &r->ops};
+	r->driver = wireguard_driver(&r->wg);
 	shell_read("wg genkey", text, sizeof(text));
 	assert_int_equal(base64_decode(str_from(text), key, sizeof(key)), 0);
 	snprintf(command, sizeof(command), "echo %s | wg pubkey", text);

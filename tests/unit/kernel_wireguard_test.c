@@ -76,7 +76,7 @@ static void want_peer(struct object_set *set, unsigned int n, unsigned int first
 
 static void observe(struct fake_wireguard *f, struct object_set *set)
 {
-	struct driver d = wireguard_driver(&f->ops);
+	struct driver d = wireguard_driver(&f->wg);
 	struct err err;
 
 	object_set_init(set);
@@ -88,7 +88,7 @@ static void observe(struct fake_wireguard *f, struct object_set *set)
 static int reach(struct fake_wireguard *f, struct object_set *desired, size_t *ret_done,
 		 size_t *ret_n)
 {
-	struct driver d = wireguard_driver(&f->ops);
+	struct driver d = wireguard_driver(&f->wg);
 	struct object_set observed;
 	struct plan plan;
 	struct err err;
@@ -257,7 +257,7 @@ static void want_peer_at(struct object_set *set, const char *address)
 static void peer_that_moved_is_left_where_it_is_while_it_lives(void **state)
 {
 	struct fake_wireguard *f = *state;
-	struct driver d = wireguard_driver(&f->ops);
+	struct driver d = wireguard_driver(&f->wg);
 	struct object_set desired, next;
 	struct plan plan;
 	struct err err;
@@ -290,6 +290,38 @@ static void peer_that_moved_is_left_where_it_is_while_it_lives(void **state)
 	object_set_fini(&desired);
 }
 
+static void peer_with_our_own_key_is_refused_and_no_other(void **state)
+{
+	struct fake_wireguard *f = *state;
+	struct driver d = wireguard_driver(&f->wg);
+	struct object_set desired;
+	struct object own = {.kind = OBJECT_WG_PEER, .wg_peer = {.link = "sg-wg"}};
+	struct step step = {.verb = STEP_ADD, .to = &own};
+	struct err err;
+	size_t done, n;
+
+	object_set_init(&desired);
+	want_device(&desired, 51820);
+	assert_int_equal(reach(f, &desired, &done, &n), 0);
+	object_set_fini(&desired);
+	object_set_init(&desired);
+	want_device(&desired, 51820);
+	want_peer(&desired, 1, 0, 1);
+	want_peer(&desired, 2, 1, 1);
+	memcpy(own.wg_peer.public_key, f->public_key, sizeof(f->public_key));
+	assert_non_null(object_set_add(&desired, &own)); /* the last one */
+	assert_int_equal(reach(f, &desired, &done, &n), -EINVAL);
+	assert_int_equal(done, 2);
+	assert_int_equal(f->n_peers, 2);
+	assert_int_equal(d.apply(d.ctx, &step, 1, &done, &err), -EINVAL);
+	assert_non_null(strstr(err.msg, "this gateway's own"));
+	/* the exit's device has another key */
+	memcpy(own.wg_peer.link, "sg-up", sizeof("sg-up"));
+	f->any_link = true;
+	assert_int_equal(d.apply(d.ctx, &step, 1, &done, &err), 0);
+	object_set_fini(&desired);
+}
+
 static void stranger_on_our_link_is_removed(void **state)
 {
 	struct fake_wireguard *f = *state;
@@ -311,7 +343,7 @@ static void stranger_on_our_link_is_removed(void **state)
 static void each_failed_request_can_be_undone(void **state)
 {
 	struct fake_wireguard *f = *state;
-	struct driver d = wireguard_driver(&f->ops);
+	struct driver d = wireguard_driver(&f->wg);
 	struct object_set before, desired, after;
 	struct plan plan, undo, rest;
 	unsigned int fail = 1;
@@ -360,7 +392,7 @@ static void each_failed_request_can_be_undone(void **state)
 static void what_is_wrong_is_said(void **state)
 {
 	struct fake_wireguard *f = *state;
-	struct driver d = wireguard_driver(&f->ops);
+	struct driver d = wireguard_driver(&f->wg);
 	struct object peer = {.kind = OBJECT_WG_PEER, .wg_peer = {.link = "sg-wg"}};
 	struct step add = {.verb = STEP_ADD, .to = &peer};
 	struct step remove = {.verb = STEP_REMOVE, .from = &peer};
@@ -399,6 +431,7 @@ int main(void)
 		TEST(allowed_ip_goes_over_to_another_peer),
 		TEST(roamed_endpoint_handshake_and_bytes_are_observed_and_no_drift),
 		TEST(peer_that_moved_is_left_where_it_is_while_it_lives),
+		TEST(peer_with_our_own_key_is_refused_and_no_other),
 		TEST(stranger_on_our_link_is_removed),
 		TEST(each_failed_request_can_be_undone),
 		TEST(what_is_wrong_is_said),
