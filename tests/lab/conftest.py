@@ -61,8 +61,9 @@ def topology():
 
 
 @pytest.fixture
-def place(topology):
+def place(topology, request):
     topology.fresh()
+    request.node.place = topology
     return topology
 
 
@@ -80,7 +81,7 @@ def hand(place):
 
 @pytest.fixture
 def case(place, request):
-    one = Case(place)
+    request.node.case = one = Case(place)
     yield one
     one.finish(getattr(request.node, "failed", True))
 
@@ -99,13 +100,13 @@ def pytest_runtest_protocol():
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
+    """Of a test that failed, in its fixtures, too: what the gateway's kernel has, and its log."""
     outcome = yield
     result = outcome.get_result()
     if result.when == "call":
         item.failed = result.failed
-    place = item.funcargs.get("place") if hasattr(item, "funcargs") else None
+    place, case = getattr(item, "place", None), getattr(item, "case", None)
     if result.failed and place and place.gateway:
         result.sections.append(("kernel of the gateway", state.report(place.gateway)))
-        case = item.funcargs.get("case")
-        if case and case.gateway:
+        if case and case.gateway and os.path.exists(case.gateway.log_path):
             result.sections.append(("sixgated", case.gateway.log()[-20000:]))

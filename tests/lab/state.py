@@ -1,19 +1,22 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the kernel has in a host: to compare, and to print when a test failed."""
 
+import difflib
+import glob
+import os
 import re
 import subprocess
 
+from peers import wait_for
+
 LINKS = "links, addresses, routes, IPv4 rules"
-ALL_OF_IP = "link\\naddr\\nroute show table all\\nrule\\nneigh show proxy\\n"
 COMPARED = [
     # one program: an emulated machine starts few a second
-    (LINKS, "sh", "-c", f"printf '{ALL_OF_IP}' | ip -d -batch -"),
+    (LINKS, "ip", "-d", "-batch", os.path.join(os.path.dirname(__file__), "compared.batch")),
     ("IPv6 rules", "ip", "-6", "rule"),
     ("nftables", "nft", "list", "ruleset"),
     # not `instance display`, which shows those of all namespaces
     ("Jool", "jool", "-i", "sixgate", "instance", "status"),
-    ("namespaces", "find", "/run/netns", "-name", "sixgate*"),
 ]
 REPORTED = [
     *COMPARED,
@@ -47,9 +50,24 @@ def read(host, what):
 
 def snapshot(host):
     """What must be the same before sixgated and after `sixgate down`."""
-    texts = read(host, COMPARED)
+    links, *others = COMPARED
+    texts = wait_for(lambda: settled(read(host, [links])), message="links as their carriers are")
+    texts.update(read(host, others))
+    texts["namespaces"] = "\n".join(glob.glob("/run/netns/sixgate*"))
     texts["sysctls"] = "".join(f"{key} = {host.sysctl(key)}\n" for key in SYSCTLS)
     return {title: without_fallback(text) for title, text in texts.items()}
+
+
+def settled(texts):
+    """texts, or None while the kernel has not followed a carrier yet: it does up to a second later
+    (linkwatch), and only then a device has its state, its fe80:: address and the routes of that."""
+    for name, flags, rest in re.findall(r"^\d+: (\S+): <(.*)>(.*)", texts[LINKS], re.M):
+        flags = flags.split(",")
+        end_of_cable = "@" in name and not name.endswith("@NONE")
+        if "UP" in flags and (("NO-CARRIER" in flags) == ("LOWER_UP" in flags) or
+                              end_of_cable and "state UNKNOWN" in rest):
+            return None
+    return None if " tentative" in texts[LINKS] else texts
 
 
 def without_fallback(text):
@@ -69,9 +87,10 @@ def without_fallback(text):
 
 
 def difference(before, now):
-    """A text that names what is not as before; empty when all is."""
-    return "\n".join(f"{title} before:\n{before[title]}\n{title} now:\n{now[title]}"
-                     for title in before if before[title] != now[title])
+    """What is not as before, as diff -u shows it; empty when all is."""
+    return "\n".join(line for title in before for line in difflib.unified_diff(
+        before[title].splitlines(), now[title].splitlines(), f"{title} before", f"{title} now",
+        lineterm=""))
 
 
 def report(host):

@@ -50,7 +50,8 @@ def test_wireguard_to_the_exit_is_in_another_namespace(case, public, later):
     gateway.nothing_to_do()
     assert gateway.stop() == 0
     gateway.cli("down")
-    assert not state.difference(before, state.snapshot(public))
+    left = state.difference(before, state.snapshot(public))
+    assert not left, left
 
 
 def test_public_sockets_are_in_another_namespace(case, public, later):
@@ -86,4 +87,5 @@ def test_public_sockets_are_in_another_namespace(case, public, later):
     gateway.nothing_to_do()
     assert gateway.stop() == 0
     gateway.cli("down")
-    assert not state.difference(before, state.snapshot(public))
+    left = state.difference(before, state.snapshot(public))
+    assert not left, left

@@ -17,6 +17,7 @@ import os
 
 import lab
 from netns import Namespace, remove_stale, run
+from peers import wait_for
 
 GATEWAY4 = "203.0.113.10"
 POOL4 = [GATEWAY4, "203.0.113.16"]   # on the uplink
@@ -109,6 +110,7 @@ class Topology:
     def close(self):
         for host in self.hosts():
             host.delete()
+        self.gateway = None
 
     def fresh(self):
         """A gateway that knows nothing but its uplink, and tenants without tunnels."""
@@ -119,6 +121,9 @@ class Topology:
         for tenant, device in ((self.acme, "wg0"), (self.globex, "six0")):
             if tenant.has(device):
                 tenant.ip(f"link del {device}")
+        # a namespace takes its devices, and with them the other ends, along after it is gone
+        wait_for(lambda: not any(host.has(device) for host, device in (
+            (self.isp, "gw0"), (self.initech, "eth0"), (self.lan, "eth0"))), message="no cables")
         self.gateway = Gateway("gateway", GATEWAY4, GATEWAY6)
         cables((self.gateway, "up0", self.isp, "gw0"), (self.gateway, "tc0", self.initech, "eth0"),
                (self.gateway, "lan0", self.lan, "eth0"))
