@@ -2,8 +2,8 @@
 """sixgated in the lab: its node config, tenant objects, and the comparison with the kernel's state
 before it, when `sixgate down` has taken all of its own away."""
 
+import functools
 import os
-import subprocess
 
 import gateway
 import peers
@@ -54,13 +54,8 @@ class ExitGateway(gateway.Gateway):
 
     def cli(self, *argv, check=True):
         """In the gateway's namespace: `sixgate down` works there by itself."""
-        done = subprocess.run(
-            self.lab.gateway.argv(os.path.join(gateway.BUILD, "sixgate"), argv[0], "--socket",
-                                  os.path.join(self.run_folder, "control.sock"), *argv[1:]),
-            capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
-        if check:
-            assert done.returncode == 0, f"sixgate {argv}: {done.returncode}: {done.stderr}"
-        return done
+        with self.lab.gateway.inside():
+            return super().cli(*argv, check=check)
 
     def nothing_to_do(self):
         """A second run would change nothing."""
@@ -72,6 +67,11 @@ class ExitGateway(gateway.Gateway):
         tunnel = {"name": "main", "kind": kind, "prefixes": [host.prefix], **(tunnel or {})}
         return {"tenant": host.tenant, "serial": serial, "prefixes": [host.prefix],
                 "tunnels": [tunnel], "services": list(services), **more}
+
+
+@functools.cache
+def load_modules():
+    run("modprobe", "-a", "jool", "jool_siit", "wireguard", "sit")
 
 
 class Case:
@@ -88,7 +88,7 @@ class Case:
         """Written, not started."""
         if NOT_YET:
             pytest.skip(NOT_YET)
-        run("modprobe", "-a", "jool", "jool_siit", "wireguard", "sit")
+        load_modules()
         self.before = state.snapshot(self.place.gateway)
         self.gateway = ExitGateway(self.place, settings, **more)
         return self.gateway

@@ -13,6 +13,7 @@ the Internet's routes. A tenant's side of a tunnel is made by hand, as a tenant 
 """
 
 import base64
+import ctypes
 import os
 
 import lab
@@ -74,15 +75,24 @@ def random_key():
     return base64.b64encode(os.urandom(32)).decode()
 
 
+crypto = ctypes.CDLL("libcrypto.so.3")
+crypto.EVP_PKEY_new_raw_private_key.restype = ctypes.c_void_p
+X25519 = 1034  # NID_X25519
+
+
 class WireGuard:
-    """A key pair and what a tenant types to use it."""
+    """A key pair, as wg genkey and wg pubkey make it, without two programs."""
 
     def __init__(self):
-        secret = bytearray(os.urandom(32))
-        secret[0] &= 0xf8
-        secret[31] = secret[31] & 0x7f | 0x40  # as wg genkey, which would be one more program
-        self.private = base64.b64encode(secret).decode()
-        self.public = run("wg", "pubkey", input=self.private).strip()
+        private, public = bytearray(os.urandom(32)), ctypes.create_string_buffer(32)
+        private[0] &= 248
+        private[31] = private[31] & 127 | 64
+        key = ctypes.c_void_p(
+            crypto.EVP_PKEY_new_raw_private_key(X25519, None, bytes(private), ctypes.c_size_t(32)))
+        assert crypto.EVP_PKEY_get_raw_public_key(key, public, ctypes.byref(ctypes.c_size_t(32)))
+        crypto.EVP_PKEY_free(key)
+        self.private = base64.b64encode(private).decode()
+        self.public = base64.b64encode(public.raw).decode()
 
 
 class Topology:

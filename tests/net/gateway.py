@@ -68,7 +68,7 @@ class Gateway:
         self.run_folder = self._make("run")
         self.registry = self._make("registry")
         self.log_folder = self._make("log")
-        subprocess.run(["chown", "sixgate-agent:", self.log_folder], check=True)
+        shutil.chown(self.log_folder, "sixgate-agent", "sixgate-agent")
         self.config_path = os.path.join(self.folder, "sixgate.yaml")
         self.access_log_path = os.path.join(self.log_folder, "access.log")
         self.log_path = os.path.join(self.folder, "stderr")

@@ -48,11 +48,12 @@ def remove_stale():
 
 
 def _delete(name):
-    pids = subprocess.run(["ip", "netns", "pids", name], capture_output=True, text=True,
-                          check=False).stdout.split()
-    for pid in pids:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(int(pid), signal.SIGKILL)
+    with contextlib.suppress(FileNotFoundError):
+        number = os.stat(f"/run/netns/{name}").st_ino
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            with contextlib.suppress(OSError):  # it may have ended, or be nobody that we may look at
+                if os.stat(f"/proc/{pid}/ns/net").st_ino == number:
+                    os.kill(int(pid), signal.SIGKILL)
     subprocess.run(["ip", "netns", "del", name], capture_output=True, check=False)
 
 
@@ -93,7 +94,10 @@ class Namespace:
         return ["ip", "netns", "exec", self.name, *argv]
 
     def run(self, *argv, **kwargs):
-        return run(*self.argv(*argv), **kwargs)
+        """Runs a program here, to its end. Not by ip netns exec, which were another one to start:
+        what it finds in /sys is not of this namespace."""
+        with self.inside():
+            return run(*argv, **kwargs)
 
     def popen(self, *argv, **kwargs):
         """Starts a program here; its pid is that of the program itself."""
