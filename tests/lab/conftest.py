@@ -24,6 +24,8 @@ from topology import Topology  # noqa: E402
 
 # a test that hangs fails, with the place
 TEST_SECONDS_MAX = int(os.environ.get("SIXGATE_TEST_SECONDS", "120"))
+LONG = ("test_change", "test_demo", "test_drift", "test_foreign_cycles", "test_mtu", "test_siit",
+        "test_uplink")
 CLONE_NEWNS, MS_REC, MS_PRIVATE = 0x20000, 0x4000, 1 << 18
 
 
@@ -41,8 +43,10 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(items):
-    """Those that wait until no other test runs come last, when hardly one does."""
-    items.sort(key=lambda item: item.get_closest_marker("alone") is not None)
+    """Those that take long come first, so that at the end no process is busy with one while the
+    other has nothing to do; those that wait until no other test runs come last."""
+    items.sort(key=lambda item: (item.get_closest_marker("alone") is not None,
+                                 item.path.stem not in LONG))
 
 
 @pytest.fixture(autouse=True)
