@@ -7,6 +7,7 @@ behind is what is in the overlay's upper folder.
 
 import json
 import os
+import signal
 import subprocess
 import textwrap
 
@@ -103,8 +104,11 @@ class Machine:
 def package(tmp_path_factory):
     """The .deb, built from what a release would hold."""
     out = tmp_path_factory.mktemp("deb")
+    left = signal.alarm(0)  # a whole build is not held to the time of a test
     done = subprocess.run([os.path.join(SOURCE, "packaging", "build-deb"), BUILD, str(out)],
-                          stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+                          timeout=900)
+    signal.alarm(left)
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-5000:]
     (deb,) = [name for name in os.listdir(out) if name.startswith("sixgate_") and
               name.endswith(".deb")]
