@@ -121,12 +121,20 @@ static size_t begin_reverse(struct query *q, uint8_t *wire)
 	return 0;
 }
 
-size_t query_begin(struct query *q, uint8_t *wire)
+/* What is answered here lies below arpa: the names of addresses, and ipv4only.arpa. */
+static bool is_below_arpa(const struct question *q)
+{
+	static const uint8_t arpa[] = "\4arpa";
+
+	return q->len > sizeof(arpa) &&
+	       memcmp(q->name + q->len - sizeof(arpa), arpa, sizeof(arpa)) == 0;
+}
+
+static size_t begin_arpa(struct query *q, uint8_t *wire)
 {
 	const struct policy *policy = &q->tenant->policy;
 	struct answer *answer = NULL;
 
-	q->step = QUERY_ASKED;
 	if (local_names_is_ipv4only(&q->request.q) && q->request.q.type == KNOT_RRTYPE_AAAA &&
 	    policy->on && policy->n_pref64s > 0) {
 		return send_ipv4only(q, wire);
@@ -134,11 +142,17 @@ size_t query_begin(struct query *q, uint8_t *wire)
 	if (local_names_find(&q->request.q, &answer)) {
 		return send_local(q, answer, wire);
 	}
-	if (synthesises(q) && policy_always(policy, q->request.q.name)) {
+	return begin_reverse(q, wire);
+}
+
+size_t query_begin(struct query *q, uint8_t *wire)
+{
+	q->step = QUERY_ASKED;
+	if (synthesises(q) && policy_always(&q->tenant->policy, q->request.q.name)) {
 		q->step = QUERY_A;
 		q->ttl_max_s = SYNTHESIS_TTL_S;
 	}
-	return begin_reverse(q, wire);
+	return is_below_arpa(&q->request.q) ? begin_arpa(q, wire) : 0;
 }
 
 static size_t go_on(struct query *q, enum query_step step)
