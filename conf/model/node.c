@@ -42,15 +42,6 @@ struct addr node_conf_nth(const struct node_conf *node, uint32_t number)
 	return a;
 }
 
-uint32_t node_conf_exit_mtu(const struct node_conf *node)
-{
-	/* RFC 4213 3.2; WireGuard's headers are 60 bytes over IPv4 and 80 over IPv6, where a path
-	 * that is longer than it says (PPPoE) has to be thought of. */
-	return node->exit.mtu != 0                ? node->exit.mtu
-	       : node->uplink_kind == UPLINK_6IN4 ? 1480
-						  : 1420;
-}
-
 void node_conf_pack(const struct node_conf *node, struct buf *out)
 {
 	pack_text(out, node->name);

@@ -117,7 +117,7 @@ struct node_conf {
 		bool has_wireguard, has_six_in_four; /* which of the two maps was given */
 		bool has_address;
 		struct addr address;        /* our own inside the tunnel */
-		uint32_t mtu;               /* 0: the most that fits, node_conf_exit_mtu() */
+		uint32_t mtu;               /* 0: the most that fits */
 		const char *underlay_netns; /* where the public socket lives; NULL: here */
 		const char *private_key_file, *public_key, *preshared_key_file;
 		struct endpoint endpoint;
@@ -194,8 +194,6 @@ unsigned int node_conf_unit(const struct node_conf *node);
  */
 uint32_t node_conf_number(const struct node_conf *node, const struct addr *a);
 struct addr node_conf_nth(const struct node_conf *node, uint32_t number);
-/* Of the tunnel that an uplink of kind wireguard or 6in4 is: the one given, or what fits. */
-uint32_t node_conf_exit_mtu(const struct node_conf *node);
 
 /* What a proxy worker needs of the node config; wire form of message NODE. */
 void node_conf_pack(const struct node_conf *node, struct buf *out);

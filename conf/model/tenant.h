@@ -51,7 +51,7 @@ struct tunnel_conf {
 	uint16_t keepalive_s;           /* wireguard; 0: off */
 	bool has_endpoint;              /* wireguard: where the peer is; else it comes to us */
 	struct endpoint endpoint;
-	uint32_t mtu; /* 0: the kind's default */
+	uint32_t mtu; /* 0: the most that fits */
 	bool has_remote;
 	struct addr remote;          /* 6in4 */
 	const char *update_key_hash; /* 6in4 */

@@ -192,6 +192,23 @@ static void sweep(struct drift *d)
 	}
 }
 
+static void measure(struct drift *d)
+{
+	struct str rest, line;
+	struct buf told;
+	struct err err;
+
+	buf_init(&told, TEXT_MAX);
+	if (kernel_measure(d->kernel, &told, &err) < 0) {
+		log_warn(MOD, "a tunnel's MTU: %s, retrying", err.msg);
+	}
+	rest = (struct str){.p = (const char *)told.data, .len = told.bad ? 0 : told.len};
+	while (next_line(&rest, &line)) {
+		log_info(MOD, "%.*s; tunnels follow", (int)line.len, line.p);
+	}
+	buf_fini(&told);
+}
+
 bool drift_work(struct drift *d)
 {
 	if (!d->kernel) {
@@ -204,8 +221,11 @@ bool drift_work(struct drift *d)
 		sweep(d);
 	} else if (kernel_looking(d->kernel)) {
 		look(d);
+	} else if (kernel_measuring(d->kernel)) {
+		measure(d);
 	}
-	return kernel_sweeping(d->kernel) || kernel_looking(d->kernel);
+	return kernel_sweeping(d->kernel) || kernel_looking(d->kernel) ||
+	       kernel_measuring(d->kernel);
 }
 
 static void on_poll(struct timer *timer)

@@ -11,6 +11,7 @@
 #include "gateway/kernel/netns.h"
 #include "gateway/kernel/offload.h"
 #include "gateway/kernel/ops.h"
+#include "gateway/kernel/paths.h"
 #include "gateway/kernel/proxy_prefix.h"
 #include "gateway/kernel/reconcile.h"
 #include "gateway/kernel/rt.h"
@@ -45,10 +46,13 @@ struct kernel_drivers {
 };
 
 struct ktenant {
-	struct table_node node;   /* kernel.tenants */
-	struct tenant_conf *conf; /* a reference */
-	TAILQ_ENTRY(ktenant) due; /* kernel.sweep.due */
-	bool sweep_due;           /* it is in there */
+	struct table_node node;      /* kernel.tenants */
+	struct tenant_conf *conf;    /* a reference */
+	TAILQ_ENTRY(ktenant) due;    /* kernel.sweep.due */
+	bool sweep_due;              /* it is in there */
+	TAILQ_ENTRY(ktenant) follow; /* kernel.follow.due */
+	bool follow_due;             /* it is in there */
+	bool follow_failed;          /* it waits for the end of the next look at the ways */
 };
 
 TAILQ_HEAD(ktenants, ktenant);
@@ -58,6 +62,13 @@ struct kernel_sweep {
 	struct ktenants due;  /* borrowed from kernel.tenants */
 	struct jool_sweep at; /* in the first one's block */
 	bool waits;           /* it failed: for the next kernel_poll() */
+};
+
+/* Whose tunnels' MTU is to follow their ways. */
+struct kernel_follow {
+	bool node;           /* its own devices' */
+	bool node_failed;    /* it waits for the end of the next look at the ways */
+	struct ktenants due; /* borrowed from kernel.tenants; last those that failed */
 };
 
 /* What could not be made as wanted. */
@@ -77,6 +88,8 @@ struct kernel {
 	struct hash_key key;
 	struct table tenants; /* of struct ktenant, owned */
 	struct kernel_sweep sweep;
+	struct paths paths;
+	struct kernel_follow follow;
 	const struct node_conf *node; /* borrowed: in force; NULL: none yet */
 	struct kernel_uids uids;
 	struct desired_facts facts; /* node was derived with; a secret */
@@ -125,12 +138,12 @@ void kernel_sweep_forget(struct kernel *k, struct ktenant *t);
  * any more. Their tunnels go on with the keys they have.
  */
 void kernel_keep_peers(const struct reconcile *r, const char *tenant, struct object_set *set);
+/* kernel_paths.c: t is about to be freed, or has nothing to follow any more. */
+void kernel_paths_forget(struct kernel *k, struct ktenant *t);
 /* desired_facts.is_mapped; ctx: the kernel. */
 bool kernel_is_mapped(void *ctx, const struct addr *a);
 /* desired_facts.has_tunnels */
 bool kernel_has_tunnels(void *ctx);
-/* desired_facts.link_mtu */
-uint32_t kernel_link_mtu(const char *link);
 /*
  * desired_facts.on_link, of node. When it cannot be read it is what is in force, or everything;
  * ret_why, which code 0 says is nothing, then says so, or that there is more than fits.

@@ -116,6 +116,8 @@ int kernel_new(const struct kernel_ops *ops, const char *run_dir, struct kernel 
 	hash_key_init(&k->key);
 	table_init(&k->tenants);
 	TAILQ_INIT(&k->sweep.due);
+	TAILQ_INIT(&k->follow.due);
+	paths_init(&k->paths, &k->drivers.rt);
 	buf_init(&k->failures.lines, 1 << 20);
 	buf_init(&k->failing.lines, 1 << 20);
 	buf_init(&k->foreign, FOREIGN_BYTES_MAX);
@@ -158,6 +160,7 @@ void kernel_free(struct kernel *k)
 		ktenant_free(container_of(node, struct ktenant, node));
 	}
 	table_fini(&k->tenants);
+	paths_fini(&k->paths);
 	buf_fini(&k->failures.lines);
 	buf_fini(&k->failing.lines);
 	buf_fini(&k->foreign);
@@ -299,7 +302,8 @@ int kernel_facts_init(struct kernel *k, const struct node_conf *node,
 		.is_mapped = kernel_is_mapped,
 		.has_tunnels = kernel_has_tunnels,
 		.mapped_ctx = k,
-		.link_mtu = kernel_link_mtu,
+		.path_mtu = paths_mtu,
+		.path_ctx = &k->paths,
 		.preshared_key = kernel_preshared_key,
 		.preshared_ctx = &k->key_failed,
 	};
@@ -523,6 +527,7 @@ void kernel_poll(struct kernel *k)
 	k->on_link_due |= all;
 	k->fq_due = true;
 	k->sweep.waits = false;
+	paths_look(&k->paths); /* the kernel tells nobody what it learns of them */
 	reconcile_look(k->reconcile, all ? RECONCILE_ALL : kinds, NULL);
 }
 
@@ -585,7 +590,6 @@ static bool link_moved(struct kernel *k)
 	const struct on_link *known = &k->facts.on_link;
 	struct on_link now;
 
-	k->on_link_due |= k->watch && watch_on_link(k->watch);
 	/* With a full table of BGP a look takes long: it is not for each of its changes. */
 	if (k->watch && !k->on_link_due) {
 		return false;
@@ -605,6 +609,10 @@ int kernel_look_around(struct kernel *k, struct err *err)
 {
 	if (!reconcile_started(k->reconcile)) {
 		return 0;
+	}
+	if (k->watch && watch_on_link(k->watch)) {
+		k->on_link_due = true;
+		paths_look(&k->paths);
 	}
 	foreign_refresh(k);
 	if (k->fq_due) { /* nobody tells of such changes */

@@ -12,6 +12,7 @@
 #include "conf/model/node.h"
 #include "conf/model/tenant.h"
 #include "gateway/kernel/denial.h"
+#include "gateway/plan/tunnel_mtu.h"
 
 /*
  * All that sixgate puts into the kernel, as node config and tenant objects want it: what they want
@@ -108,6 +109,17 @@ int kernel_look(struct kernel *k, bool *ret_ended, struct buf *drift, struct err
  */
 bool kernel_sweeping(const struct kernel *k);
 int kernel_sweep(struct kernel *k, struct err *err) CHECKED;
+/*
+ * What the ways of the tunnels' outer packets carry is to be looked at, or their MTU is to follow.
+ * kernel_measure() does a part of it; appends a line to told for each way that carries something
+ * else. Returns 0, or why a tunnel could not follow; it is tried again after the next
+ * kernel_poll().
+ */
+bool kernel_measuring(const struct kernel *k);
+int kernel_measure(struct kernel *k, struct buf *told, struct err *err) CHECKED;
+/* What a tenant's tunnel (NULL: the one that the uplink is) carries. False: no node is set yet. */
+bool kernel_tunnel_mtu(struct kernel *k, const struct tunnel_conf *tunnel,
+		       struct tunnel_mtu *ret_mtu);
 /* What the last of these could not mend, a line each; NULL: nothing. */
 const char *kernel_failures(const struct kernel *k);
 /*

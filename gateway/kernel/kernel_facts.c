@@ -1,16 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * What is wanted of the kernel and stands in no config: WireGuard's keys, in files of root's alone,
- * MTU of the operator's links, and who is beside us on the uplink.
+ * and who is beside us on the uplink.
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <net/if.h>
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -91,20 +87,6 @@ bool kernel_preshared_key(void *ctx, const char *file, uint8_t ret_key[WG_KEY_BY
 	struct err *why = ctx;
 
 	return key_read(file, ret_key, why) == 0;
-}
-
-uint32_t kernel_link_mtu(const char *link)
-{
-	struct ifreq req = {0};
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), rc;
-
-	if (fd < 0) {
-		return 0;
-	}
-	memcpy(req.ifr_name, link, strnlen(link, IFNAMSIZ - 1));
-	rc = ioctl(fd, SIOCGIFMTU, &req);
-	close(fd);
-	return rc < 0 || req.ifr_mtu < 0 ? 0 : (uint32_t)req.ifr_mtu;
 }
 
 /* Not to know who is there must not open what was closed. */

@@ -235,6 +235,13 @@ int kernel_set_tenant(struct kernel *k, struct tenant_conf *tenant, struct err *
 	return kernel_set_tenants(k, &tenant, 1, err);
 }
 
+static void ktenant_forget(struct kernel *k, struct ktenant *t)
+{
+	kernel_sweep_forget(k, t);
+	kernel_paths_forget(k, t);
+	ktenant_free(t);
+}
+
 int kernel_remove_tenant(struct kernel *k, const char *name, struct err *err)
 {
 	struct reconcile_change changes[2] = {{.name = name}};
@@ -259,12 +266,10 @@ int kernel_remove_tenant(struct kernel *k, const char *name, struct err *err)
 	}
 	kernel_settle_watch(k);
 	if (rc == 0) {
-		kernel_sweep_forget(k, t);
-		ktenant_free(t);
+		ktenant_forget(k, t);
 	} else if (table_insert(&k->tenants, &t->node, hash) < 0) {
-		kernel_sweep_forget(k, t);
-		ktenant_free(
-			t); /* it is gone for us; what it has in the kernel goes at a restart */
+		ktenant_forget(k, t); /* it is gone for us; what it has in the kernel goes at a
+					 restart */
 	}
 	return rc;
 }

@@ -23,6 +23,7 @@ libkernel_a_SOURCES = \
 	%D%/kernel_drivers.c \
 	%D%/kernel_facts.c \
 	%D%/kernel_fq.c \
+	%D%/kernel_paths.c \
 	%D%/kernel_plan.c \
 	%D%/kernel_sweep.c \
 	%D%/kernel_tenants.c \
@@ -33,6 +34,7 @@ libkernel_a_SOURCES = \
 	%D%/reconcile_look.c \
 	%D%/reconcile_mend.c \
 	%D%/outline.c %D%/outline.h \
+	%D%/paths.c %D%/paths.h \
 	%D%/proxy_prefix.c %D%/proxy_prefix.h \
 	%D%/qdisc.c %D%/qdisc.h \
 	%D%/port_history.c %D%/port_history.h \
@@ -66,6 +68,7 @@ libkernel_a_SOURCES += \
 	%D%/rt_neighbour.c \
 	%D%/rt_netns.c %D%/rt_netns.h \
 	%D%/rt_on_link.c \
+	%D%/rt_path.c %D%/rt_path.h \
 	%D%/rt_read.c \
 	%D%/rt_route.c \
 	%D%/rt_rule.c \

@@ -101,6 +101,8 @@ bool rt_attr_addr(const struct rt_attrs *attrs, unsigned int type, uint8_t famil
 		  struct addr *ret_addr);
 /* Copies a terminated string that fits; else dst is empty. */
 void rt_attr_name(const struct nlattr *attr, char *dst, size_t size);
+/* Of a route's RTA_METRICS, which may be NULL; 0: it says none. */
+uint32_t rt_route_mtu(const struct nlattr *metrics);
 
 /* rt_route.c: the key of the route that a message is about. False when it has none that we use. */
 bool rt_route_key(const struct nlmsghdr *nlh, struct object_route *ret_route);

@@ -98,6 +98,22 @@ struct prefix rt_prefix(const struct addr *a, uint8_t len)
 	return (struct prefix){.addr = *a, .len = (uint8_t)(128 - most + bits)};
 }
 
+uint32_t rt_route_mtu(const struct nlattr *metrics)
+{
+	const struct nlattr *attr;
+
+	if (!metrics) {
+		return 0;
+	}
+	mnl_attr_for_each_nested(attr, metrics)
+	{
+		if (mnl_attr_get_type(attr) == RTAX_MTU && mnl_attr_get_payload_len(attr) == 4) {
+			return mnl_attr_get_u32(attr);
+		}
+	}
+	return 0;
+}
+
 static int link_cmp(const void *a, const void *b)
 {
 	uint32_t x = ((const struct rt_link_name *)a)->index;

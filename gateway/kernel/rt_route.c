@@ -41,22 +41,6 @@ static bool has_link(enum route_type type)
 	return type == ROUTE_UNICAST || type == ROUTE_LOCAL;
 }
 
-static uint32_t mtu_read(const struct nlattr *metrics)
-{
-	const struct nlattr *attr;
-
-	if (!metrics) {
-		return 0;
-	}
-	mnl_attr_for_each_nested(attr, metrics)
-	{
-		if (mnl_attr_get_type(attr) == RTAX_MTU && mnl_attr_get_payload_len(attr) == 4) {
-			return mnl_attr_get_u32(attr);
-		}
-	}
-	return 0;
-}
-
 bool rt_route_key(const struct nlmsghdr *nlh, struct object_route *ret_route)
 {
 	const struct rtmsg *rtm = mnl_nlmsg_get_payload(nlh);
@@ -105,7 +89,7 @@ static int route_seen(const struct nlmsghdr *nlh, void *arg)
 	if (!rt_attr_addr(&attrs, RTA_PREFSRC, rtm->rtm_family, &o.route.source)) {
 		o.route.source = (struct addr){0};
 	}
-	o.route.mtu = mtu_read(attrs.a[RTA_METRICS]);
+	o.route.mtu = rt_route_mtu(attrs.a[RTA_METRICS]);
 	return object_set_add(r->set, &o) ? 0 : -ENOMEM;
 }
 

@@ -6,6 +6,7 @@
 #include "conf/model/tenant.h"
 #include "gateway/plan/firewall.h"
 #include "gateway/plan/object_set.h"
+#include "gateway/plan/tunnel_mtu.h"
 
 /*
  * What node config and tenant objects ask of the kernel, as objects. Pure: no I/O; secrets and
@@ -36,8 +37,9 @@ struct desired_facts {
 	 */
 	bool (*has_tunnels)(void *ctx);
 	void *mapped_ctx; /* of both */
-	/* MTU of a link of the operator's, which route tunnels use; 0: not known. May be NULL. */
-	uint32_t (*link_mtu)(const char *link);
+	/* What the way of outer packets carries, in bytes; 0: not known. May be NULL. */
+	uint32_t (*path_mtu)(void *ctx, const struct outer *outer);
+	void *path_ctx;
 	struct on_link on_link; /* who is beside us on a direct uplink */
 	/*
 	 * The preshared key in a tunnel's preshared_key_file, read before. False when it could not

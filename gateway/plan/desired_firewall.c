@@ -14,10 +14,8 @@
 #include "gateway/plan/desired.h"
 #include "gateway/plan/firewall_elements.h"
 
-#define WIREGUARD_MTU 1420
-#define SIT_MTU       1480
-#define MSS_HEADERS   60  /* IPv6 and TCP */
-#define OWN_MAX       256 /* addresses of one range of uplink.ipv4 */
+#define MSS_HEADERS 60  /* IPv6 and TCP */
+#define OWN_MAX     256 /* addresses of one range of uplink.ipv4 */
 
 void element_add(struct object_set *set, enum firewall_set id, const void *key, const void *data)
 {
@@ -169,7 +167,8 @@ static void add_exit(const struct node_conf *node, const struct desired_facts *f
 	if (node->uplink_kind == UPLINK_DIRECT) {
 		return;
 	}
-	add_device(set, FIREWALL_UPLINKS, DERIVE_EXIT_LINK, node_conf_exit_mtu(node));
+	add_device(set, FIREWALL_UPLINKS, DERIVE_EXIT_LINK,
+		   tunnel_mtu_exit(node, facts).mtu);
 	if (exit_is_here(node, facts)) {
 		add_wg_port(node->exit.listen_port, set);
 	} else if (node->uplink_kind == UPLINK_6IN4 && node->six_in_four.on &&
@@ -243,7 +242,8 @@ void desired_firewall_node(const struct node_conf *node, const struct desired_fa
 		add_device(set, FIREWALL_UPLINKS, node->interface, 0);
 	}
 	if (node->wireguard.on) {
-		add_device(set, FIREWALL_TUNNELS, DERIVE_WG_LINK, WIREGUARD_MTU);
+		add_device(set, FIREWALL_TUNNELS, DERIVE_WG_LINK,
+			   tunnel_mtu_shared(node, facts).mtu);
 	}
 	if (wireguard_is_here(node, facts)) {
 		add_wg_port(node->wireguard.listen_port, set);
@@ -253,23 +253,6 @@ void desired_firewall_node(const struct node_conf *node, const struct desired_fa
 		add_pool(node, set);
 	}
 	object_set_unique(set, first);
-}
-
-/* 0: not known. */
-static uint32_t tunnel_mtu(const struct desired_facts *facts, const struct tunnel_conf *tunnel)
-{
-	if (tunnel->mtu != 0) {
-		return tunnel->mtu;
-	}
-	switch (tunnel->kind) {
-	case TUNNEL_WIREGUARD:
-		return WIREGUARD_MTU;
-	case TUNNEL_6IN4:
-		return SIT_MTU;
-	case TUNNEL_ROUTE:
-		return facts->link_mtu ? facts->link_mtu(tunnel->interface) : 0;
-	}
-	return 0;
 }
 
 /* A prefix behind a device: who may send from there, as whom, and from where it is reached. */
@@ -325,7 +308,7 @@ static void add_tunnel(const struct node_conf *node, const struct desired_facts 
 
 	derive_link(node, tunnel, link);
 	if (strcmp(link, DERIVE_WG_LINK) != 0) { /* that one is the node's */
-		add_device(set, FIREWALL_TUNNELS, link, tunnel_mtu(facts, tunnel));
+		add_device(set, FIREWALL_TUNNELS, link, tunnel_mtu(node, facts, tunnel).mtu);
 	}
 	for (size_t i = 0; i < tunnel->n_prefixes; i++) {
 		add_prefix(link, derive_mark(node, tenant), &tunnel->prefixes[i], set);

@@ -12,8 +12,6 @@
 #include "gateway/plan/derive.h"
 #include "gateway/plan/desired.h"
 
-#define SIT_MTU 1480 /* RFC 4213 3.2: an outer path of 1500 */
-
 /* In the order in which they are written. */
 enum sysctl_order {
 	SYSCTL_ACCEPT_RA, /* with forwarding on, 1 would end the default route at once */
@@ -172,13 +170,14 @@ void desired_link_node(const struct node_conf *node, const struct desired_facts 
 	}
 }
 
-static void add_sit(const struct node_conf *node, const struct tenant_conf *tenant,
-		    const struct tunnel_conf *tunnel, struct object_set *set)
+static void add_sit(const struct node_conf *node, const struct desired_facts *facts,
+		    const struct tenant_conf *tenant, const struct tunnel_conf *tunnel,
+		    struct object_set *set)
 {
 	struct object o = {
 		.kind = OBJECT_LINK,
 		.link = {.kind = LINK_SIT,
-			 .mtu = tunnel->mtu ? tunnel->mtu : SIT_MTU,
+			 .mtu = tunnel_mtu(node, facts, tunnel).mtu,
 			 .local = node->six_in_four.local,
 			 .remote = tunnel->remote},
 	};
@@ -207,20 +206,35 @@ static bool tunnel_is_up(const struct node_conf *node, const struct desired_fact
 	return false;
 }
 
-static void add_ways(const struct node_conf *node, const struct tunnel_conf *tunnel,
-		     struct object_set *set)
+/* What the route has to say: 0 where its link says it. */
+static uint32_t route_mtu(const struct node_conf *node, const struct desired_facts *facts,
+			  const struct tunnel_conf *tunnel)
+{
+	struct tunnel_mtu m = tunnel_mtu(node, facts, tunnel);
+
+	if (tunnel->kind == TUNNEL_ROUTE) {
+		return m.from == TUNNEL_MTU_CONFIG ? m.mtu : 0;
+	}
+	return tunnel->kind == TUNNEL_WIREGUARD && !tunnel->own_device &&
+			       m.mtu != tunnel_mtu_shared(node, facts).mtu
+		       ? m.mtu
+		       : 0;
+}
+
+static void add_ways(const struct node_conf *node, const struct desired_facts *facts,
+		     const struct tunnel_conf *tunnel, struct object_set *set)
 {
 	struct object o = {.kind = OBJECT_ROUTE,
 			   .route = {.table = RT_TABLE_MAIN, .type = ROUTE_UNICAST}};
 
 	(void)derive_link(node, tunnel, o.route.link);
+	o.route.mtu = route_mtu(node, facts, tunnel);
 	for (size_t i = 0; i < tunnel->n_prefixes; i++) {
 		o.route.to = tunnel->prefixes[i];
 		o.route.has_via = tunnel->kind == TUNNEL_ROUTE && tunnel->has_via;
 		if (o.route.has_via) {
 			o.route.via = tunnel->via;
 		}
-		o.route.mtu = tunnel->kind == TUNNEL_6IN4 ? 0 : tunnel->mtu;
 		(void)object_set_add(set, &o);
 	}
 	if (tunnel->ipv4 && tunnel->kind == TUNNEL_WIREGUARD && tunnel->n_prefixes > 0) {
@@ -324,9 +338,9 @@ void desired_link_tenant(const struct node_conf *node, const struct desired_fact
 			continue;
 		}
 		if (tunnel->kind == TUNNEL_6IN4) {
-			add_sit(node, tenant, tunnel, set);
+			add_sit(node, facts, tenant, tunnel, set);
 		}
-		add_ways(node, tunnel, set);
+		add_ways(node, facts, tunnel, set);
 	}
 	add_tenant_offloads(node, facts, tenant, set);
 	if (node->has_ipv6_prefix && node->ipv6_on_link && node->interface) {

@@ -86,7 +86,7 @@ static void add_wireguard(const struct node_conf *node, const struct desired_fac
 		.link = DERIVE_EXIT_LINK,
 		.alias = OBJECT_ALIAS_PREFIX "uplink",
 		.underlay_netns = node->exit.underlay_netns,
-		.mtu = node_conf_exit_mtu(node),
+		.mtu = tunnel_mtu_exit(node, facts).mtu,
 		.port = node->exit.listen_port,
 		.private_key = facts->exit_private_key,
 	};
@@ -107,11 +107,12 @@ static void add_wireguard(const struct node_conf *node, const struct desired_fac
 	explicit_bzero(&o, sizeof(o));
 }
 
-static void add_6in4(const struct node_conf *node, struct object_set *set)
+static void add_6in4(const struct node_conf *node, const struct desired_facts *facts,
+		     struct object_set *set)
 {
 	struct object o = {.kind = OBJECT_LINK,
 			   .link = {.kind = LINK_SIT,
-				    .mtu = node_conf_exit_mtu(node),
+				    .mtu = tunnel_mtu_exit(node, facts).mtu,
 				    .local = node->exit.local,
 				    .remote = node->exit.remote}};
 
@@ -167,7 +168,7 @@ void desired_uplink_node(const struct node_conf *node, const struct desired_fact
 		if (!facts->has_sit) {
 			return;
 		}
-		add_6in4(node, set);
+		add_6in4(node, facts, set);
 		break;
 	}
 	add_route(EXIT_TABLE, ROUTE_UNICAST, 0, &everywhere.addr, set);

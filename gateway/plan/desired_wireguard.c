@@ -11,8 +11,6 @@
 #include "gateway/plan/derive.h"
 #include "gateway/plan/desired.h"
 
-#define WIREGUARD_MTU 1420 /* fits the outer IPv6 and IPv4 of a 1500 byte path */
-
 void desired_wireguard_device(const struct wireguard_device *device, struct object_set *set)
 {
 	struct object l = {.kind = OBJECT_LINK,
@@ -41,7 +39,7 @@ void desired_wireguard_node(const struct node_conf *node, const struct desired_f
 		.link = DERIVE_WG_LINK,
 		.alias = OBJECT_ALIAS_PREFIX "wireguard",
 		.underlay_netns = node->wireguard.underlay_netns,
-		.mtu = WIREGUARD_MTU,
+		.mtu = tunnel_mtu_shared(node, facts).mtu,
 		.port = node->wireguard.listen_port,
 		.private_key = facts->wg_private_key,
 	};
@@ -60,7 +58,7 @@ static void add_own_device(const struct node_conf *node, const struct desired_fa
 		.link = derive_link(node, tunnel, link),
 		.alias = derive_alias(tenant, tunnel, alias),
 		.underlay_netns = node->wireguard.underlay_netns,
-		.mtu = tunnel->mtu ? tunnel->mtu : WIREGUARD_MTU,
+		.mtu = tunnel_mtu(node, facts, tunnel).mtu,
 		.port = tunnel->listen_port,
 		.private_key = facts->wg_private_key,
 	};

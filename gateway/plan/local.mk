@@ -14,4 +14,5 @@ libplan_a_SOURCES = \
 	%D%/object.c %D%/object.h \
 	%D%/object_format.c \
 	%D%/object_set.c %D%/object_set.h \
-	%D%/plan.c %D%/plan.h
+	%D%/plan.c %D%/plan.h \
+	%D%/tunnel_mtu.c %D%/tunnel_mtu.h

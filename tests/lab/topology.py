@@ -203,7 +203,7 @@ class Topology:
     def office(self, tenant):
         """A machine in a tenant's own network, behind its end of the tunnel: it knows nothing of
         the tunnel's MTU."""
-        machine = Host("office", tenant.address(0x20))
+        machine = Host(f"office-{tenant.tenant}", tenant.address(0x20))
         cables((tenant, "lan0", machine, "eth0"))
         tenant.sysctl("net.ipv6.conf.all.forwarding", 1)
         tenant.ip_batch(*up("lan0"), "addr add fe80::1/64 dev lan0 nodad",

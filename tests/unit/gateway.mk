@@ -63,6 +63,11 @@ tests_unit_kernel_ruleset_test_LDADD = libkernel.a libplan.a libconf-model.a $(B
 check_PROGRAMS += tests/unit/kernel_on_link_test
 tests_unit_kernel_on_link_test_LDADD = libkernel.a libnat64.a libplan.a libconf-model.a $(BASE_LIBS) \
 	$(NFTNL_LIBS) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/unit/plan_tunnel_mtu_test
+tests_unit_plan_tunnel_mtu_test_LDADD = libplan.a libconf-model.a $(BASE_LIBS) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/unit/kernel_paths_test
+tests_unit_kernel_paths_test_LDADD = libkernel.a libnat64.a libplan.a libconf-model.a $(BASE_LIBS) \
+	$(NFTNL_LIBS) $(CMOCKA_LIBS)
 check_PROGRAMS += tests/unit/kernel_offload_test
 tests_unit_kernel_offload_test_SOURCES = tests/unit/kernel_offload_test.c
 tests_unit_kernel_offload_test_LDADD = libkernel.a libplan.a libconf-model.a $(BASE_LIBS) \

@@ -279,9 +279,10 @@ static void tenant_add(struct rig *r, const char *prefix)
 	desired_firewall_tenant(&r->node, &r->facts, &tenant, &r->set);
 }
 
-static uint32_t mtu_1492(const char *link)
+static uint32_t mtu_1492(void *ctx, const struct outer *outer)
 {
-	assert_string_equal(link, "tc0");
+	(void)ctx;
+	assert_string_equal(outer->link, "tc0");
 	return 1492;
 }
 
@@ -304,7 +305,7 @@ static void a_links_mtu_decides_the_mss(void **state)
 	size_t n_found = 0;
 
 	object_set_fini(&r->set);
-	r->facts.link_mtu = mtu_1492;
+	r->facts.path_mtu = mtu_1492;
 	desired_firewall_tenant(&r->node, &r->facts, &tenant, &r->set);
 	for (size_t i = 0; i < r->set.n; i++) {
 		const struct object *o = &r->set.items[i];
