@@ -61,10 +61,16 @@ static void add_service(struct object_set *set, const struct addr *address, enum
 	}
 }
 
+/* In network order. */
+static uint16_t mss_of(uint32_t mtu)
+{
+	return htons((uint16_t)(mtu - MSS_HEADERS));
+}
+
 static void add_device(struct object_set *set, enum firewall_set id, const char *name, uint32_t mtu)
 {
 	char key[IFNAMSIZ] = "";
-	const uint16_t mss_be = htons((uint16_t)(mtu - MSS_HEADERS));
+	const uint16_t mss_be = mss_of(mtu);
 
 	memcpy(key, name, strnlen(name, sizeof(key) - 1));
 	element_add(set, id, key, NULL);
@@ -167,8 +173,7 @@ static void add_exit(const struct node_conf *node, const struct desired_facts *f
 	if (node->uplink_kind == UPLINK_DIRECT) {
 		return;
 	}
-	add_device(set, FIREWALL_UPLINKS, DERIVE_EXIT_LINK,
-		   tunnel_mtu_exit(node, facts).mtu);
+	add_device(set, FIREWALL_UPLINKS, DERIVE_EXIT_LINK, tunnel_mtu_exit(node, facts).mtu);
 	if (exit_is_here(node, facts)) {
 		add_wg_port(node->exit.listen_port, set);
 	} else if (node->uplink_kind == UPLINK_6IN4 && node->six_in_four.on &&
@@ -300,6 +305,42 @@ static void add_ipv4(const struct node_conf *node, const struct tenant_conf *ten
 	element_add(set, FIREWALL_NAT44, a.b + 12, block);
 }
 
+/* Of what all packets of a device have in common. 0: not known. */
+static uint32_t device_mtu(const struct node_conf *node, const struct desired_facts *facts,
+			   const struct tunnel_conf *tunnel)
+{
+	struct tunnel_mtu m = tunnel_mtu(node, facts, tunnel);
+
+	if (tunnel->kind == TUNNEL_ROUTE) {
+		return m.path; /* others may be behind the same link */
+	}
+	return tunnel->kind == TUNNEL_WIREGUARD && !tunnel->own_device
+		       ? tunnel_mtu_shared(node, facts).mtu
+		       : m.mtu;
+}
+
+/* A tunnel that carries less than the device it shares with others decides for its tenant. */
+static void add_tenant_mss(const struct node_conf *node, const struct desired_facts *facts,
+			   const struct tenant_conf *tenant, struct object_set *set)
+{
+	const uint32_t mark = derive_mark(node, tenant);
+	uint32_t least = UINT32_MAX;
+	uint16_t mss_be;
+
+	for (size_t i = 0; i < tenant->n_tunnels; i++) {
+		uint32_t mtu = tunnel_mtu(node, facts, &tenant->tunnels[i]).mtu;
+		uint32_t most = device_mtu(node, facts, &tenant->tunnels[i]);
+
+		if (mtu != 0 && mtu < least && (most == 0 || mtu < most)) {
+			least = mtu;
+		}
+	}
+	mss_be = mss_of(least);
+	if (least != UINT32_MAX) {
+		element_add(set, FIREWALL_MSS_TENANTS, &mark, &mss_be);
+	}
+}
+
 static void add_tunnel(const struct node_conf *node, const struct desired_facts *facts,
 		       const struct tenant_conf *tenant, const struct tunnel_conf *tunnel,
 		       struct object_set *set)
@@ -308,7 +349,7 @@ static void add_tunnel(const struct node_conf *node, const struct desired_facts 
 
 	derive_link(node, tunnel, link);
 	if (strcmp(link, DERIVE_WG_LINK) != 0) { /* that one is the node's */
-		add_device(set, FIREWALL_TUNNELS, link, tunnel_mtu(node, facts, tunnel).mtu);
+		add_device(set, FIREWALL_TUNNELS, link, device_mtu(node, facts, tunnel));
 	}
 	for (size_t i = 0; i < tunnel->n_prefixes; i++) {
 		add_prefix(link, derive_mark(node, tenant), &tunnel->prefixes[i], set);
@@ -374,6 +415,9 @@ void desired_firewall_tenant(const struct node_conf *node, const struct desired_
 	}
 	for (size_t i = 0; i < tenant->n_tunnels; i++) {
 		add_tunnel(node, facts, tenant, &tenant->tunnels[i], set);
+	}
+	if (tenant->n_tunnels > 0) {
+		add_tenant_mss(node, facts, tenant, set);
 	}
 	for (size_t i = 0; i < tenant->n_services; i++) {
 		add_exposures(facts, &tenant->services[i], set);

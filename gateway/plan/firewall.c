@@ -41,6 +41,7 @@ static const struct firewall_set_type types[N_FIREWALL_SETS] = {
 	[FIREWALL_REMOTES] = {"remotes", IPV4, 0, 4, 0, false, 0, 0},
 	[FIREWALL_WG_PORTS] = {"wgports", FIREWALL_TYPE_SERVICE, 0, 2, 0, false, 0, 0},
 	[FIREWALL_MSS] = {"mss", IFNAME, FIREWALL_TYPE_SERVICE, 16, 2, false, 0, 0},
+	[FIREWALL_MSS_TENANTS] = {"mss_tenants", MARK, FIREWALL_TYPE_SERVICE, 4, 2, false, 0, 0},
 	[FIREWALL_NAT44] = {"nat44", IPV4, CONCAT(IPV4, FIREWALL_TYPE_SERVICE), 4, 16, true, 0, 0},
 	[FIREWALL_POOL_4] = {"pool4", IPV4, 0, 4, 0, false, 0, 0},
 	[FIREWALL_POOL_6] = {"pool6", IPV6, 0, 16, 0, false, 0, 0},

@@ -319,6 +319,59 @@ static void a_links_mtu_decides_the_mss(void **state)
 	assert_int_equal(n_found, 1);
 }
 
+/* The MSS that the tenant's tunnels ask for; 0: none. */
+static unsigned int tenant_mss(struct rig *r, const struct tenant_conf *tenant)
+{
+	unsigned int mss = 0;
+
+	object_set_init(&r->set);
+	desired_firewall_tenant(&r->node, &r->facts, tenant, &r->set);
+	for (size_t i = 0; i < r->set.n; i++) {
+		const struct object *o = &r->set.items[i];
+
+		if (o->kind == OBJECT_ELEMENT && o->element.set == FIREWALL_MSS_TENANTS) {
+			assert_int_equal(mss, 0);
+			mss = (unsigned int)o->element.data[0] << 8 | o->element.data[1];
+		}
+	}
+	object_set_fini(&r->set);
+	return mss;
+}
+
+/* Who shares a device and has less than it decides for itself alone. */
+static void tenants_mtu_on_a_shared_device_decides_its_mss(void **state)
+{
+	struct rig *r = *state;
+	struct prefix p = prefix_of("2001:db8:0:1001::/64");
+	struct tunnel_conf tunnels[] = {
+		{.name = "a", .kind = TUNNEL_WIREGUARD},
+		{.name = "b", .kind = TUNNEL_WIREGUARD, .mtu = 1380},
+		{.name = "c", .kind = TUNNEL_WIREGUARD, .mtu = 1300},
+		{.name = "d", .kind = TUNNEL_WIREGUARD, .mtu = 1280, .own_device = true},
+		{.name = "e", .kind = TUNNEL_6IN4, .mtu = 1280},
+		{.name = "f", .kind = TUNNEL_ROUTE, .interface = "tc0"},
+		{.name = "g", .kind = TUNNEL_ROUTE, .interface = "tc0", .mtu = 1290},
+	};
+	struct tenant_conf tenant = {.name = "acme",
+				     .prefixes = &p,
+				     .n_prefixes = 1,
+				     .tunnels = tunnels,
+				     .n_tunnels = 1};
+
+	for (size_t i = 0; i < sizeof(tunnels) / sizeof(tunnels[0]); i++) {
+		tunnels[i].prefixes = &p;
+		tunnels[i].n_prefixes = 1;
+	}
+	object_set_fini(&r->set);
+	assert_int_equal(tenant_mss(r, &tenant), 0);
+	tenant.n_tunnels = 2;
+	assert_int_equal(tenant_mss(r, &tenant), 1320);
+	tenant.n_tunnels = 6; /* devices of their own, and what a link says, are in FIREWALL_MSS */
+	assert_int_equal(tenant_mss(r, &tenant), 1240);
+	tenant.n_tunnels = 7;
+	assert_int_equal(tenant_mss(r, &tenant), 1230);
+}
+
 static size_t steps_of(struct rig *r, bool add)
 {
 	assert_true(r->set.n <= STEPS_MAX);
@@ -590,6 +643,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(the_digest_follows_the_rules_alone, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(tenants_mtu_on_a_shared_device_decides_its_mss,
+						setup, teardown),
 		cmocka_unit_test_setup_teardown(a_links_mtu_decides_the_mss, setup, teardown),
 		cmocka_unit_test_setup_teardown(rules_and_elements_are_one_transaction, setup,
 						teardown),
