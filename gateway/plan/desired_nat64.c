@@ -14,15 +14,21 @@
  */
 #define MARK_OF_PORT 0x80000000u
 
-#define MTU_MIN 1280 /* of IPv6, and so of each tunnel */
+/*
+ * What IPv4 packets are cut to that may be cut; senders of others are told the tunnel's MTU. More
+ * than IPv6's least would need to fit each link behind each tunnel (RFC 7915 4), which only the
+ * tenants know: no IPv6 router cuts a packet, and who sends what may be cut does not heed errors.
+ * It is also one value for all: by the smallest tunnel's MTU, a tenant's would change the others'.
+ */
+#define LOWEST_IPV6_MTU 1280
 
 /* Jool's numbers of what is set; nat64/jool.h has them, too. */
 static const struct object_global globals[] = {
-	{TRANSLATOR_NAT64, 1, 1},       /* enabled */
-	{TRANSLATOR_NAT64, 3, MTU_MIN}, /* lowest-ipv6-mtu: fits the smallest tunnel */
-	{TRANSLATOR_NAT64, 14, 0},      /* address-dependent-filtering would close exposures */
-	{TRANSLATOR_NAT64, 15, 0},      /* drop-externally-initiated-tcp, too */
-	{TRANSLATOR_NAT64, 26, 0},      /* maximum-simultaneous-opens: a refusal at once */
+	{TRANSLATOR_NAT64, 1, 1}, /* enabled */
+	{TRANSLATOR_NAT64, 3, LOWEST_IPV6_MTU},
+	{TRANSLATOR_NAT64, 14, 0}, /* address-dependent-filtering would close exposures */
+	{TRANSLATOR_NAT64, 15, 0}, /* drop-externally-initiated-tcp, too */
+	{TRANSLATOR_NAT64, 26, 0}, /* maximum-simultaneous-opens: a refusal at once */
 };
 
 static void add_row(struct object_set *set, const struct addr *address, uint8_t protocol,
