@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* `sixgate tunnels`, `denied` and `nat64`: what the kernel has, as sixgated reads it. */
+#include <inttypes.h>
 #include <string.h>
 
 #include "gateway/cli/list.h"
@@ -23,6 +24,24 @@ static const char *text_alarm(const json_t *object, const char *key, char *dst)
 	return dst;
 }
 
+/* "1472 (path 1492)", "1400 (config)": what is not by default says why. */
+static const char *text_mtu(const json_t *object, const char *key, char *dst)
+{
+	const char *from = json_string_value(json_object_get(object, "mtu_from"));
+
+	if (text_u64(object, key) == 0) {
+		return text_of(object, key, dst); /* "-" */
+	}
+	if (from && strcmp(from, "path") == 0) {
+		(void)snprintf(dst, TEXT_MAX, "%" PRIu64 " (path %" PRIu64 ")",
+			       text_u64(object, key), text_u64(object, "path_mtu"));
+	} else {
+		(void)snprintf(dst, TEXT_MAX, "%" PRIu64 "%s", text_u64(object, key),
+			       from && strcmp(from, "config") == 0 ? " (config)" : "");
+	}
+	return dst;
+}
+
 enum cli_exit cli_tunnels(struct cli *cli)
 {
 	static const struct list_column columns[] = {
@@ -35,6 +54,7 @@ enum cli_exit cli_tunnels(struct cli *cli)
 		{{"HANDSHAKE", true}, "handshake_ms", text_duration},
 		{{"IN", true}, "bytes_in", text_size},
 		{{"OUT", true}, "bytes_out", text_size},
+		{{"MTU", false}, "mtu", text_mtu},
 	};
 	static const struct list list = {"tunnels", columns, N_COLUMNS(columns)};
 	struct request req = {.verb = VERB_TUNNELS};

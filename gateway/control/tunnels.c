@@ -10,6 +10,7 @@
 
 #include "base/base64.h"
 #include "base/json.h"
+#include "gateway/kernel/kernel.h"
 #include "gateway/kernel/rt_link.h"
 #include "gateway/kernel/wireguard.h"
 #include "gateway/plan/derive.h"
@@ -100,6 +101,34 @@ static const char *kind_name(enum tunnel_kind kind)
 	return NULL;
 }
 
+static const char *from_name(enum tunnel_mtu_from from)
+{
+	switch (from) {
+	case TUNNEL_MTU_DEFAULT:
+		return "default";
+	case TUNNEL_MTU_CONFIG:
+		return "config";
+	case TUNNEL_MTU_PATH:
+		return "path";
+	}
+	return NULL;
+}
+
+/* tunnel NULL: the uplink's. */
+static void write_mtu(struct json *j, struct kernel *kernel, const struct tunnel_conf *tunnel)
+{
+	struct tunnel_mtu m;
+
+	if (!kernel || !kernel_tunnel_mtu(kernel, tunnel, &m) || m.mtu == 0) {
+		return;
+	}
+	json_u64(j, "mtu", m.mtu);
+	json_text(j, "mtu_from", from_name(m.from));
+	if (m.path != 0) {
+		json_u64(j, "path_mtu", m.path);
+	}
+}
+
 static void write_peer(struct json *j, const char *link, const char *public_key,
 		       const struct object_set *seen, uint64_t now_s)
 {
@@ -167,8 +196,8 @@ static void write_tunnel(struct json *j, const struct tunnel_conf *tunnel, const
 	}
 }
 
-void tunnels_write(const struct node_conf *conf, const struct tenant_conf *tenant,
-		   const struct object_set *seen, uint64_t now_s, struct buf *out)
+void tunnels_write(const struct tunnels_view *view, const struct tenant_conf *tenant,
+		   struct buf *out)
 {
 	for (size_t i = 0; i < tenant->n_tunnels && tenant->state == TENANT_ACTIVE; i++) {
 		const struct tunnel_conf *tunnel = &tenant->tunnels[i];
@@ -179,16 +208,17 @@ void tunnels_write(const struct node_conf *conf, const struct tenant_conf *tenan
 		json_text(&j, "tenant", tenant->name);
 		json_text(&j, "tunnel", tunnel->name);
 		json_text(&j, "kind", kind_name(tunnel->kind));
-		json_text(&j, "link", derive_link(conf, tunnel, link));
-		write_tunnel(&j, tunnel, link, seen, now_s);
+		json_text(&j, "link", derive_link(view->conf, tunnel, link));
+		write_tunnel(&j, tunnel, link, view->seen, view->now_s);
+		write_mtu(&j, view->kernel, tunnel);
 		json_close(&j, '}');
 		json_end_line(&j);
 	}
 }
 
-void tunnels_write_uplink(const struct node_conf *conf, const struct object_set *seen,
-			  uint64_t now_s, struct buf *out)
+void tunnels_write_uplink(const struct tunnels_view *view, struct buf *out)
 {
+	const struct node_conf *conf = view->conf;
 	bool wireguard = conf->uplink_kind == UPLINK_WIREGUARD;
 	struct json j = json_to(out);
 	char text[ADDR_TEXT_MAX];
@@ -205,10 +235,11 @@ void tunnels_write_uplink(const struct node_conf *conf, const struct object_set 
 		json_text(&j, "prefix", prefix_format(&conf->ipv6_prefix, text));
 	}
 	if (wireguard) {
-		write_peer(&j, DERIVE_EXIT_LINK, conf->exit.public_key, seen, now_s);
+		write_peer(&j, DERIVE_EXIT_LINK, conf->exit.public_key, view->seen, view->now_s);
 	} else {
-		write_6in4(&j, DERIVE_EXIT_LINK, &conf->exit.remote, seen);
+		write_6in4(&j, DERIVE_EXIT_LINK, &conf->exit.remote, view->seen);
 	}
+	write_mtu(&j, view->kernel, NULL);
 	json_close(&j, '}');
 	json_end_line(&j);
 }

@@ -6,6 +6,7 @@
 #include "conf/model/node.h"
 #include "conf/model/tenant.h"
 
+struct kernel;
 struct object_set;
 
 /*
@@ -15,15 +16,18 @@ struct object_set;
 int tunnels_observe(const struct node_conf *conf, struct object_set **ret_seen,
 		    struct err *err) CHECKED;
 void tunnels_free(struct object_set *seen);
-/*
- * Appends an object a tunnel of the tenant, for the verb tunnels. seen may be NULL; now_s: seconds
- * since the epoch.
- */
-void tunnels_write(const struct node_conf *conf, const struct tenant_conf *tenant,
-		   const struct object_set *seen, uint64_t now_s, struct buf *out);
+/* What the verb tunnels tells from. */
+struct tunnels_view {
+	const struct node_conf *conf;
+	struct kernel *kernel;         /* MTU are known to it; may be NULL */
+	const struct object_set *seen; /* may be NULL */
+	uint64_t now_s;                /* since the epoch */
+};
+/* Appends an object a tunnel of the tenant. */
+void tunnels_write(const struct tunnels_view *view, const struct tenant_conf *tenant,
+		   struct buf *out);
 /* The same of the tunnel to another exit that the uplink is; nothing for a direct one. */
-void tunnels_write_uplink(const struct node_conf *conf, const struct object_set *seen,
-			  uint64_t now_s, struct buf *out);
+void tunnels_write_uplink(const struct tunnels_view *view, struct buf *out);
 /* When the exit of an uplink of kind wireguard last answered, since the epoch; 0: never. */
 int tunnels_exit_handshake(uint64_t *ret_s, struct err *err) CHECKED;
 

@@ -113,7 +113,9 @@ void verb_tunnels(struct client *c, struct control *control, const struct reques
 {
 	const struct tenant_conf *tenant;
 	struct object_set *seen = NULL;
-	uint64_t now_s = (uint64_t)time(NULL);
+	struct tunnels_view view = {.conf = control->conf,
+				    .kernel = control->kernel,
+				    .now_s = (uint64_t)time(NULL)};
 	struct err err;
 	uint32_t at = 0;
 
@@ -124,13 +126,14 @@ void verb_tunnels(struct client *c, struct control *control, const struct reques
 	if (tunnels_observe(control->conf, &seen, &err) < 0) {
 		log_warn(MOD, "tunnels: %s", err.msg);
 	}
+	view.seen = seen;
 	client_ok(c);
 	if (c->text[0] == '\0') {
-		tunnels_write_uplink(control->conf, seen, now_s, &c->out);
+		tunnels_write_uplink(&view, &c->out);
 	}
 	while ((tenant = tenants_next(&control->tenants, &at))) {
 		if (c->text[0] == '\0' || strcmp(c->text, tenant->name) == 0) {
-			tunnels_write(control->conf, tenant, seen, now_s, &c->out);
+			tunnels_write(&view, tenant, &c->out);
 		}
 	}
 	client_end(c);

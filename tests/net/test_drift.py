@@ -176,3 +176,37 @@ def test_a_tenant_whose_part_cannot_be_made_keeps_its_former_serial(case):
     gateway.put(case.tenant(acme, web, serial=4))
     peers.wait_for(lambda: acme.prefix not in host.ip("-6 route show proto 206"), message="no route")
     host.ip(f"-6 route add {acme.prefix} via fe80::2 dev {device}")
+
+
+def test_mss_follows_a_links_mtu(case):
+    """And so does the tenant's route; a tenant's own `mtu` is not its neighbours' on that link."""
+    host, acme = case.lab.gateway, case.lab.acme
+    gateway = started(case)
+    [device] = [line.split(" dev ")[1].split()[0]
+                for line in host.ip("-6 route show").splitlines() if line.startswith(acme.prefix)]
+    host.ip(f"-6 route del {acme.prefix} dev {device}")
+    tunnel = {"name": "rack", "kind": "route", "via": "fe80::2", "interface": device, "mtu": 1400,
+              "prefixes": [acme.prefix]}
+
+    def mss(name):
+        said = json.loads(host.run("nft", "-j", "list", "map", "inet", "sixgate", name))
+        return [mss for _, mss in next(m["map"].get("elem", []) for m in said["nftables"]
+                                       if "map" in m)]
+
+    def told():
+        [row] = json.loads(gateway.cli("tunnels", "--json").stdout)["tunnels"]
+        return row["mtu"], row["mtu_from"], row["path_mtu"]
+    gateway.put(case.tenant(acme, service("web", [acme.address()], tcp(2222, 22)), serial=2,
+                            tunnels=[tunnel]))
+    peers.wait_for(lambda: "mtu 1400" in host.ip(f"-6 route show {acme.prefix}"), message="its route")
+    assert (mss("mss"), mss("mss_tenants"), told()) == ([1440], [1340], (1400, "config", 1500))
+    host.ip(f"link set {device} mtu 1300")
+    peers.wait_for(lambda: mss("mss") == [1240], message="the link's MSS")
+    peers.wait_for(lambda: mss("mss_tenants") == [], message="the tenant's, which is the same")
+    assert told() == (1300, "path", 1300)
+    host.ip(f"link set {device} mtu 1500")
+    assert plan(gateway) == []
+    gateway.put(case.tenant(acme, service("web", [acme.address()], tcp(2222, 22)), serial=3))
+    peers.wait_for(lambda: acme.prefix not in host.ip("-6 route show proto 206"),
+                   message="the tunnel's end")
+    host.ip(f"-6 route add {acme.prefix} via fe80::2 dev {device}")

@@ -306,6 +306,7 @@ static void tunnels_show_where_the_other_end_is(void **state)
 {
 	struct rig *r = *state;
 	struct object_set peers;
+	const struct tunnels_view view = {.conf = &r->node, .seen = &peers, .now_s = 1061};
 	struct object six = {.kind = OBJECT_LINK,
 			     .link = {.name = "sg-0001", .rx_bytes = 7, .tx_bytes = 8}};
 	struct object o = {.kind = OBJECT_WG_PEER,
@@ -320,8 +321,8 @@ static void tunnels_show_where_the_other_end_is(void **state)
 	object_set_add(&peers, &o);
 	object_set_add(&peers, &six);
 	assert_int_equal(object_set_sort(&peers, NULL), 0);
-	tunnels_write(&r->node, &r->tenants[0], &peers, 1061, &r->out);
-	tunnels_write(&r->node, &r->tenants[1], &peers, 1061, &r->out);
+	tunnels_write(&view, &r->tenants[0], &r->out);
+	tunnels_write(&view, &r->tenants[1], &r->out);
 	buf_u8(&r->out, 0);
 	assert_string_equal(
 		(const char *)r->out.data,
@@ -343,6 +344,7 @@ static void uplink_that_is_a_tunnel_is_shown_as_one(void **state)
 {
 	struct rig *r = *state;
 	struct object_set seen;
+	const struct tunnels_view view = {.conf = &r->node, .seen = &seen, .now_s = 1061};
 	struct object o = {.kind = OBJECT_LINK,
 			   .link = {.name = "sg-up", .rx_bytes = 7, .tx_bytes = 8}};
 
@@ -357,7 +359,7 @@ static void uplink_that_is_a_tunnel_is_shown_as_one(void **state)
 	r->node.exit.public_key = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
 	for (int kind = UPLINK_DIRECT; kind <= UPLINK_6IN4; kind++) {
 		r->node.uplink_kind = (enum uplink_kind)kind;
-		tunnels_write_uplink(&r->node, &seen, 1061, &r->out);
+		tunnels_write_uplink(&view, &r->out);
 	}
 	r->node.uplink_kind = UPLINK_DIRECT;
 	buf_u8(&r->out, 0);
