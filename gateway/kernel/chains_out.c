@@ -39,6 +39,19 @@ static int put_mss(struct batch *b)
 	return rc | rule_end(&r, b);
 }
 
+/*
+ * Without ports to ask for. What comes in pieces is put together before the translator, so these
+ * are of what it has cut itself, and of no use to a tenant who was refused the first one.
+ */
+static void later_fragment(struct rule *r)
+{
+	static const uint8_t offset[2] = {0xff, 0xf8}, none[2] = {0};
+
+	expr_fragment_offset(r, 0);
+	expr_mask(r, offset, sizeof(offset), 0);
+	expr_compare(r, NFT_CMP_NEQ, none, sizeof(none));
+}
+
 /* Towards tenants from NAT64: the policy without connections. */
 static int put_in64(struct batch *b)
 {
@@ -64,6 +77,9 @@ static int put_in64(struct batch *b)
 	expr_meta(&r, NFT_META_L4PROTO, 8);
 	expr_ports(&r, RULE_DESTINATION, 9);
 	expr_in_set(&r, FIREWALL_FLOWS, true, 0);
+	rc |= rule_end_accept(&r, b);
+	rule_begin(&r, "in64");
+	later_fragment(&r);
 	rc |= rule_end_accept(&r, b);
 	rule_begin(&r, "in64");
 	rc |= rule_end_jump(&r, b, "inbound");

@@ -192,6 +192,20 @@ void expr_set_mss(struct rule *r, unsigned int place)
 	}
 }
 
+void expr_fragment_offset(struct rule *r, unsigned int place)
+{
+	struct nftnl_expr *e = expr_new(r, "exthdr");
+
+	if (e) {
+		nftnl_expr_set_u32(e, NFTNL_EXPR_EXTHDR_DREG, place_register(place));
+		nftnl_expr_set_u8(e, NFTNL_EXPR_EXTHDR_TYPE, IPPROTO_FRAGMENT);
+		nftnl_expr_set_u32(e, NFTNL_EXPR_EXTHDR_OFFSET,
+				   offsetof(struct ip6_frag, ip6f_offlg));
+		nftnl_expr_set_u32(e, NFTNL_EXPR_EXTHDR_LEN, sizeof(uint16_t));
+		nftnl_expr_set_u32(e, NFTNL_EXPR_EXTHDR_OP, NFT_EXTHDR_OP_IPV6);
+	}
+}
+
 void expr_route_mss(struct rule *r, unsigned int place)
 {
 	struct nftnl_expr *e = expr_new(r, "rt");

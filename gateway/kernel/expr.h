@@ -31,6 +31,8 @@ void expr_map(struct rule *r, enum firewall_set map, unsigned int place, unsigne
 void expr_set_mark(struct rule *r, unsigned int place);
 /* Lowers the option of a SYN to what lies at place, never grows it. */
 void expr_set_mss(struct rule *r, unsigned int place);
+/* Two bytes of an IPv6 packet, network order; no match where it is no fragment. */
+void expr_fragment_offset(struct rule *r, unsigned int place);
 /* The MSS that fits the route, network order. */
 void expr_route_mss(struct rule *r, unsigned int place);
 /* Remembers the key for the set's time. No match where the set is full, as with the next two. */
