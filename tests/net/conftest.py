@@ -175,4 +175,7 @@ def pytest_runtest_makereport(item, call):
 def case(lab, tmp_path, request):
     one = Case(lab, tmp_path)
     yield one
-    one.finish(getattr(request.node, "failed", True))
+    try:
+        one.finish(getattr(request.node, "failed", True))
+    finally:
+        lab.routes_back()

@@ -43,6 +43,7 @@ class Lab:
         self.internet = Namespace("internet")
         self.tenants = [Tenant("acme", "1001"), Tenant("globex", "1002")]
         self.acme, self.globex = self.tenants
+        self.routes = []
         self._wire_client()
         self._wire_internet()
         for number, tenant in enumerate(self.tenants, 1):
@@ -85,3 +86,9 @@ class Lab:
             tenant.ip(f"addr add {tenant.address(host)}/64 dev eth0 nodad")
         tenant.ip("route add default via fe80::1 dev eth0")
         self.gateway.ip(f"route add {tenant.prefix} via fe80::2 dev {device}")
+        self.routes.append(f"route replace {tenant.prefix} via fe80::2 dev {device}")
+
+    def routes_back(self):
+        """The ways to the tenants as they were wired, when no sixgated runs: one that does has made
+        its own of a tenant's with a tunnel, and would put that there again."""
+        self.gateway.ip_batch(*self.routes)

@@ -15,9 +15,10 @@ CYCLES, CHANGES = 1000, 500
 
 
 @pytest.fixture
-def device(case):
-    """Where acme's next hop is, which sixgate may route to it by."""
-    host, acme = case.lab.gateway, case.lab.acme
+def device(lab):
+    """Where acme's next hop is, which sixgate may route to it by. Before `case`: the lab's own route
+    comes back when no sixgated runs, which would put its own there again."""
+    host, acme = lab.gateway, lab.acme
     [line] = [one for one in host.ip("-6 route show").splitlines() if one.startswith(acme.prefix)]
     name = line.split(" dev ")[1].split()[0]
     host.ip(f"-6 route del {acme.prefix} dev {name}")
@@ -36,7 +37,7 @@ def acme_services(gateway):
     return [name for name in gateway.services() if name.startswith("acme/")]
 
 
-def test_foreign_objects_survive_1000_tenants_that_come_and_go(case, device):
+def test_foreign_objects_survive_1000_tenants_that_come_and_go(device, case):
     host = case.lab.gateway
     make_foreign(host)
     gateway = case.start()
@@ -60,7 +61,7 @@ def test_foreign_objects_survive_1000_tenants_that_come_and_go(case, device):
     host.run("nft", "delete table inet farmer; delete table ip nat")
 
 
-def test_500_changes_of_one_lose_no_packet_of_another(case, device):
+def test_500_changes_of_one_lose_no_packet_of_another(device, case):
     gateway = case.start()
     globex = case.lab.globex
     flood = case.lab.internet.popen("ping", "-n", "-q", "-f", globex.address(),
