@@ -11,9 +11,9 @@
 
 #include <libknot/libknot.h>
 
-#define POINTER_MAX   0x3fff /* RFC 1035 4.1.4 */
-#define FAILURE_TTL_S 5      /* RFC 9520 3.2 */
-#define RR_FIXED_BYTES 10    /* type, class, TTL, length */
+#define POINTER_MAX    0x3fff /* RFC 1035 4.1.4 */
+#define FAILURE_TTL_S  5      /* RFC 9520 3.2 */
+#define RR_FIXED_BYTES 10     /* type, class, TTL, length */
 
 /* A message on its way from `in`, as libknot parsed it, to `out`. */
 struct reader {
@@ -90,7 +90,11 @@ static bool follow(struct reader *r, const knot_rrset_t *alias)
 	return r->tail <= POINTER_MAX;
 }
 
-enum link { LINK_NONE, LINK_FOLLOWED, LINK_BROKEN };
+enum link {
+	LINK_NONE,
+	LINK_FOLLOWED,
+	LINK_BROKEN
+};
 
 /* The alias that r->name is, with what it comes from (RFC 6672). */
 static enum link put_link(struct reader *r)
@@ -188,8 +192,8 @@ static bool put_section(struct reader *r, knot_section_t id)
 /* INFO-CODE of the first RFC 8914 option. */
 static uint16_t ede_of(const knot_pkt_t *pkt)
 {
-	uint8_t *option = pkt->opt_rr ? knot_edns_get_option(pkt->opt_rr, KNOT_EDNS_OPTION_EDE, NULL)
-				      : NULL;
+	uint8_t *option =
+		pkt->opt_rr ? knot_edns_get_option(pkt->opt_rr, KNOT_EDNS_OPTION_EDE, NULL) : NULL;
 
 	if (!option || knot_edns_opt_get_length(option) < 2) {
 		return ANSWER_NO_EDE;
@@ -393,8 +397,8 @@ static bool put_alias(struct reader *r, const struct question *target, uint32_t 
 	return done;
 }
 
-struct answer *answer_alias(const struct question *q, uint32_t ttl_s,
-			    const struct question *target, const struct answer *a)
+struct answer *answer_alias(const struct question *q, uint32_t ttl_s, const struct question *target,
+			    const struct answer *a)
 {
 	struct reader r = {.q = q, .in = packet_of(target, a), .tail = QUESTION_NAME_AT};
 	struct answer *alias = NULL;

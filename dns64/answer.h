@@ -43,12 +43,12 @@ struct answer {
 	uint16_t rcode;          /* with EDNS's bits */
 	uint16_t ede;            /* INFO-CODE (RFC 8914) or ANSWER_NO_EDE */
 	uint16_t n_rr[N_ANSWER_SECTIONS];
-	uint16_t n_chain;    /* records of aliases, the first of the answer section */
-	uint16_t n_data;     /* records of the type asked, which follow; then signatures */
-	uint16_t tail;       /* where the name is that the chain of aliases ends at */
-	uint16_t first;      /* where the first record is */
-	uint16_t len;        /* of all records, bytes */
-	bool authentic;      /* AD (RFC 4035 3.2.3) */
+	uint16_t n_chain;      /* records of aliases, the first of the answer section */
+	uint16_t n_data;       /* records of the type asked, which follow; then signatures */
+	uint16_t tail;         /* where the name is that the chain of aliases ends at */
+	uint16_t first;        /* where the first record is */
+	uint16_t len;          /* of all records, bytes */
+	bool authentic;        /* AD (RFC 4035 3.2.3) */
 	struct answer_rr rr[]; /* then the bytes of the records */
 };
 
@@ -73,8 +73,8 @@ struct answer *answer_empty(const struct question *q, uint16_t rcode);
  * The answer to q, whose name is an alias of that of target, to which a is the answer. NULL when
  * out of memory, or it becomes too long.
  */
-struct answer *answer_alias(const struct question *q, uint32_t ttl_s,
-			    const struct question *target, const struct answer *a);
+struct answer *answer_alias(const struct question *q, uint32_t ttl_s, const struct question *target,
+			    const struct answer *a);
 
 /* The records' bytes: of offset answer.first. */
 const uint8_t *answer_bytes(const struct answer *a);

@@ -14,7 +14,7 @@ enum query_step {
 };
 
 struct query {
-	struct query *next; /* fetch.waiting */
+	struct query *next;        /* fetch.waiting */
 	struct dns_tenant *tenant; /* counted */
 	struct dns_client client;
 	struct request request;

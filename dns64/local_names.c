@@ -46,8 +46,7 @@ static const struct record of_reverse[] = {
 static bool put(knot_pkt_t *pkt, const uint8_t *owner, const struct record *record)
 {
 	knot_rrset_t *rr = knot_rrset_new(owner, record->type, KNOT_CLASS_IN, TTL_S, NULL);
-	bool done = rr &&
-		    knot_rrset_add_rdata(rr, record->data, record->len, NULL) == KNOT_EOK &&
+	bool done = rr && knot_rrset_add_rdata(rr, record->data, record->len, NULL) == KNOT_EOK &&
 		    knot_pkt_put(pkt, KNOT_COMPR_HINT_NONE, rr, 0) == KNOT_EOK;
 
 	knot_rrset_free(rr, NULL);
@@ -70,7 +69,8 @@ static bool put_records(knot_pkt_t *pkt, const struct question *q, const struct 
 			return false;
 		}
 	}
-	return knot_pkt_begin(pkt, KNOT_AUTHORITY) == KNOT_EOK && (any || put(pkt, zone, &zone_soa));
+	return knot_pkt_begin(pkt, KNOT_AUTHORITY) == KNOT_EOK &&
+	       (any || put(pkt, zone, &zone_soa));
 }
 
 /* records: {0} for a name that does not exist in the zone. */

@@ -17,7 +17,8 @@ struct answer;
 bool local_names_find(const struct question *q, struct answer **ret_answer);
 /* Whether it is ipv4only.arpa itself. */
 bool local_names_is_ipv4only(const struct question *q);
-/* The answer to q, which is a name of that address under a Pref64, if the address is one of those. */
+/* The answer to q, which is a name of that address under a Pref64, if the address is one of those.
+ */
 bool local_names_pointer(const struct question *q, const struct addr *v4,
 			 struct answer **ret_answer);
 

@@ -9,8 +9,8 @@
 
 /* A Pref64, and which part of IPv4 goes by it. */
 struct pref64 {
-	struct prefix prefix;         /* RFC 6052 2.2 */
-	const struct prefix *mapped;  /* borrowed; n_mapped 0: all of IPv4 */
+	struct prefix prefix;        /* RFC 6052 2.2 */
+	const struct prefix *mapped; /* borrowed; n_mapped 0: all of IPv4 */
 	size_t n_mapped;
 };
 

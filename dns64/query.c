@@ -257,21 +257,14 @@ static size_t step_check(struct query *q, const struct found *found, uint8_t *wi
 /* No address of IPv4 is for this tenant: it is as without any. */
 static size_t send_nodata(struct resolver *r, const struct query *q, uint8_t *wire)
 {
-	struct found found = {.stale = false};
-	const struct answer *a;
+	struct found found;
+	enum cache_found had =
+		cache_find(r->cache, &q->request.q, (uint32_t)(r->now_ms / 1000), &found.cached);
 
-	switch (cache_find(r->cache, &q->request.q, (uint32_t)(r->now_ms / 1000), &found.cached)) {
-	case CACHE_MISS:
-		break;
-	case CACHE_STALE:
-	case CACHE_STALE_TRIED:
-		found.stale = true;
-		/* fall through */
-	case CACHE_FRESH:
-		a = found.cached.answer;
-		if (a->rcode == KNOT_RCODE_NOERROR && a->n_data == 0) {
-			return pass(q, &found, wire);
-		}
+	found.stale = had != CACHE_FRESH;
+	if (had != CACHE_MISS && found.cached.answer->rcode == KNOT_RCODE_NOERROR &&
+	    found.cached.answer->n_data == 0) {
+		return pass(q, &found, wire);
 	}
 	return reply_error(&q->request, KNOT_RCODE_NOERROR, ANSWER_NO_EDE, wire);
 }

@@ -7,10 +7,10 @@
 
 #include "base/err.h"
 
-#define QUESTION_NAME_MAX  255                     /* bytes of a name (RFC 1035 2.3.4) */
-#define DNS_HEADER_BYTES   12                      /* RFC 1035 4.1.1 */
-#define QUESTION_NAME_AT   DNS_HEADER_BYTES        /* where the question's name is in a message */
-#define QUESTION_TAIL_BYTES 4                      /* type and class */
+#define QUESTION_NAME_MAX   255              /* bytes of a name (RFC 1035 2.3.4) */
+#define DNS_HEADER_BYTES    12               /* RFC 1035 4.1.1 */
+#define QUESTION_NAME_AT    DNS_HEADER_BYTES /* where the question's name is in a message */
+#define QUESTION_TAIL_BYTES 4                /* type and class */
 
 enum {
 	QUESTION_DO = 1 << 0, /* DNSSEC records are wanted (RFC 4035 3.2.1) */
@@ -20,8 +20,8 @@ enum {
 /* What an upstream is asked, and the cache knows an answer by. */
 struct question {
 	uint16_t type, class;
-	uint8_t flags; /* QUESTION_* */
-	uint8_t len;   /* of name */
+	uint8_t flags;                   /* QUESTION_* */
+	uint8_t len;                     /* of name */
 	uint8_t name[QUESTION_NAME_MAX]; /* as on the wire, lower case */
 };
 

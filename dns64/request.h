@@ -20,8 +20,8 @@ struct request {
 	uint16_t id;
 	uint8_t opcode;
 	bool rd, cd, ad;
-	bool edns, dnssec; /* dnssec: DO */
-	uint16_t udp_size; /* of its OPT record */
+	bool edns, dnssec;    /* dnssec: DO */
+	uint16_t udp_size;    /* of its OPT record */
 	bool wants_nsid;      /* RFC 5001 */
 	bool wants_keepalive; /* RFC 7828 */
 	uint8_t cookie[REQUEST_COOKIE_MAX];
@@ -41,7 +41,8 @@ enum request_result {
 	REQUEST_BADVERS, /* q is set, too */
 };
 
-/* Reads a message from a client (RFC 1035 4.1, RFC 6891). *ret_request is all set on all but DROP. */
+/* Reads a message from a client (RFC 1035 4.1, RFC 6891). *ret_request is all set on all but DROP.
+ */
 enum request_result request_read(const uint8_t *wire, size_t len, struct request *ret_request);
 
 /* The most bytes an answer may have. */

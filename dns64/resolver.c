@@ -209,8 +209,8 @@ static size_t refuse(struct resolver *r, const struct request *request, uint16_t
 	return reply_error(request, rcode, ede, wire);
 }
 
-size_t resolver_query(struct resolver *r, struct dns_tenant *tenant, const struct dns_client *client,
-		      struct request *request, uint8_t *wire)
+size_t resolver_query(struct resolver *r, struct dns_tenant *tenant,
+		      const struct dns_client *client, struct request *request, uint8_t *wire)
 {
 	struct query q = {.tenant = tenant, .client = *client, .request = *request};
 	size_t len;

@@ -41,7 +41,7 @@ struct dns_client {
 
 /* A question that upstreams are asked; owned by the resolver until fetch_done(). */
 struct fetch {
-	struct table_node node; /* resolver.fetches */
+	struct table_node node;  /* resolver.fetches */
 	TAILQ_ENTRY(fetch) link; /* resolver.young, while it is in there */
 	struct question q;
 	uint64_t started_ms;
@@ -52,8 +52,7 @@ struct fetch {
 struct resolver_ops {
 	/* Asks: fetch_done() follows, not from within, 5 s later at most. Returns 0 or -errno. */
 	int (*ask)(void *ctx, struct fetch *fetch);
-	void (*answer)(void *ctx, const struct dns_client *client, const uint8_t *wire,
-		       size_t len);
+	void (*answer)(void *ctx, const struct dns_client *client, const uint8_t *wire, size_t len);
 };
 
 struct resolver_stats {
@@ -68,9 +67,9 @@ struct resolver {
 	struct table fetches;
 	TAILQ_HEAD(, fetch) young; /* the oldest first */
 	struct hash_key key;
-	uint64_t now_ms;     /* of resolver_set_time() */
+	uint64_t now_ms; /* of resolver_set_time() */
 	unsigned int n_waiting;
-	uint8_t *wire;       /* owned: for answers that were waited for */
+	uint8_t *wire; /* owned: for answers that were waited for */
 	struct resolver_stats stats;
 };
 
@@ -85,8 +84,8 @@ void resolver_set_time(struct resolver *r, uint64_t now_ms);
  * A tenant's message. Returns the length of the answer in wire, which has room for
  * request_answer_max(), or 0: none now, perhaps later by ops.answer.
  */
-size_t resolver_query(struct resolver *r, struct dns_tenant *tenant, const struct dns_client *client,
-		      struct request *request, uint8_t *wire);
+size_t resolver_query(struct resolver *r, struct dns_tenant *tenant,
+		      const struct dns_client *client, struct request *request, uint8_t *wire);
 /* What an upstream said; takes answer. NULL: none of them said anything. The fetch is gone. */
 void fetch_done(struct resolver *r, struct fetch *fetch, struct answer *answer);
 /* Answers with stale data who has waited long enough. */

@@ -238,7 +238,11 @@ static void ask_again(struct ask *a, bool tcp)
 	}
 }
 
-enum question_match { QUESTION_OTHER, QUESTION_OTHER_CASE, QUESTION_SAME };
+enum question_match {
+	QUESTION_OTHER,
+	QUESTION_OTHER_CASE,
+	QUESTION_SAME
+};
 
 static enum question_match match(const struct ask *a, const uint8_t *wire, size_t len)
 {
@@ -335,22 +339,14 @@ static void ask_answered(struct ask *a, struct answer *answer)
 static void ask_read(struct ask *a, const uint8_t *wire, size_t len)
 {
 	struct answer *answer = NULL;
+	enum answer_result result = answer_read(&a->fetch->q, wire, len, &answer);
 
-	switch (answer_read(&a->fetch->q, wire, len, &answer)) {
-	case ANSWER_READ:
+	if (result == ANSWER_READ) {
 		ask_answered(a, answer);
-		return;
-	case ANSWER_TRUNCATED:
-		if (!a->tcp) {
-			ask_again(a, true);
-			return;
-		}
-		/* fall through */
-	case ANSWER_LOOP:
-	case ANSWER_MALFORMED:
-	case ANSWER_NO_MEMORY:
+	} else if (result == ANSWER_TRUNCATED && !a->tcp) {
+		ask_again(a, true);
+	} else {
 		ask_failed(a);
-		return;
 	}
 }
 

@@ -32,10 +32,10 @@ struct server {
 	struct udp_socket *sockets[UPSTREAM_SOCKETS]; /* owned; NULL: not open */
 	unsigned int n_failures;                      /* in a row */
 	uint64_t down_until_ms;
-	uint64_t plain_until_ms;     /* it said FORMERR to EDNS (RFC 6891 7) */
-	bool has_cookies;            /* it has sent one: all its answers must */
-	uint8_t cookie[COOKIE_MAX];  /* ours, then its own */
-	uint8_t cookie_len;          /* of both */
+	uint64_t plain_until_ms;    /* it said FORMERR to EDNS (RFC 6891 7) */
+	bool has_cookies;           /* it has sent one: all its answers must */
+	uint8_t cookie[COOKIE_MAX]; /* ours, then its own */
+	uint8_t cookie_len;         /* of both */
 	struct upstream_stats stats;
 };
 
@@ -65,7 +65,7 @@ struct upstreams {
 	size_t n_servers;
 	LIST_HEAD(, ask) asks;
 	unsigned int n_tcp;
-	bool answered; /* one of them has */
+	bool answered;       /* one of them has */
 	uint8_t random[256]; /* not used yet: the first n_random */
 	unsigned int n_random;
 };

@@ -40,8 +40,8 @@ struct server *server_choose(struct upstreams *u, const struct ask *a)
 			continue;
 		}
 		/* how fast the others are by now shows when they are asked */
-		if (u->answered && a->tried == 0 && dice[0] % PROBE_EVERY == 0 && i == dice[1] % u->n_servers &&
-		    s->down_until_ms <= u->loop->now_ms) {
+		if (u->answered && a->tried == 0 && dice[0] % PROBE_EVERY == 0 &&
+		    i == dice[1] % u->n_servers && s->down_until_ms <= u->loop->now_ms) {
 			return s;
 		}
 		if (!best || is_better(s, best, u->loop->now_ms)) {
@@ -107,7 +107,8 @@ static void udp_ready(struct io *io, uint32_t events)
 	uint8_t wire[4096];
 
 	(void)events;
-	/* one that is freed meanwhile is so after the batch: its io is no longer in the loop then */
+	/* one that is freed meanwhile is so after the batch: its io is no longer in the loop then
+	 */
 	for (unsigned int i = 0; i < BATCH && socket->io.ready; i++) {
 		ssize_t n = recv(socket->io.fd, wire, sizeof(wire), 0);
 
