@@ -29,7 +29,7 @@ class Sizes:
 
     @classmethod
     def full(cls):
-        return cls(15, 4_000_000_000, 5, 20_000, 200_000, 0.15, 5_000, 100_000, 10_000)
+        return cls(9, 4_000_000_000, 3, 20_000, 200_000, 0.15, 5_000, 100_000, 10_000)
 
     @classmethod
     def quick(cls):

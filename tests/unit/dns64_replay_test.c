@@ -554,8 +554,8 @@ int main(void)
 	struct CMUnitTest tests[64];
 	struct dirent **entries;
 	const char *top = getenv("SIXGATE_SRCDIR");
-	char folder[4096], *path;
-	int n;
+	char folder[4096], *paths[64];
+	int n, rc;
 
 	(void)snprintf(folder, sizeof(folder), "%s/tests/replay", top ? top : ".");
 	n = scandir(folder, &entries, is_script, alphasort);
@@ -564,11 +564,17 @@ int main(void)
 		return 1;
 	}
 	for (int i = 0; i < n; i++) {
-		if (asprintf(&path, "%s/%s", folder, entries[i]->d_name) < 0) {
+		if (asprintf(&paths[i], "%s/%s", folder, entries[i]->d_name) < 0) {
 			return 1;
 		}
-		tests[i] = (struct CMUnitTest)cmocka_unit_test_prestate(play_file, path);
+		tests[i] = (struct CMUnitTest)cmocka_unit_test_prestate(play_file, paths[i]);
 		tests[i].name = entries[i]->d_name;
 	}
-	return _cmocka_run_group_tests("replay", tests, (size_t)n, NULL, NULL);
+	rc = _cmocka_run_group_tests("replay", tests, (size_t)n, NULL, NULL);
+	for (int i = 0; i < n; i++) {
+		free(entries[i]);
+		free(paths[i]);
+	}
+	free(entries);
+	return rc;
 }
