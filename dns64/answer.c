@@ -14,6 +14,7 @@
 #define POINTER_MAX    0x3fff /* RFC 1035 4.1.4 */
 #define FAILURE_TTL_S  5      /* RFC 9520 3.2 */
 #define RR_FIXED_BYTES 10     /* type, class, TTL, length */
+#define PARSE_FLAGS    (KNOT_PF_NOCANON | KNOT_PF_KEEPWIRE)
 
 /* A message on its way from `in`, as libknot parsed it, to `out`. */
 struct reader {
@@ -23,7 +24,15 @@ struct reader {
 	uint16_t tail;
 	uint16_t n_chain, n_data;
 	unsigned int n_links;
+	/* that were put, each once, although many links may come from it */
+	const knot_rrset_t *dnames[ANSWER_LINKS_MAX + 1];
+	unsigned int n_dnames;
 };
+
+static bool ede_is_bogus(uint16_t ede)
+{
+	return ede >= KNOT_EDNS_EDE_BOGUS && ede <= KNOT_EDNS_EDE_NSEC_MISS;
+}
 
 static uint16_t name_end(const uint8_t *wire, uint16_t at)
 {
@@ -34,6 +43,15 @@ static uint16_t name_end(const uint8_t *wire, uint16_t at)
 		at = (uint16_t)(at + wire[at] + 1);
 	}
 	return (uint16_t)(at + 1);
+}
+
+/*
+ * Whether a record is of the class asked, and has the data of its type: libknot lets data be empty
+ * in all classes but IN, where no name, type or number may be read of it then.
+ */
+static bool belongs(const struct question *q, const knot_rrset_t *rr)
+{
+	return rr->rclass == q->class && (rr->rclass == KNOT_CLASS_IN || rr->rrs.rdata->len > 0);
 }
 
 static bool owned_by(const knot_rrset_t *rr, const knot_dname_t *name)
@@ -51,7 +69,7 @@ static bool owner_is_above(const knot_rrset_t *rr, const knot_dname_t *name)
 
 static bool put(struct reader *r, const knot_rrset_t *rr)
 {
-	return knot_pkt_put(r->out, KNOT_COMPR_HINT_NONE, rr, KNOT_PF_CHECKDUP) == KNOT_EOK;
+	return knot_pkt_put(r->out, KNOT_COMPR_HINT_NONE, rr, 0) == KNOT_EOK;
 }
 
 /* Where the record put last begins. */
@@ -71,7 +89,7 @@ static bool put_signatures(struct reader *r, const knot_dname_t *owner, uint16_t
 	for (uint16_t i = 0; i < section->count; i++) {
 		const knot_rrset_t *rr = knot_pkt_rr(section, i);
 
-		if (rr->type == KNOT_RRTYPE_RRSIG && owned_by(rr, owner) &&
+		if (rr->type == KNOT_RRTYPE_RRSIG && belongs(r->q, rr) && owned_by(rr, owner) &&
 		    knot_rrsig_type_covered(rr->rrs.rdata) == type && !put(r, rr)) {
 			return false;
 		}
@@ -96,27 +114,42 @@ enum link {
 	LINK_BROKEN
 };
 
-/* The alias that r->name is, with what it comes from (RFC 6672). */
+/* What an alias comes from (RFC 6672), unless that is there already. */
+static bool put_dname(struct reader *r, const knot_rrset_t *dname)
+{
+	for (unsigned int i = 0; i < r->n_dnames; i++) {
+		if (r->dnames[i] == dname) {
+			return true;
+		}
+	}
+	r->dnames[r->n_dnames++] = dname;
+	return put(r, dname) && put_signatures(r, dname->owner, dname->type);
+}
+
+/* The alias that r->name is. */
 static enum link put_link(struct reader *r)
 {
 	const knot_pktsection_t *section = knot_pkt_section(r->in, KNOT_ANSWER);
-	const knot_rrset_t *alias = NULL;
+	const knot_rrset_t *alias = NULL, *dname = NULL;
 
 	for (uint16_t i = 0; i < section->count; i++) {
 		const knot_rrset_t *rr = knot_pkt_rr(section, i);
 
-		if (rr->type == KNOT_RRTYPE_DNAME && owner_is_above(rr, r->name) &&
-		    (!put(r, rr) || !put_signatures(r, rr->owner, rr->type))) {
-			return LINK_BROKEN;
+		if (!belongs(r->q, rr)) {
+			continue;
 		}
-		if (rr->type == KNOT_RRTYPE_CNAME && owned_by(rr, r->name)) {
+		if (!dname && rr->type == KNOT_RRTYPE_DNAME && owner_is_above(rr, r->name)) {
+			dname = rr;
+		}
+		if (!alias && rr->type == KNOT_RRTYPE_CNAME && owned_by(rr, r->name)) {
 			alias = rr;
 		}
 	}
 	if (!alias) {
 		return LINK_NONE;
 	}
-	if (!put(r, alias) || !follow(r, alias) || !put_signatures(r, alias->owner, alias->type)) {
+	if ((dname && !put_dname(r, dname)) || !put(r, alias) || !follow(r, alias) ||
+	    !put_signatures(r, alias->owner, alias->type)) {
 		return LINK_BROKEN;
 	}
 	return LINK_FOLLOWED;
@@ -137,7 +170,7 @@ static bool put_data(struct reader *r)
 	for (uint16_t i = 0; i < section->count; i++) {
 		const knot_rrset_t *rr = knot_pkt_rr(section, i);
 
-		if (rr->rclass != r->q->class || !is_asked(r->q, rr) || !owned_by(rr, r->name)) {
+		if (!belongs(r->q, rr) || !is_asked(r->q, rr) || !owned_by(rr, r->name)) {
 			continue;
 		}
 		if (!put(r, rr)) {
@@ -149,9 +182,15 @@ static bool put_data(struct reader *r)
 	       put_signatures(r, r->name, r->q->type);
 }
 
+static bool has_aliases(const struct question *q)
+{
+	return q->class == KNOT_CLASS_IN && q->type != KNOT_RRTYPE_CNAME &&
+	       q->type != KNOT_RRTYPE_ANY;
+}
+
 static enum answer_result put_answer(struct reader *r)
 {
-	bool aliases = r->q->type != KNOT_RRTYPE_CNAME && r->q->type != KNOT_RRTYPE_ANY;
+	bool aliases = has_aliases(r->q);
 	enum link link = LINK_FOLLOWED;
 
 	memcpy(r->name, r->q->name, r->q->len);
@@ -177,7 +216,7 @@ static bool put_records(struct reader *r, knot_section_t id)
 	for (uint16_t i = 0; i < section->count; i++) {
 		const knot_rrset_t *rr = knot_pkt_rr(section, i);
 
-		if (!is_of_message(rr) && rr->rclass == r->q->class && !put(r, rr)) {
+		if (!is_of_message(rr) && belongs(r->q, rr) && !put(r, rr)) {
 			return false;
 		}
 	}
@@ -189,16 +228,26 @@ static bool put_section(struct reader *r, knot_section_t id)
 	return knot_pkt_begin(r->out, id) == KNOT_EOK && put_records(r, id);
 }
 
-/* INFO-CODE of the first RFC 8914 option. */
+/*
+ * INFO-CODE of the RFC 8914 options: the first one, unless another one says that data is bogus,
+ * which nothing else must hide.
+ */
 static uint16_t ede_of(const knot_pkt_t *pkt)
 {
-	uint8_t *option =
-		pkt->opt_rr ? knot_edns_get_option(pkt->opt_rr, KNOT_EDNS_OPTION_EDE, NULL) : NULL;
+	uint16_t ede = ANSWER_NO_EDE;
+	uint8_t *option = NULL;
 
-	if (!option || knot_edns_opt_get_length(option) < 2) {
-		return ANSWER_NO_EDE;
+	while (pkt->opt_rr && !ede_is_bogus(ede) &&
+	       (option = knot_edns_get_option(pkt->opt_rr, KNOT_EDNS_OPTION_EDE, option))) {
+		uint16_t code = knot_edns_opt_get_length(option) < 2
+					? ANSWER_NO_EDE
+					: knot_wire_read_u16(knot_edns_opt_get_data(option));
+
+		if (ede == ANSWER_NO_EDE || ede_is_bogus(code)) {
+			ede = code;
+		}
 	}
-	return knot_wire_read_u16(knot_edns_opt_get_data(option));
+	return ede;
 }
 
 static uint8_t *bytes(struct answer *a)
@@ -243,26 +292,60 @@ const uint8_t *answer_rr_data(const struct answer *a, unsigned int i, uint16_t *
 	return fixed_of(a, i) + RR_FIXED_BYTES;
 }
 
+static uint32_t least(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
+}
+
+/* RFC 2181 8: one with the top bit is zero. */
+static uint32_t ttl_of_wire(uint32_t ttl_s)
+{
+	return ttl_s > INT32_MAX ? 0 : ttl_s;
+}
+
 /* Of the SOA among its authority: RFC 2308 5. */
-static uint32_t negative_ttl(const knot_pkt_t *pkt)
+static uint32_t negative_ttl(const struct question *q, const knot_pkt_t *pkt)
 {
 	const knot_pktsection_t *section = knot_pkt_section(pkt, KNOT_AUTHORITY);
 
-	for (uint16_t i = 0; i < section->count; i++) {
+	for (uint16_t i = 0; q->class == KNOT_CLASS_IN && i < section->count; i++) {
 		const knot_rrset_t *rr = knot_pkt_rr(section, i);
 
-		if (rr->type == KNOT_RRTYPE_SOA) {
-			uint32_t minimum = knot_soa_minimum(rr->rrs.rdata);
+		if (rr->type == KNOT_RRTYPE_SOA && belongs(q, rr)) {
+			uint32_t minimum_s = ttl_of_wire(knot_soa_minimum(rr->rrs.rdata));
 
-			return rr->ttl < minimum ? rr->ttl : minimum;
+			return least(ANSWER_NEGATIVE_MAX_S, least(ttl_of_wire(rr->ttl), minimum_s));
 		}
 	}
 	return ANSWER_NO_SOA;
 }
 
-static uint32_t least(uint32_t a, uint32_t b)
+/* The records of first to end - 1 may be told for max_s at most. */
+static void bound_ttls(struct answer *a, unsigned int first, unsigned int end, uint32_t max_s)
 {
-	return a < b ? a : b;
+	for (unsigned int i = first; i < end; i++) {
+		uint8_t *ttl = bytes(a) + (a->rr[i].fixed - a->first) + 4;
+
+		knot_wire_write_u32(ttl, least(ttl_of_wire(knot_wire_read_u32(ttl)), max_s));
+	}
+}
+
+/* Nothing is told for longer than it is kept (RFC 2308 3); a set has one TTL (RFC 2181 5.2). */
+static void bound_all_ttls(struct answer *a)
+{
+	unsigned int authority = a->n_rr[ANSWER_ANSWER];
+	uint32_t data_s = ANSWER_TTL_MAX_S;
+
+	bound_ttls(a, 0, answer_n_rr(a), ANSWER_TTL_MAX_S);
+	for (unsigned int i = a->n_chain; i < a->n_chain + a->n_data; i++) {
+		data_s = least(data_s, answer_rr_ttl(a, i));
+	}
+	if (a->n_data > 0) {
+		bound_ttls(a, a->n_chain, authority, data_s);
+	} else {
+		bound_ttls(a, authority, authority + a->n_rr[ANSWER_AUTHORITY],
+			   answer_is_failure(a) ? FAILURE_TTL_S : a->negative_ttl_s);
+	}
 }
 
 /* How long the cache may keep it. */
@@ -270,14 +353,14 @@ static uint32_t ttl_of(const struct answer *a)
 {
 	uint32_t ttl_s = ANSWER_TTL_MAX_S;
 
-	if (a->rcode != KNOT_RCODE_NOERROR && a->rcode != KNOT_RCODE_NXDOMAIN) {
+	if (answer_is_failure(a)) {
 		return FAILURE_TTL_S;
 	}
 	if (a->n_data == 0 && a->negative_ttl_s == ANSWER_NO_SOA) {
 		return 0;
 	}
 	if (a->n_data == 0) {
-		ttl_s = least(ANSWER_NEGATIVE_MAX_S, a->negative_ttl_s);
+		ttl_s = a->negative_ttl_s;
 	}
 	for (unsigned int i = 0; i < a->n_rr[ANSWER_ANSWER]; i++) {
 		ttl_s = least(ttl_s, answer_rr_ttl(a, i));
@@ -299,6 +382,16 @@ static struct answer *answer_new(const struct question *q, size_t n_rr, size_t l
 	return a;
 }
 
+bool answer_is_failure(const struct answer *a)
+{
+	return a->rcode != KNOT_RCODE_NOERROR && a->rcode != KNOT_RCODE_NXDOMAIN;
+}
+
+bool answer_is_bogus(const struct answer *a)
+{
+	return ede_is_bogus(a->ede);
+}
+
 struct answer *answer_empty(const struct question *q, uint16_t rcode)
 {
 	struct answer *a = answer_new(q, 0, 0);
@@ -306,6 +399,16 @@ struct answer *answer_empty(const struct question *q, uint16_t rcode)
 	if (a) {
 		a->rcode = rcode;
 		a->ttl_s = ttl_of(a);
+	}
+	return a;
+}
+
+struct answer *answer_failed(const struct question *q, uint16_t ede)
+{
+	struct answer *a = answer_empty(q, KNOT_RCODE_SERVFAIL);
+
+	if (a) {
+		a->ede = ede;
 	}
 	return a;
 }
@@ -331,7 +434,7 @@ static struct answer *reader_block(const struct reader *r)
 	a->tail = r->tail;
 	a->n_chain = r->n_chain;
 	a->n_data = r->n_data;
-	a->negative_ttl_s = negative_ttl(r->in);
+	a->negative_ttl_s = negative_ttl(r->q, r->in);
 	return a;
 }
 
@@ -340,7 +443,7 @@ static enum answer_result reader_run(struct reader *r, struct answer **ret_answe
 	enum answer_result result;
 	struct answer *a;
 
-	if (knot_pkt_parse(r->in, KNOT_PF_NOCANON) != KNOT_EOK || !knot_wire_get_qr(r->in->wire)) {
+	if (knot_pkt_parse(r->in, PARSE_FLAGS) != KNOT_EOK || !knot_wire_get_qr(r->in->wire)) {
 		return ANSWER_MALFORMED;
 	}
 	if (knot_wire_get_tc(r->in->wire)) {
@@ -364,6 +467,8 @@ static enum answer_result reader_run(struct reader *r, struct answer **ret_answe
 	a->rcode = knot_pkt_ext_rcode(r->in);
 	a->ede = ede_of(r->in);
 	a->authentic = knot_wire_get_ad(r->in->wire);
+	a->edns = r->in->opt_rr != NULL;
+	bound_all_ttls(a);
 	a->ttl_s = ttl_of(a);
 	*ret_answer = a;
 	return ANSWER_READ;
@@ -404,7 +509,7 @@ struct answer *answer_alias(const struct question *q, uint32_t ttl_s, const stru
 	struct answer *alias = NULL;
 
 	r.out = knot_pkt_new(NULL, KNOT_WIRE_MAX_PKTSIZE, NULL);
-	if (r.in && r.out && knot_pkt_parse(r.in, KNOT_PF_NOCANON) == KNOT_EOK &&
+	if (r.in && r.out && knot_pkt_parse(r.in, PARSE_FLAGS) == KNOT_EOK &&
 	    knot_pkt_put_question(r.out, q->name, q->class, q->type) == KNOT_EOK &&
 	    knot_pkt_begin(r.out, KNOT_ANSWER) == KNOT_EOK && put_alias(&r, target, ttl_s) &&
 	    put_records(&r, KNOT_ANSWER) && put_section(&r, KNOT_AUTHORITY) &&

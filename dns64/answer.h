@@ -14,7 +14,7 @@
  * against it (RFC 1035 4.1.4). The records of the answer section are the chain of aliases in its
  * order, then those of the type asked; no OPT record.
  *
- * Offsets count from the start of such a message.
+ * Offsets count from the start of such a message. No TTL is longer than it may be kept.
  */
 enum {
 	ANSWER_LINKS_MAX = 16, /* aliases in a chain */
@@ -39,9 +39,9 @@ struct answer_rr {
 
 struct answer {
 	uint32_t ttl_s;          /* how long it may be kept; 0: not at all */
-	uint32_t negative_ttl_s; /* of its SOA (RFC 2308 5); ANSWER_NO_SOA */
+	uint32_t negative_ttl_s; /* of its SOA (RFC 2308 5), bounded; ANSWER_NO_SOA */
 	uint16_t rcode;          /* with EDNS's bits */
-	uint16_t ede;            /* INFO-CODE (RFC 8914) or ANSWER_NO_EDE */
+	uint16_t ede;            /* INFO-CODE (RFC 8914), of bogus data if any; ANSWER_NO_EDE */
 	uint16_t n_rr[N_ANSWER_SECTIONS];
 	uint16_t n_chain;      /* records of aliases, the first of the answer section */
 	uint16_t n_data;       /* records of the type asked, which follow; then signatures */
@@ -49,6 +49,7 @@ struct answer {
 	uint16_t first;        /* where the first record is */
 	uint16_t len;          /* of all records, bytes */
 	bool authentic;        /* AD (RFC 4035 3.2.3) */
+	bool edns;             /* it had an OPT record */
 	struct answer_rr rr[]; /* then the bytes of the records */
 };
 
@@ -68,6 +69,8 @@ enum answer_result answer_read(const struct question *q, const uint8_t *wire, si
 			       struct answer **ret_answer);
 /* An answer without records. NULL when out of memory. */
 struct answer *answer_empty(const struct question *q, uint16_t rcode);
+/* SERVFAIL for that reason, where an upstream has no answer. NULL when out of memory. */
+struct answer *answer_failed(const struct question *q, uint16_t ede);
 
 /*
  * The answer to q, whose name is an alias of that of target, to which a is the answer. NULL when
@@ -76,6 +79,10 @@ struct answer *answer_empty(const struct question *q, uint16_t rcode);
 struct answer *answer_alias(const struct question *q, uint32_t ttl_s, const struct question *target,
 			    const struct answer *a);
 
+/* It says neither what there is nor that there is nothing. */
+bool answer_is_failure(const struct answer *a);
+/* The data was checked, and is not its owner's (INFO-CODE 6 to 12). */
+bool answer_is_bogus(const struct answer *a);
 /* The records' bytes: of offset answer.first. */
 const uint8_t *answer_bytes(const struct answer *a);
 uint16_t answer_rr_type(const struct answer *a, unsigned int i);

@@ -14,7 +14,8 @@
 #include "base/hash.h"
 #include "dns64/answer.h"
 
-#define MALLOC_BYTES 16 /* that an allocation takes besides */
+#define MALLOC_BYTES 16  /* that an allocation takes besides */
+#define SPARED_MAX   256 /* entries in use that the hand leaves alone in one go */
 
 struct entry {
 	struct table_node node;    /* cache.table */
@@ -49,9 +50,9 @@ struct cache *cache_new(size_t max_bytes)
 	return c;
 }
 
-static size_t entry_size(const struct entry *e)
+static size_t entry_bytes(size_t name_len, const struct answer *a)
 {
-	return sizeof(*e) + e->len + answer_size(e->answer) + 2 * MALLOC_BYTES;
+	return sizeof(struct entry) + name_len + answer_size(a) + 2 * MALLOC_BYTES;
 }
 
 static void ring_add(struct cache *c, struct entry *e)
@@ -89,7 +90,7 @@ static void entry_remove(struct cache *c, struct entry *e)
 	table_remove(&c->table, &e->node);
 	ring_remove(c, e);
 	c->stats.n_entries--;
-	c->stats.n_bytes -= entry_size(e);
+	c->stats.n_bytes -= entry_bytes(e->len, e->answer);
 	entry_free(e);
 }
 
@@ -114,30 +115,20 @@ static bool entry_eq(const struct table_node *node, const void *key)
 	       e->len == q->len && memcmp(e->name, q->name, q->len) == 0;
 }
 
-static uint64_t question_hash(const struct cache *c, const struct question *q)
-{
-	struct hash_key key = c->key;
-
-	key.k[0] ^= (uint64_t)q->type << 32 | (uint64_t)q->class << 8 | q->flags;
-	return hash_bytes(&key, q->name, q->len);
-}
-
 static struct entry *entry_find(const struct cache *c, const struct question *q)
 {
-	struct table_node *node = table_find(&c->table, question_hash(c, q), entry_eq, q);
+	struct table_node *node = table_find(&c->table, question_hash(&c->key, q), entry_eq, q);
 
 	return node ? container_of(node, struct entry, node) : NULL;
 }
 
-static bool is_failure(const struct answer *a)
+/* Whether it may be served at that age, be it out of date. */
+static bool may_serve(const struct entry *e, uint32_t age_s)
 {
-	return a->rcode != KNOT_RCODE_NOERROR && a->rcode != KNOT_RCODE_NXDOMAIN;
-}
+	uint32_t ttl_s = e->answer->ttl_s;
 
-/* Whether it may be served although it is out of date. */
-static bool may_be_stale(const struct entry *e, uint32_t age_s)
-{
-	return !is_failure(e->answer) && age_s - e->answer->ttl_s < CACHE_STALE_MAX_S;
+	return age_s < ttl_s ||
+	       (!answer_is_failure(e->answer) && age_s - ttl_s < CACHE_STALE_MAX_S);
 }
 
 enum cache_found cache_find(struct cache *c, const struct question *q, uint32_t now_s,
@@ -156,7 +147,7 @@ enum cache_found cache_find(struct cache *c, const struct question *q, uint32_t 
 		c->stats.n_hits++;
 		return CACHE_FRESH;
 	}
-	if (!may_be_stale(e, ret_cached->age_s)) {
+	if (!may_serve(e, ret_cached->age_s)) {
 		entry_remove(c, e);
 		c->stats.n_misses++;
 		return CACHE_MISS;
@@ -165,14 +156,21 @@ enum cache_found cache_find(struct cache *c, const struct question *q, uint32_t 
 	return now_s < e->retry_s ? CACHE_STALE_TRIED : CACHE_STALE;
 }
 
-static void make_room(struct cache *c)
+/*
+ * Takes entries away until there is room for so many bytes. Of those in use some are spared, but
+ * not all of a large cache for the sake of one.
+ */
+static void make_room(struct cache *c, size_t n_bytes)
 {
-	while (c->stats.n_bytes > c->max_bytes && c->hand) {
+	unsigned int n_spared = 0;
+
+	while (c->stats.n_bytes + n_bytes > c->max_bytes && c->hand) {
 		struct entry *e = c->hand;
 
-		if (e->used) {
+		if (e->used && n_spared < SPARED_MAX) {
 			e->used = false;
 			c->hand = e->next;
+			n_spared++;
 		} else {
 			entry_remove(c, e);
 			c->stats.n_evicted++;
@@ -180,45 +178,58 @@ static void make_room(struct cache *c)
 	}
 }
 
-static void entry_add(struct cache *c, const struct question *q, struct answer *a, uint32_t now_s)
+/* NULL: there is no memory. */
+static struct entry *entry_new(struct cache *c, const struct question *q)
 {
 	struct entry *e = calloc(1, sizeof(*e) + q->len);
 
-	if (!e || table_insert(&c->table, &e->node, question_hash(c, q)) < 0) {
+	if (!e || table_insert(&c->table, &e->node, question_hash(&c->key, q)) < 0) {
 		free(e);
-		free(a);
-		return;
+		return NULL;
 	}
-	e->answer = a;
-	e->stored_s = now_s;
 	e->type = q->type;
 	e->class = q->class;
 	e->flags = q->flags;
 	e->len = q->len;
 	memcpy(e->name, q->name, q->len);
-	ring_add(c, e);
-	c->stats.n_entries++;
-	c->stats.n_bytes += entry_size(e);
-	make_room(c);
+	return e;
 }
 
-void cache_put(struct cache *c, const struct question *q, struct answer *a, uint32_t now_s)
+bool cache_outlasts(struct cache *c, const struct question *q, const struct answer *failure,
+		    uint32_t now_s)
 {
 	struct entry *e = entry_find(c, q);
 
-	if (e && is_failure(a) && may_be_stale(e, now_s - e->stored_s)) {
-		e->retry_s = now_s + CACHE_STALE_RETRY_S;
-		free(a);
-		return;
+	if (!e || !answer_is_failure(failure) || answer_is_bogus(failure) ||
+	    answer_is_failure(e->answer) || !may_serve(e, now_s - e->stored_s)) {
+		return false;
 	}
+	e->retry_s = now_s + CACHE_STALE_RETRY_S;
+	return true;
+}
+
+bool cache_put(struct cache *c, const struct question *q, struct answer *a, uint32_t now_s)
+{
+	size_t n_bytes = entry_bytes(q->len, a);
+	struct entry *e = entry_find(c, q);
+
 	if (e) {
 		entry_remove(c, e);
 	}
-	if (a->ttl_s == 0) {
-		free(a);
-	} else {
-		entry_add(c, q, a, now_s);
+	if (a->ttl_s == 0 || n_bytes > c->max_bytes) {
+		return false;
 	}
+	make_room(c, n_bytes);
+	e = entry_new(c, q);
+	if (!e) {
+		return false;
+	}
+	e->answer = a;
+	e->stored_s = now_s;
+	ring_add(c, e);
+	c->stats.n_entries++;
+	c->stats.n_bytes += n_bytes;
+	return true;
 }
 
 static bool is_below(const struct entry *e, const uint8_t *name)

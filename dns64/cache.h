@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/err.h"
 #include "dns64/question.h"
 
 /*
@@ -42,10 +43,16 @@ void cache_free(struct cache *c);
 enum cache_found cache_find(struct cache *c, const struct question *q, uint32_t now_s,
 			    struct cached *ret_cached);
 /*
- * Takes a. One that may not be kept, or for which there is no memory, is freed; a failure does not
- * replace what can still be served.
+ * Whether there is older data to be served rather than that failure (RFC 8767 5), which is noted:
+ * upstreams are to be asked again after CACHE_STALE_RETRY_S. Not for bogus data.
  */
-void cache_put(struct cache *c, const struct question *q, struct answer *a, uint32_t now_s);
+bool cache_outlasts(struct cache *c, const struct question *q, const struct answer *failure,
+		    uint32_t now_s);
+/*
+ * Takes a, and what was there goes. False: it may not be kept, or there is no room or memory for
+ * it; it is still the caller's then.
+ */
+bool cache_put(struct cache *c, const struct question *q, struct answer *a, uint32_t now_s) CHECKED;
 /* Forgets all types of that name (lower case), with below of all names under it, too. How many. */
 size_t cache_flush(struct cache *c, const uint8_t *name, bool below);
 const struct cache_stats *cache_stats(const struct cache *c);

@@ -20,6 +20,7 @@ struct query {
 	struct request request;
 	enum query_step step;
 	struct question target; /* of QUERY_REVERSE */
+	uint32_t failed_s;      /* when SERVFAIL came, for QUERY_CHECK */
 	uint32_t ttl_max_s;     /* of what is synthesised (RFC 6147 5.1.7) */
 	bool authentic;         /* that there is no AAAA */
 	bool take_stale;        /* rather than to wait on */
@@ -30,6 +31,11 @@ struct found {
 	bool stale;
 };
 
+/* The cache's time. */
+static inline uint32_t resolver_now_s(const struct resolver *r)
+{
+	return (uint32_t)(r->now_ms / 1000);
+}
 /* The question of this step. */
 void query_question(const struct query *q, struct question *ret_question);
 /* Before the first step. The length of the answer, or 0: go on with the step. */

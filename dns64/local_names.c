@@ -73,7 +73,6 @@ static bool put_records(knot_pkt_t *pkt, const struct question *q, const struct 
 	       (any || put(pkt, zone, &zone_soa));
 }
 
-/* records: {0} for a name that does not exist in the zone. */
 static struct answer *make(const struct question *q, uint16_t rcode, const struct record *records,
 			   const uint8_t *zone)
 {
@@ -92,6 +91,13 @@ static struct answer *make(const struct question *q, uint16_t rcode, const struc
 	return a;
 }
 
+struct answer *local_names_nothing(const struct question *q, uint16_t rcode, const uint8_t *zone)
+{
+	static const struct record none[] = {{0}};
+
+	return make(q, rcode, none, zone);
+}
+
 bool local_names_is_ipv4only(const struct question *q)
 {
 	return q->class == KNOT_CLASS_IN && knot_dname_is_equal(q->name, ipv4only);
@@ -101,14 +107,13 @@ bool local_names_is_ipv4only(const struct question *q)
 static bool find_in(const struct question *q, const uint8_t *zone, const struct record *records,
 		    struct answer **ret_answer)
 {
-	static const struct record none[] = {{0}};
 	int depth = knot_dname_in_bailiwick(q->name, zone);
 
 	if (q->class != KNOT_CLASS_IN || depth < 0) {
 		return false;
 	}
 	*ret_answer = depth == 0 ? make(q, KNOT_RCODE_NOERROR, records, zone)
-				 : make(q, KNOT_RCODE_NXDOMAIN, none, zone);
+				 : local_names_nothing(q, KNOT_RCODE_NXDOMAIN, zone);
 	return true;
 }
 

@@ -98,18 +98,21 @@ static size_t send_ipv4only(const struct query *q, uint8_t *wire)
 static size_t begin_reverse(struct query *q, uint8_t *wire)
 {
 	struct answer *answer = NULL;
+	const uint8_t *zone = NULL;
 	struct addr v4;
 
 	if (!q->tenant->policy.on || q->request.q.class != KNOT_CLASS_IN) {
 		return 0;
 	}
-	switch (reverse_find(&q->tenant->policy, &q->request.q, &v4)) {
+	switch (reverse_find(&q->tenant->policy, &q->request.q, &v4, &zone)) {
 	case REVERSE_OTHER:
 		return 0;
 	case REVERSE_ABOVE:
-		return reply_error(&q->request, KNOT_RCODE_NOERROR, ANSWER_NO_EDE, wire);
+		answer = local_names_nothing(&q->request.q, KNOT_RCODE_NOERROR, zone);
+		return send_local(q, answer, wire);
 	case REVERSE_NONE:
-		return reply_error(&q->request, KNOT_RCODE_NXDOMAIN, ANSWER_NO_EDE, wire);
+		answer = local_names_nothing(&q->request.q, KNOT_RCODE_NXDOMAIN, zone);
+		return send_local(q, answer, wire);
 	case REVERSE_ADDRESS:
 		break;
 	}
@@ -190,11 +193,6 @@ static uint32_t negative_ttl_left(const struct found *found)
 	return a->negative_ttl_s > age_s ? a->negative_ttl_s - age_s : 0;
 }
 
-static bool is_bogus(uint16_t ede)
-{
-	return ede >= KNOT_EDNS_EDE_BOGUS && ede <= KNOT_EDNS_EDE_NSEC_MISS;
-}
-
 /* There are no addresses of IPv6: those of IPv4 are to be looked at. */
 static size_t want_a(struct query *q, const struct found *found)
 {
@@ -209,17 +207,20 @@ static size_t want_a(struct query *q, const struct found *found)
 	return go_on(q, QUERY_A);
 }
 
-static size_t step_servfail(struct query *q, const struct found *found, uint8_t *wire)
+static size_t step_servfail(struct resolver *r, struct query *q, const struct found *found,
+			    uint8_t *wire)
 {
-	uint16_t ede = found->cached.answer->ede;
+	const struct answer *a = found->cached.answer;
 
-	if (is_bogus(ede)) {
+	if (answer_is_bogus(a)) {
 		return pass(q, found, wire);
 	}
-	return ede == ANSWER_NO_EDE ? go_on(q, QUERY_CHECK) : want_a(q, found);
+	q->failed_s = resolver_now_s(r) - found->cached.age_s;
+	return a->ede == ANSWER_NO_EDE ? go_on(q, QUERY_CHECK) : want_a(q, found);
 }
 
-static size_t step_asked(struct query *q, const struct found *found, uint8_t *wire)
+static size_t step_asked(struct resolver *r, struct query *q, const struct found *found,
+			 uint8_t *wire)
 {
 	const struct answer *a = found->cached.answer;
 	struct reply reply = reply_from(found);
@@ -229,7 +230,7 @@ static size_t step_asked(struct query *q, const struct found *found, uint8_t *wi
 		return reply_answer(&q->request, &reply, wire);
 	}
 	if (a->rcode == KNOT_RCODE_SERVFAIL) {
-		return step_servfail(q, found, wire);
+		return step_servfail(r, q, found, wire);
 	}
 	n = a->rcode == KNOT_RCODE_NOERROR ? n_counting(q, a) : 0;
 	if (n == 0) {
@@ -244,9 +245,7 @@ static size_t step_asked(struct query *q, const struct found *found, uint8_t *wi
 
 static size_t step_check(struct query *q, const struct found *found, uint8_t *wire)
 {
-	uint16_t rcode = found->cached.answer->rcode;
-
-	if (rcode == KNOT_RCODE_NOERROR || rcode == KNOT_RCODE_NXDOMAIN) {
+	if (!answer_is_failure(found->cached.answer)) {
 		return reply_error(&q->request, KNOT_RCODE_SERVFAIL, KNOT_EDNS_EDE_BOGUS, wire);
 	}
 	q->authentic = false;
@@ -259,7 +258,7 @@ static size_t send_nodata(struct resolver *r, const struct query *q, uint8_t *wi
 {
 	struct found found;
 	enum cache_found had =
-		cache_find(r->cache, &q->request.q, (uint32_t)(r->now_ms / 1000), &found.cached);
+		cache_find(r->cache, &q->request.q, resolver_now_s(r), &found.cached);
 
 	found.stale = had != CACHE_FRESH;
 	if (had != CACHE_MISS && found.cached.answer->rcode == KNOT_RCODE_NOERROR &&
@@ -311,7 +310,7 @@ size_t query_step(struct resolver *r, struct query *q, const struct found *found
 {
 	switch (q->step) {
 	case QUERY_ASKED:
-		return step_asked(q, found, wire);
+		return step_asked(r, q, found, wire);
 	case QUERY_CHECK:
 		return step_check(q, found, wire);
 	case QUERY_A:

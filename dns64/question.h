@@ -7,6 +7,8 @@
 
 #include "base/err.h"
 
+struct hash_key;
+
 #define QUESTION_NAME_MAX   255              /* bytes of a name (RFC 1035 2.3.4) */
 #define DNS_HEADER_BYTES    12               /* RFC 1035 4.1.1 */
 #define QUESTION_NAME_AT    DNS_HEADER_BYTES /* where the question's name is in a message */
@@ -26,6 +28,8 @@ struct question {
 };
 
 bool question_eq(const struct question *a, const struct question *b);
+/* Of all of it. */
+uint64_t question_hash(const struct hash_key *key, const struct question *q);
 /* The bytes of a message before its first record. */
 static inline unsigned int question_message_len(const struct question *q)
 {

@@ -167,6 +167,12 @@ static size_t bytes_of(const struct answer *a, unsigned int n)
 	return n == answer_n_rr(a) ? a->len : (size_t)(a->rr[n].owner - a->first);
 }
 
+/* EDNS's errors are between an upstream and us (RFC 6891 6.1.3, RFC 7873 5.2.3). */
+static uint16_t rcode_for_client(const struct answer *a)
+{
+	return a->rcode > 0xf ? KNOT_RCODE_SERVFAIL : a->rcode;
+}
+
 size_t reply_answer(const struct request *r, const struct reply *reply, uint8_t *wire)
 {
 	const struct answer *a = reply->cached.answer;
@@ -184,7 +190,7 @@ size_t reply_answer(const struct request *r, const struct reply *reply, uint8_t 
 	} else {
 		put_copies(&w, reply, n, bytes_of(a, n));
 	}
-	return writer_end(&w, a->rcode, reply->ede, reply->authentic && a->authentic);
+	return writer_end(&w, rcode_for_client(a), reply->ede, reply->authentic && a->authentic);
 }
 
 /* The aliases that lead to the data. */

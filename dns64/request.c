@@ -72,7 +72,8 @@ static enum request_result read_packet(knot_pkt_t *pkt, struct request *r)
 	enum request_result result;
 
 	if (knot_wire_get_qdcount(pkt->wire) != 1 || knot_wire_get_ancount(pkt->wire) != 0 ||
-	    knot_pkt_parse(pkt, KNOT_PF_NOCANON) != KNOT_EOK || pkt->parsed != pkt->size) {
+	    knot_pkt_parse(pkt, KNOT_PF_NOCANON | KNOT_PF_KEEPWIRE) != KNOT_EOK ||
+	    pkt->parsed != pkt->size) {
 		return REQUEST_FORMERR;
 	}
 	read_question(pkt, r);

@@ -78,25 +78,15 @@ void resolver_set_time(struct resolver *r, uint64_t now_ms)
 	r->now_ms = now_ms;
 }
 
-static uint32_t now_s(const struct resolver *r)
-{
-	return (uint32_t)(r->now_ms / 1000);
-}
-
 static bool fetch_eq(const struct table_node *node, const void *key)
 {
 	return question_eq(&container_of(node, struct fetch, node)->q, key);
 }
 
-static uint64_t fetch_hash(const struct resolver *r, const struct question *q)
-{
-	return hash_bytes(&r->key, q->name, q->len) ^ q->type;
-}
-
 /* The fetch of that question, begun if there is none. NULL: nobody can be asked. */
 static struct fetch *fetch_get(struct resolver *r, const struct question *q)
 {
-	uint64_t hash = fetch_hash(r, q);
+	uint64_t hash = question_hash(&r->key, q);
 	struct table_node *node = table_find(&r->fetches, hash, fetch_eq, q);
 	struct fetch *fetch;
 
@@ -125,10 +115,17 @@ static struct fetch *fetch_get(struct resolver *r, const struct question *q)
 static bool lookup(struct resolver *r, const struct query *q, struct found *ret_found)
 {
 	struct question question;
+	enum cache_found had;
 
 	*ret_found = (struct found){.stale = false};
 	query_question(q, &question);
-	switch (cache_find(r->cache, &question, now_s(r), &ret_found->cached)) {
+	had = cache_find(r->cache, &question, resolver_now_s(r), &ret_found->cached);
+	if (q->step == QUERY_CHECK) {
+		/* what was there before it failed does not say why */
+		return had == CACHE_FRESH &&
+		       resolver_now_s(r) - ret_found->cached.age_s >= q->failed_s;
+	}
+	switch (had) {
 	case CACHE_MISS:
 		return false;
 	case CACHE_STALE:
@@ -152,6 +149,20 @@ static size_t query_run(struct resolver *r, struct query *q, uint8_t *wire)
 	while (len == 0 && lookup(r, q, &found)) {
 		len = query_step(r, q, &found, wire);
 		r->stats.n_stale += len > 0 && found.stale;
+	}
+	return len;
+}
+
+/* When it cannot wait: with what there is of old (RFC 8767), or not at all. */
+static size_t query_give_up(struct resolver *r, struct query *q, uint8_t *wire)
+{
+	size_t len;
+
+	q->take_stale = true;
+	len = query_run(r, q, wire);
+	if (len == 0) {
+		r->stats.n_failed++;
+		len = query_fail(q, wire);
 	}
 	return len;
 }
@@ -230,11 +241,7 @@ size_t resolver_query(struct resolver *r, struct dns_tenant *tenant,
 		r->stats.n_cached++;
 		return len;
 	}
-	if (query_park(r, &q)) {
-		return 0;
-	}
-	r->stats.n_failed++;
-	return query_fail(&q, wire);
+	return query_park(r, &q) ? 0 : query_give_up(r, &q, wire);
 }
 
 /* Goes on with a query that waited; found: what it waited for, NULL: look in the cache. */
@@ -249,75 +256,65 @@ static void query_resume(struct resolver *r, struct query *q, const struct found
 		return;
 	}
 	if (len == 0) {
-		r->stats.n_failed++;
-		len = query_fail(q, r->wire);
+		len = query_give_up(r, q, r->wire);
 	}
 	r->ops->answer(r->ctx, &q->client, r->wire, len);
 	query_free(r, q);
 }
 
-/* Those who wait for it, each of whom may begin to wait for something else. */
-static void resume_all(struct resolver *r, struct query *waiting, const struct found *found)
+/*
+ * Those who wait for it, each of whom may begin to wait for something else. older: there is data to
+ * be served rather than what was found.
+ */
+static void resume_all(struct resolver *r, struct query *waiting, const struct found *found,
+		       bool older)
 {
 	while (waiting) {
 		struct query *q = waiting;
 
 		waiting = q->next;
-		query_resume(r, q, found);
+		query_resume(r, q, older && q->step != QUERY_CHECK ? NULL : found);
 	}
 }
 
-static struct answer *no_answer(const struct question *q)
+/* No memory even for a failure: they ask again. */
+static void drop_all(struct resolver *r, struct query *waiting)
 {
-	struct answer *a = answer_empty(q, KNOT_RCODE_SERVFAIL);
+	while (waiting) {
+		struct query *q = waiting;
 
-	if (a) {
-		a->ede = KNOT_EDNS_EDE_NREACH_AUTH;
+		waiting = q->next;
+		query_free(r, q);
 	}
-	return a;
 }
 
-/* Whether there is older data to serve rather than that failure (RFC 8767 5), which is noted. */
-static bool keeps_stale(struct resolver *r, const struct question *q, struct answer *a)
+static void fetch_end(struct resolver *r, struct fetch *fetch, struct query *waiting,
+		      struct answer *a)
 {
-	bool failure = a->rcode != KNOT_RCODE_NOERROR && a->rcode != KNOT_RCODE_NXDOMAIN;
-	struct cached cached;
-	enum cache_found had;
+	const struct found found = {.cached = {.answer = a}};
+	bool older = cache_outlasts(r->cache, &fetch->q, a, resolver_now_s(r));
+	bool kept = !older && cache_put(r->cache, &fetch->q, a, resolver_now_s(r));
 
-	if (!failure) {
-		return false;
+	resume_all(r, waiting, &found, older);
+	if (!kept) {
+		free(a);
 	}
-	had = cache_find(r->cache, q, now_s(r), &cached);
-	if (had != CACHE_STALE && had != CACHE_STALE_TRIED) {
-		return false;
-	}
-	cache_put(r->cache, q, a, now_s(r));
-	return true;
 }
 
 void fetch_done(struct resolver *r, struct fetch *fetch, struct answer *answer)
 {
 	struct query *waiting = fetch->waiting;
-	struct answer *a = answer ? answer : no_answer(&fetch->q);
-	struct found found = {.cached = {.answer = a}};
+	struct answer *a = answer ? answer : answer_failed(&fetch->q, KNOT_EDNS_EDE_NREACH_AUTH);
 
 	table_remove(&r->fetches, &fetch->node);
 	if (!fetch->old) {
 		TAILQ_REMOVE(&r->young, fetch, link);
 	}
 	fetch->waiting = NULL;
-	if (!a) {
-		while (waiting) { /* out of memory: they ask again */
-			struct query *q = waiting;
-
-			waiting = q->next;
-			query_free(r, q);
-		}
-	} else if (keeps_stale(r, &fetch->q, a)) {
-		resume_all(r, waiting, NULL);
+	if (a) {
+		fetch_end(r, fetch, waiting, a);
 	} else {
-		resume_all(r, waiting, &found);
-		cache_put(r->cache, &fetch->q, a, now_s(r));
+		drop_all(r, waiting);
 	}
 	fetch_free(r, fetch);
 }

@@ -88,8 +88,14 @@ static bool some_below(const struct prefix *p, const struct nibbles *n)
 	return true;
 }
 
+/* The name of a prefix that q is in, each of whose nibbles is a label of two bytes. */
+static const uint8_t *zone_of(const struct question *q, const struct prefix *p)
+{
+	return q->name + q->len - sizeof(ip6_arpa) - (size_t)p->len / 4 * 2;
+}
+
 enum reverse_result reverse_find(const struct policy *policy, const struct question *q,
-				 struct addr *ret_v4)
+				 struct addr *ret_v4, const uint8_t **ret_zone)
 {
 	enum reverse_result result = REVERSE_OTHER;
 	struct nibbles n;
@@ -106,6 +112,7 @@ enum reverse_result reverse_find(const struct policy *policy, const struct quest
 		if (n.n == NIBBLES && !n.more && addr_extract(p, &n.addr, ret_v4)) {
 			return REVERSE_ADDRESS;
 		}
+		*ret_zone = zone_of(q, p);
 		if (n.n < NIBBLES && !n.more && some_below(p, &n)) {
 			return REVERSE_ABOVE;
 		}

@@ -17,9 +17,12 @@ enum reverse_result {
 	REVERSE_NONE,    /* inside, and nothing below it can be an address */
 };
 
-/* RFC 6147 5.3.1. On REVERSE_ADDRESS ret_v4 is the IPv4 address. */
+/*
+ * RFC 6147 5.3.1. On REVERSE_ADDRESS ret_v4 is the IPv4 address. On ABOVE and NONE ret_zone is the
+ * name of the Pref64, of q's.
+ */
 enum reverse_result reverse_find(const struct policy *policy, const struct question *q,
-				 struct addr *ret_v4);
+				 struct addr *ret_v4, const uint8_t **ret_zone);
 /* ret_target: the same question of the IPv4 address's name in in-addr.arpa. */
 void reverse_target(const struct question *q, const struct addr *v4, struct question *ret_target);
 

@@ -1,15 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 DNS64_TEST_LDADD = libdns64.a libconf-model.a libbase.a $(KNOT_LIBS) $(CMOCKA_LIBS)
-DNS64_TEST_CPPFLAGS = $(AM_CPPFLAGS) $(KNOT_CFLAGS) $(ZSCANNER_CFLAGS)
-check_PROGRAMS += tests/unit/dns64_cache_test tests/unit/dns64_replay_test \
+DNS64_TEST_CPPFLAGS = $(AM_CPPFLAGS) $(KNOT_CFLAGS)
+check_PROGRAMS += tests/unit/dns64_answer_test tests/unit/dns64_cache_test \
 	tests/unit/dns64_request_test
+tests_unit_dns64_answer_test_SOURCES = tests/unit/dns64_answer_test.c
+tests_unit_dns64_answer_test_CPPFLAGS = $(DNS64_TEST_CPPFLAGS)
+tests_unit_dns64_answer_test_LDADD = $(DNS64_TEST_LDADD)
 tests_unit_dns64_cache_test_SOURCES = tests/unit/dns64_cache_test.c
 tests_unit_dns64_cache_test_CPPFLAGS = $(DNS64_TEST_CPPFLAGS)
 tests_unit_dns64_cache_test_LDADD = $(DNS64_TEST_LDADD)
-tests_unit_dns64_replay_test_SOURCES = tests/unit/dns64_replay_test.c tests/unit/dns_text.c \
-	tests/unit/dns_text.h
-tests_unit_dns64_replay_test_CPPFLAGS = $(DNS64_TEST_CPPFLAGS)
-tests_unit_dns64_replay_test_LDADD = $(DNS64_TEST_LDADD) $(ZSCANNER_LIBS)
 tests_unit_dns64_request_test_SOURCES = tests/unit/dns64_request_test.c
 tests_unit_dns64_request_test_CPPFLAGS = $(DNS64_TEST_CPPFLAGS)
 tests_unit_dns64_request_test_LDADD = $(DNS64_TEST_LDADD)
@@ -21,3 +20,10 @@ check_PROGRAMS += tests/unit/dns64_upstream_test
 tests_unit_dns64_upstream_test_SOURCES = tests/unit/dns64_upstream_test.c
 tests_unit_dns64_upstream_test_CPPFLAGS = $(DNS64_TEST_CPPFLAGS)
 tests_unit_dns64_upstream_test_LDADD = $(DNS64_TEST_LDADD)
+if ENABLE_ZSCANNER
+check_PROGRAMS += tests/unit/dns64_replay_test
+tests_unit_dns64_replay_test_SOURCES = tests/unit/dns64_replay_test.c tests/unit/dns_text.c \
+	tests/unit/dns_text.h
+tests_unit_dns64_replay_test_CPPFLAGS = $(DNS64_TEST_CPPFLAGS) $(ZSCANNER_CFLAGS)
+tests_unit_dns64_replay_test_LDADD = $(DNS64_TEST_LDADD) $(ZSCANNER_LIBS)
+endif

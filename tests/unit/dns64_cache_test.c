@@ -11,6 +11,7 @@
 
 #include <libknot/libknot.h>
 
+#include "base/hash.h"
 #include "dns64/answer.h"
 #include "dns64/cache.h"
 
@@ -46,7 +47,7 @@ static void put(struct cache *c, const char *name, uint32_t now_s)
 {
 	struct question q = question(name);
 
-	cache_put(c, &q, address(&q, 60), now_s);
+	assert_true(cache_put(c, &q, address(&q, 60), now_s));
 }
 
 static enum cache_found find(struct cache *c, const char *name, uint32_t now_s)
@@ -55,6 +56,17 @@ static enum cache_found find(struct cache *c, const char *name, uint32_t now_s)
 	struct cached cached;
 
 	return cache_find(c, &q, now_s, &cached);
+}
+
+/* Whether what is there is served rather than SERVFAIL for that reason. */
+static bool outlasts(struct cache *c, const char *name, uint16_t ede, uint32_t now_s)
+{
+	struct question q = question(name);
+	struct answer *a = answer_failed(&q, ede);
+	bool older = cache_outlasts(c, &q, a, now_s);
+
+	free(a);
+	return older;
 }
 
 static void bytes_are_bounded_and_what_is_used_stays(void **state)
@@ -110,16 +122,74 @@ static void ages_from_fresh_to_stale_to_gone(void **state)
 static void a_failure_does_not_replace_what_may_be_served(void **state)
 {
 	struct cache *c = cache_new(100000);
-	struct question q = question("a.example.");
 
 	(void)state;
+	assert_false(outlasts(c, "a.example.", KNOT_EDNS_EDE_NREACH_AUTH, 100));
 	put(c, "a.example.", 100);
-	cache_put(c, &q, answer_empty(&q, KNOT_RCODE_SERVFAIL), 200);
+	assert_true(outlasts(c, "a.example.", KNOT_EDNS_EDE_NREACH_AUTH, 110)); /* not yet old */
+	assert_int_equal(find(c, "a.example.", 110), CACHE_FRESH);
+	assert_true(outlasts(c, "a.example.", KNOT_EDNS_EDE_NREACH_AUTH, 200));
 	assert_int_equal(find(c, "a.example.", 229), CACHE_STALE_TRIED);
 	assert_int_equal(find(c, "a.example.", 230), CACHE_STALE);
 	put(c, "a.example.", 231);
 	assert_int_equal(find(c, "a.example.", 232), CACHE_FRESH);
+	assert_false(outlasts(c, "a.example.", KNOT_EDNS_EDE_BOGUS, 300));
+	assert_false(
+		outlasts(c, "a.example.", KNOT_EDNS_EDE_NREACH_AUTH, 231 + 60 + CACHE_STALE_MAX_S));
 	cache_free(c);
+}
+
+static void what_has_no_room_is_the_callers(void **state)
+{
+	struct cache *c = cache_new(100);
+	struct question q = question("a.example.");
+	struct answer *a = address(&q, 60);
+
+	(void)state;
+	assert_false(cache_put(c, &q, a, 0));
+	free(a);
+	a = address(&q, 0);
+	assert_false(cache_put(c, &q, a, 0));
+	free(a);
+	assert_int_equal(cache_stats(c)->n_entries, 0);
+	cache_free(c);
+}
+
+/* All of it in use: room is made without looking at each of a great many entries. */
+static void room_is_made_in_few_steps(void **state)
+{
+	struct cache *c = cache_new(4000000);
+	unsigned int n = 0;
+	char name[32];
+
+	(void)state;
+	for (; cache_stats(c)->n_evicted == 0; n++) {
+		(void)snprintf(name, sizeof(name), "n%u.example.", n);
+		put(c, name, 0);
+		assert_int_equal(find(c, name, 0), CACHE_FRESH); /* which marks it */
+	}
+	assert_true(n > 10000);
+	assert_int_equal(find(c, "n0.example.", 0), CACHE_FRESH); /* spared */
+	assert_int_equal(cache_stats(c)->n_entries, n - 1);
+	assert_true(cache_stats(c)->n_bytes <= 4000000);
+	cache_free(c);
+}
+
+static void questions_differ_in_all_they_have(void **state)
+{
+	struct hash_key key = {{1, 2}};
+	struct question q = question("a.example."), other = q;
+
+	(void)state;
+	assert_int_equal(question_hash(&key, &q), question_hash(&key, &other));
+	other.class = KNOT_CLASS_CH;
+	assert_int_not_equal(question_hash(&key, &q), question_hash(&key, &other));
+	other = q;
+	other.flags = QUESTION_CD;
+	assert_int_not_equal(question_hash(&key, &q), question_hash(&key, &other));
+	other = q;
+	other.type = KNOT_RRTYPE_AAAA;
+	assert_int_not_equal(question_hash(&key, &q), question_hash(&key, &other));
 }
 
 static void flush_takes_a_name_or_all_below_it(void **state)
@@ -147,6 +217,9 @@ int main(void)
 		cmocka_unit_test(a_name_is_within_400_bytes),
 		cmocka_unit_test(ages_from_fresh_to_stale_to_gone),
 		cmocka_unit_test(a_failure_does_not_replace_what_may_be_served),
+		cmocka_unit_test(what_has_no_room_is_the_callers),
+		cmocka_unit_test(room_is_made_in_few_steps),
+		cmocka_unit_test(questions_differ_in_all_they_have),
 		cmocka_unit_test(flush_takes_a_name_or_all_below_it),
 	};
 

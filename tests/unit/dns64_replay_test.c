@@ -8,7 +8,7 @@
  *   exclude|permit P, never|always NAME, off, tenant   of the tenant's policy; tenant: another one
  *   query NAME TYPE [do] [cd] [ad] [noedns] [nord] [ch] [tcp] [nsid] [keepalive] [size=N]
  *   asked NAME TYPE [do] [cd]                 upstreams are asked that, and
- *   upstream RCODE [ad] [ede=N]               answer with the records of the lines below
+ *   upstream RCODE [ad] [ede=N]...            answer with the records of the lines below
  *   silence                                   ... or do not
  *   wait SECONDS
  *   expect RCODE [ad] [tc] [ede=N] [nsid] [keepalive] [noopt]    with the records below, no others
@@ -63,7 +63,8 @@ struct play {
 	unsigned int n_messages;
 	/* a block of records that is being read */
 	knot_pkt_t *building;
-	uint16_t building_rcode, building_ede;
+	uint16_t building_rcode, building_ede[LIST_MAX];
+	unsigned int n_building_ede;
 	bool building_ad, expecting;
 	char *want; /* text of what is expected */
 	size_t want_len;
@@ -281,8 +282,8 @@ static void upstream_end(struct play *p)
 	uint8_t code[2];
 
 	assert_int_equal(knot_edns_init(&opt, 1232, (uint8_t)(p->building_rcode >> 4), 0, NULL), 0);
-	if (p->building_ede != ANSWER_NO_EDE) {
-		knot_wire_write_u16(code, p->building_ede);
+	for (unsigned int i = 0; i < p->n_building_ede; i++) {
+		knot_wire_write_u16(code, p->building_ede[i]);
 		assert_int_equal(knot_edns_add_option(&opt, KNOT_EDNS_OPTION_EDE, 2, code, NULL),
 				 0);
 	}
@@ -298,8 +299,7 @@ static void upstream_end(struct play *p)
 	}
 	result = answer_read(&fetch->q, p->building->wire, p->building->size, &answer);
 	if (result != ANSWER_READ) {
-		answer = answer_empty(&fetch->q, KNOT_RCODE_SERVFAIL);
-		answer->ede = KNOT_EDNS_EDE_INV_DATA;
+		answer = answer_failed(&fetch->q, KNOT_EDNS_EDE_INV_DATA); /* as upstream.c */
 	}
 	knot_pkt_free(p->building);
 	p->building = NULL;
@@ -319,7 +319,12 @@ static void command_upstream(struct play *p, char *words[], unsigned int n)
 	assert_int_equal(knot_pkt_begin(p->building, KNOT_ANSWER), 0);
 	p->building_rcode = text_rcode(words[1]);
 	p->building_ad = has(words, n, "ad");
-	p->building_ede = (uint16_t)number(words, n, "ede=", ANSWER_NO_EDE);
+	p->n_building_ede = 0;
+	for (unsigned int i = 2; i < n; i++) {
+		if (strncmp(words[i], "ede=", 4) == 0 && p->n_building_ede < LIST_MAX) {
+			p->building_ede[p->n_building_ede++] = (uint16_t)atoi(words[i] + 4);
+		}
+	}
 }
 
 static void command_silence(struct play *p)

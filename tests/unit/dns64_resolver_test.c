@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -132,6 +133,59 @@ static void nobody_to_ask_is_told_at_once(void **state)
 	dns_tenant_unref(t);
 }
 
+/* That name's address, which an upstream says, is known but out of date from now on. */
+static void make_stale(struct world *w, struct dns_tenant *t, unsigned int i)
+{
+	static const uint8_t rr[] = "\xc0\x0c\0\1\0\1\0\0\0\x3c\0\4\xc0\0\2\1";
+	struct question q;
+	struct answer *a = NULL;
+	uint8_t wire[REQUEST_UDP_MIN] = {0};
+	size_t len;
+
+	assert_int_equal(ask(w, t, i), -1);
+	q = w->last->q;
+	len = question_message_len(&q);
+	knot_wire_set_qr(wire);
+	knot_wire_set_qdcount(wire, 1);
+	knot_wire_set_ancount(wire, 1);
+	memcpy(wire + QUESTION_NAME_AT, q.name, q.len);
+	knot_wire_write_u16(wire + QUESTION_NAME_AT + q.len, q.type);
+	knot_wire_write_u16(wire + QUESTION_NAME_AT + q.len + 2, q.class);
+	memcpy(wire + len, rr, sizeof(rr) - 1);
+	assert_int_equal(answer_read(&q, wire, len + sizeof(rr) - 1, &a), ANSWER_READ);
+	fetch_done(&w->r, w->last, a);
+	resolver_set_time(&w->r, w->r.now_ms + 61000);
+}
+
+/* RFC 8767: rather than SERVFAIL. */
+static void nobody_to_ask_is_answered_with_what_is_old(void **state)
+{
+	struct world *w = *state;
+	struct dns_tenant *t = tenant();
+
+	make_stale(w, t, 0);
+	w->nobody = true;
+	assert_int_equal(ask(w, t, 0), KNOT_RCODE_NOERROR);
+	assert_int_equal(ask(w, t, 1), KNOT_RCODE_SERVFAIL);
+	assert_int_equal(w->r.stats.n_stale, 1);
+	assert_int_equal(w->r.stats.n_failed, 1);
+	dns_tenant_unref(t);
+}
+
+static void who_may_not_wait_is_answered_with_what_is_old(void **state)
+{
+	struct world *w = *state;
+	struct dns_tenant *t = tenant();
+
+	make_stale(w, t, RESOLVER_TENANT_MAX);
+	for (unsigned int i = 0; i < RESOLVER_TENANT_MAX; i++) {
+		assert_int_equal(ask(w, t, i), -1);
+	}
+	assert_int_equal(ask(w, t, RESOLVER_TENANT_MAX), KNOT_RCODE_NOERROR);
+	assert_int_equal(w->r.stats.n_stale, 1);
+	dns_tenant_unref(t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -139,6 +193,10 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(all_tenants_have_a_bound, setup, teardown),
 		cmocka_unit_test_setup_teardown(nobody_to_ask_is_told_at_once, setup, teardown),
+		cmocka_unit_test_setup_teardown(nobody_to_ask_is_answered_with_what_is_old, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(who_may_not_wait_is_answered_with_what_is_old,
+						setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
