@@ -36,12 +36,13 @@ void upstream_random(struct upstreams *u, void *p, size_t len)
 	explicit_bzero(u->random + u->n_random, len);
 }
 
-/* The name in upper and lower case at random. */
-static void choose_case(struct ask *a)
+/* How it is asked now: the name in upper and lower case at random. */
+static void ask_prepare(struct ask *a)
 {
 	const struct question *q = &a->fetch->q;
 	uint8_t dice[32];
 
+	a->edns = a->server->plain_until_ms <= a->u->loop->now_ms;
 	upstream_random(a->u, dice, sizeof(dice));
 	for (size_t i = 0; i < q->len; i++) {
 		bool letter = q->name[i] >= 'a' && q->name[i] <= 'z'; /* no length is: 63 at most */
@@ -84,7 +85,7 @@ size_t ask_write(const struct ask *a, uint8_t *wire)
 	memcpy(wire + QUESTION_NAME_AT, a->name, q->len);
 	knot_wire_write_u16(wire + QUESTION_NAME_AT + q->len, q->type);
 	knot_wire_write_u16(wire + QUESTION_NAME_AT + q->len + 2, q->class);
-	if (a->server->plain_until_ms <= a->u->loop->now_ms) {
+	if (a->edns) {
 		knot_wire_set_arcount(wire, 1);
 		len += write_opt(a, wire + len);
 	}
@@ -128,17 +129,12 @@ static void ask_end(struct ask *a, struct answer *answer)
 	u->ops->done(u->ctx, fetch, answer);
 }
 
-static bool id_eq(const struct table_node *node, const void *key)
-{
-	return container_of(node, struct ask, node)->id == *(const uint16_t *)key;
-}
-
 /* An id that no other question of that socket has. */
 static int choose_id(struct ask *a, struct udp_socket *socket)
 {
 	for (unsigned int i = 0; i < 16; i++) {
 		upstream_random(a->u, &a->id, sizeof(a->id));
-		if (!table_find(&socket->asks, a->id, id_eq, &a->id)) {
+		if (!table_find(&socket->asks, a->id, ask_id_eq, &a->id)) {
 			return table_insert(&socket->asks, &a->node, a->id);
 		}
 	}
@@ -184,25 +180,22 @@ static void ask_arm(struct ask *a, uint64_t ms)
 /* The next try. Returns 0, or -errno: there is nobody to ask any more. */
 static int ask_try(struct ask *a)
 {
-	while (a->n_tries < UPSTREAM_TRIES && left_ms(a) > 0) {
-		struct server *s = server_choose(a->u, a);
+	struct server *s;
 
-		if (!s) {
-			if (a->u->n_servers > 1 || a->held) {
-				return -EHOSTUNREACH;
-			}
-			a->tried = 0; /* the only one may have lost a packet */
-			continue;
-		}
-		a->n_tries++;
+	if (!a->held && a->tried == (1u << a->u->n_servers) - 1) {
+		a->tried = 0; /* those who were silent may have lost a packet */
+	}
+	while (a->n_tries < UPSTREAM_TRIES && left_ms(a) > 0 && (s = server_choose(a->u, a))) {
 		a->tried |= 1u << (s - a->u->servers);
 		a->server = s;
-		s->stats.n_sent++;
-		choose_case(a);
+		ask_prepare(a);
 		if (send_udp(a) == 0) {
+			a->n_tries++;
+			s->stats.n_sent++;
 			ask_arm(a, server_patience_ms(s));
 			return 0;
 		}
+		server_silent(s); /* there is no way to it now */
 	}
 	return -EHOSTUNREACH;
 }
@@ -227,7 +220,7 @@ static void ask_again(struct ask *a, bool tcp)
 	ask_detach(a);
 	if (a->n_tries < UPSTREAM_TRIES * 2 && left_ms(a) > 0) {
 		a->n_tries++;
-		choose_case(a);
+		ask_prepare(a);
 		if ((tcp ? tcp_ask(a) : send_udp(a)) == 0) {
 			ask_arm(a, tcp ? left_ms(a) : server_patience_ms(a->server));
 			return;
@@ -268,43 +261,44 @@ static enum question_match match(const struct ask *a, const uint8_t *wire, size_
 	return QUESTION_OTHER_CASE;
 }
 
-/* Takes the server's cookie of an answer. False: it is not from whom we asked (RFC 7873 5.3). */
-static bool take_cookie(struct server *s, const uint8_t *wire, size_t len)
+enum cookie {
+	COOKIE_NONE,
+	COOKIE_OURS, /* and the server's perhaps */
+	COOKIE_FOREIGN
+};
+
+/* Whose cookie an answer has (RFC 7873 5.3); takes the server's. */
+static enum cookie take_cookie(struct server *s, const uint8_t *wire, size_t len)
 {
 	knot_pkt_t *pkt = knot_pkt_new((void *)wire, (uint16_t)len, NULL); /* is not written to */
+	enum cookie cookie = COOKIE_NONE;
 	uint8_t *option = NULL;
-	bool good = true;
 
-	if (pkt && knot_pkt_parse(pkt, KNOT_PF_NOCANON) == KNOT_EOK && pkt->opt_rr) {
+	if (pkt && knot_pkt_parse(pkt, KNOT_PF_NOCANON | KNOT_PF_KEEPWIRE) == KNOT_EOK &&
+	    pkt->opt_rr) {
 		option = knot_edns_get_option(pkt->opt_rr, KNOT_EDNS_OPTION_COOKIE, NULL);
 	}
-	if (!option) {
-		good = !s->has_cookies;
-	} else {
+	if (option) {
+		const uint8_t *data = knot_edns_opt_get_data(option);
 		uint16_t size = knot_edns_opt_get_length(option);
+		bool ours = size >= COOKIE_CLIENT_BYTES && size <= COOKIE_MAX &&
+			    memcmp(data, s->cookie, COOKIE_CLIENT_BYTES) == 0;
 
-		good = size >= COOKIE_CLIENT_BYTES && size <= COOKIE_MAX &&
-		       memcmp(knot_edns_opt_get_data(option), s->cookie, COOKIE_CLIENT_BYTES) == 0;
-		if (good && size >= COOKIE_CLIENT_BYTES * 2) {
-			memcpy(s->cookie, knot_edns_opt_get_data(option), size);
+		cookie = ours ? COOKIE_OURS : COOKIE_FOREIGN;
+		if (ours && size >= COOKIE_CLIENT_BYTES * 2) {
+			memcpy(s->cookie, data, size);
 			s->cookie_len = (uint8_t)size;
 			s->has_cookies = true;
 		}
 	}
 	knot_pkt_free(pkt);
-	return good;
+	return cookie;
 }
 
-static bool is_bogus(const struct answer *answer)
+static void forget_cookie(struct server *s)
 {
-	return answer->ede >= KNOT_EDNS_EDE_BOGUS && answer->ede <= KNOT_EDNS_EDE_NSEC_MISS;
-}
-
-/* Whether another server may say more. */
-static bool is_failure(const struct answer *answer)
-{
-	return answer->rcode != KNOT_RCODE_NOERROR && answer->rcode != KNOT_RCODE_NXDOMAIN &&
-	       !is_bogus(answer);
+	s->has_cookies = false;
+	s->cookie_len = COOKIE_CLIENT_BYTES;
 }
 
 static void ask_answered(struct ask *a, struct answer *answer)
@@ -315,15 +309,14 @@ static void ask_answered(struct ask *a, struct answer *answer)
 		ask_again(a, false);
 		return;
 	}
-	if (answer->rcode == KNOT_RCODE_FORMERR &&
-	    a->server->plain_until_ms <= a->u->loop->now_ms) {
+	if (answer->rcode == KNOT_RCODE_FORMERR && a->edns && !answer->edns) {
 		free(answer);
 		a->server->plain_until_ms = a->u->loop->now_ms + PLAIN_MS;
-		a->server->has_cookies = false;
+		forget_cookie(a->server);
 		ask_again(a, false);
 		return;
 	}
-	if (!is_failure(answer)) {
+	if (!answer_is_failure(answer) || answer_is_bogus(answer)) {
 		ask_end(a, answer);
 		return;
 	}
@@ -341,24 +334,33 @@ static void ask_read(struct ask *a, const uint8_t *wire, size_t len)
 	struct answer *answer = NULL;
 	enum answer_result result = answer_read(&a->fetch->q, wire, len, &answer);
 
-	if (result == ANSWER_READ) {
-		ask_answered(a, answer);
-	} else if (result == ANSWER_TRUNCATED && !a->tcp) {
+	if (result == ANSWER_TRUNCATED && !a->tcp) {
 		ask_again(a, true);
+		return;
+	}
+	if (result != ANSWER_READ) { /* what a zone holds can do that: the server is there */
+		answer = answer_failed(&a->fetch->q, KNOT_EDNS_EDE_INV_DATA);
+	}
+	if (answer) {
+		ask_answered(a, answer);
 	} else {
-		ask_failed(a);
+		ask_end(a, NULL);
 	}
 }
 
 void ask_received(struct ask *a, const uint8_t *wire, size_t len)
 {
 	enum question_match same = match(a, wire, len);
+	enum cookie cookie =
+		same == QUESTION_OTHER ? COOKIE_FOREIGN : take_cookie(a->server, wire, len);
 
-	if (same == QUESTION_OTHER || !take_cookie(a->server, wire, len)) {
+	if (cookie == COOKIE_FOREIGN) {
 		a->server->stats.n_foreign++; /* the real one may come yet */
 	} else if (same == QUESTION_OTHER_CASE) {
 		a->server->stats.n_foreign++;
 		ask_again(a, true);
+	} else if (cookie == COOKIE_NONE && a->edns && a->server->has_cookies) {
+		ask_again(a, true); /* somebody else's, or it has given up cookies */
 	} else {
 		ask_read(a, wire, len);
 	}
@@ -369,9 +371,12 @@ void ask_received_last(struct ask *a, const uint8_t *wire, size_t len)
 	if (match(a, wire, len) == QUESTION_OTHER) {
 		a->server->stats.n_foreign++;
 		ask_failed(a);
-	} else {
-		ask_read(a, wire, len);
+		return;
 	}
+	if (take_cookie(a->server, wire, len) == COOKIE_NONE && a->edns) {
+		forget_cookie(a->server);
+	}
+	ask_read(a, wire, len);
 }
 
 int upstreams_ask(struct upstreams *u, struct fetch *fetch)

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <sys/queue.h>
 
+#include "base/container.h"
 #include "base/hash.h"
 #include "base/loop.h"
 #include "dns64/question.h"
@@ -32,8 +33,9 @@ struct server {
 	struct udp_socket *sockets[UPSTREAM_SOCKETS]; /* owned; NULL: not open */
 	unsigned int n_failures;                      /* in a row */
 	uint64_t down_until_ms;
-	uint64_t plain_until_ms;    /* it said FORMERR to EDNS (RFC 6891 7) */
-	bool has_cookies;           /* it has sent one: all its answers must */
+	uint64_t plain_until_ms; /* it said FORMERR to EDNS (RFC 6891 7) */
+	bool has_cookies; /* it has sent one: its answers to EDNS have one, or are asked for by TCP
+			   */
 	uint8_t cookie[COOKIE_MAX]; /* ours, then its own */
 	uint8_t cookie_len;         /* of both */
 	struct upstream_stats stats;
@@ -54,8 +56,15 @@ struct ask {
 	unsigned int n_tries;
 	uint32_t tried; /* servers, by bit */
 	uint16_t id;
+	bool edns;                       /* as asked, with our cookie */
 	uint8_t name[QUESTION_NAME_MAX]; /* as asked */
 };
+
+/* table_eq_fn of udp_socket.asks */
+static inline bool ask_id_eq(const struct table_node *node, const void *key)
+{
+	return container_of(node, struct ask, node)->id == *(const uint16_t *)key;
+}
 
 struct upstreams {
 	struct loop *loop; /* borrowed */

@@ -83,17 +83,15 @@ uint32_t server_patience_ms(const struct server *s)
 	return ms < PATIENCE_MIN_MS ? PATIENCE_MIN_MS : ms;
 }
 
-static bool id_eq(const struct table_node *node, const void *key)
-{
-	return container_of(node, struct ask, node)->id == *(const uint16_t *)key;
-}
-
 static void udp_received(struct udp_socket *socket, const uint8_t *wire, size_t len)
 {
-	uint16_t id = (uint16_t)(wire[0] << 8 | wire[1]);
-	struct table_node *node;
+	struct table_node *node = NULL;
 
-	node = len >= DNS_HEADER_BYTES ? table_find(&socket->asks, id, id_eq, &id) : NULL;
+	if (len >= DNS_HEADER_BYTES) {
+		uint16_t id = (uint16_t)(wire[0] << 8 | wire[1]);
+
+		node = table_find(&socket->asks, id, ask_id_eq, &id);
+	}
 	if (node) {
 		ask_received(container_of(node, struct ask, node), wire, len);
 	} else {

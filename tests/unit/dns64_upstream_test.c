@@ -477,6 +477,33 @@ static void garbage_is_a_failed_try(void **state)
 	assert_int_equal(w->servers[1].n_udp, 1);
 }
 
+static size_t say_loop(struct server *s, const uint8_t *in, size_t len, uint8_t *out)
+{
+	static const uint8_t rr[] = "\xc0\x0c\0\5\0\1\0\0\0\x3c\0\2\xc0\x0c";
+
+	(void)s;
+	len = echo(in, len, out, 0);
+	memcpy(out + len, rr, sizeof(rr) - 1);
+	knot_wire_set_ancount(out, 1);
+	return len + sizeof(rr) - 1;
+}
+
+/* A zone whose names lead in a ring does not make its server seem to be away. */
+static void what_a_zone_holds_is_no_silence(void **state)
+{
+	struct world *w = *state;
+
+	w->servers[0].say = say_loop;
+	w->servers[1].say = say_garbage;
+	assert_int_equal(ask(w), KNOT_RCODE_SERVFAIL);
+	assert_int_equal(w->answer->ede, KNOT_EDNS_EDE_INV_DATA);
+	for (unsigned int i = 0; i < N_SERVERS; i++) {
+		assert_int_equal(w->servers[i].n_udp, 1);
+		assert_int_equal(upstreams_stats(w->u, i)->n_answers, 1);
+		assert_int_equal(upstreams_stats(w->u, i)->n_timeouts, 0);
+	}
+}
+
 static void without_edns_for_who_does_not_know_it(void **state)
 {
 	struct world *w = *state;
@@ -486,6 +513,23 @@ static void without_edns_for_who_does_not_know_it(void **state)
 	assert_int_equal(w->servers[0].n_udp, 2);
 	assert_int_equal(ask(w), KNOT_RCODE_NOERROR);
 	assert_true(w->servers[0].n_udp + w->servers[1].n_udp <= 4);
+}
+
+static size_t say_formerr_with_opt(struct server *s, const uint8_t *in, size_t len, uint8_t *out)
+{
+	(void)s;
+	return add_opt(out, echo(in, len, out, KNOT_RCODE_FORMERR), 0, "", 0);
+}
+
+static void who_says_formerr_by_edns_knows_it(void **state)
+{
+	struct world *w = *state;
+
+	all_say(w, say_formerr_with_opt, NULL);
+	assert_int_equal(ask(w), KNOT_RCODE_FORMERR);
+	assert_int_equal(w->servers[0].n_udp + w->servers[1].n_udp, 2);
+	assert_int_equal(ask(w), KNOT_RCODE_FORMERR);
+	assert_true(w->servers[0].edns && w->servers[1].edns);
 }
 
 static size_t add_cookie(struct server *s, uint8_t *out, size_t len, uint8_t ext_rcode)
@@ -511,10 +555,9 @@ static size_t say_badcookie_once(struct server *s, const uint8_t *in, size_t len
 			  KNOT_RCODE_BADCOOKIE >> 4);
 }
 
-static void cookie_is_sent_back_and_wanted_from_then_on(void **state)
+/* The first server has sent its cookie, the second one only fails. */
+static void learn_cookie(struct world *w)
 {
-	struct world *w = *state;
-
 	w->servers[0].say = say_with_cookie;
 	w->servers[1].say = say_servfail;
 	assert_int_equal(ask(w), KNOT_RCODE_NOERROR);
@@ -522,9 +565,52 @@ static void cookie_is_sent_back_and_wanted_from_then_on(void **state)
 	assert_int_equal(ask(w), KNOT_RCODE_NOERROR);
 	assert_int_equal(w->servers[0].cookie_len, 16);
 	assert_memory_equal(w->servers[0].cookie + 8, "SERVERCK", 8);
+}
+
+static size_t say_foreign_cookie(struct server *s, const uint8_t *in, size_t len, uint8_t *out)
+{
+	s->cookie[0] ^= 1;
+	return say_with_cookie(s, in, len, out);
+}
+
+static void cookie_is_sent_back_and_wanted_from_then_on(void **state)
+{
+	struct world *w = *state;
+
+	learn_cookie(w);
 	w->servers[0].say = say_address; /* as one who does not know it would */
 	assert_int_equal(ask(w), KNOT_RCODE_SERVFAIL);
+	assert_int_equal(w->servers[0].n_tcp, 1); /* where nobody is */
+	w->servers[0].say = say_foreign_cookie;
+	assert_int_equal(ask(w), KNOT_RCODE_SERVFAIL);
 	assert_true(upstreams_stats(w->u, 0)->n_foreign >= 1);
+}
+
+static void who_gives_up_cookies_is_heard_by_tcp_and_then_without(void **state)
+{
+	struct world *w = *state;
+
+	learn_cookie(w);
+	w->servers[0].say = say_address;
+	w->servers[0].say_tcp = say_address;
+	assert_int_equal(ask(w), KNOT_RCODE_NOERROR);
+	assert_int_equal(w->servers[0].n_tcp, 1);
+	assert_int_equal(ask(w), KNOT_RCODE_NOERROR);
+	assert_int_equal(w->servers[0].n_tcp, 1);
+	assert_int_equal(w->servers[0].cookie_len, 8);
+}
+
+static void who_does_not_know_edns_any_more_needs_no_cookie(void **state)
+{
+	struct world *w = *state;
+
+	learn_cookie(w);
+	w->servers[0].say = say_formerr_to_edns;
+	w->servers[0].say_tcp = say_formerr_to_edns;
+	assert_int_equal(ask(w), KNOT_RCODE_NOERROR);
+	assert_int_equal(ask(w), KNOT_RCODE_NOERROR);
+	assert_int_equal(w->servers[0].n_tcp, 1);
+	assert_false(w->servers[0].edns);
 }
 
 static void badcookie_is_asked_again_with_the_new_one(void **state)
@@ -535,6 +621,56 @@ static void badcookie_is_asked_again_with_the_new_one(void **state)
 	w->servers[1].say = say_servfail;
 	assert_int_equal(ask(w), KNOT_RCODE_NOERROR);
 	assert_int_equal(w->servers[0].n_udp, 2);
+}
+
+/* Upstreams anew: n that there is no way to (a socket may not be connected to all), then
+ * servers[0]. */
+static void with_no_way_to(struct world *w, unsigned int n)
+{
+	static const struct upstreams_ops ops = {.done = on_done};
+	struct endpoint at[UPSTREAMS_MAX];
+
+	for (unsigned int i = 0; i < n; i++) {
+		at[i].port = 53;
+		assert_int_equal(addr_parse(str_from("255.255.255.255"), &at[i].addr), 0);
+	}
+	at[n] = w->servers[0].at;
+	upstreams_free(w->u);
+	w->u = upstreams_new(&w->loop, at, n + 1, &ops, w);
+	assert_non_null(w->u);
+}
+
+static void who_there_is_no_way_to_costs_no_try(void **state)
+{
+	struct world *w = *state;
+
+	with_no_way_to(w, UPSTREAM_TRIES);
+	w->servers[0].say = say_address;
+	assert_int_equal(ask(w), KNOT_RCODE_NOERROR);
+	for (unsigned int i = 0; i < UPSTREAM_TRIES; i++) {
+		assert_int_equal(upstreams_stats(w->u, i)->n_timeouts, 1);
+		assert_int_equal(upstreams_stats(w->u, i)->n_sent, 0);
+	}
+	for (unsigned int i = 0; i < 20; i++) {
+		assert_int_equal(ask(w), KNOT_RCODE_NOERROR);
+	}
+	assert_true(upstreams_stats(w->u, 0)->n_timeouts < 10); /* it is not the best one */
+}
+
+static size_t say_address_the_third_time(struct server *s, const uint8_t *in, size_t len,
+					 uint8_t *out)
+{
+	return s->n_udp == 3 ? say_address(s, in, len, out) : 0;
+}
+
+static void who_is_alone_is_asked_again(void **state)
+{
+	struct world *w = *state;
+
+	with_no_way_to(w, 1);
+	w->servers[0].say = say_address_the_third_time;
+	assert_int_equal(ask(w), KNOT_RCODE_NOERROR);
+	assert_int_equal(w->servers[0].n_udp, 3);
 }
 
 static void what_is_under_way_may_be_abandoned(void **state)
@@ -565,6 +701,15 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(cookie_is_sent_back_and_wanted_from_then_on, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(
+			who_gives_up_cookies_is_heard_by_tcp_and_then_without, setup, teardown),
+		cmocka_unit_test_setup_teardown(who_does_not_know_edns_any_more_needs_no_cookie,
+						setup, teardown),
+		cmocka_unit_test_setup_teardown(who_says_formerr_by_edns_knows_it, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_a_zone_holds_is_no_silence, setup, teardown),
+		cmocka_unit_test_setup_teardown(who_there_is_no_way_to_costs_no_try, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(who_is_alone_is_asked_again, setup, teardown),
 		cmocka_unit_test_setup_teardown(badcookie_is_asked_again_with_the_new_one, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(what_is_under_way_may_be_abandoned, setup,
