@@ -65,7 +65,7 @@ struct resolver {
 	void *ctx;
 	struct cache *cache; /* owned */
 	struct table fetches;
-	TAILQ_HEAD(, fetch) young; /* the oldest first */
+	TAILQ_HEAD(fetch_list, fetch) young; /* the oldest first */
 	struct hash_key key;
 	uint64_t now_ms; /* of resolver_set_time() */
 	unsigned int n_waiting;

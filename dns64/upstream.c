@@ -425,12 +425,13 @@ struct upstreams *upstreams_new(struct loop *loop, const struct endpoint *server
 
 void upstreams_free(struct upstreams *u)
 {
-	struct ask *a;
+	struct ask *next;
 
 	if (!u) {
 		return;
 	}
-	while ((a = LIST_FIRST(&u->asks))) {
+	for (struct ask *a = LIST_FIRST(&u->asks); a; a = next) {
+		next = LIST_NEXT(a, link);
 		ask_free(a);
 	}
 	for (size_t i = 0; i < u->n_servers; i++) {

@@ -72,7 +72,7 @@ struct upstreams {
 	void *ctx;
 	struct server servers[UPSTREAMS_MAX];
 	size_t n_servers;
-	LIST_HEAD(, ask) asks;
+	LIST_HEAD(ask_list, ask) asks;
 	unsigned int n_tcp;
 	bool answered;       /* one of them has */
 	uint8_t random[256]; /* not used yet: the first n_random */
