@@ -116,6 +116,18 @@ void kernel_drivers_fini(struct kernel_drivers *d);
 /* kernel_facts.c: reads the secrets that node names. A file that cannot be used is an error. */
 int kernel_facts_read(const struct node_conf *node, struct desired_facts *facts,
 		      struct err *err) CHECKED;
+/* kernel_failures.c: kernel.failures, kernel.failing and kernel.foreign. */
+void kernel_failures_init(struct kernel *k);
+void kernel_failures_fini(struct kernel *k);
+/* What failed since is what fails from kernel_failures_settle() on. */
+void kernel_failures_clear(struct kernel *k);
+void kernel_failures_settle(struct kernel *k);
+/* Why not all AnyIP routes are there, in the place of rc, if there is nothing worse. */
+int kernel_failures_anyip(const struct kernel *k, int rc, struct err *err) CHECKED;
+/* The reconciler's; ctx: the kernel. */
+void kernel_object_failed(void *ctx, const struct object *o, const char *text);
+/* Looks at other tables, if any rule of nftables has changed since the last look. */
+void kernel_look_at_foreign(struct kernel *k);
 /* kernel_fq.c: refreshes kernel.fq. */
 void kernel_look_at_fq(struct kernel *k);
 /* kernel.c: all that is to be known for node, but for who is beside us: kernel_on_link(). */
@@ -156,7 +168,9 @@ void kernel_on_link(struct kernel *k, const struct node_conf *node, struct on_li
  * object is about to be refused.
  */
 bool kernel_tenant_fits(const struct node_conf *node, const struct tenant_conf *tenant);
-/* What was notified of until now may be our own doing. */
+/* kernel.c: bits of enum kernel_part. */
+unsigned int kernel_parts_there(const struct kernel *k);
+/* kernel_look.c: what was notified of until now may be our own doing. */
 void kernel_settle_watch(struct kernel *k);
 
 #endif

@@ -10,66 +10,12 @@
 #include <string.h>
 
 #include "base/container.h"
-#include "gateway/kernel/batch.h"
 #include "gateway/kernel/denied.h"
-#include "gateway/kernel/foreign.h"
 #include "gateway/kernel/internal.h"
 #include "gateway/kernel/table.h"
 #include "gateway/plan/firewall.h"
 
-#define POLLS_A_FULL_ONE  15 /* the watch may have missed something */
-#define FOREIGN_BYTES_MAX 16384
-#define TENANT_OBJECTS    8    /* of one with one tunnel, about */
-#define FAILURES_MAX      3072 /* bytes; the rest is told when these are mended */
-
-static void object_failed(void *ctx, const struct object *o, const char *text)
-{
-	struct kernel *k = ctx;
-	struct failures *f = &k->failing;
-
-	if (o->kind == OBJECT_ROUTE && o->route.type == ROUTE_LOCAL && f->no_anyip.code == 0) {
-		(void)err_set(&f->no_anyip, -EEXIST, "%s", text);
-		return;
-	}
-	if (f->lines.len > FAILURES_MAX) {
-		return;
-	}
-	object_format(o, &f->lines);
-	buf_printf(&f->lines, "%s%s%s: %s\n", o->owner ? " (" : "", o->owner ? o->owner : "",
-		   o->owner ? ")" : "", text);
-}
-
-static void failures_clear(struct failures *f)
-{
-	buf_fini(&f->lines);
-	buf_init(&f->lines, 1 << 20);
-	f->no_anyip = (struct err){0};
-}
-
-const char *kernel_failures(const struct kernel *k)
-{
-	const struct buf *lines = &k->failures.lines;
-
-	return lines->bad ? "many things" : lines->len > 0 ? (const char *)lines->data : NULL;
-}
-
-/* So that it can be read as a string. */
-static void lines_end(struct buf *lines)
-{
-	if (lines->len > 0) {
-		lines->data[lines->len - 1] = '\0'; /* the last line's end */
-	}
-}
-
-/* What failed since failures_clear() is what fails now. */
-static void failures_settle(struct kernel *k)
-{
-	lines_end(&k->failing.lines);
-	buf_fini(&k->failures.lines);
-	k->failures = k->failing;
-	buf_init(&k->failing.lines, 1 << 20);
-	failures_clear(&k->failing);
-}
+#define TENANT_OBJECTS 8 /* of one with one tunnel, about */
 
 const char *kernel_on_link_problem(const struct kernel *k)
 {
@@ -86,24 +32,6 @@ const char *kernel_foreign(const struct kernel *k)
 	return k->foreign.len > 0 && !k->foreign.bad ? (const char *)k->foreign.data : NULL;
 }
 
-/* Looks at other tables, if any rule of nftables has changed since the last look. */
-static void foreign_refresh(struct kernel *k)
-{
-	uint32_t generation_be;
-	struct err err;
-
-	if (!k->firewall || !k->firewall->has_tunnels ||
-	    generation_get(&k->ops, &generation_be, NULL) < 0 || generation_be == k->foreign_be) {
-		return;
-	}
-	buf_fini(&k->foreign);
-	buf_init(&k->foreign, FOREIGN_BYTES_MAX);
-	if (foreign_look(&k->ops, k->firewall, &k->foreign, &err) == 0) {
-		k->foreign_be = generation_be;
-	}
-	lines_end(&k->foreign);
-}
-
 int kernel_new(const struct kernel_ops *ops, const char *run_dir, struct kernel **ret_kernel,
 	       struct err *err)
 {
@@ -118,9 +46,7 @@ int kernel_new(const struct kernel_ops *ops, const char *run_dir, struct kernel 
 	TAILQ_INIT(&k->sweep.due);
 	TAILQ_INIT(&k->follow.due);
 	paths_init(&k->paths, &k->drivers.rt);
-	buf_init(&k->failures.lines, 1 << 20);
-	buf_init(&k->failing.lines, 1 << 20);
-	buf_init(&k->foreign, FOREIGN_BYTES_MAX);
+	kernel_failures_init(k);
 	if (ops) {
 		k->ops = *ops;
 	} else {
@@ -133,8 +59,8 @@ int kernel_new(const struct kernel_ops *ops, const char *run_dir, struct kernel 
 		rc = kernel_drivers_init(&k->drivers, &k->ops, run_dir, err);
 	}
 	if (rc == 0) {
-		rc = reconcile_new(k->drivers.driver, k->drivers.n, object_failed, k, &k->reconcile,
-				   err);
+		rc = reconcile_new(k->drivers.driver, k->drivers.n, kernel_object_failed, k,
+				   &k->reconcile, err);
 	}
 	if (rc < 0) {
 		kernel_free(k);
@@ -161,9 +87,7 @@ void kernel_free(struct kernel *k)
 	}
 	table_fini(&k->tenants);
 	paths_fini(&k->paths);
-	buf_fini(&k->failures.lines);
-	buf_fini(&k->failing.lines);
-	buf_fini(&k->foreign);
+	kernel_failures_fini(k);
 	netlink_free(k->netlink);
 	free(k->firewall);
 	explicit_bzero(&k->facts, sizeof(k->facts));
@@ -224,7 +148,7 @@ const char *kernel_part_missing(const struct kernel *k, enum kernel_part part)
 	return k->node && part_needed(k->node, part) ? part_absent(k, part) : NULL;
 }
 
-static unsigned int parts_there(const struct kernel *k)
+unsigned int kernel_parts_there(const struct kernel *k)
 {
 	unsigned int parts = 0;
 
@@ -313,7 +237,7 @@ int kernel_facts_init(struct kernel *k, const struct node_conf *node,
 		return rc; /* what runs goes on with the key it has */
 	}
 	k->no_key = rc < 0 ? why : (struct err){0};
-	parts = parts_there(k);
+	parts = kernel_parts_there(k);
 	facts->has_wireguard = parts & 1u << KERNEL_WIREGUARD;
 	facts->has_jool = parts & 1u << KERNEL_NAT64;
 	facts->has_siit = parts & 1u << KERNEL_SIIT;
@@ -380,15 +304,7 @@ static void settle(struct kernel *k, const struct node_conf *node, const struct 
 	k->no_psk = all->no_psk;
 	k->node = node;
 	k->uids = *uids;
-	k->parts = parts_there(k);
-}
-
-/* Why not all AnyIP routes are there, in the place of rc, if there is nothing worse. */
-static int anyip_missing(const struct kernel *k, int rc, struct err *err)
-{
-	return rc >= 0 && k->failures.no_anyip.code != 0
-		       ? err_set(err, k->failures.no_anyip.code, "%s", k->failures.no_anyip.msg)
-		       : rc;
+	k->parts = kernel_parts_there(k);
 }
 
 /* What could not be made before is tried again. */
@@ -401,12 +317,6 @@ static int mend_again(struct kernel *k, struct err *err)
 	rc = reconcile_check(k->reconcile, RECONCILE_ALL, NULL, &drift, err);
 	buf_fini(&drift);
 	return rc < 0 ? rc : 0;
-}
-
-/* What was notified of until now may be our own doing. */
-void kernel_settle_watch(struct kernel *k)
-{
-	k->heard |= k->watch && watch_settle(k->watch);
 }
 
 int kernel_apply_node(struct kernel *k, const struct node_conf *node,
@@ -433,14 +343,14 @@ int kernel_apply_node(struct kernel *k, const struct node_conf *node,
 	rc = reconcile_change(k->reconcile, all.changes, all.n, err);
 	if (rc == 0) {
 		settle(k, node, uids, &all);
-		failures_clear(&k->failing);
+		kernel_failures_clear(k);
 		rc = first ? reconcile_start(k->reconcile, err) : again ? mend_again(k, err) : 0;
-		failures_settle(k);
-		rc = anyip_missing(k, rc, err);
+		kernel_failures_settle(k);
+		rc = kernel_failures_anyip(k, rc, err);
 	}
 	everything_fini(&all);
 	kernel_settle_watch(k);
-	foreign_refresh(k);
+	kernel_look_at_foreign(k);
 	kernel_look_at_fq(k);
 	return rc;
 }
@@ -466,159 +376,6 @@ void kernel_on_prefix(struct kernel *k, kernel_prefix_fn fn, void *ctx)
 void kernel_each_prefix(const struct kernel *k, kernel_prefix_fn fn, void *ctx)
 {
 	proxy_prefixes_each(&k->drivers.proxy_prefixes, fn, ctx);
-}
-
-static bool route_replaced(void *ctx, const struct object_route *route)
-{
-	const struct object o = {.kind = OBJECT_ROUTE, .route = *route};
-	struct kernel *k = ctx;
-
-	if (!reconcile_wants(k->reconcile, &o)) {
-		return false;
-	}
-	rt_route_replaced(&k->drivers.rt, route);
-	return true;
-}
-
-int kernel_watch(struct kernel *k, struct err *err)
-{
-	int rc = 0;
-
-	if (!k->watch) {
-		rc = watch_new(k->netlink, &k->watch, err);
-		k->on_link_due = true; /* what was not heard of yet */
-	}
-	if (rc < 0) {
-		return rc;
-	}
-	watch_on_replaced(k->watch, route_replaced, k);
-	return watch_fd(k->watch);
-}
-
-bool kernel_heard(const struct kernel *k)
-{
-	return k->heard;
-}
-
-void kernel_hear(struct kernel *k)
-{
-	char cause[WATCH_CAUSE_MAX];
-	uint32_t kinds = k->watch ? watch_read(k->watch, cause) : 0;
-
-	k->heard = false;
-	if (kinds == 0) {
-		return;
-	}
-	if (kernel_failures(k) || !kernel_applied(k)) {
-		kinds = RECONCILE_ALL; /* what was in the way may be gone */
-	}
-	reconcile_look(k->reconcile, kinds, cause);
-}
-
-void kernel_poll(struct kernel *k)
-{
-	bool all = kernel_failures(k) || !kernel_applied(k) || !k->watch ||
-		   k->n_polls++ % POLLS_A_FULL_ONE == POLLS_A_FULL_ONE - 1;
-	uint32_t kinds = WATCH_SILENT;
-
-	if (k->node && k->node->has_siit_prefix) {
-		kinds |= WATCH_SILENT_INSIDE;
-	}
-	k->on_link_due |= all;
-	k->fq_due = true;
-	k->sweep.waits = false;
-	paths_look(&k->paths); /* the kernel tells nobody what it learns of them */
-	reconcile_look(k->reconcile, all ? RECONCILE_ALL : kinds, NULL);
-}
-
-/* A module has come or gone: more or less is wanted of the kernel now. */
-static int follow_parts(struct kernel *k, int rc, struct err *err)
-{
-	struct err later;
-	int rc_node;
-
-	if (!k->node || parts_there(k) == k->parts) {
-		return rc;
-	}
-	rc_node = kernel_apply_node(k, k->node, &k->uids, &later);
-	k->parts = parts_there(k);
-	return rc_node < 0 && rc >= 0 ? err_set(err, rc_node, "%s", later.msg) : rc;
-}
-
-static int look_end(struct kernel *k, struct buf *drift, struct err *err)
-{
-	int rc = reconcile_look_end(k->reconcile, drift, err);
-
-	failures_settle(k);
-	kernel_settle_watch(k);
-	if (!reconcile_looking(k->reconcile)) { /* else they may still be to come */
-		rt_route_settle(&k->drivers.rt);
-	}
-	return follow_parts(k, anyip_missing(k, rc, err), err);
-}
-
-bool kernel_looking(const struct kernel *k)
-{
-	return reconcile_looking(k->reconcile);
-}
-
-int kernel_look(struct kernel *k, bool *ret_ended, struct buf *drift, struct err *err)
-{
-	const bool mending = reconcile_mending(k->reconcile);
-
-	if (mending) {
-		kernel_hear(k); /* of changes until now, before we make some ourselves */
-	} else {
-		failures_clear(&k->failing); /* of a mending that a change has ended */
-	}
-	*ret_ended = !reconcile_look_step(k->reconcile);
-	if (*ret_ended) {
-		if (!mending) {
-			kernel_hear(k); /* the same: it may be mended in one go now */
-		}
-		return look_end(k, drift, err);
-	}
-	if (mending) {
-		kernel_settle_watch(k);
-	}
-	return 0;
-}
-
-/* The uplink's link has other prefixes than the rules in force know. */
-static bool link_moved(struct kernel *k)
-{
-	const struct on_link *known = &k->facts.on_link;
-	struct on_link now;
-
-	/* With a full table of BGP a look takes long: it is not for each of its changes. */
-	if (k->watch && !k->on_link_due) {
-		return false;
-	}
-	kernel_on_link(k, k->node, &now, &k->on_link_why);
-	k->on_link_due = k->on_link_why.code != 0 && k->on_link_why.code != -ENOBUFS;
-	for (size_t i = 0; i < now.n && now.n == known->n; i++) {
-		if (!addr_eq(&now.prefix[i].addr, &known->prefix[i].addr) ||
-		    now.prefix[i].len != known->prefix[i].len) {
-			return true;
-		}
-	}
-	return now.n != known->n;
-}
-
-int kernel_look_around(struct kernel *k, struct err *err)
-{
-	if (!reconcile_started(k->reconcile)) {
-		return 0;
-	}
-	if (k->watch && watch_on_link(k->watch)) {
-		k->on_link_due = true;
-		paths_look(&k->paths);
-	}
-	foreign_refresh(k);
-	if (k->fq_due) { /* nobody tells of such changes */
-		kernel_look_at_fq(k);
-	}
-	return k->node && link_moved(k) ? kernel_apply_node(k, k->node, &k->uids, err) : 0;
 }
 
 int kernel_counters(struct kernel *k, struct kernel_counters *ret_counters, struct err *err)

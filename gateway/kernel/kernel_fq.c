@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * A warning for whoever has `fq` where translated packets leave, and a Jool that it drops them of.
- * Called by kernel.c when it looks at what is not ours.
+ * Called when what is not ours is looked at.
  */
 #include <errno.h>
 #include <net/if.h>

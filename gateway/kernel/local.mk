@@ -22,7 +22,9 @@ libkernel_a_SOURCES = \
 	%D%/kernel.c %D%/kernel.h \
 	%D%/kernel_drivers.c \
 	%D%/kernel_facts.c \
+	%D%/kernel_failures.c \
 	%D%/kernel_fq.c \
+	%D%/kernel_look.c \
 	%D%/kernel_paths.c \
 	%D%/kernel_plan.c \
 	%D%/kernel_sweep.c \
