@@ -27,6 +27,7 @@ struct drift {
 	struct problems *problems;
 	struct io watch; /* descriptor of kernel */
 	struct timer poll;
+	bool sweep_turn;     /* of two steps one is a sweep's, when there is other work */
 	struct timer around; /* armed after a change: for a look at what is not ours */
 	struct drift_line {
 		uint64_t at_s; /* since the epoch */

@@ -147,9 +147,10 @@ void kernel_sweep_note(struct kernel *k, struct ktenant *t, const struct tenant_
 void kernel_sweep_forget(struct kernel *k, struct ktenant *t);
 /*
  * Adds a tenant's peers that are in force and not in set: those whose preshared keys cannot be read
- * any more. Their tunnels go on with the keys they have.
+ * any more. Their tunnels go on with the keys they have; with keys the others' do, too.
  */
-void kernel_keep_peers(const struct reconcile *r, const char *tenant, struct object_set *set);
+void kernel_keep_peers(const struct reconcile *r, const char *tenant, bool keys,
+		       struct object_set *set);
 /* kernel_paths.c: t is about to be freed, or has nothing to follow any more. */
 void kernel_paths_forget(struct kernel *k, struct ktenant *t);
 /* desired_facts.is_mapped; ctx: the kernel. */

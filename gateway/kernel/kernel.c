@@ -256,7 +256,7 @@ static void want_tenant(struct kernel *k, const struct node_conf *node,
 		desired_tenant(node, &all->facts, conf, &change->set);
 	}
 	if (k->key_failed.code != 0) {
-		kernel_keep_peers(k->reconcile, conf->name, &change->set);
+		kernel_keep_peers(k->reconcile, conf->name, false, &change->set);
 		(void)err_set(&all->no_psk, k->key_failed.code,
 			      "%s: %.160s; the tunnel has the key it had, or is not there: mend "
 			      "that, then 'sixgate reload'",

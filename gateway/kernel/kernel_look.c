@@ -20,7 +20,7 @@ static bool route_replaced(void *ctx, const struct object_route *route)
 	const struct object o = {.kind = OBJECT_ROUTE, .route = *route};
 	struct kernel *k = ctx;
 
-	if (!reconcile_wants(k->reconcile, &o)) {
+	if (!reconcile_has(k->reconcile, &o)) {
 		return false;
 	}
 	rt_route_replaced(&k->drivers.rt, route);

@@ -76,6 +76,18 @@ bool kernel_tunnel_mtu(struct kernel *k, const struct tunnel_conf *tunnel,
 	return k->node;
 }
 
+/* The kernel tells nobody that it alters the MTU of a link's routes along with the link's. */
+static int routes_again(struct kernel *k, struct err *err)
+{
+	struct buf ours; /* not what others did */
+	int rc;
+
+	buf_init(&ours, 1);
+	rc = reconcile_check(k->reconcile, DRIVER_KIND(OBJECT_ROUTE), NULL, &ours, err);
+	buf_fini(&ours);
+	return rc < 0 ? rc : 0;
+}
+
 static int follow_node(struct kernel *k, struct err *err)
 {
 	struct reconcile_change change = {0};
@@ -83,14 +95,31 @@ static int follow_node(struct kernel *k, struct err *err)
 
 	desired_node(k->node, &k->facts, k->firewall, &change.set);
 	rc = reconcile_change(k->reconcile, &change, 1, err);
+	object_set_fini(&change.set);
+	rc = rc < 0 ? rc : routes_again(k, err);
 	kernel_settle_watch(k);
 	k->follow.node = k->follow.node_failed = rc < 0;
 	return rc;
 }
 
+/* Not as a new version: preshared keys are those that the tunnels have. */
+static int derive_again(struct kernel *k, const struct tenant_conf *conf, struct err *err)
+{
+	struct reconcile_change change = {.name = conf->name};
+	int rc;
+
+	k->key_failed = (struct err){0};
+	desired_tenant(k->node, &k->facts, conf, &change.set);
+	kernel_keep_peers(k->reconcile, conf->name, true, &change.set);
+	rc = reconcile_change(k->reconcile, &change, 1, err);
+	object_set_fini(&change.set);
+	kernel_settle_watch(k);
+	return rc;
+}
+
 static int follow_tenant(struct kernel *k, struct ktenant *t, struct err *err)
 {
-	int rc = kernel_tenant_fits(k->node, t->conf) ? kernel_set_tenant(k, t->conf, err) : 0;
+	int rc = kernel_tenant_fits(k->node, t->conf) ? derive_again(k, t->conf, err) : 0;
 
 	kernel_paths_forget(k, t);
 	if (rc < 0) {

@@ -118,7 +118,7 @@ int kernel_plan_step(struct kernel_plan *p, struct err *err)
 		p->key_failed.code = 0;
 		desired_tenant(p->node, &p->facts, p->tenants[p->at], &set);
 		if (p->key_failed.code != 0) {
-			kernel_keep_peers(p->survey.r, p->tenants[p->at]->name, &set);
+			kernel_keep_peers(p->survey.r, p->tenants[p->at]->name, false, &set);
 		}
 		rc = survey_give(&p->survey, &set, err);
 	}

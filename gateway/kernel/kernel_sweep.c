@@ -85,6 +85,8 @@ int kernel_sweep(struct kernel *k, struct err *err)
 	if (rc < 0) {
 		k->sweep.at = (struct jool_sweep){0};
 		k->sweep.waits = true;
+		TAILQ_REMOVE(&k->sweep.due, t, due); /* what is wrong may be in its block alone */
+		TAILQ_INSERT_TAIL(&k->sweep.due, t, due);
 	}
 	return rc < 0 ? rc : 0;
 }

@@ -146,19 +146,27 @@ static bool place_moves_node(const struct kernel *k, const struct tenant_place *
 	       (k->firewall && !k->firewall->has_tunnels && tenant_tunnels(p->t->conf));
 }
 
-void kernel_keep_peers(const struct reconcile *r, const char *tenant, struct object_set *set)
+void kernel_keep_peers(const struct reconcile *r, const char *tenant, bool keys,
+		       struct object_set *set)
 {
 	const struct object_set *wanted = reconcile_wanted(r, tenant);
 	const size_t n = set->n;
 
 	for (size_t i = 0; wanted && i < wanted->n; i++) {
+		const struct object *peer = &wanted->items[i];
 		size_t j = 0;
 
-		while (j < n && object_cmp(&set->items[j], &wanted->items[i]) != 0) {
+		if (peer->kind != OBJECT_WG_PEER) {
+			continue;
+		}
+		while (j < n && object_cmp(&set->items[j], peer) != 0) {
 			j++;
 		}
-		if (wanted->items[i].kind == OBJECT_WG_PEER && j == n) {
-			(void)object_set_add(set, &wanted->items[i]); /* sticky */
+		if (j == n) {
+			(void)object_set_add(set, peer); /* sticky */
+		} else if (keys) {
+			memcpy(set->items[j].wg_peer.preshared_key, peer->wg_peer.preshared_key,
+			       WG_KEY_BYTES);
 		}
 	}
 }

@@ -92,11 +92,11 @@ const struct object_set *reconcile_wanted(const struct reconcile *r, const char 
 	return h ? &h->set : NULL;
 }
 
-bool reconcile_wants(struct reconcile *r, const struct object *o)
+bool reconcile_has(struct reconcile *r, const struct object *o)
 {
 	const struct want *want = wants_find(&r->wants, o);
 
-	return want && want_value(want, true) && reconcile_can(r, o);
+	return want && !want->failed && want_value(want, true) && reconcile_can(r, o);
 }
 
 bool reconcile_started(const struct reconcile *r)

@@ -54,8 +54,8 @@ int reconcile_tenant(struct reconcile *r, const char *name, struct object_set *s
 		     struct err *err) CHECKED;
 /* Unknown names are fine. */
 int reconcile_remove_tenant(struct reconcile *r, const char *name, struct err *err) CHECKED;
-/* Somebody wants an object with this key, and it can be had. */
-bool reconcile_wants(struct reconcile *r, const struct object *o);
+/* An object with this key is wanted, and the last that is known is that it was there as ours. */
+bool reconcile_has(struct reconcile *r, const struct object *o);
 /* What name (NULL: the node) wants; NULL: nothing is known of it. */
 const struct object_set *reconcile_wanted(const struct reconcile *r, const char *name);
 
@@ -66,9 +66,8 @@ const struct object_set *reconcile_wanted(const struct reconcile *r, const char 
 int reconcile_probe(struct reconcile *r, size_t n_expected, struct err *err) CHECKED;
 /*
  * Reads all there is, unless reconcile_probe() just did, and makes it what is wanted; what fails is
- * told and left out. Returns 0, or a
- * negative errno: what could not be read, with nothing touched, or why the ruleset cannot be in
- * force; then no AnyIP route is there.
+ * told and left out. Returns 0, or a negative errno: what could not be read, with nothing touched,
+ * or why the ruleset cannot be in force; then no AnyIP route is there.
  */
 int reconcile_start(struct reconcile *r, struct err *err) CHECKED;
 bool reconcile_started(const struct reconcile *r);

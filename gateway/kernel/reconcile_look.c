@@ -40,6 +40,7 @@ static bool is_as_wanted(struct reconcile *r, const struct object *observed)
 		return false;
 	}
 	want->round = r->round;
+	want->failed = false;
 	return true;
 }
 

@@ -44,12 +44,22 @@ static void mending_fini(struct mending *m)
 	free(m->failed);
 }
 
+static void note_result(struct mending *m, const struct step *step, bool failed)
+{
+	struct want *want = step->to ? wants_find(&m->r->wants, step->to) : NULL;
+
+	if (want) {
+		want->failed = failed;
+	}
+}
+
 static void step_failed(void *ctx, const struct step *step, const struct err *err)
 {
 	struct mending *m = ctx;
 	const struct object *o = step->to ? step->to : step->from;
 
 	m->failed[step - m->survey.plan.steps] = true;
+	note_result(m, step, true);
 	if (o->kind == OBJECT_RULESET || o->kind == OBJECT_ELEMENT) {
 		if (!m->guard_failed) {
 			m->guard_err = *err;
@@ -109,6 +119,7 @@ static int mending_apply(struct mending *m, size_t max, const char *culprit, str
 	n_failed = steps_apply_most(&m->r->parts, &part, step_failed, m);
 	for (size_t i = m->at; i < m->at + part.n; i++) {
 		if (!m->failed[i]) {
+			note_result(m, &plan->steps[i], false);
 			describe(&plan->steps[i], culprit, drift);
 		}
 	}

@@ -10,7 +10,7 @@
 /*
  * What settings of the machine were before sixgate changed them: a file of the run directory, so
  * that it is gone with the settings at a reboot and there for `sixgate down` after a crash. One
- * line a setting, "KEY<tab>FORMER". Written before the setting is, and synced by rename.
+ * line a setting, "KEY<tab>FORMER". Written before the setting is, and synced.
  */
 #define RECORD_KEY_MAX    96
 #define RECORD_FORMER_MAX 64

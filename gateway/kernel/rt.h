@@ -6,6 +6,8 @@
 #include "gateway/kernel/netns.h"
 #include "gateway/kernel/ops.h"
 
+#define RT_REPLACED_MAX 1024 /* routes that others replaced at once */
+
 /*
  * Drivers for what rtnetlink holds. One struct rt a network namespace, which the caller keeps as
  * long as the drivers; all of them may share it. ops are borrowed and talk to that namespace: for
@@ -13,10 +15,9 @@
  *
  * Many steps go in one message to the kernel; one that it refuses takes the later ones of that
  * message back, so that ret_done steps are in force and no other. A thing of somebody else that
- * stands where ours should is an error and stays.
+ * stands where ours should is an error and stays, but for what has taken the place of a route of
+ * ours.
  */
-#define RT_REPLACED_MAX 32
-
 struct rt {
 	const struct kernel_ops *ops; /* borrowed */
 	enum object_ns ns;

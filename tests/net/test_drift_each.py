@@ -163,6 +163,28 @@ def test_what_was_never_ours_stays_where_it_is(case, device):
     host.ip(f"-6 route del {acme.prefix}")
 
 
+def test_what_took_the_place_of_ours_while_nothing_ran_stays(case, device):
+    """It is the other's then, also when they replace it by one that is like it."""
+    acme, host = case.lab.acme, case.lab.gateway
+    gateway = started(case, ON_LINK)
+    gateway.put(case.tenant(acme, serial=2, tunnels=[{
+        "name": "rack", "kind": "route", "via": "fe80::2", "interface": device,
+        "prefixes": [acme.prefix]}]))
+    peers.wait_for(lambda: acme.prefix in host.ip("-6 route show proto 206"), message="ours")
+    gateway.stop()
+    theirs = f"{acme.prefix} via fe80::8 dev {device}"
+    host.ip(f"-6 route replace {theirs}")
+    gateway.start()
+    peers.wait_for(lambda: any("not sixgate's" in text for text in gateway.problems()),
+                   message="what is in the way")
+    for _ in range(3):
+        host.ip(f"-6 route replace {theirs}")
+    Hand(case, device).alters(*BY_IP["address deleted"])
+    assert "via fe80::8" in host.ip(f"-6 route show {acme.prefix}")
+    assert "proto 206" not in host.ip(f"-6 route show {acme.prefix}")
+    host.ip(f"-6 route del {acme.prefix}")
+
+
 def test_rules_are_named_and_put_back_within_a_second(case):
     started(case, BY_TUNNEL)
     Hand(case).each(RULES)

@@ -346,6 +346,30 @@ static void what_fails_at_the_start_costs_only_itself(void **state)
 	fake_free(k);
 }
 
+/* So what others do to a thing that stands in its place is not done to ours. */
+static void what_could_not_be_made_is_not_had(void **state)
+{
+	struct fake *k = fake_new();
+	struct object_set route;
+	struct buf drift;
+
+	(void)state;
+	buf_init(&drift, 65536);
+	object_set_init(&route);
+	plan_text_add(&route, "route 2001:db8:a000:1::/64 unicast sg-1");
+	assert_int_equal(set_node(k, node_lines), 0);
+	assert_int_equal(set_tenant(k, "acme", acme_lines), 0);
+	k->refused = DRIVER_KIND(OBJECT_ROUTE);
+	assert_int_equal(reconcile_start(k->r, NULL), 0);
+	assert_false(reconcile_has(k->r, &route.items[0]));
+	k->refused = 0;
+	assert_true(reconcile_check(k->r, RECONCILE_ALL, NULL, &drift, NULL) > 0);
+	assert_true(reconcile_has(k->r, &route.items[0]));
+	buf_fini(&drift);
+	object_set_fini(&route);
+	fake_free(k);
+}
+
 static void without_the_ruleset_there_is_no_route_of_client_prefix(void **state)
 {
 	struct fake *k = fake_started();
@@ -457,6 +481,7 @@ int main(void)
 		cmocka_unit_test(drift_is_named_and_mended),
 		cmocka_unit_test(a_part_that_is_missing_is_left_out_until_it_is_there),
 		cmocka_unit_test(what_fails_at_the_start_costs_only_itself),
+		cmocka_unit_test(what_could_not_be_made_is_not_had),
 		cmocka_unit_test(without_the_ruleset_there_is_no_route_of_client_prefix),
 		cmocka_unit_test(a_ruleset_that_is_refused_at_the_start_leaves_no_route),
 		cmocka_unit_test(a_change_meets_drift_mends_it_and_goes_on),
