@@ -39,6 +39,7 @@ struct file {
 	bool pending;
 	bool force;              /* inotify named it: hand it out even if it looks the same */
 	bool known;              /* was handed out as changed */
+	bool denied;             /* dir_read() could not for its rights */
 	uint32_t scan;           /* last scan that met it */
 	bool asked;              /* whether it is known from an earlier run */
 	struct file_identity id; /* when it was handed out */
@@ -240,7 +241,8 @@ void dir_touch(struct registry_dir *dir, const char *name)
 /*
  * Whether the event says that a file may be read. One that was just made is, when its writer has
  * closed it, which is another event. What nobody will close is looked at now: a second name of a
- * file, or no file at all, which is to be refused. Other rights may mend what was refused.
+ * file, or no file at all, which is to be refused. Other rights may mend what was refused for them; to a file
+ * that could be read they are nothing, and it may be being written.
  */
 static bool event_counts(const struct registry_dir *dir, const struct inotify_event *event)
 {
@@ -253,7 +255,7 @@ static bool event_counts(const struct registry_dir *dir, const struct inotify_ev
 	}
 	if (event->mask & IN_ATTRIB) {
 		node = dir_find(dir, event->name);
-		return node && container_of(node, struct file, node)->known;
+		return node && container_of(node, struct file, node)->denied;
 	}
 	return true;
 }
@@ -527,7 +529,17 @@ static int dir_open(const struct registry_dir *dir, const char *file, struct fil
 	return rc;
 }
 
-int dir_read(const struct registry_dir *dir, const char *file, char **ret_text, size_t *ret_len,
+/* Whether other rights may mend it. */
+static void dir_note_denied(struct registry_dir *dir, const char *name, int rc)
+{
+	struct table_node *node = dir_find(dir, name);
+
+	if (node) {
+		container_of(node, struct file, node)->denied = rc == -EACCES || rc == -EPERM;
+	}
+}
+
+int dir_read(struct registry_dir *dir, const char *file, char **ret_text, size_t *ret_len,
 	     struct file_identity *ret_id, struct err *err)
 {
 	char *text;
@@ -535,6 +547,7 @@ int dir_read(const struct registry_dir *dir, const char *file, char **ret_text, 
 	int fd = dir_open(dir, file, ret_id, err);
 	int rc;
 
+	dir_note_denied(dir, file, fd);
 	if (fd < 0) {
 		return fd;
 	}

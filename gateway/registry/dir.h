@@ -68,7 +68,7 @@ void dir_rescan(struct registry_dir *dir);
  * freed by the caller and has a NUL behind its ret_len bytes. Fails for what is not a plain file of
  * root's or ours, or can be written by others. ret_id is what it was before it was read.
  */
-int dir_read(const struct registry_dir *dir, const char *file, char **ret_text, size_t *ret_len,
+int dir_read(struct registry_dir *dir, const char *file, char **ret_text, size_t *ret_len,
 	     struct file_identity *ret_id, struct err *err) CHECKED;
 
 #endif

@@ -148,19 +148,44 @@ static void test_what_is_made_whole_is_handed_out_and_what_is_written_is_not(voi
 	expect(f, "+b.yaml");
 }
 
-static void test_other_rights_of_a_file_are_a_change(void **state)
+/* What it says of that file. */
+static int read_code(struct fixture *f, const char *file)
+{
+	struct file_identity id;
+	char *text = NULL;
+	struct err err;
+	size_t len;
+	int rc = dir_read(f->dir, file, &text, &len, &id, &err);
+
+	free(text);
+	return rc;
+}
+
+/* To one that may be read they are nothing: its writer may be about to go on. */
+static void test_other_rights_are_a_change_of_what_was_refused_for_them(void **state)
 {
 	struct fixture *f = *state;
 	char path[256];
+	int fd;
 
 	put(f, "a.yaml", "1");
 	begin(f);
 	run_until(f, 2);
+	assert_int_equal(read_code(f, "a.yaml"), 0);
 	f->n = 0;
 	snprintf(path, sizeof(path), "%s/a.yaml", f->path);
+	fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC);
+	assert_int_equal(fchmod(fd, 0666), 0);
+	run_quiet(f);
+	close(fd);
+	run_until(f, 1);
+	expect(f, "+a.yaml");
+	assert_int_equal(read_code(f, "a.yaml"), -EPERM);
+	f->n = 0;
 	assert_int_equal(chmod(path, 0640), 0);
 	run_until(f, 1);
 	expect(f, "+a.yaml");
+	assert_int_equal(read_code(f, "a.yaml"), 0);
 }
 
 static void test_same_size_in_the_same_instant_is_a_change(void **state)
@@ -496,7 +521,7 @@ int main(void)
 		TEST(test_file_that_goes_before_it_is_handed_out_is_gone),
 		TEST(test_one_change_hands_out_one_file),
 		TEST(test_what_is_made_whole_is_handed_out_and_what_is_written_is_not),
-		TEST(test_other_rights_of_a_file_are_a_change),
+		TEST(test_other_rights_are_a_change_of_what_was_refused_for_them),
 		TEST(test_same_size_in_the_same_instant_is_a_change),
 		TEST(test_burst_of_writes_is_few_reads),
 		TEST(test_removed_and_renamed_files_are_gone),
