@@ -27,15 +27,10 @@ static struct issue_path tunnel_path(const struct place *p, const char *key)
 	return issue_path("/tunnels/%zu%s%s", p->index, key ? "/" : "", key ? key : "");
 }
 
-static bool prefix_same(const struct prefix *a, const struct prefix *b)
-{
-	return a->len == b->len && addr_eq(&a->addr, &b->addr);
-}
-
 static bool tenant_has(const struct tenant_conf *tenant, const struct prefix *prefix)
 {
 	for (size_t i = 0; i < tenant->n_prefixes; i++) {
-		if (prefix_same(&tenant->prefixes[i], prefix)) {
+		if (prefix_cmp(&tenant->prefixes[i], prefix) == 0) {
 			return true;
 		}
 	}
@@ -238,8 +233,8 @@ static void check_all_carried(const struct tenant_conf *tenant, struct issues *i
 
 		for (size_t t = 0; t < tenant->n_tunnels; t++) {
 			for (size_t j = 0; j < tenant->tunnels[t].n_prefixes; j++) {
-				carried |= prefix_same(&tenant->tunnels[t].prefixes[j],
-						       &tenant->prefixes[i]);
+				carried |= prefix_cmp(&tenant->tunnels[t].prefixes[j],
+						       &tenant->prefixes[i]) == 0;
 			}
 		}
 		if (!carried) {

@@ -3,6 +3,8 @@
  * What an operator has drained. Workers that run are told by calls.c; here it is noted in the
  * tenant's object, so that it goes to every worker that is started later, and into the snapshot.
  */
+#include <string.h>
+
 #include "base/str.h"
 #include "gateway/control/internal.h"
 #include "gateway/control/tenants.h"
@@ -38,6 +40,13 @@ void tenants_drain(struct tenants *ts, struct str name, struct str what)
 	}
 	if (t->good && t->good != t->current) { /* it may come back */
 		conf_drain(t->good, what);
+	}
+	if (t->next && t->current &&
+	    memcmp(t->next->text, t->current->text, sizeof(t->next->text)) == 0) {
+		conf_drain(t->next, what); /* the same, read with another node config */
+	}
+	if (t->current && t->item.id > 0 && !t->swapping) {
+		items_again(ts->items, &t->item); /* workers that are not told by a message */
 	}
 	ts->n_changes++;
 }

@@ -110,8 +110,8 @@ void file_apply(struct tenants *ts, const struct file_text *text, struct str nam
 		struct tenant_conf *conf);
 /* Which text the newest version taken is of. NULL: of none that would not be tried again. */
 void tenant_set_text(struct tenant *t, const struct file_text *text);
-/* That version was refused, and may be tried again: what is in force counts. */
-void tenant_forget_text(struct tenant *t, const struct tenant_conf *refused);
+/* The newest version was refused, and may be tried again: what is in force counts. */
+void tenant_forget_text(struct tenant *t);
 /* The next tenant at or after object id *at, which is moved past it; NULL at the end. */
 struct tenant *tenants_walk(const struct tenants *ts, uint32_t *at);
 /* The file's newest content is not in force, and why. */

@@ -141,6 +141,15 @@ void items_change(struct items *items, struct item *item)
 	}
 }
 
+void items_again(struct items *items, struct item *item)
+{
+	for (unsigned int i = 0; i < items->n_feeds; i++) {
+		if (items->feeds[i].phase != FEED_OFF && feed_passed(&items->feeds[i], item)) {
+			dirty_add(&items->feeds[i].dirty, item->id);
+		}
+	}
+}
+
 void items_remove(struct items *items, struct item *item)
 {
 	item->removed = true;

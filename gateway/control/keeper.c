@@ -296,15 +296,20 @@ static void keeper_timer(struct timer *timer)
 	}
 }
 
+void keeper_stop(struct keeper *k)
+{
+	if (k->fd >= 0) {
+		file_replace_abort(k->path, k->fd);
+		keeper_close(k);
+	}
+}
+
 void keeper_forget(struct keeper *k)
 {
 	if (k->path[0] == '\0') {
 		return;
 	}
-	if (k->fd >= 0) {
-		file_replace_abort(k->path, k->fd);
-		keeper_close(k);
-	}
+	keeper_stop(k);
 	(void)unlink(k->path); /* it may not be there */
 	k->kept = k->control->tenants.n_changes - 1;
 }

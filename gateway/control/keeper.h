@@ -41,6 +41,8 @@ void keeper_load(struct keeper *k);
 void keeper_scanned(struct keeper *k, size_t n_files);
 /* Goes on with writing until until_ms. True when there is more. */
 bool keeper_work(struct keeper *k, uint64_t until_ms);
+/* Another node config is in force: one that is being written is of the former. It is begun anew. */
+void keeper_stop(struct keeper *k);
 /*
  * A file has gone: what is on disk would bring its tenant back, and refuse another one by that
  * name. It is written anew some seconds later.

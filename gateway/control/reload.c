@@ -64,8 +64,8 @@ static bool pool_same(const struct node_conf *a, const struct node_conf *b)
 		return false;
 	}
 	for (size_t i = 0; i < a->n_pool; i++) {
-		if (a->pool[i].range.len != b->pool[i].range.len ||
-		    !addr_eq(&a->pool[i].range.addr, &b->pool[i].range.addr)) {
+		if (prefix_cmp(&a->pool[i].range, &b->pool[i].range) != 0 ||
+		    a->pool[i].delivery != b->pool[i].delivery) {
 			return false;
 		}
 	}
@@ -88,11 +88,6 @@ static bool listeners_same(const struct node_conf *a, const struct node_conf *b)
 	return true;
 }
 
-static bool prefix_same(const struct prefix *a, const struct prefix *b)
-{
-	return a->len == b->len && addr_eq(&a->addr, &b->addr);
-}
-
 static bool ports_same(struct port_range a, struct port_range b)
 {
 	return a.first == b.first && a.last == b.last;
@@ -103,11 +98,13 @@ static bool tenants_depend(const struct node_conf *a, const struct node_conf *b)
 {
 	return a->has_client_prefix != b->has_client_prefix ||
 	       a->has_ipv6_prefix != b->has_ipv6_prefix || a->ipv6_reserved != b->ipv6_reserved ||
-	       !prefix_same(&a->client_prefix, &b->client_prefix) ||
-	       !prefix_same(&a->ipv6_prefix, &b->ipv6_prefix) ||
+	       prefix_cmp(&a->client_prefix, &b->client_prefix) != 0 ||
+	       prefix_cmp(&a->ipv6_prefix, &b->ipv6_prefix) != 0 ||
 	       !text_same(a->interface, b->interface) ||
 	       !ports_same(a->local_ports, b->local_ports) ||
-	       a->exit.listen_port != b->exit.listen_port || !pool_same(a, b) ||
+	       a->uplink_kind != b->uplink_kind || a->exit.listen_port != b->exit.listen_port ||
+	       !addr_eq(&a->exit.local, &b->exit.local) ||
+	       !addr_eq(&a->exit.remote, &b->exit.remote) || !pool_same(a, b) ||
 	       !listeners_same(a, b);
 }
 
@@ -148,7 +145,7 @@ static bool client_prefix_leaves(const struct node_conf *former, const struct no
 
 static bool nat64_same(const struct node_conf *a, const struct node_conf *b)
 {
-	return a->nat64.on == b->nat64.on && prefix_same(&a->nat64.prefix, &b->nat64.prefix) &&
+	return a->nat64.on == b->nat64.on && prefix_cmp(&a->nat64.prefix, &b->nat64.prefix) == 0 &&
 	       ports_same(a->nat64.ports, b->nat64.ports) &&
 	       a->nat64.ports_per_tenant == b->nat64.ports_per_tenant &&
 	       a->nat64.n_pool == b->nat64.n_pool &&
@@ -163,7 +160,7 @@ static bool nat64_same(const struct node_conf *a, const struct node_conf *b)
 static const char *tenants_stand_on(const struct node_conf *a, const struct node_conf *b)
 {
 	if (a->has_ipv6_prefix != b->has_ipv6_prefix || a->ipv6_reserved != b->ipv6_reserved ||
-	    !prefix_same(&a->ipv6_prefix, &b->ipv6_prefix) ||
+	    prefix_cmp(&a->ipv6_prefix, &b->ipv6_prefix) != 0 ||
 	    node_conf_unit(a) != node_conf_unit(b)) {
 		return "uplink.ipv6";
 	}
@@ -174,7 +171,7 @@ static const char *tenants_stand_on(const struct node_conf *a, const struct node
 		return "nat44";
 	}
 	if (a->has_siit_prefix != b->has_siit_prefix ||
-	    !prefix_same(&a->siit_prefix, &b->siit_prefix)) {
+	    prefix_cmp(&a->siit_prefix, &b->siit_prefix) != 0) {
 		return "siit";
 	}
 	if (a->wireguard.on != b->wireguard.on ||
@@ -250,6 +247,7 @@ static int reload_apply(struct control *c, struct node_conf *conf, struct err *e
 	responder_configure(&c->responder, conf);
 	c->conf = conf;
 	c->tenants.folder = conf->registry.dir;
+	keeper_stop(&c->keeper);
 	tenants_set_node(&c->tenants, conf, tenants_depend(conf, former));
 	if (c->dir) {
 		dir_rescan(c->dir);

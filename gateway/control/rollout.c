@@ -99,7 +99,7 @@ static void tenant_refuse(struct tenant *t, struct tenant_conf *conf, const char
 {
 	log_err(MOD, "%s: serial %llu: %s", t->name, (unsigned long long)conf->serial, text);
 	file_refuse(t->tenants, t->file, text);
-	tenant_forget_text(t, conf);
+	tenant_forget_text(t);
 	tenant_let_go(t, conf);
 	if (!t->good) {
 		tenant_free(t);
@@ -213,7 +213,7 @@ void tenant_finish(struct tenant *t)
 
 void tenant_go_back(struct tenant *t)
 {
-	tenant_forget_text(t, t->current);
+	tenant_forget_text(t);
 	if (t->exposed) {
 		listeners_unexpose(t->tenants->listeners, t->current);
 	}

@@ -284,15 +284,15 @@ void tenant_set_text(struct tenant *t, const struct file_text *text)
 	t->generation = t->tenants->generation;
 }
 
-void tenant_forget_text(struct tenant *t, const struct tenant_conf *refused)
+void tenant_forget_text(struct tenant *t)
 {
 	struct file_text text = {0};
 
-	/* the same text, read with another node config, is to be read again */
-	if (t->good && memcmp(t->good->text, refused->text, sizeof(text.digest)) != 0) {
+	if (t->good) {
 		memcpy(text.digest, t->good->text, sizeof(text.digest));
 	}
 	tenant_set_text(t, &text);
+	t->generation--; /* what comes next is read, also if it is that text: good may be older */
 }
 
 void file_apply(struct tenants *ts, const struct file_text *text, struct str name,
@@ -311,8 +311,8 @@ void file_apply(struct tenants *ts, const struct file_text *text, struct str nam
 		tenant_conf_unref(conf);
 		return;
 	}
-	if (same_text && t->current && !t->next && !t->gone) {
-		tenant_keep_drained(t->current, conf);
+	if (same_text && t->current && !t->gone) {
+		tenant_keep_drained(t->next ? t->next : t->current, conf);
 	}
 	if (serial_fits(t, conf, same_text)) {
 		result = claim(t, conf, text);

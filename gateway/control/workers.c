@@ -228,6 +228,7 @@ static void worker_exited(struct io *io, uint32_t events)
 	child_reap(&w->child, how, sizeof(how));
 	worker_close_channel(w);
 	w->state = WORKER_DOWN;
+	w->told_refusal = false;
 	worker_leave_sockets(w);
 	counters_settle(w->counters, ws->slots->fresh);
 	wheel_disarm(&ws->loop->wheel, &w->timer);

@@ -153,6 +153,26 @@ static void test_full_set_has_late_objects_after_its_end(void **state)
 	expect_nothing(items, 0);
 }
 
+static void test_again_is_for_those_who_had_it(void **state)
+{
+	struct items *items = *state;
+	struct thing one, two;
+
+	add(items, &one, &early_ops, 1);
+	add(items, &two, &early_ops, 2);
+	feed_start(items, 0);
+	expect(items, 0, MSG_BEGIN, NULL);
+	expect(items, 0, MSG_TENANT, &one);
+	one.value = 7;
+	two.value = 8;
+	items_again(items, &one.item);
+	items_again(items, &two.item);
+	expect(items, 0, MSG_TENANT, &two);
+	expect(items, 0, MSG_END, NULL);
+	expect(items, 0, MSG_TENANT, &one);
+	expect_nothing(items, 0);
+}
+
 static void test_without_workers_a_version_settles_at_once(void **state)
 {
 	struct items *items = *state;
@@ -496,6 +516,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 		TEST(test_full_set_has_late_objects_after_its_end),
+		TEST(test_again_is_for_those_who_had_it),
 		TEST(test_without_workers_a_version_settles_at_once),
 		TEST(test_settles_with_the_last_answer),
 		TEST(test_answers_to_several_are_to_those_sent_first),

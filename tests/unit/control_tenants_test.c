@@ -404,6 +404,27 @@ static void test_drain_is_noted_until_the_object_changes(void **state)
 	assert_false(is_drained(f));
 }
 
+/* While one version is on its way and the same text waits behind it. */
+static void test_drain_holds_for_what_waits(void **state)
+{
+	struct fixture *f = *state;
+	char a[512], b[128];
+
+	(void)web(a, 1, tls(b, "shop.example", f->port));
+	put(f, "acme.yaml", "acme", 1, a);
+	work_all(f);
+	for (int i = 0; i < 2; i++) {
+		tenants_set_node(f->tenants, f->tenants->conf, true);
+		put(f, "acme.yaml", "acme", 1, a);
+	}
+	tenants_drain(f->tenants, str_from("acme"), str_from("web"));
+	tenants_set_node(f->tenants, f->tenants->conf, true);
+	put(f, "acme.yaml", "acme", 1, a);
+	work_all(f);
+	work_all(f);
+	assert_true(is_drained(f));
+}
+
 static void test_drain_of_a_backend_is_noted_at_each_service_that_has_it(void **state)
 {
 	struct fixture *f = *state;
@@ -418,6 +439,48 @@ static void test_drain_of_a_backend_is_noted_at_each_service_that_has_it(void **
 	tenants_drain(f->tenants, str_from("acme"), str_from("2001:db8:a000:1::10"));
 	assert_true(acme->services[0].backends[0].drained);
 	assert_false(acme->services[0].drained);
+}
+
+/* With another node config, as that worker has no memory for it now. */
+static void test_text_that_a_worker_refused_may_come_again(void **state)
+{
+	struct fixture *f = *state;
+	char a[512], b[128];
+
+	(void)web(a, 1, tls(b, "shop.example", f->port));
+	put(f, "acme.yaml", "acme", 1, a);
+	work_all(f);
+	tenants_set_node(f->tenants, f->tenants->conf, true);
+	put(f, "acme.yaml", "acme", 1, a);
+	(void)work(f, 0, 1);
+	work_all(f);
+	assert_true(problem_has(f->problems, "acme.yaml"));
+	put(f, "acme.yaml", "acme", 1, a);
+	assert_false(problem_has(f->problems, "acme.yaml"));
+	work_all(f);
+	assert_int_equal(serial_in_force(f, "acme"), 1);
+}
+
+/* The one in force was read with a former node config, and is wrong with that of now. */
+static void test_former_text_is_checked_when_it_comes_back(void **state)
+{
+	struct fixture *f = *state;
+	char former[512], newer[512], b[128];
+
+	(void)web(former, 1, tls(b, "shop.example", f->port));
+	(void)web(newer, 9, tls(b, "shop.example", f->port));
+	put(f, "acme.yaml", "acme", 1, former);
+	work_all(f);
+	f->reserved = 2;
+	change_node(f);
+	put(f, "acme.yaml", "acme", 1, former);
+	assert_true(problem_has(f->problems, "acme.yaml"));
+	put(f, "acme.yaml", "acme", 2, newer);
+	(void)work(f, 0, 2);
+	work_all(f);
+	assert_int_equal(serial_in_force(f, "acme"), 1);
+	put(f, "acme.yaml", "acme", 1, former);
+	assert_true(problem_has(f->problems, "acme.yaml"));
 }
 
 static void test_walk_meets_each_tenant_in_force_once(void **state)
@@ -462,7 +525,10 @@ int main(void)
 		TEST(test_suspended_tenant_has_no_listener),
 		TEST(test_change_keeps_the_sockets_of_its_listener),
 		TEST(test_drain_is_noted_until_the_object_changes),
+		TEST(test_drain_holds_for_what_waits),
 		TEST(test_drain_of_a_backend_is_noted_at_each_service_that_has_it),
+		TEST(test_text_that_a_worker_refused_may_come_again),
+		TEST(test_former_text_is_checked_when_it_comes_back),
 		TEST(test_walk_meets_each_tenant_in_force_once),
 	};
 
