@@ -191,7 +191,7 @@ class Sizes:
         self.tenants = 100 if quick else 2000
         self.sit = 5 if quick else 50
         self.changes = 5 if quick else 25
-        self.starts = 1 if quick else 3
+        self.starts = 1 if quick else 5
 
 
 def say_targets(rows):
