@@ -45,10 +45,7 @@ void keeper_fini(struct keeper *k)
 {
 	if (k->control) {
 		wheel_disarm(&k->control->loop.wheel, &k->timer);
-		if (k->fd >= 0) {
-			file_replace_abort(k->path, k->fd);
-			keeper_close(k);
-		}
+		keeper_stop(k);
 		snapshot_free(k->former);
 	}
 }

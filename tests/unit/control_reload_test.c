@@ -24,6 +24,7 @@
 #include "base/container.h"
 #include "conf/model/message.h"
 #include "gateway/control/internal.h"
+#include "gateway/control/keeper.h"
 #include "gateway/kernel/internal.h"
 #include "tests/unit/control_rig.h"
 
@@ -103,6 +104,7 @@ static int setup(void **state)
 	c->responder.helper.loop = &c->loop;
 	c->responder.helper.problems = &c->problems;
 	responder_init(&c->responder);
+	keeper_init(&c->keeper, c);
 	snprintf(path, sizeof(path), "%s/sock", f->folder);
 	c->server.ops = &control_server_ops;
 	c->server.ctx = c;

@@ -219,8 +219,9 @@ static void route_that_was_replaced_is_replaced_itself(void **state)
 		}
 		rt_route_settle(&f.rt);
 	}
-	for (size_t i = 0; i < ROUTES; i++) {
-		rt_route_replaced(&f.rt, &objects[i].route);
+	for (unsigned int i = 0; i <= RT_REPLACED_MAX; i++) {
+		objects[0].route.metric = i;
+		rt_route_replaced(&f.rt, &objects[0].route);
 	}
 	assert_int_equal(f.rt.n_replaced, RT_REPLACED_MAX);
 	fake_fini(&f);
