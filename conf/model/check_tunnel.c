@@ -234,7 +234,7 @@ static void check_all_carried(const struct tenant_conf *tenant, struct issues *i
 		for (size_t t = 0; t < tenant->n_tunnels; t++) {
 			for (size_t j = 0; j < tenant->tunnels[t].n_prefixes; j++) {
 				carried |= prefix_cmp(&tenant->tunnels[t].prefixes[j],
-						       &tenant->prefixes[i]) == 0;
+						      &tenant->prefixes[i]) == 0;
 			}
 		}
 		if (!carried) {

@@ -217,9 +217,9 @@ bool drift_work(struct drift *d)
 	if (kernel_heard(d->kernel)) {
 		kernel_hear(d->kernel);
 	}
-	d->sweep_turn = kernel_sweeping(d->kernel) &&
-			(!d->sweep_turn ||
-			 (!kernel_looking(d->kernel) && !kernel_measuring(d->kernel)));
+	d->sweep_turn =
+		kernel_sweeping(d->kernel) &&
+		(!d->sweep_turn || (!kernel_looking(d->kernel) && !kernel_measuring(d->kernel)));
 	if (d->sweep_turn) {
 		sweep(d);
 	} else if (kernel_looking(d->kernel)) {

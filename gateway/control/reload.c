@@ -101,8 +101,8 @@ static bool tenants_depend(const struct node_conf *a, const struct node_conf *b)
 	       prefix_cmp(&a->client_prefix, &b->client_prefix) != 0 ||
 	       prefix_cmp(&a->ipv6_prefix, &b->ipv6_prefix) != 0 ||
 	       !text_same(a->interface, b->interface) ||
-	       !ports_same(a->local_ports, b->local_ports) ||
-	       a->uplink_kind != b->uplink_kind || a->exit.listen_port != b->exit.listen_port ||
+	       !ports_same(a->local_ports, b->local_ports) || a->uplink_kind != b->uplink_kind ||
+	       a->exit.listen_port != b->exit.listen_port ||
 	       !addr_eq(&a->exit.local, &b->exit.local) ||
 	       !addr_eq(&a->exit.remote, &b->exit.remote) || !pool_same(a, b) ||
 	       !listeners_same(a, b);

@@ -27,7 +27,7 @@ struct want {
 		const struct object *object; /* borrowed from by->set */
 	} one, *holds;                       /* owned, or of one; the newest last */
 	size_t n, size;
-	unsigned int round;           /* of the last walk that met it */
+	unsigned int round; /* of the last walk that met it */
 	bool failed; /* the last try to make it did: what has its key, if anything, is not ours */
 	struct want *next, **to_this; /* wants.slice */
 };

@@ -241,8 +241,8 @@ void dir_touch(struct registry_dir *dir, const char *name)
 /*
  * Whether the event says that a file may be read. One that was just made is, when its writer has
  * closed it, which is another event. What nobody will close is looked at now: a second name of a
- * file, or no file at all, which is to be refused. Other rights may mend what was refused for them; to a file
- * that could be read they are nothing, and it may be being written.
+ * file, or no file at all, which is to be refused. Other rights may mend what was refused for them;
+ * to a file that could be read they are nothing, and it may be being written.
  */
 static bool event_counts(const struct registry_dir *dir, const struct inotify_event *event)
 {
