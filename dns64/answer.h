@@ -79,6 +79,11 @@ struct answer *answer_failed(const struct question *q, uint16_t ede);
 struct answer *answer_alias(const struct question *q, uint32_t ttl_s, const struct question *target,
 			    const struct answer *a);
 
+/* Whether data of SVCB or HTTPS has an ipv4hint (RFC 9460 7.3) that may be left out. */
+bool answer_has_ipv4hint(const struct answer *a);
+/* The same answer without these, and without the signatures of that data. NULL: out of memory. */
+struct answer *answer_without_ipv4hint(const struct question *q, const struct answer *a);
+
 /* It says neither what there is nor that there is nothing. */
 bool answer_is_failure(const struct answer *a);
 /* The data was checked, and is not its owner's (INFO-CODE 6 to 12). */

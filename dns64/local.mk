@@ -2,10 +2,13 @@
 noinst_LIBRARIES += libdns64.a
 libdns64_a_CPPFLAGS = $(AM_CPPFLAGS) $(KNOT_CFLAGS)
 libdns64_a_SOURCES = \
-	%D%/answer.c %D%/answer.h \
+	%D%/answer.c %D%/answer.h %D%/answer_internal.h \
+	%D%/answer_change.c \
+	%D%/answer_read.c \
 	%D%/cache.c %D%/cache.h \
 	%D%/internal.h \
 	%D%/local_names.c %D%/local_names.h \
+	%D%/local_records.c %D%/local_records.h \
 	%D%/policy.c %D%/policy.h \
 	%D%/query.c \
 	%D%/question.c %D%/question.h \

@@ -3,7 +3,6 @@
 #define SIXGATE_DNS64_LOCAL_NAMES_H
 
 #include <stdbool.h>
-#include <stdint.h>
 
 #include "dns64/question.h"
 
@@ -18,8 +17,6 @@ struct answer;
 bool local_names_find(const struct question *q, struct answer **ret_answer);
 /* Whether it is ipv4only.arpa itself. */
 bool local_names_is_ipv4only(const struct question *q);
-/* That there is no such data, or no such name, in a zone of ours that q is in. NULL: no memory. */
-struct answer *local_names_nothing(const struct question *q, uint16_t rcode, const uint8_t *zone);
 /* The answer to q, which is a name of that address under a Pref64, if the address is one of those.
  */
 bool local_names_pointer(const struct question *q, const struct addr *v4,

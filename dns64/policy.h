@@ -7,6 +7,8 @@
 
 #include "base/addr.h"
 
+struct local_record;
+
 /* A Pref64, and which part of IPv4 goes by it. */
 struct pref64 {
 	struct prefix prefix;        /* RFC 6052 2.2 */
@@ -30,6 +32,10 @@ struct policy {
 	size_t n_never;
 	const uint8_t *const *always; /* synthesised although they have IPv6 addresses */
 	size_t n_always;
+	/* Of the tenant's own, at most LOCAL_RECORDS_MAX: they hold over what the Internet says. */
+	const struct local_record *local;
+	size_t n_local;
+	bool no_ipv4hint; /* SVCB and HTTPS records go without theirs */
 };
 
 /* ::ffff:0:0/96, which is excluded unless the tenant says otherwise (RFC 6147 5.1.4). */

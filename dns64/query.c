@@ -18,6 +18,7 @@
 #include "dns64/answer.h"
 #include "dns64/internal.h"
 #include "dns64/local_names.h"
+#include "dns64/local_records.h"
 #include "dns64/reply.h"
 #include "dns64/reverse.h"
 
@@ -66,7 +67,7 @@ size_t query_fail(const struct query *q, uint8_t *wire)
 	return reply_error(&q->request, KNOT_RCODE_SERVFAIL, ANSWER_NO_EDE, wire);
 }
 
-/* Sends an answer made here, which it frees; NULL: there was no memory for it. */
+/* Sends an answer made for this client, which it frees; NULL: there was no memory for it. */
 static size_t send_local(const struct query *q, struct answer *a, uint8_t *wire)
 {
 	struct found found = {.cached = {.answer = a}};
@@ -95,6 +96,44 @@ static size_t send_ipv4only(const struct query *q, uint8_t *wire)
 	return len;
 }
 
+/* From an IPv4 address that the tenant has of its own for that name. 0: there is none. */
+static size_t synthesise_local(const struct query *q, uint8_t *wire)
+{
+	const struct policy *policy = &q->tenant->policy;
+	struct reply reply = {.ede = KNOT_EDNS_EDE_SYNTHESIZED};
+	struct question a = q->request.q;
+	struct answer *answer = NULL;
+	size_t len = 0;
+
+	a.type = KNOT_RRTYPE_A;
+	if (local_records_find(policy->local, policy->n_local, &a, &answer) && answer &&
+	    answer->n_data > 0) {
+		reply.cached.answer = answer;
+		len = reply_synthesised(&q->request, &reply, policy, UINT32_MAX, false, wire);
+	}
+	free(answer);
+	return len;
+}
+
+static size_t begin_local(const struct query *q, uint8_t *wire)
+{
+	const struct policy *policy = &q->tenant->policy;
+	struct answer *answer = NULL;
+	size_t len = 0;
+
+	if (!local_records_find(policy->local, policy->n_local, &q->request.q, &answer)) {
+		return 0;
+	}
+	if (answer && answer->n_data == 0 && synthesises(q)) {
+		len = synthesise_local(q, wire);
+	}
+	if (len == 0) {
+		return send_local(q, answer, wire);
+	}
+	free(answer);
+	return len;
+}
+
 static size_t begin_reverse(struct query *q, uint8_t *wire)
 {
 	struct answer *answer = NULL;
@@ -108,10 +147,10 @@ static size_t begin_reverse(struct query *q, uint8_t *wire)
 	case REVERSE_OTHER:
 		return 0;
 	case REVERSE_ABOVE:
-		answer = local_names_nothing(&q->request.q, KNOT_RCODE_NOERROR, zone);
+		answer = local_records_answer(NULL, 0, &q->request.q, KNOT_RCODE_NOERROR, zone);
 		return send_local(q, answer, wire);
 	case REVERSE_NONE:
-		answer = local_names_nothing(&q->request.q, KNOT_RCODE_NXDOMAIN, zone);
+		answer = local_records_answer(NULL, 0, &q->request.q, KNOT_RCODE_NXDOMAIN, zone);
 		return send_local(q, answer, wire);
 	case REVERSE_ADDRESS:
 		break;
@@ -150,6 +189,11 @@ static size_t begin_arpa(struct query *q, uint8_t *wire)
 
 size_t query_begin(struct query *q, uint8_t *wire)
 {
+	size_t len = begin_local(q, wire);
+
+	if (len > 0) {
+		return len;
+	}
 	q->step = QUERY_ASKED;
 	if (synthesises(q) && policy_always(&q->tenant->policy, q->request.q.name)) {
 		q->step = QUERY_A;
@@ -219,6 +263,33 @@ static size_t step_servfail(struct resolver *r, struct query *q, const struct fo
 	return a->ede == ANSWER_NO_EDE ? go_on(q, QUERY_CHECK) : want_a(q, found);
 }
 
+/* RFC 9460: a hint of IPv4 is of no use to who has only IPv6. */
+static bool loses_hint(const struct query *q, const struct answer *a)
+{
+	const struct question *question = &q->request.q;
+
+	return q->tenant->policy.no_ipv4hint && !q->request.cd &&
+	       question->class == KNOT_CLASS_IN &&
+	       (question->type == KNOT_RRTYPE_SVCB || question->type == KNOT_RRTYPE_HTTPS) &&
+	       answer_has_ipv4hint(a);
+}
+
+static size_t send_without_hint(const struct query *q, const struct found *found, uint8_t *wire)
+{
+	struct answer *a = answer_without_ipv4hint(&q->request.q, found->cached.answer);
+	struct reply reply = reply_from(found);
+	size_t len;
+
+	if (!a) {
+		return query_fail(q, wire);
+	}
+	reply.authentic = false;
+	reply.cached.answer = a;
+	len = reply_answer(&q->request, &reply, wire);
+	free(a);
+	return len;
+}
+
 static size_t step_asked(struct resolver *r, struct query *q, const struct found *found,
 			 uint8_t *wire)
 {
@@ -226,6 +297,9 @@ static size_t step_asked(struct resolver *r, struct query *q, const struct found
 	struct reply reply = reply_from(found);
 	unsigned int n;
 
+	if (loses_hint(q, a)) {
+		return send_without_hint(q, found, wire);
+	}
 	if (!synthesises(q) || a->rcode == KNOT_RCODE_NXDOMAIN) {
 		return reply_answer(&q->request, &reply, wire);
 	}

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Messages of upstreams, and what is synthesised from them. The first bytes choose the Pref64s and
- * the client's flags, then come an answer to AAAA, with its length, and one to A. Whatever they
- * hold: the client's answer is a message of DNS without an A record, whose addresses are the
- * upstream's, or of its A records under a Pref64; no TTL is longer than the upstream's, and none
- * grows while the answer is in the cache; it is authentic only if all that it is made of is.
+ * the client's flags, then come an answer to AAAA (or HTTPS), with its length, and one to A.
+ * Whatever they hold: the client's answer is a message of DNS without an A record, whose addresses
+ * are the upstream's, or of its A records under a Pref64; no TTL is longer than the upstream's, and
+ * none grows while the answer is in the cache; it is authentic only if all that it is made of is.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -182,7 +182,7 @@ static void answer_all(struct play *p)
 	bool first = true;
 
 	while (p->asked) {
-		if (first && p->asked->q.type == KNOT_RRTYPE_AAAA) {
+		if (first && p->asked->q.type != KNOT_RRTYPE_A) {
 			say(p, p->aaaa, p->aaaa_len);
 		} else {
 			say(p, p->a, p->a_len);
@@ -213,7 +213,8 @@ static void play(struct play *p, struct dns_tenant *tenant)
 static void set_request(struct play *p, uint8_t flags)
 {
 	p->request = (struct request){
-		.q = {.type = KNOT_RRTYPE_AAAA, .class = KNOT_CLASS_IN},
+		.q = {.type = flags & 32 ? KNOT_RRTYPE_HTTPS : KNOT_RRTYPE_AAAA,
+		      .class = KNOT_CLASS_IN},
 		.rd = true,
 		.edns = flags & 1,
 		.dnssec = (flags & 3) == 3,
@@ -254,6 +255,7 @@ static void set_policy(struct play *p, const uint8_t *data)
 		.n_excluded = 1,
 		.permitted = &all,
 		.n_permitted = data[0] & OPTION_PERMIT ? 1 : 0,
+		.no_ipv4hint = true,
 	};
 }
 

@@ -5,7 +5,8 @@
  *
  *   case TEXT                begins anew: one tenant, Pref64 2001:db8:64::/96, empty cache
  *   prefix P [IPV4-RANGE...] another Pref64; the first one replaces the default
- *   exclude|permit P, never|always NAME, off, tenant   of the tenant's policy; tenant: another one
+ *   exclude|permit P, never|always NAME, off, nohint, local RECORD   of the tenant's policy
+ *   tenant                   another one, whose policy the next lines are of
  *   query NAME TYPE [do] [cd] [ad] [noedns] [nord] [ch] [tcp] [nsid] [keepalive] [size=N]
  *   asked NAME TYPE [do] [cd]                 upstreams are asked that, and
  *   upstream RCODE [ad] [ede=N]...            answer with the records of the lines below
@@ -32,6 +33,7 @@
 
 #include "dns64/answer.h"
 #include "dns64/cache.h"
+#include "dns64/local_records.h"
 #include "dns64/resolver.h"
 #include "tests/unit/dns_text.h"
 
@@ -52,6 +54,8 @@ struct play {
 	struct pref64 pref64s[LIST_MAX];
 	struct prefix mapped[LIST_MAX][LIST_MAX], excluded[LIST_MAX], permitted[LIST_MAX];
 	const uint8_t *never[LIST_MAX], *always[LIST_MAX];
+	struct local_record local[LIST_MAX];
+	knot_rrset_t *local_rrs[LIST_MAX]; /* owned: what local borrows */
 	bool own_prefix;
 	/* what goes on */
 	struct fetch *fetches[FETCHES_MAX]; /* asked, oldest first */
@@ -133,6 +137,33 @@ static void tenant_new(struct play *p)
 		.permitted = p->permitted,
 		.never = p->never,
 		.always = p->always,
+		.local = p->local,
+	};
+}
+
+static void tenant_free(struct play *p)
+{
+	for (size_t i = 0; i < p->tenant->policy.n_local; i++) {
+		knot_rrset_free(p->local_rrs[i], NULL);
+	}
+	dns_tenant_unref(p->tenant);
+	p->tenant = NULL;
+}
+
+/* A record of the tenant's own. */
+static void tenant_local(struct play *p, const char *line)
+{
+	size_t i = p->tenant->policy.n_local++;
+	knot_rrset_t *rr = text_rrset(line);
+
+	assert_true(i < LIST_MAX);
+	p->local_rrs[i] = rr;
+	p->local[i] = (struct local_record){
+		.name = rr->owner,
+		.type = rr->type,
+		.data = rr->rrs.rdata->data,
+		.len = rr->rrs.rdata->len,
+		.ttl_s = rr->ttl,
 	};
 }
 
@@ -147,8 +178,7 @@ static void case_end(struct play *p)
 	if (p->n_messages > 0) {
 		wrong(p, "an answer nobody expected", "at its end");
 	}
-	dns_tenant_unref(p->tenant);
-	p->tenant = NULL;
+	tenant_free(p);
 	resolver_fini(&p->r);
 }
 
@@ -467,8 +497,10 @@ static void policy_command(struct play *p, char *words[], unsigned int n)
 		p->always[policy->n_always++] = knot_dname_from_str_alloc(words[1]);
 	} else if (strcmp(words[0], "off") == 0) {
 		policy->on = false;
+	} else if (strcmp(words[0], "nohint") == 0) {
+		policy->no_ipv4hint = true;
 	} else if (strcmp(words[0], "tenant") == 0) {
-		dns_tenant_unref(p->tenant);
+		tenant_free(p);
 		tenant_new(p);
 	} else {
 		wrong(p, "no command", words[0]);
@@ -518,6 +550,10 @@ static void play_line(struct play *p, char *line)
 	block_end(p);
 	if (strncmp(line, "case ", 5) == 0) {
 		case_begin(p, line + 5);
+		return;
+	}
+	if (strncmp(line, "local ", 6) == 0) {
+		tenant_local(p, line + 6);
 		return;
 	}
 	while (n < WORDS_MAX && (words[n] = strsep(&rest, " "))) {

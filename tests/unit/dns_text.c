@@ -12,7 +12,7 @@ static void die(const char *what, const char *text)
 	exit(1);
 }
 
-static knot_rrset_t *rrset_of(const char *line)
+knot_rrset_t *text_rrset(const char *line)
 {
 	static char text[4096];
 	knot_rrset_t *rr;
@@ -34,7 +34,7 @@ static knot_rrset_t *rrset_of(const char *line)
 
 void text_put(knot_pkt_t *pkt, knot_section_t section, const char *line)
 {
-	knot_rrset_t *rr = rrset_of(line);
+	knot_rrset_t *rr = text_rrset(line);
 
 	if (pkt->current != section && knot_pkt_begin(pkt, section) != KNOT_EOK) {
 		die("sections are answer, authority, additional", line);
@@ -106,7 +106,7 @@ void section_text(const knot_pkt_t *pkt, knot_section_t section, const char *pre
 
 void record_text(const char *line, const char *prefix, FILE *out)
 {
-	knot_rrset_t *rr = rrset_of(line);
+	knot_rrset_t *rr = text_rrset(line);
 
 	rrset_text(rr, prefix, out);
 	knot_rrset_free(rr, NULL);

@@ -10,6 +10,8 @@
 
 /* DNS messages from text and to text, for tests. What is wrong with a text ends the process. */
 
+/* The record that line says in the form of a zone file; knot_rrset_free(). */
+knot_rrset_t *text_rrset(const char *line);
 /* Adds the record that line says in the form of a zone file to a section: a, u or d. */
 void text_put(knot_pkt_t *pkt, knot_section_t section, const char *line);
 uint16_t text_type(const char *name);
