@@ -136,10 +136,12 @@ uint64_t control_rollback(struct control *c);
 void control_stop(struct control *c);
 
 /* What main.c and reload.c know of the config: reads it, and says what is wrong in text. */
-int control_load_conf(const char *path, struct node_conf **ret_conf, struct buf *text) CHECKED;
+int control_load_conf(const char *path, const char *run_dir, struct node_conf **ret_conf,
+		      struct buf *text) CHECKED;
 struct issues;
 /* machine.c: adds what is wrong with it on this machine. Returns 0; a negative errno: unknown. */
-int control_check_machine(const struct node_conf *node, struct issues *issues) CHECKED;
+int control_check_machine(const struct node_conf *node, const char *run_dir,
+			  struct issues *issues) CHECKED;
 
 /* verbs.c and calls.c: the control socket's requests. */
 extern const struct server_ops control_server_ops;

@@ -149,7 +149,7 @@ static int load(const struct arguments *args, struct control_setup *setup)
 	int rc;
 
 	buf_init(&text, 1 << 20);
-	rc = control_load_conf(args->conf_path, &setup->conf, &text);
+	rc = control_load_conf(args->conf_path, args->run_dir, &setup->conf, &text);
 	if (rc < 0) {
 		fwrite(text.data, 1, text.len, stderr);
 	}

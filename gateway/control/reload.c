@@ -28,7 +28,8 @@
 #define WHAT_NODE "node config"
 #define LATE_MS   8000 /* who asked is told that workers take their time; the command waits 10 s */
 
-int control_load_conf(const char *path, struct node_conf **ret_conf, struct buf *text)
+int control_load_conf(const char *path, const char *run_dir, struct node_conf **ret_conf,
+		      struct buf *text)
 {
 	struct node_conf *conf = NULL;
 	struct issues issues;
@@ -37,7 +38,7 @@ int control_load_conf(const char *path, struct node_conf **ret_conf, struct buf 
 	issues_init(&issues);
 	rc = conf_node_load(path, 0, &conf, &issues);
 	if (rc == 0) {
-		rc = control_check_machine(conf, &issues);
+		rc = control_check_machine(conf, run_dir, &issues);
 	}
 	if (rc == 0 && issues_count(&issues) > 0) {
 		conf_locate(path, 0, &issues, 0);
@@ -316,7 +317,7 @@ static int reload_begin(struct control *c, struct buf *text)
 		buf_printf(text, "the config in force is not confirmed yet: 'sixgate confirm' or "
 				 "'sixgate rollback' first");
 		return -EBUSY;
-	} else if (control_load_conf(c->conf_path, &c->reload.conf, text) < 0) {
+	} else if (control_load_conf(c->conf_path, c->run_dir, &c->reload.conf, text) < 0) {
 		c->reload.conf = NULL;
 		return -EINVAL;
 	}

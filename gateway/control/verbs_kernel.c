@@ -327,7 +327,7 @@ void verb_plan(struct client *c, struct control *control)
 	buf_init(&text, SERVER_ANSWER_MAX / 4);
 	if (!control->kernel) {
 		client_fail(c, NO_KERNEL);
-	} else if (control_load_conf(control->conf_path, &conf, &text) < 0) {
+	} else if (control_load_conf(control->conf_path, control->run_dir, &conf, &text) < 0) {
 		buf_u8(&text, '\0');
 		client_fail(c, "%s", text.bad ? "many errors" : (const char *)text.data);
 	} else {

@@ -70,7 +70,7 @@ int kernel_drivers_init(struct kernel_drivers *d, const struct kernel_ops *ops, 
 	memset(d, 0, sizeof(*d));
 	rc = ruleset_new(ops, &d->ruleset, err);
 	if (rc == 0) {
-		rc = record_new(run_dir, "settings", &d->record, err);
+		rc = record_new(run_dir, RECORD_MAIN, &d->record, err);
 	}
 	if (rc == 0) {
 		rc = record_new(run_dir, "settings-siit", &d->record_inner, err);

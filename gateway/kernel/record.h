@@ -12,6 +12,7 @@
  * that it is gone with the settings at a reboot and there for `sixgate down` after a crash. One
  * line a setting, "KEY<tab>FORMER". Written before the setting is, and synced.
  */
+#define RECORD_MAIN       "settings" /* its name in the run directory */
 #define RECORD_KEY_MAX    96
 #define RECORD_FORMER_MAX 64
 #define RECORDS_MAX       4096 /* two for each link of tenants, of which there may be 2,000 */

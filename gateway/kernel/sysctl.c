@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -186,17 +187,42 @@ static bool link_sysctl_is(const struct sysctls *s, const char *link, const char
 	return sysctl_read(s, path, value) == 0 && strcmp(value, wanted) == 0;
 }
 
+/* NULL: it is as it was. */
+static const struct record_item *recorded(const struct record *r, const char *path)
+{
+	for (size_t i = 0; i < r->n; i++) {
+		struct object_sysctl o;
+
+		if (key_read(r->items[i].key, &o) && strcmp(o.path, path) == 0) {
+			return &r->items[i];
+		}
+	}
+	return NULL;
+}
+
+bool sysctl_former(const char *run_dir, const char *path, char *value)
+{
+	const struct record_item *item;
+	struct record *r;
+
+	if (record_new(run_dir, RECORD_MAIN, &r, NULL) < 0) {
+		return false;
+	}
+	item = recorded(r, path);
+	if (item) {
+		(void)snprintf(value, OBJECT_SYSCTL_MAX, "%s", item->former); /* was read so */
+	}
+	free(r);
+	return item;
+}
+
 bool sysctl_learns_routes(const struct sysctls *s, const char *link)
 {
 	char path[OBJECT_SYSCTL_MAX];
 
 	(void)snprintf(path, sizeof(path), "net/ipv6/conf/%s/accept_ra", link); /* fits */
-	for (size_t i = 0; i < s->record->n; i++) {
-		struct object_sysctl o;
-
-		if (key_read(s->record->items[i].key, &o) && strcmp(o.path, path) == 0) {
-			return true;
-		}
+	if (recorded(s->record, path)) {
+		return true;
 	}
 	return link_sysctl_is(s, link, "accept_ra", "1") &&
 	       link_sysctl_is(s, link, "forwarding", "0");

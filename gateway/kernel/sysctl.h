@@ -24,4 +24,10 @@ struct driver sysctl_driver(struct sysctls *s);
  */
 bool sysctl_learns_routes(const struct sysctls *s, const char *link);
 
+/*
+ * What a setting was before sixgate changed it, by what was recorded in run_dir; another process
+ * may have. False: it was not changed, or the record cannot be read. value: OBJECT_SYSCTL_MAX.
+ */
+bool sysctl_former(const char *run_dir, const char *path, char *value);
+
 #endif

@@ -36,6 +36,28 @@ def test_what_the_kernel_is_asked_for_is_set(case, name):
     assert not [text for text in gateway.problems() if name in text]
 
 
+def test_the_machines_own_ports_are_what_they_are_without_us(case):
+    """They are ours while local_ports is given, and come back when it is not."""
+    host, name = case.lab.gateway, "net.ipv4.ip_local_port_range"
+    before = host.sysctl(name)
+    host.sysctl(name, "10000 16000")
+    try:
+        gateway = case.start(settings={
+            "local_ports": "49152-57343",
+            "nat64": {"driver": "jool", "prefix": "2001:db8:64::/96", "pool": [POOL[0]],
+                      "ports": "8192-24575", "ports_per_tenant": 1024}})
+        assert host.sysctl(name).split()[-2:] == ["49152", "57343"]
+        gateway.write_config({"local_ports": None})
+        done = gateway.cli("reload", check=False)
+        assert done.returncode == 1 and "meets the 10000-16000 that connections" in done.stderr
+        gateway.stop()
+        gateway.write_config({"local_ports": None, "nat64": None})
+        gateway.start()
+        assert host.sysctl(name).split()[-2:] == ["10000", "16000"]
+    finally:
+        host.sysctl(name, before)
+
+
 def test_listeners_that_stay_keep_their_sockets(case):
     case.backend(case.lab.acme, 22)
     gateway = case.start(case.tenant(case.lab.acme, service(

@@ -115,7 +115,7 @@ static int setup(void **state)
 	control_reload_init(c);
 	write_conf(f, "first", 0);
 	buf_init(&text, 4096);
-	if (control_load_conf(f->path, &c->conf, &text) < 0) {
+	if (control_load_conf(f->path, f->folder, &c->conf, &text) < 0) {
 		fail_msg("%.*s", (int)text.len, (char *)text.data);
 	}
 	buf_fini(&text);

@@ -75,6 +75,7 @@ static void rig_init(struct rig *r)
 static void rig_fini(struct rig *r)
 {
 	static const char *const names[] = {"former",
+					    RECORD_MAIN,
 					    "ports",
 					    "net/ipv6/conf/up0/accept_ra",
 					    "net/ipv6/conf/up0/forwarding",
@@ -186,6 +187,24 @@ static void spoilt_record_is_read_as_far_as_it_makes_sense(void **state)
 }
 
 /* With accept_ra 1 the kernel forgets the route as soon as it forwards. */
+/* As another process asks, which has no driver. */
+static void former_value_is_known_to_who_asks_by_folder(void **state)
+{
+	char value[OBJECT_SYSCTL_MAX] = "";
+	struct rig r;
+
+	(void)state;
+	rig_init(&r);
+	assert_false(sysctl_former(r.dir, "net/ipv4/ip_local_port_range", value));
+	file_write(&r, RECORD_MAIN,
+		   "sysctl 1 net/ipv4/ip_forward\t0\n"
+		   "sysctl 2 net/ipv4/ip_local_port_range\t32768 60999\n");
+	assert_true(sysctl_former(r.dir, "net/ipv4/ip_local_port_range", value));
+	assert_string_equal(value, "32768 60999");
+	assert_false(sysctl_former(r.dir, "net/ipv4/tcp_tw_reuse", value));
+	rig_fini(&r);
+}
+
 static void uplink_learns_routes_unless_it_forwards_already(void **state)
 {
 	static const char *const folders[] = {"net", "net/ipv6", "net/ipv6/conf",
@@ -222,6 +241,7 @@ int main(void)
 		cmocka_unit_test(second_change_does_not_overwrite_the_record),
 		cmocka_unit_test(missing_or_outside_path_is_an_error_and_leaves_no_record),
 		cmocka_unit_test(spoilt_record_is_read_as_far_as_it_makes_sense),
+		cmocka_unit_test(former_value_is_known_to_who_asks_by_folder),
 		cmocka_unit_test(uplink_learns_routes_unless_it_forwards_already),
 	};
 
