@@ -69,6 +69,7 @@ void control_confirm_keep(struct control *c, struct node_conf *former, uint32_t 
 
 	confirm_forget(c);
 	c->confirm.former = former;
+	tenants_probation(&c->tenants);
 	wheel_arm(&c->loop.wheel, &c->confirm.timer, c->loop.now_ms + UINT64_C(1000) * seconds);
 	(void)snprintf(text, sizeof(text),
 		       "is in force for %u s, then the former one comes back: 'sixgate confirm'",
@@ -83,6 +84,7 @@ bool control_confirm(struct control *c)
 		return false;
 	}
 	confirm_forget(c);
+	tenants_keep_tried(&c->tenants);
 	probation_remove(c->run_dir);
 	problem_clear(&c->problems, PROBLEM_RELOAD); /* of those that had to wait for this */
 	log_info(MOD, "%s is confirmed", c->conf_path);

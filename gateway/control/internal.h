@@ -132,6 +132,13 @@ void tenant_go_back(struct tenant *t);
 void tenant_finish(struct tenant *t);
 /* The file's newest content is in force, or on its way there. */
 void file_accept(struct tenants *ts, const char *file);
+/* tried.c, for rollout.c, tenants.c and recall.c */
+/* The tenant is about to get another version than good. */
+void tenant_note_before(struct tenant *t);
+/* Its version is none of a config on probation. */
+void tenant_forget_before(struct tenant *t);
+/* Its file was read again. The tenant may be gone on return. */
+void tenant_settle_tried(struct tenant *t);
 /* drained.c: conf is of the same text as former and keeps what was drained. */
 void tenant_keep_drained(const struct tenant_conf *former, struct tenant_conf *conf);
 /* NULL: there is none of that name. */

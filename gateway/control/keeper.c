@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * When the snapshot of the registry is read and written, and what goes into it: of each tenant
- * whose file is there the version that every worker has.
+ * whose file is there the version that every worker has, or that from before a config on probation:
+ * a start that puts the former config in force has no other use for it.
  *
  * Which file that was read from is noted only when it has not changed for a while: a file that is
  * written in place at the moment it is read could look the same before and after.
@@ -162,20 +163,21 @@ static bool has_settled(const struct file_identity *id, uint64_t now_ns)
 static void keeper_put(struct keeper *k, const struct tenant *t, uint64_t now_ns,
 		       struct buf *packed)
 {
+	const struct tenant_conf *conf = t->tried ? t->before : t->good;
 	struct snapshot_object object = {.file = str_from(t->file)};
 
-	if (!t->good || t->gone) {
+	if (!conf || t->gone) {
 		return;
 	}
 	packed->len = 0;
 	packed->bad = false;
-	tenant_conf_pack_whole(t->good, packed);
+	tenant_conf_pack_whole(conf, packed);
 	if (packed->bad) {
 		return; /* it will be read */
 	}
 	object.packed = cursor_from(packed->data, packed->len);
-	memcpy(object.digest, t->good->text, sizeof(object.digest));
-	if (t->good == t->current && !t->next && t->generation == t->tenants->generation &&
+	memcpy(object.digest, conf->text, sizeof(object.digest));
+	if (conf == t->current && !t->next && t->generation == t->tenants->generation &&
 	    has_settled(&t->id, now_ns)) {
 		object.id = t->id;
 	}

@@ -43,6 +43,7 @@ libcontrol_a_SOURCES = \
 	%D%/swap.c \
 	%D%/tenants.c %D%/tenants.h \
 	%D%/totals.c %D%/totals.h \
+	%D%/tried.c \
 	%D%/tunnels.c %D%/tunnels.h \
 	%D%/verbs.c \
 	%D%/verbs_kernel.c %D%/verbs_kernel.h \

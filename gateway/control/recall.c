@@ -71,6 +71,7 @@ bool tenants_recall(struct tenants *ts, const char *file, const struct file_iden
 	if (!t || !t->current) {
 		return false;
 	}
+	tenant_forget_before(t);
 	if (!snapshot_same_node(ts->former)) {
 		t->generation--; /* it may read differently now */
 		return false;

@@ -233,6 +233,7 @@ static void reload_kernel_back(struct control *c, const struct node_conf *conf)
 static int reload_apply(struct control *c, struct node_conf *conf, struct err *err)
 {
 	struct node_conf *former = c->conf;
+	bool reread = tenants_depend(conf, former);
 	int rc = reload_kernel(c, conf, err);
 
 	if (rc == 0) {
@@ -249,15 +250,20 @@ static int reload_apply(struct control *c, struct node_conf *conf, struct err *e
 	c->conf = conf;
 	c->tenants.folder = conf->registry.dir;
 	keeper_stop(&c->keeper);
-	tenants_set_node(&c->tenants, conf, tenants_depend(conf, former));
+	tenants_set_node(&c->tenants, conf, reread);
 	if (c->dir) {
 		dir_rescan(c->dir);
 	}
 	if (c->reload.confirm_s > 0) {
 		control_confirm_keep(c, former, c->reload.confirm_s);
-	} else {
-		node_conf_free(former);
+		return 0;
 	}
+	if (c->confirm.going_back) {
+		tenants_go_back(&c->tenants, reread);
+	} else {
+		tenants_keep_tried(&c->tenants);
+	}
+	node_conf_free(former);
 	return 0;
 }
 

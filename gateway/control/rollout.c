@@ -87,6 +87,7 @@ static void tenant_send(struct tenant *t)
 
 void tenant_begin(struct tenant *t, struct tenant_conf *conf)
 {
+	tenant_note_before(t);
 	tenant_conf_unref(t->current);
 	t->current = conf;
 	t->exposed = false;

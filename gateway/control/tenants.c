@@ -90,6 +90,7 @@ void tenant_free(struct tenant *t)
 	tenant_conf_unref(t->next);
 	tenant_conf_unref(t->refused);
 	tenant_conf_unref(t->wanted);
+	tenant_conf_unref(t->before);
 	free(t->file);
 	free(t);
 }
@@ -377,7 +378,7 @@ static int file_read(struct tenants *ts, struct file_text *ret_text, struct str 
 	return 0;
 }
 
-void tenants_changed(struct tenants *ts, const char *file)
+static void file_changed(struct tenants *ts, const char *file)
 {
 	struct str name = {.p = file, .len = conf_object_name_len(file)}, content;
 	struct tenant *t = tenants_lookup(ts, name);
@@ -408,6 +409,18 @@ void tenants_changed(struct tenants *ts, const char *file)
 		}
 	}
 	free((char *)content.p);
+}
+
+void tenants_changed(struct tenants *ts, const char *file)
+{
+	struct str name = {.p = file, .len = conf_object_name_len(file)};
+	struct tenant *t;
+
+	file_changed(ts, file);
+	t = tenants_lookup(ts, name);
+	if (t && strcmp(t->file, file) == 0) {
+		tenant_settle_tried(t);
+	}
 }
 
 void tenants_gone(struct tenants *ts, const char *file)

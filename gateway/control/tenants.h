@@ -35,6 +35,8 @@ struct tenant {
 	struct tenants *tenants;
 	struct tenant_conf *good, *current, *next; /* a reference each; NULL: none */
 	struct tenant_conf *refused; /* its counter slots go back when the rollback is through */
+	struct tenant_conf *before;  /* a reference: good before a config came on probation */
+	bool tried;                  /* it has another version since then; before NULL: a first */
 	struct tenant_conf
 		*wanted; /* a reference: of the file, but another tenant has its claims */
 	uint64_t wanted_digest[2];
@@ -64,6 +66,7 @@ struct tenants {
 	struct hash_key keys[2];      /* of names, the first, and of texts' digests */
 	/* Borrowed: what was in force in the run before; NULL: not known, or the start is over. */
 	const struct snapshot *former;
+	bool probation;             /* conf may go back to the former one */
 	unsigned int n_recalled;    /* files that were as the snapshot knows them */
 	uint64_t n_changes;         /* grows with all that a snapshot would hold */
 	struct claims *claims;      /* owned */
@@ -89,6 +92,13 @@ bool tenants_recall(struct tenants *ts, const char *file, const struct file_iden
  * handed out next is read again even if it is the same text.
  */
 void tenants_set_node(struct tenants *ts, const struct node_conf *conf, bool reread);
+/*
+ * tried.c: the node config is on probation. It stays; or the former one was set again, which
+ * tenants that are right with the other one only follow, each when its file is read again.
+ */
+void tenants_probation(struct tenants *ts);
+void tenants_keep_tried(struct tenants *ts);
+void tenants_go_back(struct tenants *ts, bool reread);
 /* How many are in force in that state. */
 size_t tenants_count(const struct tenants *ts, enum tenant_state state);
 /* How many are in force by an object that their file no longer holds, as its newest is refused. */

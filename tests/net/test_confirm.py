@@ -13,7 +13,7 @@ from test_neighbours import ON_LINK
 from test_reload import listening
 from test_upgrade import upgrade
 
-from gateway import Refused
+from gateway import Refused, service, tcp
 from lab import CLIENT_PREFIX, POOL
 
 BEFORE = {"listeners": [{"address": POOL[0], "port": 443, "protocol": "tls"}]}
@@ -56,6 +56,45 @@ def test_rollback_is_at_once(case):
     gateway, before = apply(case, "--confirm", "86400")
     gateway.cli("rollback")
     peers.wait_for(lambda: set(listening(gateway)) == set(before), message="the former listeners")
+
+
+def uplink(addresses):
+    return {"kind": "direct", "interface": "up0",
+            "ipv4": [{"range": f"{address}/32", "delivery": "present"} for address in addresses],
+            "ipv6": {"prefix": "2001:db8:a000::/48", "reserved": 256}}
+
+
+def test_what_is_right_with_it_alone_goes_back_along(case):
+    """A tenant's change in the meantime, also when a restart brings the former config back."""
+    acme = case.lab.acme
+
+    def exposed(address, serial):
+        return case.tenant(acme, service("web", [acme.address()], tcp(2222, 22, ipv4=address)),
+                           serial=serial)
+
+    def at(address):
+        return {name for name in listening(gateway) if name.endswith(":2222")} == \
+            {f"{address}:2222"}
+
+    gateway = case.start(exposed(POOL[0], 1), settings={"uplink": uplink([POOL[0], POOL[2]])})
+    for serial, restart in ((2, False), (3, True)):
+        gateway.write_config({"uplink": uplink(POOL)})
+        gateway.cli("apply", "--confirm", "86400")
+        gateway.put(exposed(POOL[1], serial))
+        peers.wait_for(lambda: at(POOL[1]), message="the change")
+        if restart:
+            gateway.stop()
+            let_time_pass(gateway)
+            gateway.start()
+        else:
+            gateway.cli("rollback")
+        peers.wait_for(lambda: at(POOL[0]), message="what was before")
+        assert any("acme.yaml" in text and POOL[1] in text for text in gateway.problems())
+        gateway.put(exposed(POOL[0], 1))
+        peers.wait_for(lambda: not [text for text in gateway.problems() if "acme.yaml" in text],
+                       message="the former object")
+    gateway.reload()
+    assert gateway.problems() == []
 
 
 def test_apply_alone_needs_no_word(case):
@@ -122,15 +161,20 @@ def test_who_restarts_while_it_waits_can_still_confirm(case):
     assert f"{POOL[0]}:8443" in listening(gateway) and gateway.problems() == []
 
 
-def test_time_that_is_over_before_the_start_counts(case):
-    gateway, before = apply(case, "--confirm", "86400")
-    gateway.stop()
+def let_time_pass(gateway):
+    """While it is stopped."""
     path = os.path.join(gateway.run_folder, "probation")
     with open(path, encoding="utf-8") as file:
         words, rest = file.read().split("\n", 1)
     with open(path, "w", encoding="utf-8") as file:
         file.write(" ".join([*words.split()[:3], str(int(time.time()) - 1), *words.split()[4:]]) +
                    "\n" + rest)
+
+
+def test_time_that_is_over_before_the_start_counts(case):
+    gateway, before = apply(case, "--confirm", "86400")
+    gateway.stop()
+    let_time_pass(gateway)
     gateway.start()
     rolled_back(gateway, before)
     assert gateway.cli("confirm", check=False).returncode == 1
