@@ -79,16 +79,16 @@ int kernel_drivers_init(struct kernel_drivers *d, const struct kernel_ops *ops, 
 		kernel_drivers_fini(d);
 		return rc;
 	}
+	rc = netlink_new(&d->inner, err);
+	if (rc < 0) {
+		kernel_drivers_fini(d);
+		return rc;
+	}
+	d->inner_ops = netlink_ops(d->inner);
 	/* without it there is no stateless translator, which is told when one is asked for */
-	d->has_siit = netns_init(&d->siit, NETNS_SIIT, NULL) == 0;
+	d->has_siit = netns_init(&d->siit, &d->inner_ops, NETNS_SIIT, NULL) == 0;
 	add_main(d, ops);
 	if (d->has_siit) {
-		rc = netlink_new(&d->inner, err);
-		if (rc < 0) {
-			kernel_drivers_fini(d);
-			return rc;
-		}
-		d->inner_ops = netlink_ops(d->inner);
 		add_inner(d);
 	}
 	return 0;

@@ -11,10 +11,12 @@
 #include <fcntl.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define RECEIVE_MAX    65536     /* bytes; the kernel's dump parts have at most half of it */
@@ -25,6 +27,7 @@ struct netlink {
 	int watch_fd;           /* notifications of nftables; -1 before netlink_watch() */
 	uint32_t port[N_BUSES]; /* of fd: what they did is told to us, too */
 	uint8_t *answer;        /* owned, RECEIVE_MAX bytes */
+	ino_t netns;            /* that netlink_enter() was last in; 0: in none */
 };
 
 int netlink_new(struct netlink **ret_netlink, struct err *err)
@@ -46,16 +49,22 @@ int netlink_new(struct netlink **ret_netlink, struct err *err)
 	return 0;
 }
 
+static void netlink_close(struct netlink *nl)
+{
+	for (int i = 0; i < N_BUSES; i++) {
+		if (nl->fd[i] >= 0) {
+			close(nl->fd[i]);
+		}
+		nl->fd[i] = -1;
+	}
+}
+
 void netlink_free(struct netlink *nl)
 {
 	if (!nl) {
 		return;
 	}
-	for (int i = 0; i < N_BUSES; i++) {
-		if (nl->fd[i] >= 0) {
-			close(nl->fd[i]);
-		}
-	}
+	netlink_close(nl);
 	if (nl->watch_fd >= 0) {
 		close(nl->watch_fd);
 	}
@@ -271,6 +280,22 @@ static int netlink_transact(void *ctx, const struct kernel_request *req, struct 
 	return rc;
 }
 
+/* A socket stays in the namespace that it was made in, and keeps that from going away. */
+static int netlink_enter(void *ctx, int fd)
+{
+	struct netlink *nl = ctx;
+	struct stat st;
+
+	if (fstat(fd, &st) < 0 || setns(fd, CLONE_NEWNET) < 0) {
+		return -errno;
+	}
+	if (nl->netns != st.st_ino) {
+		netlink_close(nl);
+	}
+	nl->netns = st.st_ino;
+	return 0;
+}
+
 static int netlink_watch(void *ctx)
 {
 	struct netlink *nl = ctx;
@@ -324,6 +349,7 @@ struct kernel_ops netlink_ops(struct netlink *nl)
 {
 	return (struct kernel_ops){.ctx = nl,
 				   .transact = netlink_transact,
+				   .enter = netlink_enter,
 				   .watch = netlink_watch,
 				   .watch_read = netlink_watch_read};
 }

@@ -63,11 +63,11 @@ static int netns_look(struct netns *ns)
 	return 0;
 }
 
-int netns_init(struct netns *ns, const char *name, struct err *err)
+int netns_init(struct netns *ns, const struct kernel_ops *ops, const char *name, struct err *err)
 {
 	int rc;
 
-	*ns = (struct netns){.name = name, .fd = -1, .home_fd = -1};
+	*ns = (struct netns){.name = name, .ops = ops, .fd = -1, .home_fd = -1};
 	ns->home_fd = open(NETNS_SELF, O_RDONLY | O_CLOEXEC);
 	if (ns->home_fd < 0) {
 		return err_set_errno(err, -errno, NETNS_SELF);
@@ -164,7 +164,7 @@ int netns_make(struct netns *ns, struct err *err)
 		(void)unlink(path); /* best effort: an empty file hurts nobody */
 		return refused(ns, rc, err);
 	}
-	return 0;
+	return 1;
 }
 
 int netns_remove(struct netns *ns, struct err *err)
@@ -185,15 +185,22 @@ int netns_remove(struct netns *ns, struct err *err)
 	return 0;
 }
 
+void netns_unmake(struct netns *ns, int made, struct err *err)
+{
+	if (made > 0 && netns_remove(ns, NULL) < 0) {
+		(void)err_prefix(err, "the network namespace %s is left: ", ns->name);
+	}
+}
+
 int netns_enter(struct netns *ns, struct err *err)
 {
+	int rc;
+
 	if (ns->fd < 0) {
 		return err_set(err, -ENOENT, "there is no network namespace %s", ns->name);
 	}
-	if (setns(ns->fd, CLONE_NEWNET) < 0) {
-		return refused(ns, -errno, err);
-	}
-	return 0;
+	rc = ns->ops->enter(ns->ops->ctx, ns->fd);
+	return rc < 0 ? refused(ns, rc, err) : 0;
 }
 
 void netns_leave(struct netns *ns)
@@ -233,17 +240,20 @@ static int inside_apply(void *ctx, const struct step *steps, size_t n_steps, siz
 			struct err *err)
 {
 	struct netns_driver *nd = ctx;
-	int rc = netns_make(nd->netns, err);
+	int made = netns_make(nd->netns, err), rc;
 
 	*ret_done = 0;
+	if (made < 0) {
+		return made;
+	}
+	rc = netns_enter(nd->netns, err);
 	if (rc == 0) {
-		rc = netns_enter(nd->netns, err);
+		rc = nd->inner.apply(nd->inner.ctx, steps, n_steps, ret_done, err);
+		netns_leave(nd->netns);
 	}
-	if (rc < 0) {
-		return rc;
+	if (rc < 0 && *ret_done == 0) {
+		netns_unmake(nd->netns, made, err);
 	}
-	rc = nd->inner.apply(nd->inner.ctx, steps, n_steps, ret_done, err);
-	netns_leave(nd->netns);
 	return rc;
 }
 

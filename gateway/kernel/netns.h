@@ -4,6 +4,7 @@
 
 #include "base/err.h"
 #include "gateway/kernel/driver.h"
+#include "gateway/kernel/ops.h"
 
 /*
  * A named network namespace, kept as iproute2 keeps them (/run/netns/NAME), so that it outlives
@@ -14,19 +15,26 @@
 #define NETNS_SIIT "sixgate-siit"
 
 struct netns {
-	const char *name; /* borrowed */
-	int fd;           /* owned; -1: not opened, or not there */
-	int home_fd;      /* owned; where we come from */
+	const char *name;             /* borrowed */
+	const struct kernel_ops *ops; /* borrowed; to be used inside only */
+	int fd;                       /* owned; -1: not opened, or not there */
+	int home_fd;                  /* owned; where we come from */
 };
 
 /* Opens the namespace if it is there. Returns 0 or a negative errno. */
-int netns_init(struct netns *ns, const char *name, struct err *err) CHECKED;
+int netns_init(struct netns *ns, const struct kernel_ops *ops, const char *name,
+	       struct err *err) CHECKED;
 /* The namespace stays. */
 void netns_fini(struct netns *ns);
-/* Makes it, unless it is there. */
+/* Makes it. Returns 1, 0 when it was there, or a negative errno. */
 int netns_make(struct netns *ns, struct err *err) CHECKED;
 /* Takes it away with all that is in it; not there is success. */
 int netns_remove(struct netns *ns, struct err *err) CHECKED;
+/*
+ * What was to be in it could not be made: it goes when made, what netns_make() returned, is 1. That
+ * it cannot is added to err, which stands.
+ */
+void netns_unmake(struct netns *ns, int made, struct err *err);
 /* To be followed by netns_leave() in the same function. -ENOENT: it is not there. */
 int netns_enter(struct netns *ns, struct err *err) CHECKED;
 void netns_leave(struct netns *ns);

@@ -46,6 +46,11 @@ struct kernel_ops {
 	void *ctx;
 	/* Sends a request, reads its answers. 0, or the first negative errno with fault filled. */
 	int (*transact)(void *ctx, const struct kernel_request *req, struct kernel_fault *fault);
+	/*
+	 * The process is in the network namespace of fd from now on, and so is what transact talks
+	 * to. 0 or a negative errno. Of ops that are used inside a namespace only.
+	 */
+	int (*enter)(void *ctx, int fd);
 	/* Returns a descriptor, kept by ops, that is readable when nftables rules were changed. */
 	int (*watch)(void *ctx);
 	/* Reads what came there. Returns whether others than we may have changed something. */

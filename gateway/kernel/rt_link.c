@@ -16,9 +16,6 @@
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "gateway/kernel/rt_netns.h"
 
@@ -131,28 +128,22 @@ static int link_make(struct rt *rt, const struct object_link *link, int underlay
 	return rt_ask(rt, nlh, NULL, NULL, fault);
 }
 
-static int up_by_name(const char *name)
+static int up_by_name(const struct kernel_ops *ops, const char *name, struct kernel_fault *fault)
 {
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), rc = 0;
-	struct ifreq req = {0};
+	_Alignas(struct nlmsghdr) char data[RT_LINK_BYTES];
+	struct nlmsghdr *nlh = link_message(data, RTM_NEWLINK, NLM_F_REQUEST | NLM_F_ACK, 0);
+	struct kernel_request req = {.bus = BUS_ROUTE, .data = nlh};
 
-	if (fd < 0) {
-		return -errno;
-	}
-	memcpy(req.ifr_name, name, IFNAMSIZ);
-	if (ioctl(fd, SIOCGIFFLAGS, &req) < 0) {
-		rc = -errno;
-	} else {
-		req.ifr_flags = (short)(req.ifr_flags | IFF_UP);
-		rc = ioctl(fd, SIOCSIFFLAGS, &req) < 0 ? -errno : 0;
-	}
-	close(fd);
-	return rc;
+	link_set_up(nlh);
+	mnl_attr_put_strz(nlh, IFLA_IFNAME, name);
+	req.len = nlh->nlmsg_len;
+	return ops->transact(ops->ctx, &req, fault);
 }
 
 /* Sets the far end of a veth link up, where that is. */
 static int peer_up(struct rt *rt, const struct object_link *link, struct err *err)
 {
+	struct kernel_fault fault = {0};
 	int rc;
 
 	if (link->kind != LINK_VETH) {
@@ -162,11 +153,11 @@ static int peer_up(struct rt *rt, const struct object_link *link, struct err *er
 	if (rc < 0) {
 		return rc;
 	}
-	rc = up_by_name(link->peer);
+	rc = up_by_name(rt->siit ? rt->siit->ops : rt->ops, link->peer, &fault);
 	if (rt->siit) {
 		netns_leave(rt->siit);
 	}
-	return rc < 0 ? rt_err(err, rc, "", "setting up the far end of a veth link") : 0;
+	return rc < 0 ? rt_err(err, rc, fault.text, "setting up the far end of a veth link") : 0;
 }
 
 static int link_delete(struct rt *rt, uint32_t index, struct kernel_fault *fault)
@@ -252,7 +243,7 @@ static int link_exists(struct rt *rt, const struct object_link *link, bool *ret_
 		       link->name);
 }
 
-static int link_add(struct rt *rt, const struct object_link *link, struct err *err)
+static int link_add_here(struct rt *rt, const struct object_link *link, struct err *err)
 {
 	struct rt_writer w = {.rt = rt};
 	struct kernel_fault fault = {0};
@@ -262,12 +253,6 @@ static int link_add(struct rt *rt, const struct object_link *link, struct err *e
 
 	if (link->underlay_netns[0] != '\0') {
 		rc = rt_netns_id(rt, link->underlay_netns, &underlay, err);
-		if (rc < 0) {
-			return rc;
-		}
-	}
-	if (link->kind == LINK_VETH && rt->siit) {
-		rc = netns_make(rt->siit, err);
 		if (rc < 0) {
 			return rc;
 		}
@@ -293,6 +278,21 @@ static int link_add(struct rt *rt, const struct object_link *link, struct err *e
 	}
 	if (rc < 0 && link_unmake(rt, link) < 0) {
 		(void)err_prefix(err, "could not be taken back: "); /* the first failure counts */
+	}
+	return rc;
+}
+
+/* With the namespace for its far end, where it has one. */
+static int link_add(struct rt *rt, const struct object_link *link, struct err *err)
+{
+	int made = link->kind == LINK_VETH && rt->siit ? netns_make(rt->siit, err) : 0, rc;
+
+	if (made < 0) {
+		return made;
+	}
+	rc = link_add_here(rt, link, err);
+	if (rc < 0) {
+		netns_unmake(rt->siit, made, err);
 	}
 	return rc;
 }
@@ -335,13 +335,14 @@ static int link_change(struct rt *rt, const struct object_link *from, const stru
 	}
 	rc = link_set(rt, index, from, to, &fault);
 	if (rc < 0) {
-		(void)link_err(err, rc, &fault, "changing", to);   /* its code is rc */
-		if (link_set(rt, index, to, from, &ignored) < 0) { /* part of it may be done */
-			(void)err_prefix(err, "could not be taken back: ");
-		}
-		return rc;
+		(void)link_err(err, rc, &fault, "changing", to); /* its code is rc */
+	} else {
+		rc = peer_up(rt, to, err);
 	}
-	return peer_up(rt, to, err);
+	if (rc < 0 && link_set(rt, index, to, from, &ignored) < 0) { /* part of it may be done */
+		(void)err_prefix(err, "could not be taken back: ");
+	}
+	return rc;
 }
 
 /* The one link of others that we touch. One that is not there is down enough. */

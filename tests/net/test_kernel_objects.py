@@ -161,6 +161,26 @@ def test_any_failed_request_leaves_all_as_it_was(site):
     assert site.tool("plan") == []
 
 
+def test_a_first_far_end_that_fails_leaves_no_namespace(site):
+    path = "/run/netns/rtsiit-new"
+    site.tool("siit rtsiit-new")
+    before = site.dump()
+    site.tool.want(["link kind=veth name=siit0 peer=main0 mtu=2000 alias=sixgate:siit"])
+    for n in range(1, 50):
+        site.tool(f"fail {n}")
+        answer = site.tool.ask("apply")
+        if answer[-1].startswith("ok"):
+            break
+        assert not os.path.exists(path), (n, answer)
+        site.tool("fail 0")
+        assert site.dump() == before, n
+    # the tool has mounts of its own, by ip netns exec
+    shown = run("nsenter", f"--net=/proc/{site.tool.process.pid}/root{path}",
+                "ip", "link", "show", "main0")
+    os.unlink(path)
+    assert n > 5 and ",UP" in shown
+
+
 def test_any_failed_request_of_a_removal_leaves_all_in_place(site):
     site.tool.want(OBJECTS)
     site.tool("apply")

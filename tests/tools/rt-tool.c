@@ -32,6 +32,8 @@
 
 struct tool {
 	struct kernel_ops real, ops;
+	struct netlink *inside; /* owned; for the namespace of siit */
+	struct kernel_ops real_inside, ops_inside;
 	uint64_t n_requests, fail_at;
 	struct record *record; /* owned */
 	struct sysctls sysctls;
@@ -45,15 +47,35 @@ struct tool {
 	struct object_set desired;
 };
 
-static int transact(void *ctx, const struct kernel_request *req, struct kernel_fault *fault)
+static int ask(struct tool *t, const struct kernel_ops *real, const struct kernel_request *req,
+	       struct kernel_fault *fault)
 {
-	struct tool *t = ctx;
-
 	if (++t->n_requests == t->fail_at) {
 		*fault = (struct kernel_fault){0};
 		return -EIO;
 	}
-	return t->real.transact(t->real.ctx, req, fault);
+	return real->transact(real->ctx, req, fault);
+}
+
+static int transact(void *ctx, const struct kernel_request *req, struct kernel_fault *fault)
+{
+	struct tool *t = ctx;
+
+	return ask(t, &t->real, req, fault);
+}
+
+static int transact_inside(void *ctx, const struct kernel_request *req, struct kernel_fault *fault)
+{
+	struct tool *t = ctx;
+
+	return ask(t, &t->real_inside, req, fault);
+}
+
+static int enter(void *ctx, int fd)
+{
+	struct tool *t = ctx;
+
+	return ++t->n_requests == t->fail_at ? -EIO : t->real_inside.enter(t->real_inside.ctx, fd);
 }
 
 static const char *value_of(char **words, size_t n, const char *key)
@@ -346,8 +368,11 @@ static int command(struct tool *t, char **words, size_t n, struct err *err)
 	}
 	if (strcmp(words[0], "siit") == 0 && n == 2) {
 		(void)snprintf(t->siit_name, sizeof(t->siit_name), "%s", words[1]); /* fits */
+		if (t->rt.siit) {
+			netns_fini(&t->siit);
+		}
 		t->rt.siit = &t->siit;
-		return netns_init(&t->siit, t->siit_name, err);
+		return netns_init(&t->siit, &t->ops_inside, t->siit_name, err);
 	}
 	if (strcmp(words[0], "record") == 0 && n == 2) {
 		return settings(t, words[1], err);
@@ -368,6 +393,8 @@ static int command(struct tool *t, char **words, size_t n, struct err *err)
 static void tool_drivers(struct tool *t)
 {
 	t->ops = (struct kernel_ops){.ctx = t, .transact = transact};
+	t->real_inside = netlink_ops(t->inside);
+	t->ops_inside = (struct kernel_ops){.ctx = t, .transact = transact_inside, .enter = enter};
 	t->rt = (struct rt){.ops = &t->ops, .ns = NS_MAIN};
 	t->drivers[t->n_drivers++] = rt_link_driver(&t->rt);
 	t->drivers[t->n_drivers++] = rt_address_driver(&t->rt);
@@ -383,7 +410,8 @@ int main(void)
 	struct err err;
 	char line[4096];
 
-	if (netlink_new(&nl, &err) < 0 || watch_new(nl, &t.watch, &err) < 0) {
+	if (netlink_new(&nl, &err) < 0 || netlink_new(&t.inside, &err) < 0 ||
+	    watch_new(nl, &t.watch, &err) < 0) {
 		fprintf(stderr, "rt-tool: %s\n", err.msg);
 		return 1;
 	}
@@ -413,6 +441,7 @@ int main(void)
 	if (t.rt.siit) {
 		netns_fini(&t.siit);
 	}
+	netlink_free(t.inside);
 	netlink_free(nl);
 	return 0;
 }

@@ -3,13 +3,17 @@
 #include "gateway/kernel/netns.h"
 
 #include <errno.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -54,6 +58,8 @@ static int witness_apply(void *ctx, const struct step *steps, size_t n_steps, si
 
 struct rig {
 	char name[32];
+	struct netlink *netlink;
+	struct kernel_ops ops;
 	struct netns ns;
 	struct witness witness;
 	struct netns_driver nd;
@@ -67,7 +73,9 @@ static int rig_setup(void **state)
 
 	memset(&r, 0, sizeof(r));
 	(void)snprintf(r.name, sizeof(r.name), "sixgate-test-%d", (int)getpid());
-	assert_int_equal(netns_init(&r.ns, r.name, NULL), 0);
+	assert_int_equal(netlink_new(&r.netlink, NULL), 0);
+	r.ops = netlink_ops(r.netlink);
+	assert_int_equal(netns_init(&r.ns, &r.ops, r.name, NULL), 0);
 	r.home = here();
 	r.driver = netns_driver(&r.nd, &r.ns,
 				(struct driver){.name = "witness",
@@ -85,6 +93,7 @@ static int rig_teardown(void **state)
 	int rc = netns_remove(&r->ns, NULL);
 
 	netns_fini(&r->ns);
+	netlink_free(r->netlink);
 	return rc;
 }
 
@@ -130,7 +139,7 @@ static void steps_make_it_and_run_inside(void **state)
 	assert_int_equal(set.items[0].ns, NS_SIIT);
 
 	/* another process finds the same one */
-	assert_int_equal(netns_init(&again, r->name, NULL), 0);
+	assert_int_equal(netns_init(&again, &r->ops, r->name, NULL), 0);
 	assert_int_equal(netns_enter(&again, NULL), 0);
 	assert_int_equal(here(), r->witness.applied);
 	netns_leave(&again);
@@ -144,6 +153,7 @@ static void a_failure_inside_comes_back_home(void **state)
 	struct step step = {0};
 	struct err err;
 	size_t done = 1;
+	char path[64];
 
 	if (geteuid() != 0) {
 		skip();
@@ -153,6 +163,43 @@ static void a_failure_inside_comes_back_home(void **state)
 	assert_string_equal(err.msg, "refused");
 	assert_int_equal(done, 0);
 	assert_int_equal(here(), r->home);
+	assert_int_equal(r->ns.fd, -1);                               /* it was made for nothing */
+	(void)snprintf(path, sizeof(path), "/run/netns/%s", r->name); /* fits */
+	assert_int_equal(access(path, F_OK), -1);
+}
+
+/* A socket would go on asking the first one. */
+static void another_one_is_asked_when_it_was_made_anew(void **state)
+{
+	struct rig *r = *state;
+	_Alignas(struct nlmsghdr) char data[64];
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(data);
+	struct kernel_request req = {.bus = BUS_ROUTE, .data = nlh};
+	struct ifinfomsg *ifi = mnl_nlmsg_put_extra_header(nlh, sizeof(*ifi));
+	struct kernel_fault fault;
+
+	if (geteuid() != 0) {
+		skip();
+	}
+	nlh->nlmsg_type = RTM_NEWLINK;
+	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
+	mnl_attr_put_strz(nlh, IFLA_IFNAME, "lo");
+	req.len = nlh->nlmsg_len;
+	for (int round = 0; round < 2; round++) {
+		struct ifreq loopback = {.ifr_name = "lo"};
+		int fd;
+
+		ifi->ifi_flags = ifi->ifi_change = round > 0 ? IFF_UP : 0;
+		assert_int_equal(netns_make(&r->ns, NULL), 1);
+		assert_int_equal(netns_enter(&r->ns, NULL), 0);
+		fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+		assert_int_equal(r->ops.transact(r->ops.ctx, &req, &fault), 0);
+		assert_int_equal(ioctl(fd, SIOCGIFFLAGS, &loopback), 0);
+		close(fd);
+		netns_leave(&r->ns);
+		assert_int_equal(loopback.ifr_flags & IFF_UP, round > 0 ? IFF_UP : 0);
+		assert_int_equal(netns_remove(&r->ns, NULL), 0);
+	}
 }
 
 static void removed_it_is_gone_and_may_be_made_again(void **state)
@@ -163,14 +210,14 @@ static void removed_it_is_gone_and_may_be_made_again(void **state)
 	if (geteuid() != 0) {
 		skip();
 	}
-	assert_int_equal(netns_make(&r->ns, NULL), 0);
+	assert_int_equal(netns_make(&r->ns, NULL), 1);
 	assert_int_equal(netns_make(&r->ns, NULL), 0);
 	assert_int_equal(netns_remove(&r->ns, NULL), 0);
 	assert_int_equal(netns_remove(&r->ns, NULL), 0);
-	assert_int_equal(netns_init(&again, r->name, NULL), 0);
+	assert_int_equal(netns_init(&again, &r->ops, r->name, NULL), 0);
 	assert_int_equal(again.fd, -1);
 	netns_fini(&again);
-	assert_int_equal(netns_make(&r->ns, NULL), 0);
+	assert_int_equal(netns_make(&r->ns, NULL), 1);
 	assert_int_equal(here(), r->home);
 }
 
@@ -187,12 +234,12 @@ static void a_name_that_was_taken_away_comes_back(void **state)
 	}
 	object_set_init(&set);
 	(void)snprintf(path, sizeof(path), "/run/netns/%s", r->name); /* fits */
-	assert_int_equal(netns_make(&r->ns, NULL), 0);
+	assert_int_equal(netns_make(&r->ns, NULL), 1);
 	assert_int_equal(fstat(r->ns.fd, &ours), 0);
 	assert_int_equal(umount2(path, MNT_DETACH), 0);
 	assert_int_equal(unlink(path), 0);
 	assert_int_equal(r->driver.observe(r->driver.ctx, r->driver.kinds, &set, NULL), 0);
-	assert_int_equal(netns_init(&again, r->name, NULL), 0);
+	assert_int_equal(netns_init(&again, &r->ops, r->name, NULL), 0);
 	assert_int_equal(netns_enter(&again, NULL), 0);
 	assert_int_equal(here(), ours.st_ino);
 	netns_leave(&again);
@@ -209,6 +256,8 @@ int main(void)
 						rig_teardown),
 		cmocka_unit_test_setup_teardown(a_failure_inside_comes_back_home, rig_setup,
 						rig_teardown),
+		cmocka_unit_test_setup_teardown(another_one_is_asked_when_it_was_made_anew,
+						rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(a_name_that_was_taken_away_comes_back, rig_setup,
 						rig_teardown),
 		cmocka_unit_test_setup_teardown(removed_it_is_gone_and_may_be_made_again, rig_setup,
