@@ -16,6 +16,9 @@ struct path {
 	struct outer outer;
 	struct rt_path way; /* what is in force; mtu 0: not known */
 	uint64_t wider_s;   /* since when more is seen; 0: it is not */
+	uint64_t told_s;    /* when a change was told last; 0: none was */
+	uint32_t told_mtu;  /* what was in force then */
+	unsigned int n_untold;
 	bool changed, used; /* since the last paths_settle() */
 };
 
@@ -64,9 +67,15 @@ static struct path *path_find(const struct paths *p, const struct outer *outer, 
 
 static int way_read(struct rt *rt, const struct outer *outer, struct rt_path *ret_way)
 {
-	return outer->link[0] != '\0'
-		       ? rt_path_of_link(rt, outer->link, ret_way, NULL)
-		       : rt_path_read(rt, &outer->local, &outer->remote, ret_way, NULL);
+	int rc = outer->link[0] != '\0'
+			 ? rt_path_of_link(rt, outer->link, ret_way, NULL)
+			 : rt_path_read(rt, &outer->local, &outer->remote, ret_way, NULL);
+
+	if (rc == 0 && ret_way->learnt && ret_way->mtu < PATHS_LEARNT_MIN) {
+		ret_way->mtu =
+			ret_way->link_mtu < PATHS_LEARNT_MIN ? ret_way->link_mtu : PATHS_LEARNT_MIN;
+	}
+	return rc;
 }
 
 uint32_t paths_mtu(void *ctx, const struct outer *outer)
@@ -89,6 +98,7 @@ uint32_t paths_mtu(void *ctx, const struct outer *outer)
 	if (way_read(p->rt, outer, &path->way) < 0) {
 		path->way = (struct rt_path){0}; /* it is tried again by each look */
 	}
+	path->told_mtu = path->way.mtu;
 	return path->way.mtu;
 }
 
@@ -102,18 +112,29 @@ bool paths_looking(const struct paths *p)
 	return p->due || p->at;
 }
 
-static void tell(const struct path *path, uint32_t before, struct buf *told)
+/* What has changed since the last word, if that is not too short a while ago. */
+static void tell(struct path *path, uint64_t now_s, struct buf *told)
 {
 	char text[ADDR_TEXT_MAX];
 	bool by_link = path->outer.link[0] != '\0';
 
+	if (path->n_untold == 0 || (path->told_s != 0 && now_s - path->told_s < PATHS_TELL_S)) {
+		return;
+	}
 	buf_printf(told, "%s %s carries %u bytes", by_link ? "link" : "the way to",
 		   by_link ? path->outer.link : addr_format(&path->outer.remote, text),
 		   path->way.mtu);
-	if (before != 0) {
-		buf_printf(told, " instead of %u", before);
+	if (path->told_mtu != 0 && path->told_mtu != path->way.mtu) {
+		buf_printf(told, " instead of %u", path->told_mtu);
 	}
-	buf_printf(told, "%s\n", path->way.learnt ? ", as a router on it says" : "");
+	buf_printf(told, "%s", path->way.learnt ? ", as a router on it says" : "");
+	if (path->n_untold > 1) {
+		buf_printf(told, " (%u changes)", path->n_untold);
+	}
+	buf_printf(told, "\n");
+	path->told_s = now_s;
+	path->told_mtu = path->way.mtu;
+	path->n_untold = 0;
 }
 
 static bool is_same_way(const struct rt_path *a, const struct rt_path *b)
@@ -135,7 +156,7 @@ static bool is_believed(struct path *path, const struct rt_path *seen, uint64_t 
 	return now_s - path->wider_s >= (was_told ? PATHS_LEARNT_S : PATHS_HOLD_S);
 }
 
-static void path_look(struct paths *p, struct path *path, uint64_t now_s, struct buf *told)
+static void path_look(struct paths *p, struct path *path, uint64_t now_s)
 {
 	uint32_t before = path->way.mtu;
 	struct rt_path seen;
@@ -147,7 +168,7 @@ static void path_look(struct paths *p, struct path *path, uint64_t now_s, struct
 	path->wider_s = 0;
 	if (seen.mtu != before) {
 		path->changed = true;
-		tell(path, before, told);
+		path->n_untold++;
 	}
 }
 
@@ -158,7 +179,8 @@ bool paths_look_step(struct paths *p, uint64_t now_s, struct buf *told)
 		p->due = false;
 	}
 	for (size_t i = 0; i < PATHS_A_STEP && p->at; i++) {
-		path_look(p, p->at, now_s, told);
+		path_look(p, p->at, now_s);
+		tell(p->at, now_s, told);
 		p->at = TAILQ_NEXT(p->at, all);
 	}
 	return p->at;

@@ -15,10 +15,15 @@
  * looked at again when something may have changed. Less is believed at once. More is believed when
  * it was there for PATHS_HOLD_S; where a router said that the way is narrow, for PATHS_LEARNT_S,
  * because the kernel forgets that after ten minutes, and the way is as narrow as before: MTU and
- * MSS would go up and down all day. A way by another link or next hop is another one.
+ * MSS would go up and down all the time. Not for longer, as anybody may have sent that word in a
+ * router's name, and never for less than PATHS_LEARNT_MIN, which is what tunnels carry anyway. A
+ * way by another link or next hop is another one. A way whose MTU goes to and fro is told of once
+ * in PATHS_TELL_S.
  */
-#define PATHS_HOLD_S   15
-#define PATHS_LEARNT_S 86400
+#define PATHS_HOLD_S     15
+#define PATHS_LEARNT_S   1200
+#define PATHS_LEARNT_MIN TUNNEL_MTU_MIN
+#define PATHS_TELL_S     60
 
 struct rt;
 struct path;
@@ -45,8 +50,9 @@ uint32_t paths_mtu(void *ctx, const struct outer *outer);
 void paths_look(struct paths *p);
 bool paths_looking(const struct paths *p);
 /*
- * Looks at some; appends a line to told for each that another MTU is in force of. Returns true when
- * there are more; after the last paths_settle() is due. now_s: of a clock that does not go back.
+ * Looks at some; appends a line to told for each that another MTU is in force of, or was for a
+ * while when nobody could be told. Returns true when there are more; after the last paths_settle()
+ * is due. now_s: of a clock that does not go back.
  */
 bool paths_look_step(struct paths *p, uint64_t now_s, struct buf *told);
 /* Another MTU is in force since the last paths_settle(). The path is kept by the next one. */

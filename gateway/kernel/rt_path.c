@@ -6,6 +6,8 @@
 #include "gateway/kernel/rt_path.h"
 
 #include <errno.h>
+#include <linux/if_link.h>
+#include <linux/ipv6.h>
 #include <string.h>
 
 #include "gateway/kernel/rt_internal.h"
@@ -17,17 +19,53 @@ struct route_answer {
 	bool learnt;
 };
 
+/* The attribute of that type in a nest; NULL: there is none. */
+static const struct nlattr *nested(const struct nlattr *nest, uint16_t type)
+{
+	const struct nlattr *attr;
+
+	if (!nest) {
+		return NULL;
+	}
+	mnl_attr_for_each_nested(attr, nest)
+	{
+		if (mnl_attr_get_type(attr) == type) {
+			return attr;
+		}
+	}
+	return NULL;
+}
+
+/* Of IPv6 packets, where a router advertised less than the link's own (RFC 4861 4.6.4); 0: none. */
+static uint32_t advertised_mtu(const struct rt_attrs *attrs)
+{
+	const struct nlattr *conf =
+		nested(nested(attrs->a[IFLA_AF_SPEC], AF_INET6), IFLA_INET6_CONF);
+	int32_t values[DEVCONF_MTU6 + 1];
+
+	if (!conf || mnl_attr_get_payload_len(conf) < sizeof(values)) {
+		return 0;
+	}
+	memcpy(values, mnl_attr_get_payload(conf), sizeof(values));
+	return values[DEVCONF_MTU6] > 0 ? (uint32_t)values[DEVCONF_MTU6] : 0;
+}
+
 static int link_seen(const struct nlmsghdr *nlh, void *arg)
 {
 	const struct ifinfomsg *ifi = mnl_nlmsg_get_payload(nlh);
 	struct rt_path *path = arg;
 	struct rt_attrs attrs;
+	uint32_t advertised;
 
 	if (nlh->nlmsg_type == RTM_NEWLINK && mnl_nlmsg_get_payload_len(nlh) >= sizeof(*ifi) &&
 	    ifi->ifi_index > 0) {
 		rt_attrs_read(&attrs, nlh, sizeof(*ifi));
 		path->link = (uint32_t)ifi->ifi_index;
 		path->link_mtu = path->mtu = rt_attr_u32(&attrs, IFLA_MTU);
+		advertised = advertised_mtu(&attrs);
+		if (advertised != 0 && advertised < path->mtu) {
+			path->mtu = advertised;
+		}
 	}
 	return 0;
 }
@@ -136,6 +174,9 @@ int rt_path_read(struct rt *rt, const struct addr *local, const struct addr *rem
 		return rc;
 	}
 	ret_path->via = answer.via;
+	if (addr_is_v4(remote)) {
+		ret_path->mtu = ret_path->link_mtu;
+	}
 	if (answer.mtu != 0 && answer.mtu < ret_path->mtu) {
 		ret_path->mtu = answer.mtu;
 		ret_path->learnt = answer.learnt;

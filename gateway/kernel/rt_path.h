@@ -15,8 +15,10 @@ struct rt_path {
 	uint32_t link;     /* index */
 	uint32_t link_mtu; /* bytes */
 	struct addr via;   /* unspecified: the address itself */
-	uint32_t mtu;      /* bytes: of the link, or less by the route's metric, or as below */
-	bool learnt;       /* a router on the way said so, and the kernel keeps it for a while */
+	/* bytes: of the link, or less, as a router on it advertises for IPv6, by the route's
+	   metric, or as below */
+	uint32_t mtu;
+	bool learnt; /* a router on the way said so, and the kernel keeps it for a while */
 };
 
 /*
@@ -25,7 +27,8 @@ struct rt_path {
  */
 int rt_path_read(struct rt *rt, const struct addr *local, const struct addr *remote,
 		 struct rt_path *ret_path, struct err *err) CHECKED;
-/* The same out of a link: only link, link_mtu and mtu are filled. -ENODEV: there is none. */
+/* The same of IPv6 out of a link: only link, link_mtu and mtu are filled. -ENODEV: there is none.
+ */
 int rt_path_of_link(struct rt *rt, const char *link, struct rt_path *ret_path,
 		    struct err *err) CHECKED;
 

@@ -6,6 +6,8 @@
 #include "gateway/kernel/paths.h"
 
 #include <errno.h>
+#include <linux/if_link.h>
+#include <linux/ipv6.h>
 #include <linux/rtnetlink.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -26,6 +28,7 @@ struct fixture {
 	struct paths paths;
 	struct outer outer;
 	uint32_t link, link_mtu, metric; /* metric 0: none */
+	int32_t advertised;              /* the MTU of IPv6 packets */
 	struct addr via;
 	uint32_t expires; /* of what was learnt; 0: nothing was */
 	uint8_t type;
@@ -53,6 +56,15 @@ static int say_link(const struct fixture *f, const struct kernel_request *req)
 	assert_true(asked->ifi_index == 0 || (uint32_t)asked->ifi_index == f->link);
 	ifi->ifi_index = (int)f->link;
 	mnl_attr_put_u32(nlh, IFLA_MTU, f->link_mtu);
+	if (f->advertised != 0) {
+		const int32_t conf[DEVCONF_MTU6 + 2] = {[DEVCONF_MTU6] = f->advertised};
+		struct nlattr *spec = mnl_attr_nest_start(nlh, IFLA_AF_SPEC);
+		struct nlattr *ipv6 = mnl_attr_nest_start(nlh, AF_INET6);
+
+		mnl_attr_put(nlh, IFLA_INET6_CONF, sizeof(conf), conf);
+		mnl_attr_nest_end(nlh, ipv6);
+		mnl_attr_nest_end(nlh, spec);
+	}
 	return f->link == 0 ? -ENODEV : req->reply(nlh, req->arg);
 }
 
@@ -181,6 +193,7 @@ static void least_of_link_and_route_counts(void **state)
 	assert_true(look(f));
 	assert_int_equal(mtu(f), 1400);
 	f->link_mtu = 1300;
+	f->now_s += PATHS_TELL_S;
 	assert_true(look(f));
 	assert_int_equal(mtu(f), 1300);
 	assert_told(f, "the way to 198.51.100.9 carries 1400 bytes instead of 1500\n"
@@ -207,7 +220,8 @@ static void more_is_believed_when_it_stays(void **state)
 	assert_int_equal(mtu(f), 1500);
 }
 
-static void what_a_router_said_is_kept_for_a_day(void **state)
+/* Whoever claims to be one: it is bounded how long, how narrow, and how much is said about it. */
+static void what_a_router_said_is_kept_for_a_while(void **state)
 {
 	struct fixture *f = *state;
 
@@ -218,12 +232,48 @@ static void what_a_router_said_is_kept_for_a_day(void **state)
 	assert_told(f, "the way to 198.51.100.9 carries 1400 bytes instead of 1500, as a router on "
 		       "it says\n");
 	f->metric = f->expires = 0; /* the kernel has forgotten it */
-	for (int hour = 0; hour < 24; hour++) {
-		assert_false(look(f));
-		f->now_s += 3600;
-	}
+	assert_false(look(f));
+	f->now_s += PATHS_LEARNT_S - 1;
+	assert_false(look(f));
+	f->now_s++;
 	assert_true(look(f));
 	assert_int_equal(mtu(f), 1500);
+}
+
+static void a_router_cannot_say_less_than_tunnels_carry(void **state)
+{
+	struct fixture *f = *state;
+
+	f->metric = 552;
+	f->expires = 59000;
+	assert_int_equal(mtu(f), PATHS_LEARNT_MIN);
+	f->metric = 576;
+	assert_false(look(f));
+	f->expires = 0; /* who wrote the route meant it */
+	assert_true(look(f));
+	assert_int_equal(mtu(f), 576);
+}
+
+static void what_goes_to_and_fro_is_told_once_a_minute(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(mtu(f), 1500);
+	f->expires = 59000;
+	for (f->metric = 1400; f->metric > 1396; f->metric--) {
+		assert_true(look(f));
+		f->now_s += 10;
+	}
+	assert_told(f, "the way to 198.51.100.9 carries 1400 bytes instead of 1500, as a router on "
+		       "it says\n");
+	f->metric = 1397;
+	f->now_s += 20;
+	assert_false(look(f)); /* what it has come to is told all the same */
+	assert_told(f, "the way to 198.51.100.9 carries 1397 bytes instead of 1400, as a router on "
+		       "it says (3 changes)\n");
+	f->now_s += PATHS_TELL_S;
+	assert_false(look(f));
+	assert_told(f, "");
 }
 
 static void another_way_is_another_matter(void **state)
@@ -281,6 +331,25 @@ static void link_alone_is_a_way(void **state)
 	assert_int_equal(mtu(f), 1492);
 }
 
+/* It counts for IPv6 packets, and so for those of which the other end is not known. */
+static void what_the_uplinks_router_advertises_counts(void **state)
+{
+	struct fixture *f = *state;
+
+	f->advertised = 1400;
+	assert_int_equal(mtu(f), 1500); /* IPv4 */
+	f->outer = (struct outer){.link = "up0"};
+	assert_int_equal(mtu(f), 1400);
+	f->advertised = 1600;
+	f->now_s += PATHS_HOLD_S;
+	assert_false(look(f));
+	f->now_s += PATHS_HOLD_S;
+	assert_true(look(f));
+	assert_int_equal(mtu(f), 1500);
+	f->advertised = -1; /* nonsense */
+	assert_false(look(f));
+}
+
 /* Many are looked at in steps; those that nobody asks for any more are forgotten. */
 static void paths_come_and_go(void **state)
 {
@@ -333,11 +402,17 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(least_of_link_and_route_counts, setup, teardown),
 		cmocka_unit_test_setup_teardown(more_is_believed_when_it_stays, setup, teardown),
-		cmocka_unit_test_setup_teardown(what_a_router_said_is_kept_for_a_day, setup,
+		cmocka_unit_test_setup_teardown(what_a_router_said_is_kept_for_a_while, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(a_router_cannot_say_less_than_tunnels_carry, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(what_goes_to_and_fro_is_told_once_a_minute, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(another_way_is_another_matter, setup, teardown),
 		cmocka_unit_test_setup_teardown(without_a_way_the_last_one_counts, setup, teardown),
 		cmocka_unit_test_setup_teardown(link_alone_is_a_way, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_the_uplinks_router_advertises_counts, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(paths_come_and_go, setup, teardown),
 		cmocka_unit_test_setup_teardown(look_goes_on_after_one_was_forgotten, setup,
 						teardown),
