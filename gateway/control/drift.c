@@ -21,6 +21,7 @@
 #define PROBLEM_FOREIGN "other rules"
 #define PROBLEM_ON_LINK "uplink's link"
 #define PROBLEM_FQ      "fq qdisc"
+#define PROBLEM_OFFLOAD "offload"
 #define PROBLEM_PSK     "preshared key"
 #define TEXT_MAX        ((size_t)4 << 20) /* bytes */
 
@@ -107,6 +108,7 @@ static void problems_around(struct drift *d)
 	warn(d, PROBLEM_FOREIGN, kernel_foreign(d->kernel));
 	warn(d, PROBLEM_ON_LINK, kernel_on_link_problem(d->kernel));
 	warn(d, PROBLEM_FQ, kernel_fq_problem(d->kernel));
+	warn(d, PROBLEM_OFFLOAD, kernel_offload_problem(d->kernel));
 }
 
 void drift_problems(struct drift *d)

@@ -22,6 +22,13 @@ const char *kernel_on_link_problem(const struct kernel *k)
 	return k->on_link_why.code != 0 ? k->on_link_why.msg : NULL;
 }
 
+const char *kernel_offload_problem(const struct kernel *k)
+{
+	const struct err *kept = &k->drivers.offloads.kept;
+
+	return kept->code != 0 ? kept->msg : NULL;
+}
+
 const char *kernel_psk_problem(const struct kernel *k)
 {
 	return k->no_psk.code != 0 ? k->no_psk.msg : NULL;

@@ -131,6 +131,8 @@ int kernel_look_around(struct kernel *k, struct err *err) CHECKED;
 const char *kernel_on_link_problem(const struct kernel *k);
 /* A tenant's preshared key that could not be read, and what follows; NULL: none. */
 const char *kernel_psk_problem(const struct kernel *k);
+/* A card that merges packets before the translator sees them, whatever it is told; NULL: none. */
+const char *kernel_offload_problem(const struct kernel *k);
 /* A queueing discipline that drops what this machine's Jool has translated; NULL: none. */
 const char *kernel_fq_problem(const struct kernel *k);
 /* Other tables' rules that stop or alter tenants' traffic, a line each; NULL: none. */

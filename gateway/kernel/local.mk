@@ -14,6 +14,7 @@ libkernel_a_SOURCES = \
 	%D%/driver.h \
 	%D%/element_batch.c %D%/element_batch.h \
 	%D%/expr.c %D%/expr.h \
+	%D%/features.c %D%/features.h \
 	%D%/foreign.c %D%/foreign.h \
 	%D%/generic.c %D%/generic.h \
 	%D%/internal.h \

@@ -6,155 +6,14 @@
 #include "gateway/kernel/offload.h"
 
 #include <errno.h>
-#include <linux/ethtool_netlink.h>
-#include <linux/genetlink.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-#include "gateway/kernel/generic.h"
+#include "gateway/kernel/features.h"
 
 #define KEY_PREFIX "offload" /* "offload eth0 rx-gro-list" */
-
-/* What the answer to FEATURES_GET says about one feature. */
-struct feature {
-	const char *name; /* borrowed */
-	bool known, on;
-};
-
-static bool bit_is(const struct nlattr *bit, const char *name, bool *ret_value)
-{
-	const struct nlattr *attr;
-	bool found = false;
-
-	*ret_value = false;
-	mnl_attr_for_each_nested(attr, bit)
-	{
-		if (mnl_attr_get_type(attr) == ETHTOOL_A_BITSET_BIT_NAME &&
-		    mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) >= 0) {
-			found = strcmp(mnl_attr_get_str(attr), name) == 0;
-		}
-		*ret_value |= mnl_attr_get_type(attr) == ETHTOOL_A_BITSET_BIT_VALUE;
-	}
-	return found;
-}
-
-/* A set without a mask lists what is on, with one it lists what it speaks of. */
-static bool bitset_find(const struct nlattr *bitset, const char *name, bool *ret_on)
-{
-	const struct nlattr *attr, *bit;
-	bool nomask = false, value, found = false;
-
-	*ret_on = false;
-	mnl_attr_for_each_nested(attr, bitset)
-	{
-		nomask |= mnl_attr_get_type(attr) == ETHTOOL_A_BITSET_NOMASK;
-		if (mnl_attr_get_type(attr) != ETHTOOL_A_BITSET_BITS) {
-			continue;
-		}
-		mnl_attr_for_each_nested(bit, attr)
-		{
-			if (bit_is(bit, name, &value)) {
-				found = true;
-				*ret_on = value;
-			}
-		}
-	}
-	*ret_on |= found && nomask;
-	return found;
-}
-
-static int features_seen(const struct nlmsghdr *nlh, void *arg)
-{
-	struct feature *f = arg;
-	const struct nlattr *attr;
-	bool on;
-
-	if (mnl_nlmsg_get_payload_len(nlh) < GENL_HDRLEN) {
-		return 0;
-	}
-	mnl_attr_for_each(attr, nlh, GENL_HDRLEN)
-	{
-		uint16_t type = mnl_attr_get_type(attr);
-
-		if (type == ETHTOOL_A_FEATURES_HW) {
-			f->known |= bitset_find(attr, f->name, &on);
-		} else if (type == ETHTOOL_A_FEATURES_ACTIVE) {
-			f->on |= bitset_find(attr, f->name, &on) && on;
-		}
-	}
-	return 0;
-}
-
-static struct nlmsghdr *features_message(void *data, uint16_t family, uint8_t cmd, const char *link)
-{
-	struct nlmsghdr *nlh =
-		generic_message(data, family, NLM_F_ACK, 1, cmd, ETHTOOL_GENL_VERSION, 0);
-	struct nlattr *header = mnl_attr_nest_start(nlh, ETHTOOL_A_FEATURES_HEADER);
-
-	mnl_attr_put_strz(nlh, ETHTOOL_A_HEADER_DEV_NAME, link);
-	mnl_attr_put_u32(nlh, ETHTOOL_A_HEADER_FLAGS, ETHTOOL_FLAG_OMIT_REPLY);
-	mnl_attr_nest_end(nlh, header);
-	return nlh;
-}
-
-static int features_send(const struct offloads *o, struct nlmsghdr *nlh, struct feature *f)
-{
-	struct kernel_fault fault;
-	struct kernel_request req = {.bus = BUS_GENERIC,
-				     .data = nlh,
-				     .len = nlh->nlmsg_len,
-				     .reply = f ? features_seen : NULL,
-				     .arg = f};
-
-	return o->ops->transact(o->ops->ctx, &req, &fault);
-}
-
-static int feature_read(const struct offloads *o, uint16_t family,
-			const struct object_offload *want, struct feature *f)
-{
-	_Alignas(struct nlmsghdr) char data[256];
-
-	*f = (struct feature){.name = want->feature};
-	return features_send(o,
-			     features_message(data, family, ETHTOOL_MSG_FEATURES_GET, want->link),
-			     f);
-}
-
-static int feature_get(const struct offloads *o, const struct object_offload *want,
-		       struct feature *f)
-{
-	struct kernel_fault fault;
-	uint16_t family;
-	int rc = generic_family(o->ops, ETHTOOL_GENL_NAME, &family, &fault);
-
-	return rc < 0 ? rc : feature_read(o, family, want, f);
-}
-
-static int feature_set(const struct offloads *o, const struct object_offload *want, bool on)
-{
-	_Alignas(struct nlmsghdr) char data[256];
-	struct nlmsghdr *nlh;
-	struct nlattr *bitset, *bits, *bit;
-	struct kernel_fault fault;
-	uint16_t family;
-	int rc = generic_family(o->ops, ETHTOOL_GENL_NAME, &family, &fault);
-
-	if (rc < 0) {
-		return rc;
-	}
-	nlh = features_message(data, family, ETHTOOL_MSG_FEATURES_SET, want->link);
-	bitset = mnl_attr_nest_start(nlh, ETHTOOL_A_FEATURES_WANTED);
-	bits = mnl_attr_nest_start(nlh, ETHTOOL_A_BITSET_BITS);
-	bit = mnl_attr_nest_start(nlh, ETHTOOL_A_BITSET_BITS_BIT);
-	mnl_attr_put_strz(nlh, ETHTOOL_A_BITSET_BIT_NAME, want->feature);
-	if (on) {
-		mnl_attr_put(nlh, ETHTOOL_A_BITSET_BIT_VALUE, 0, NULL);
-	}
-	mnl_attr_nest_end(nlh, bit);
-	mnl_attr_nest_end(nlh, bits);
-	mnl_attr_nest_end(nlh, bitset);
-	return features_send(o, nlh, NULL);
-}
+#define KEPT       "kept"    /* in place of "on": it could not be turned off */
 
 static int offload_err(struct err *err, int rc, const struct object_offload *want,
 		       const char *doing)
@@ -188,85 +47,241 @@ static bool key_read(const char *key, struct object_offload *want)
 	return true;
 }
 
+/* Those that are recorded; returns of how many links they are. */
+static size_t features_recorded(const struct record *r, struct features *fs)
+{
+	size_t n_links = 0;
+
+	fs->n = 0;
+	for (size_t i = 0; i < r->n; i++) {
+		struct feature *f = &fs->items[fs->n];
+
+		*f = (struct feature){.item = i};
+		fs->n += key_read(r->items[i].key, &f->name);
+	}
+	qsort(fs->items, fs->n, sizeof(*fs->items), feature_by_link);
+	for (size_t i = 0; i < fs->n; i++) {
+		n_links += i == 0 || feature_by_link(&fs->items[i - 1], &fs->items[i]) != 0;
+	}
+	return n_links;
+}
+
+static bool is_kept(const struct record_item *item)
+{
+	return strcmp(item->former, KEPT) == 0;
+}
+
+static void note_kept(struct offloads *os, const struct object_offload *o)
+{
+	(void)err_set(&os->kept, -EOPNOTSUPP,
+		      "%s keeps its offload %s on, whatever it is told: packets that it merges are "
+		      "lost in the translator, or slow; take another card for tenants, or find out "
+		      "with 'ethtool -k %s' what holds it",
+		      o->link, o->feature, o->link); /* to be shown */
+}
+
+/* What was on goes by its link: the record is of those that are there. */
+static void forget_gone(struct record *r, const struct features *fs)
+{
+	bool any = false;
+	char key[RECORD_KEY_MAX];
+
+	for (size_t i = 0; i < fs->n; i++) {
+		if (!fs->items[i].seen) {
+			record_drop(r, offload_key(&fs->items[i].name, key));
+			any = true;
+		}
+	}
+	if (any) {
+		(void)!record_write(r, NULL); /* else with the next change */
+	}
+}
+
 static int offloads_observe(void *ctx, uint32_t kinds, struct object_set *set, struct err *err)
 {
 	struct offloads *os = ctx;
-	uint16_t family = 0; /* not asked for yet */
+	struct features fs = {0};
+	size_t n_links;
+	int rc;
 
-	for (size_t i = 0; (kinds & DRIVER_KIND(OBJECT_OFFLOAD)) != 0 && i < os->record->n; i++) {
-		struct object o = {.kind = OBJECT_OFFLOAD};
-		struct kernel_fault fault;
-		struct feature f;
-		int rc = 0;
+	if ((kinds & DRIVER_KIND(OBJECT_OFFLOAD)) == 0 || os->record->n == 0) {
+		return 0;
+	}
+	fs.items = calloc(os->record->n, sizeof(*fs.items));
+	if (!fs.items) {
+		return err_set(err, -ENOMEM, "offloads: out of memory");
+	}
+	n_links = features_recorded(os->record, &fs);
+	rc = n_links > 0 ? features_ask(os->ops, &fs, n_links, err) : 0;
+	os->kept = rc == 0 ? (struct err){0} : os->kept;
+	for (size_t i = 0; rc == 0 && i < fs.n; i++) {
+		const struct feature *f = &fs.items[i];
+		const struct object o = {.kind = OBJECT_OFFLOAD, .offload = f->name};
+		bool kept = f->seen && f->on && is_kept(&os->record->items[f->item]);
 
-		if (!key_read(os->record->items[i].key, &o.offload)) {
-			continue;
+		if (kept) {
+			note_kept(os, &f->name);
 		}
-		if (family == 0) {
-			rc = generic_family(os->ops, ETHTOOL_GENL_NAME, &family, &fault);
-		}
-		rc = rc < 0 ? rc : feature_read(os, family, &o.offload, &f);
-		if (rc < 0 && rc != -ENODEV) {
-			return offload_err(err, rc, &o.offload, "reading");
-		}
-		if (rc == 0 && !f.on && !object_set_add(set, &o)) {
-			return err_set(err, -ENOMEM, "offloads: out of memory");
+		if (f->seen && (!f->on || kept) && !object_set_add(set, &o)) {
+			rc = err_set(err, -ENOMEM, "offloads: out of memory");
 		}
 	}
-	return 0;
+	if (rc == 0) {
+		forget_gone(os->record, &fs);
+	}
+	free(fs.items);
+	return rc;
+}
+
+/* Steps on their way. */
+struct change {
+	struct offloads *os;
+	uint16_t family;
+	struct {
+		bool is_new, on; /* was not recorded; is on now */
+	} * was;                 /* owned; of each step */
+	bool unwritten;          /* the record on disk is not what it should be */
+};
+
+/* Notes what they are before they are changed. ret_n: up to one that cannot be read. */
+static int change_note(struct change *c, const struct step *steps, size_t *ret_n, struct err *err)
+{
+	struct record *r = c->os->record;
+	size_t former = r->n, n = *ret_n;
+	char key[RECORD_KEY_MAX];
+	int rc = 0;
+
+	for (*ret_n = 0; *ret_n < n; (*ret_n)++) {
+		const struct step *step = &steps[*ret_n];
+		size_t before = r->n;
+
+		if (!step->to) {
+			continue;
+		}
+		rc = feature_get(c->os->ops, c->family, &step->to->offload, &c->was[*ret_n].on);
+		if (rc < 0) {
+			rc = offload_err(err, rc, &step->to->offload, "reading");
+			break;
+		}
+		rc = record_note(r, offload_key(&step->to->offload, key),
+				 c->was[*ret_n].on ? "on" : "off", err);
+		if (rc < 0) {
+			break;
+		}
+		c->was[*ret_n].is_new = r->n > before;
+	}
+	if (r->n > former) {
+		struct err why;
+		int rc_write = record_write(r, &why);
+
+		if (rc_write < 0) {
+			r->n = former;
+			*ret_n = 0;
+			rc = err_set(err, rc_write, "%s", why.msg);
+		}
+	}
+	return rc;
 }
 
 /* A card without the feature has it off. */
-static int offload_make(struct offloads *os, const struct object_offload *want, struct err *err)
+static int offload_make(struct change *c, size_t i, const struct object_offload *want,
+			struct err *err)
 {
 	char key[RECORD_KEY_MAX];
-	struct feature f;
-	int rc = feature_get(os, want, &f);
+	bool on = false;
+	int rc;
 
-	if (rc == 0) {
-		rc = record_add(os->record, offload_key(want, key), f.on ? "on" : "off", err);
-		if (rc < 0) {
-			return rc;
-		}
+	if (!c->was[i].on) {
+		return 0;
 	}
-	if (rc == 0 && f.on) {
-		rc = feature_set(os, want, false);
-		rc = rc < 0 ? rc : feature_get(os, want, &f);
-		rc = rc == 0 && f.on ? -EOPNOTSUPP : rc; /* fixed by the card's driver */
-		if (rc < 0 && record_remove(os->record, key, NULL) < 0) {
-			(void)offload_err(err, rc, want, "turning off");
-			return err_prefix(err, "could not be taken back: ");
-		}
+	rc = feature_set(c->os->ops, c->family, want, false);
+	rc = rc < 0 ? rc : feature_get(c->os->ops, c->family, want, &on);
+	if (rc < 0) {
+		return offload_err(err, rc, want, "turning off");
 	}
-	return rc < 0 ? offload_err(err, rc, want, "turning off") : 0;
+	if (on) {
+		record_drop(c->os->record, offload_key(want, key));
+		rc = record_note(c->os->record, key, KEPT, err); /* there is room now */
+		c->unwritten = true;
+		note_kept(c->os, want);
+	}
+	return rc;
 }
 
-static int offload_unmake(struct offloads *os, const struct object_offload *want, struct err *err)
+static int offload_unmake(struct change *c, const struct object_offload *want, struct err *err)
 {
 	char key[RECORD_KEY_MAX];
-	const struct record_item *item = record_find(os->record, offload_key(want, key));
-	int rc = item && strcmp(item->former, "on") == 0 ? feature_set(os, want, true) : 0;
+	const struct record_item *item = record_find(c->os->record, offload_key(want, key));
+	int rc = item && strcmp(item->former, "on") == 0
+			 ? feature_set(c->os->ops, c->family, want, true)
+			 : 0;
 
 	if (rc < 0 && rc != -ENODEV) {
 		return offload_err(err, rc, want, "putting back");
 	}
-	return record_remove(os->record, key, err);
+	record_drop(c->os->record, key);
+	c->unwritten = true;
+	return 0;
+}
+
+/* What was noted of the steps from the i-th on, which did not come to be. */
+static void change_cut(struct change *c, const struct step *steps, size_t i, size_t n)
+{
+	char key[RECORD_KEY_MAX];
+
+	for (; i < n; i++) {
+		if (c->was[i].is_new) {
+			record_drop(c->os->record, offload_key(&steps[i].to->offload, key));
+			c->unwritten = true;
+		}
+	}
+}
+
+static int change_make(struct change *c, const struct step *steps, size_t n, size_t *ret_done,
+		       struct err *err)
+{
+	int rc = 0;
+
+	for (; *ret_done < n; (*ret_done)++) {
+		const struct step *step = &steps[*ret_done];
+
+		rc = step->to ? offload_make(c, *ret_done, &step->to->offload, err)
+			      : offload_unmake(c, &step->from->offload, err);
+		if (rc < 0) {
+			change_cut(c, steps, *ret_done, n);
+			break;
+		}
+	}
+	return rc;
 }
 
 static int offloads_apply(void *ctx, const struct step *steps, size_t n_steps, size_t *ret_done,
 			  struct err *err)
 {
-	int rc = 0;
+	struct change c = {.os = ctx};
+	struct err why;
+	size_t n = n_steps;
+	int rc_note, rc = features_family(c.os->ops, &c.family);
 
-	for (*ret_done = 0; *ret_done < n_steps; (*ret_done)++) {
-		const struct step *step = &steps[*ret_done];
-
-		rc = step->to ? offload_make(ctx, &step->to->offload, err)
-			      : offload_unmake(ctx, &step->from->offload, err);
-		if (rc < 0) {
-			break;
-		}
+	*ret_done = 0;
+	if (rc < 0) {
+		return err_set_errno(err, rc, "offloads: asking for ethtool");
 	}
+	c.was = calloc(n_steps, sizeof(*c.was));
+	if (!c.was) {
+		return err_set(err, -ENOMEM, "offloads: out of memory");
+	}
+	rc_note = change_note(&c, steps, &n, &why);
+	rc = change_make(&c, steps, n, ret_done, err);
+	if (rc == 0 && rc_note < 0) {
+		rc = err_set(err, rc_note, "%s", why.msg);
+	}
+	if (c.unwritten) {
+		int rc_write = record_write(c.os->record, rc == 0 ? err : NULL);
+
+		rc = rc == 0 ? rc_write : rc;
+	}
+	free(c.was);
 	return rc;
 }
 

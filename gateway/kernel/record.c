@@ -67,7 +67,7 @@ int record_new(const char *dir, const char *name, struct record **ret_record, st
 	return 0;
 }
 
-static int record_write(const struct record *r, struct err *err)
+int record_write(const struct record *r, struct err *err)
 {
 	struct buf text;
 	int rc;
@@ -92,10 +92,9 @@ const struct record_item *record_find(const struct record *r, const char *key)
 	return NULL;
 }
 
-int record_add(struct record *r, const char *key, const char *former, struct err *err)
+int record_note(struct record *r, const char *key, const char *former, struct err *err)
 {
 	struct record_item *item = &r->items[r->n];
-	int rc;
 
 	if (record_find(r, key)) {
 		return 0;
@@ -108,9 +107,31 @@ int record_add(struct record *r, const char *key, const char *former, struct err
 	memcpy(item->key, key, strlen(key));
 	memcpy(item->former, former, strlen(former));
 	r->n++;
-	rc = record_write(r, err);
-	if (rc < 0) {
+	return 0;
+}
+
+void record_drop(struct record *r, const char *key)
+{
+	const struct record_item *found = record_find(r, key);
+
+	if (found) {
+		size_t at = (size_t)(found - r->items);
+
 		r->n--;
+		memmove(&r->items[at], &r->items[at + 1], (r->n - at) * sizeof(r->items[0]));
+	}
+}
+
+int record_add(struct record *r, const char *key, const char *former, struct err *err)
+{
+	const size_t n = r->n;
+	int rc = record_note(r, key, former, err);
+
+	if (rc == 0 && r->n > n) {
+		rc = record_write(r, err);
+	}
+	if (rc < 0) {
+		r->n = n;
 	}
 	return rc;
 }
@@ -119,16 +140,13 @@ int record_remove(struct record *r, const char *key, struct err *err)
 {
 	const struct record_item *found = record_find(r, key);
 	struct record_item gone;
-	size_t at;
 	int rc;
 
 	if (!found) {
 		return 0;
 	}
-	at = (size_t)(found - r->items);
 	gone = *found;
-	r->n--;
-	memmove(&r->items[at], &r->items[at + 1], (r->n - at) * sizeof(gone));
+	record_drop(r, key);
 	rc = record_write(r, err);
 	if (rc < 0) {
 		r->items[r->n++] = gone;

@@ -40,5 +40,12 @@ const struct record_item *record_find(const struct record *r, const char *key);
 int record_add(struct record *r, const char *key, const char *former, struct err *err) CHECKED;
 /* Unknown keys are fine. */
 int record_remove(struct record *r, const char *key, struct err *err) CHECKED;
+/*
+ * The same for several at once: they are on disk when record_write() says so. _note() puts the item
+ * behind all others; r->n set back to what it was takes it back.
+ */
+int record_note(struct record *r, const char *key, const char *former, struct err *err) CHECKED;
+void record_drop(struct record *r, const char *key);
+int record_write(const struct record *r, struct err *err) CHECKED;
 
 #endif
