@@ -398,6 +398,7 @@ void control_free(struct control *c)
 	slots_fini(&c->slots);
 	handover_fini(&c->handover);
 	keeper_fini(&c->keeper);
+	port_alarm_fini(&c->port_alarm);
 	tenants_fini(&c->tenants);
 	items_fini(&c->items);
 	drift_fini(&c->drift);

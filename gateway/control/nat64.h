@@ -20,7 +20,9 @@ enum nat64_what {
 	NAT64_STATS,
 };
 
-#define NAT64_ALARM_PERCENT 90 /* of a tenant's ports of one protocol */
+/* Of a tenant's ports of one protocol: an alarm, and when it is over. */
+#define NAT64_ALARM_PERCENT 90
+#define NAT64_CALM_PERCENT  80
 
 /* Where an answer is; zeroed but for what at its beginning. */
 struct nat64_query {

@@ -6,6 +6,8 @@
 #include "gateway/control/port_alarm.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "base/container.h"
 #include "base/log.h"
@@ -16,37 +18,88 @@
 #define TICK_MS        1000
 #define ROUND_MS       5000 /* between rounds */
 #define MOD            "nat64"
-#define WHAT           "nat64 ports"
+#define WHAT_MAX       (TENANT_NAME_MAX + 24)
 
-void port_alarm_note(struct port_alarm *alarm, const struct nat64_use *use)
+struct port_alarm_tenant {
+	TAILQ_ENTRY(port_alarm_tenant) near; /* port_alarm.near */
+	uint32_t round;                      /* that met it last */
+	char what[WHAT_MAX];                 /* its name among the problems */
+};
+
+static struct port_alarm_tenant *find(const struct port_alarm *alarm, const char *what)
 {
-	if (!use->alarm) {
-		return;
+	struct port_alarm_tenant *t;
+
+	TAILQ_FOREACH(t, &alarm->near, near) {
+		if (strcmp(t->what, what) == 0) {
+			return t;
+		}
 	}
-	if (alarm->n_alarm++ == 0 ||
-	    (uint64_t)use->most * alarm->size > (uint64_t)alarm->worst * use->size) {
-		alarm->worst = use->most;
-		alarm->size = use->size;
-		(void)snprintf(alarm->tenant, sizeof(alarm->tenant), "%s", use->tenant); /* fits */
+	return NULL;
+}
+
+static void forget(struct port_alarm *alarm, struct port_alarm_tenant *t, struct problems *problems)
+{
+	problem_clear(problems, t->what);
+	TAILQ_REMOVE(&alarm->near, t, near);
+	free(t);
+}
+
+/* Out of memory: the next round tries again. */
+static void begin(struct port_alarm *alarm, struct problems *problems, const char *what,
+		  const char *text)
+{
+	struct port_alarm_tenant *t = calloc(1, sizeof(*t));
+
+	if (t) {
+		memcpy(t->what, what, strlen(what));
+		t->round = alarm->round;
+		TAILQ_INSERT_TAIL(&alarm->near, t, near);
+		problem_set(problems, LOG_LEVEL_WARN, what, text);
+		log_warn(MOD, "%s", text);
 	}
 }
 
-char *port_alarm_text(const struct port_alarm *alarm, char *dst, size_t size)
+void port_alarm_note(struct port_alarm *alarm, struct problems *problems,
+		     const struct nat64_use *use)
 {
-	char others[48] = "";
+	bool calm = (uint64_t)use->most * 100 < (uint64_t)use->size * NAT64_CALM_PERCENT;
+	struct port_alarm_tenant *t;
+	char what[WHAT_MAX], text[ERR_MSG_MAX];
 
-	if (alarm->n_alarm > 1) {
-		(void)snprintf(others, sizeof(others), " and %u more tenants are near it",
-			       alarm->n_alarm - 1); /* fits */
+	(void)snprintf(what, sizeof(what), "nat64 ports of %s", use->tenant); /* fits */
+	(void)snprintf(text, sizeof(text),
+		       "%s uses %u of its %u ports: see 'sixgate nat64 pool'; more ports a tenant "
+		       "need more addresses in nat64.pool",
+		       use->tenant, use->most, use->size); /* fits */
+	if (!problem_has(problems, what)) {
+		if (use->alarm) {
+			begin(alarm, problems, what, text);
+		}
+		return;
 	}
-	dst[0] = '\0';
-	if (alarm->n_alarm > 0) {
-		(void)snprintf(dst, size,
-			       "%s uses %u of its %u ports%s: see 'sixgate nat64 pool'; more ports "
-			       "a tenant need more addresses in nat64.pool",
-			       alarm->tenant, alarm->worst, alarm->size, others); /* cut is fine */
+	t = find(alarm, what);
+	if (t && calm) {
+		forget(alarm, t, problems);
+		log_info(MOD, "%s uses %u of its %u ports, and is no more near their end",
+			 use->tenant, use->most, use->size);
+	} else if (t) {
+		t->round = alarm->round;
+		problem_set(problems, LOG_LEVEL_WARN, what, text);
 	}
-	return dst;
+}
+
+void port_alarm_round(struct port_alarm *alarm, struct problems *problems)
+{
+	struct port_alarm_tenant *t = TAILQ_FIRST(&alarm->near), *next;
+
+	for (; t; t = next) {
+		next = TAILQ_NEXT(t, near);
+		if (t->round != alarm->round) {
+			forget(alarm, t, problems);
+		}
+	}
+	alarm->round++;
 }
 
 static const struct tenant_conf *next_tenant(void *ctx, uint32_t *at)
@@ -54,41 +107,26 @@ static const struct tenant_conf *next_tenant(void *ctx, uint32_t *at)
 	return tenants_next(ctx, at);
 }
 
-static void round_end(struct control *c)
-{
-	struct port_alarm *alarm = &c->port_alarm;
-	char text[ERR_MSG_MAX];
-
-	if (port_alarm_text(alarm, text, sizeof(text))[0] != '\0') {
-		if (!problem_has(&c->problems, WHAT)) {
-			log_warn(MOD, "%s", text);
-		}
-		problem_set(&c->problems, LOG_LEVEL_WARN, WHAT, text);
-	} else if (problem_has(&c->problems, WHAT)) {
-		log_info(MOD, "no tenant is near the end of its ports any more");
-		problem_clear(&c->problems, WHAT);
-	}
-	alarm->at = 0;
-	alarm->n_alarm = 0;
-}
-
 static void on_tick(struct timer *timer)
 {
 	struct control *c = container_of(timer, struct control, port_alarm.timer);
 	struct nat64_view view = {.conf = c->conf, .next = next_tenant, .ctx = &c->tenants};
+	struct port_alarm *alarm = &c->port_alarm;
 	struct nat64_use use;
 	struct err err;
 	int rc = c->conf->nat64.on ? 1 : 0;
 
 	for (int i = 0; i < TENANTS_A_TICK && rc > 0; i++) {
-		rc = nat64_use(&view, &c->port_alarm.at, &use, &err);
+		rc = nat64_use(&view, &alarm->at, &use, &err);
 		if (rc > 0) {
-			port_alarm_note(&c->port_alarm, &use);
+			port_alarm_note(alarm, &c->problems, &use);
 		}
 	}
-	/* Without the module there is another problem, which is told elsewhere. */
 	if (rc <= 0) {
-		round_end(c);
+		/* Without the module there is another problem, which is told elsewhere. */
+		alarm->round += rc < 0;
+		port_alarm_round(alarm, &c->problems);
+		alarm->at = 0;
 	}
 	wheel_arm(&c->loop.wheel, timer, c->loop.now_ms + (rc > 0 ? TICK_MS : ROUND_MS));
 }
@@ -96,4 +134,15 @@ static void on_tick(struct timer *timer)
 void port_alarm_init(struct port_alarm *alarm)
 {
 	timer_init(&alarm->timer, on_tick);
+	TAILQ_INIT(&alarm->near);
+}
+
+void port_alarm_fini(struct port_alarm *alarm)
+{
+	struct port_alarm_tenant *t;
+
+	while ((t = TAILQ_FIRST(&alarm->near))) {
+		TAILQ_REMOVE(&alarm->near, t, near);
+		free(t);
+	}
 }

@@ -2,27 +2,32 @@
 #ifndef SIXGATE_GATEWAY_CONTROL_PORT_ALARM_H
 #define SIXGATE_GATEWAY_CONTROL_PORT_ALARM_H
 
+#include <sys/queue.h>
+
 #include "base/loop.h"
 #include "conf/model/tenant.h"
 
 struct nat64_use;
+struct problems;
 
 /*
- * Walks over the tenants, a few each second, and keeps a problem while one of them uses nearly all
- * of its NAT64 ports: from then on its connections fail, and nobody tells it why.
+ * Walks over the tenants, a few each second, and keeps a problem for each that uses nearly all of
+ * its NAT64 ports: from then on its connections fail, and nobody tells it why. The problem is over
+ * when NAT64_CALM_PERCENT are in use, so that one at the edge is not told of all day.
  */
 struct port_alarm {
 	struct timer timer;
-	uint32_t at;              /* of the round */
-	unsigned int n_alarm;     /* tenants in this round */
-	unsigned int worst, size; /* ports in use, and how many there are, of the fullest */
-	char tenant[TENANT_NAME_MAX + 1];
+	uint32_t at;                          /* of the round */
+	uint32_t round;                       /* its number */
+	TAILQ_HEAD(, port_alarm_tenant) near; /* owned: those with a problem */
 };
 
 void port_alarm_init(struct port_alarm *alarm);
+void port_alarm_fini(struct port_alarm *alarm);
 /* Notes what a tenant uses. */
-void port_alarm_note(struct port_alarm *alarm, const struct nat64_use *use);
-/* What is wrong by the round so far, in dst; "" when nothing is. Returns dst. */
-char *port_alarm_text(const struct port_alarm *alarm, char *dst, size_t size);
+void port_alarm_note(struct port_alarm *alarm, struct problems *problems,
+		     const struct nat64_use *use);
+/* A round met all tenants there are: whoever it did not meet has no ports any more. */
+void port_alarm_round(struct port_alarm *alarm, struct problems *problems);
 
 #endif

@@ -61,7 +61,7 @@ def ports_run_out_and_come_back(case):
     place.gateway.run("jool", "-i", "sixgate", "global", "update", "icmp-timeout", "3")
 
     def alarms():
-        return [text for text in gateway.problems() if text.startswith("nat64 ports: ")]
+        return [text for text in gateway.problems() if text.startswith("nat64 ports of ")]
 
     with contextlib.ExitStack() as stack:
         echoes = [stack.enter_context(pings.Echo(place.initech, embedded(SERVER4[0])))
@@ -80,4 +80,4 @@ def ports_run_out_and_come_back(case):
     blocks = {b["tenant"]: b for b in document(gateway, "nat64", "pool")["pool"]}
     assert blocks["initech"]["alarm"] and not blocks["globex"]["alarm"]
     peers.wait_for(lambda: not alarms(), 30, "its end")
-    assert "no tenant is near the end of its ports" in gateway.log()
+    assert "ports, and is no more near their end" in gateway.log()

@@ -16,6 +16,7 @@
 #include <cmocka.h>
 
 #include "gateway/control/port_alarm.h"
+#include "gateway/control/problems.h"
 #include "gateway/control/tunnels.h"
 #include "gateway/kernel/jool.h"
 #include "tests/unit/fake_jool.h"
@@ -228,13 +229,11 @@ static void each_counter_has_its_sentence(void **state)
 }
 
 /* One of two tenants has nine of its ten ports in use. */
-static void ports_that_run_out_are_an_alarm(void **state)
+static void use_of_a_block_is_an_alarm_near_its_end(void **state)
 {
 	struct rig *r = *state;
-	struct port_alarm alarm = {0};
 	struct nat64_use use;
 	struct err err;
-	char text[256];
 	uint32_t at = 0;
 
 	for (uint16_t i = 0; i < 9; i++) {
@@ -243,22 +242,53 @@ static void ports_that_run_out_are_an_alarm(void **state)
 	assert_int_equal(nat64_use(&r->view, &at, &use, &err), 1);
 	assert_string_equal(use.tenant, "acme");
 	assert_false(use.alarm);
-	port_alarm_note(&alarm, &use);
-	assert_string_equal(port_alarm_text(&alarm, text, sizeof(text)), "");
 	assert_int_equal(nat64_use(&r->view, &at, &use, &err), 1);
+	assert_string_equal(use.tenant, "globex");
 	assert_true(use.alarm);
-	port_alarm_note(&alarm, &use);
 	assert_int_equal(nat64_use(&r->view, &at, &use, &err), 0);
-	assert_int_equal(strncmp(port_alarm_text(&alarm, text, sizeof(text)),
-				 "globex uses 9 of its 10 ports: see", 34),
-			 0);
-	use = (struct nat64_use){.tenant = "acme", .size = 10, .most = 10, .alarm = true};
-	port_alarm_note(&alarm, &use);
-	assert_non_null(strstr(port_alarm_text(&alarm, text, sizeof(text)),
-			       "acme uses 10 of its 10 ports and 1 more tenants"));
 	r->fake.has_instance = false;
 	at = 0;
 	assert_int_equal(nat64_use(&r->view, &at, &use, &err), -ESRCH);
+}
+
+static void note(struct port_alarm *alarm, struct problems *problems, const char *tenant,
+		 unsigned int most)
+{
+	const struct nat64_use use = {.tenant = tenant,
+				      .size = 10,
+				      .most = most,
+				      .alarm = most >= 9};
+
+	port_alarm_note(alarm, problems, &use);
+}
+
+static void each_tenant_has_its_alarm_until_it_is_calm(void **state)
+{
+	struct port_alarm alarm;
+	struct problems problems;
+
+	(void)state;
+	port_alarm_init(&alarm);
+	problems_init(&problems);
+	note(&alarm, &problems, "acme", 8);
+	assert_int_equal(problems_count(&problems), 0);
+	note(&alarm, &problems, "acme", 9);
+	note(&alarm, &problems, "globex", 10);
+	assert_true(problem_has(&problems, "nat64 ports of acme"));
+	assert_true(problem_has(&problems, "nat64 ports of globex"));
+	port_alarm_round(&alarm, &problems);
+	note(&alarm, &problems, "acme", 8); /* at the edge */
+	note(&alarm, &problems, "globex", 7);
+	assert_true(problem_has(&problems, "nat64 ports of acme"));
+	assert_false(problem_has(&problems, "nat64 ports of globex"));
+	port_alarm_round(&alarm, &problems);
+	assert_int_equal(problems_count(&problems), 1);
+	note(&alarm, &problems, "globex", 9);
+	port_alarm_round(&alarm, &problems); /* acme is no tenant any more */
+	assert_false(problem_has(&problems, "nat64 ports of acme"));
+	assert_true(problem_has(&problems, "nat64 ports of globex"));
+	port_alarm_fini(&alarm);
+	problems_fini(&problems);
 }
 
 static void holder_is_who_has_the_block_or_the_exposure(void **state)
@@ -383,7 +413,8 @@ int main(void)
 		TEST(sessions_come_in_pieces),
 		TEST(ports_in_use_are_counted_within_the_block),
 		TEST(each_counter_has_its_sentence),
-		TEST(ports_that_run_out_are_an_alarm),
+		TEST(use_of_a_block_is_an_alarm_near_its_end),
+		TEST(each_tenant_has_its_alarm_until_it_is_calm),
 		TEST(holder_is_who_has_the_block_or_the_exposure),
 		TEST(failure_of_the_module_is_told),
 		TEST(tunnels_show_where_the_other_end_is),
