@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -26,6 +27,19 @@ int file_read(int fd, void *data, size_t len, size_t *ret_len)
 		*ret_len += n > 0 ? (size_t)n : 0;
 	}
 	return 0;
+}
+
+/*
+ * A lease is refused for a writer. One that comes while we have it makes us a signal: one that
+ * nobody minds, as the usual one ends the process.
+ */
+bool file_is_written(int fd)
+{
+	if (fcntl(fd, F_SETSIG, SIGURG) < 0 || fcntl(fd, F_SETLEASE, F_RDLCK) < 0) {
+		return true;
+	}
+	(void)fcntl(fd, F_SETLEASE, F_UNLCK); /* it ends with fd, else */
+	return false;
 }
 
 int file_write(int fd, const void *data, size_t len)

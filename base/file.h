@@ -2,12 +2,18 @@
 #ifndef SIXGATE_BASE_FILE_H
 #define SIXGATE_BASE_FILE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/err.h"
 
 /* Reads up to len bytes, or to the end. Returns 0 with how many there were, or a negative errno. */
 int file_read(int fd, void *data, size_t len, size_t *ret_len) CHECKED;
+/*
+ * Whether somebody has it open for writing, or may have: not every file system tells, nor of what
+ * is another user's. fd: for reading.
+ */
+bool file_is_written(int fd);
 /* Writes all of it. Returns 0 or a negative errno. */
 int file_write(int fd, const void *data, size_t len) CHECKED;
 

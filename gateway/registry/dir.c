@@ -26,9 +26,8 @@
 #include "base/hash.h"
 #include "conf/text/conf.h"
 
-#define CHECK_MS   2000 /* is the folder still the one that is watched? */
-#define SCAN_STEP  64   /* entries between looks at the clock */
-#define QUICK_STEP 16   /* files that need no reading, the same */
+#define CHECK_MS  2000 /* is the folder still the one that is watched? */
+#define SCAN_STEP 64   /* entries between looks at the clock */
 #define WATCHED_EVENTS                                                                      \
 	(IN_CLOSE_WRITE | IN_MOVED_TO | IN_CREATE | IN_ATTRIB | IN_DELETE | IN_MOVED_FROM | \
 	 IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR)
@@ -40,6 +39,7 @@ struct file {
 	bool force;              /* inotify named it: hand it out even if it looks the same */
 	bool known;              /* was handed out as changed */
 	bool denied;             /* dir_read() could not for its rights */
+	bool made;               /* under this name, and nobody was heard to close it */
 	uint32_t scan;           /* last scan that met it */
 	bool asked;              /* whether it is known from an earlier run */
 	struct file_identity id; /* when it was handed out */
@@ -62,6 +62,7 @@ struct registry_dir {
 	uint32_t scan;
 	size_t n_over;    /* files that the scan had no room for */
 	size_t n_ignored; /* the same of the last one, as was said */
+	bool has_made;    /* some files may be `made` */
 	bool announce;    /* scanned() is due when pending is empty */
 	bool recalling;   /* the first scan is not through */
 	bool unreadable;  /* said so */
@@ -198,6 +199,38 @@ static void dir_watch(struct registry_dir *dir)
 	dir_scan(dir);
 }
 
+static bool is_written(const struct registry_dir *dir, const char *name)
+{
+	int fd = openat(dir->fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	bool written = fd < 0 || file_is_written(fd);
+
+	if (fd >= 0) {
+		close(fd);
+	}
+	return written;
+}
+
+/* Hands out those that a writer has closed under another name, or under none (O_TMPFILE). */
+static void dir_check_made(struct registry_dir *dir)
+{
+	struct table_iter it = {0};
+	struct table_node *node;
+
+	if (!dir->has_made) {
+		return;
+	}
+	dir->has_made = false;
+	while ((node = table_next(&dir->files, &it))) {
+		struct file *file = container_of(node, struct file, node);
+
+		if (file->made && is_written(dir, file->name)) {
+			dir->has_made = true;
+		} else if (file->made) {
+			dir_touch(dir, file->name);
+		}
+	}
+}
+
 /* Notices a folder that was removed, made, or replaced by another of the same name. */
 static void dir_check(struct timer *timer)
 {
@@ -213,6 +246,9 @@ static void dir_check(struct timer *timer)
 	} else if (dir->again) {
 		dir->again = false;
 		dir_scan(dir);
+	}
+	if (dir->fd >= 0) {
+		dir_check_made(dir);
 	}
 	wheel_arm(&dir->loop->wheel, timer, dir->loop->now_ms + CHECK_MS);
 }
@@ -233,25 +269,45 @@ void dir_touch(struct registry_dir *dir, const char *name)
 
 	if (file) {
 		file->force = true;
+		file->made = false;
 		dir_pend(dir, file);
 		dir->loop->busy = true;
 	}
 }
 
 /*
- * Whether the event says that a file may be read. One that was just made is, when its writer has
- * closed it, which is another event. What nobody will close is looked at now: a second name of a
- * file, or no file at all, which is to be refused. Other rights may mend what was refused for them;
- * to a file that could be read they are nothing, and it may be being written.
+ * One that was just made may be read when its writer has closed it, which is another event. What
+ * nobody will close is looked at now: a name more of a file, or no file at all, which is to be
+ * refused. A file whose close is not heard of, dir_check_made() finds.
  */
-static bool event_counts(const struct registry_dir *dir, const struct inotify_event *event)
+static bool made_counts(struct registry_dir *dir, const char *name)
 {
-	const struct table_node *node;
+	struct file *file;
 	struct stat st;
 
+	if (dir->fd < 0 || fstatat(dir->fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    !S_ISREG(st.st_mode) || st.st_nlink > 1) {
+		return true;
+	}
+	if (dir->files.count < dir->ops->files_max || dir_find(dir, name)) {
+		file = dir_file(dir, name);
+		if (file) {
+			file->made = dir->has_made = true;
+		}
+	}
+	return false;
+}
+
+/*
+ * Whether the event says that a file may be read. Other rights may mend what was refused for them;
+ * to a file that could be read they are nothing, and it may be being written.
+ */
+static bool event_counts(struct registry_dir *dir, const struct inotify_event *event)
+{
+	const struct table_node *node;
+
 	if (event->mask & IN_CREATE) {
-		return dir->fd < 0 || fstatat(dir->fd, event->name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
-		       !S_ISREG(st.st_mode) || st.st_nlink > 1;
+		return made_counts(dir, event->name);
 	}
 	if (event->mask & IN_ATTRIB) {
 		node = dir_find(dir, event->name);
@@ -420,7 +476,7 @@ bool file_identity_eq(const struct file_identity *a, const struct file_identity 
 }
 
 /* What an earlier run has not read like that is looked at when all were asked for. */
-static bool dir_recall(struct registry_dir *dir, struct file *file, const struct file_identity *id)
+static void dir_recall(struct registry_dir *dir, struct file *file, const struct file_identity *id)
 {
 	bool known = dir->ops->recall(dir->ctx, file->name, id);
 
@@ -431,14 +487,10 @@ static bool dir_recall(struct registry_dir *dir, struct file *file, const struct
 		file->force = true;
 		dir_pend(dir, file);
 	}
-	return known;
 }
 
-/*
- * Looks at a file that may have changed and tells the caller what became of it. True when that was
- * quick, as an earlier run has read it like that.
- */
-static bool dir_hand_out(struct registry_dir *dir, struct file *file)
+/* Looks at a file that may have changed and tells the caller what became of it. */
+static void dir_hand_out(struct registry_dir *dir, struct file *file)
 {
 	struct file_identity id;
 	struct stat st = {0};
@@ -453,26 +505,24 @@ static bool dir_hand_out(struct registry_dir *dir, struct file *file)
 			dir->ops->gone(dir->ctx, file->name);
 		}
 		free(file);
-		return false;
+		return;
 	}
 	id = identity_of(&st);
 	if (dir->recalling && !file->asked) {
-		return dir_recall(dir, file, &id);
+		dir_recall(dir, file, &id);
+		return;
 	}
 	if (rc == 0 && file->known && !force && file_identity_eq(&id, &file->id)) {
-		return false;
+		return;
 	}
 	/* one that cannot be looked at is not gone: reading it says why */
 	file->known = true;
 	file->id = id;
 	dir->ops->changed(dir->ctx, file->name);
-	return false;
 }
 
 bool dir_work(struct registry_dir *dir, uint64_t until_ms)
 {
-	unsigned int n_quick = 0; /* in a row */
-
 	while (dir->fd >= 0 && (dir->scanning || dir->first)) {
 		struct file *file = dir->first;
 
@@ -484,9 +534,9 @@ bool dir_work(struct registry_dir *dir, uint64_t until_ms)
 				dir->last = &dir->first;
 			}
 			file->pending = false;
-			n_quick = dir_hand_out(dir, file) ? n_quick + 1 : 0;
+			dir_hand_out(dir, file);
 		}
-		if (n_quick % QUICK_STEP == 0 && clock_ms() >= until_ms) {
+		if (clock_ms() >= until_ms) {
 			break;
 		}
 	}

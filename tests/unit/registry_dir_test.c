@@ -148,6 +148,37 @@ static void test_what_is_made_whole_is_handed_out_and_what_is_written_is_not(voi
 	expect(f, "+b.yaml");
 }
 
+/* By link(2), and O_TMPFILE: nobody closes them under this name. */
+static void test_what_has_no_other_name_any_more_is_handed_out(void **state)
+{
+	struct fixture *f = *state;
+	int folder = open(f->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), fd;
+	char path[64];
+
+	begin(f);
+	run_until(f, 1);
+	f->n = 0;
+	put(f, "a.tmp", "1");
+	assert_int_equal(linkat(folder, "a.tmp", folder, "hard.yaml", 0), 0);
+	assert_int_equal(unlinkat(folder, "a.tmp", 0), 0);
+	run_until(f, 1);
+	expect(f, "+hard.yaml");
+	fd = openat(folder, ".", O_WRONLY | O_TMPFILE | O_CLOEXEC, 0600);
+	if (fd < 0) {
+		assert_int_equal(errno, EOPNOTSUPP); /* this file system has none */
+	} else {
+		assert_int_equal(write(fd, "half", 4), 4);
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+		assert_int_equal(linkat(AT_FDCWD, path, folder, "b.yaml", AT_SYMLINK_FOLLOW), 0);
+		run_quiet(f);
+		close(fd);
+		run_until(f, 1);
+		expect(f, "+b.yaml");
+		run_quiet(f);
+	}
+	close(folder);
+}
+
 /* What it says of that file. */
 static int read_code(struct fixture *f, const char *file)
 {
@@ -521,6 +552,7 @@ int main(void)
 		TEST(test_file_that_goes_before_it_is_handed_out_is_gone),
 		TEST(test_one_change_hands_out_one_file),
 		TEST(test_what_is_made_whole_is_handed_out_and_what_is_written_is_not),
+		TEST(test_what_has_no_other_name_any_more_is_handed_out),
 		TEST(test_other_rights_are_a_change_of_what_was_refused_for_them),
 		TEST(test_same_size_in_the_same_instant_is_a_change),
 		TEST(test_burst_of_writes_is_few_reads),
