@@ -107,7 +107,12 @@ void kernel_on_link(struct kernel *k, const struct node_conf *node, struct on_li
 	known = now && now->uplink_kind == UPLINK_DIRECT && now->interface &&
 		strcmp(now->interface, node->interface) == 0;
 	n = rt_on_link(&k->drivers.rt, node->interface, ret_on_link, &err);
-	if (n < 0) {
+	if (n == -ENODEV) { /* so nobody is on it */
+		(void)err_set(ret_why, n,
+			      "there is no link %s, which uplink.interface names: nothing comes in "
+			      "or leaves until there is",
+			      node->interface);
+	} else if (n < 0) {
 		*ret_on_link = known ? k->facts.on_link : all;
 		(void)err_set(ret_why, n,
 			      "who is beside us on %s is not known: %s; until it is, %s",

@@ -54,8 +54,8 @@ struct driver rt_neighbour_driver(struct rt *rt);
 /*
  * Which IPv6 prefixes have their hosts on the link: those of its addresses, and of its routes
  * without a next hop in the main table. Link-local ones are left out. Where there are more than
- * fit, the closest are joined, so that what is between them is covered, too. No such link: none.
- * Returns how many there are, joined ones counted one by one, or a negative errno.
+ * fit, the closest are joined, so that what is between them is covered, too. Returns how many there
+ * are, joined ones counted one by one; -ENODEV, when there is no such link; or another errno.
  */
 struct on_link;
 int rt_on_link(struct rt *rt, const char *link, struct on_link *ret_on_link,

@@ -149,9 +149,6 @@ int rt_on_link(struct rt *rt, const char *link, struct on_link *ret_on_link, str
 	int rc = rt_index(&w, link, &r.index, err);
 
 	*ret_on_link = (struct on_link){0};
-	if (rc == -ENODEV) {
-		return 0; /* nobody is on it */
-	}
 	rc = rc < 0 ? rc : read_addresses(rt, &r, err);
 	for (size_t i = 0; rc == 0 && i < sizeof(protocols); i++) {
 		rc = read_routes(rt, protocols[i], &r, err);

@@ -276,6 +276,30 @@ static int family_get(const struct kernel_ops *ops, uint16_t *ret_family, struct
 	return rc < 0 ? wireguard_err(err, rc, &fault, "asking for it") : 0;
 }
 
+/* Of the tenants' devices, which have one key; what an observed one says of it is kept. */
+static void own_key_note(struct wireguard *wg, const struct object *o)
+{
+	if (o->kind == OBJECT_WG_DEVICE && strcmp(o->wg_device.link, DERIVE_WG_LINK) == 0) {
+		memcpy(wg->own_key, o->wg_device.public_key, WG_KEY_BYTES);
+		wg->has_own_key = true;
+	}
+}
+
+/* Where it cannot be read a peer with it is missed by the next look. */
+static void own_key_read(struct wireguard *wg, uint16_t family)
+{
+	struct object_set set;
+
+	object_set_init(&set);
+	if (wireguard_read_link(wg->ops, family, DERIVE_WG_LINK, DRIVER_KIND(OBJECT_WG_DEVICE),
+				&set, NULL) == 0) {
+		for (size_t i = 0; i < set.n; i++) {
+			own_key_note(wg, &set.items[i]);
+		}
+	}
+	object_set_fini(&set);
+}
+
 /* The kernel takes a peer with the device's own key without a word, and there is none. */
 static bool is_own(const struct wireguard *wg, const struct step *step)
 {
@@ -286,21 +310,43 @@ static bool is_own(const struct wireguard *wg, const struct step *step)
 	       memcmp(peer->public_key, wg->own_key, WG_KEY_BYTES) == 0;
 }
 
-/* Steps up to the first one that cannot be. */
-static int possible_write(const struct wireguard *wg, struct wg_writer *w, const struct step *steps,
-			  size_t n_steps, size_t *ret_done, struct err *err)
+/* A device, which may give another key; or the peers up to the next one. */
+static size_t stretch(const struct step *steps, size_t n_steps)
 {
-	size_t n = 0;
-	int rc;
+	size_t n = 1;
 
-	while (n < n_steps && !is_own(wg, &steps[n])) {
+	while (step_object(steps)->kind == OBJECT_WG_PEER && n < n_steps &&
+	       step_object(&steps[n])->kind == OBJECT_WG_PEER) {
 		n++;
 	}
-	rc = steps_write(w, steps, n, ret_done, err);
-	if (rc == 0 && n < n_steps) {
-		rc = err_set(err, -EINVAL,
-			     "wireguard: the tunnel's public_key is this gateway's own: give the "
-			     "tenant's, as `wg pubkey` prints it there");
+	return n;
+}
+
+/* Steps up to the first one that cannot be. */
+static int possible_write(struct wireguard *wg, struct wg_writer *w, const struct step *steps,
+			  size_t n_steps, size_t *ret_done, struct err *err)
+{
+	int rc = 0;
+
+	while (rc == 0 && *ret_done < n_steps) {
+		const struct step *part = &steps[*ret_done];
+		size_t all = stretch(part, n_steps - *ret_done), n = 0, done = 0;
+
+		if (step_object(part)->kind == OBJECT_WG_DEVICE) {
+			wg->has_own_key = false;
+		} else if (!wg->has_own_key) {
+			own_key_read(wg, w->family);
+		}
+		while (n < all && !is_own(wg, &part[n])) {
+			n++;
+		}
+		rc = steps_write(w, part, n, &done, err);
+		*ret_done += done;
+		if (rc == 0 && n < all) {
+			rc = err_set(err, -EINVAL,
+				     "wireguard: the tunnel's public_key is this gateway's own: "
+				     "give the tenant's, as `wg pubkey` prints it there");
+		}
 	}
 	return rc;
 }
@@ -308,7 +354,7 @@ static int possible_write(const struct wireguard *wg, struct wg_writer *w, const
 static int wireguard_apply(void *ctx, const struct step *steps, size_t n_steps, size_t *ret_done,
 			   struct err *err)
 {
-	const struct wireguard *wg = ctx;
+	struct wireguard *wg = ctx;
 	struct wg_writer w = {.ops = wg->ops};
 	int rc;
 
@@ -336,11 +382,7 @@ static int wireguard_observe(void *ctx, uint32_t kinds, struct object_set *set, 
 
 	rc = rc < 0 ? rc : wireguard_read(wg->ops, family, kinds, set, err);
 	for (size_t i = first; rc == 0 && i < set->n; i++) {
-		if (set->items[i].kind == OBJECT_WG_DEVICE &&
-		    strcmp(set->items[i].wg_device.link, DERIVE_WG_LINK) == 0) {
-			memcpy(wg->own_key, set->items[i].wg_device.public_key, WG_KEY_BYTES);
-			wg->has_own_key = true;
-		}
+		own_key_note(wg, &set->items[i]);
 	}
 	return rc;
 }

@@ -15,7 +15,7 @@
  */
 struct wireguard {
 	const struct kernel_ops *ops; /* borrowed */
-	/* Public, of the tenants' devices, once one was observed: a peer with it is none. */
+	/* Public, of the tenants' devices: a peer with it is none. Read again when one changes. */
 	uint8_t own_key[WG_KEY_BYTES];
 	bool has_own_key;
 };

@@ -249,7 +249,8 @@ static void test_without_the_link_nobody_is_beside_us(void **state)
 	f->no_link = true;
 	look(f);
 	assert_int_equal(f->on_link.n, 0);
-	assert_int_equal(f->why.code, 0);
+	assert_int_equal(f->why.code, -ENODEV);
+	assert_non_null(strstr(f->why.msg, "there is no link up0, which uplink.interface names"));
 }
 
 static bool is_covered(const struct fixture *f, const struct prefix *p)

@@ -322,6 +322,34 @@ static void peer_with_our_own_key_is_refused_and_no_other(void **state)
 	object_set_fini(&desired);
 }
 
+/* At the start, when no device was looked at yet; and with another key than at the last look. */
+static void our_own_key_is_known_when_the_device_has_just_got_it(void **state)
+{
+	struct fake_wireguard *f = *state;
+	struct driver d = wireguard_driver(&f->wg);
+	struct object device = {.kind = OBJECT_WG_DEVICE, .wg_device = {.link = "sg-wg"}};
+	struct object own = {.kind = OBJECT_WG_PEER, .wg_peer = {.link = "sg-wg"}};
+	const struct step steps[] = {{.verb = STEP_ADD, .to = &device},
+				     {.verb = STEP_ADD, .to = &own}};
+	struct object_set set;
+	struct err err;
+	size_t done;
+
+	memset(device.wg_device.private_key, 0x55, WG_KEY_BYTES);
+	memcpy(own.wg_peer.public_key, f->public_key, sizeof(f->public_key));
+	assert_int_equal(d.apply(d.ctx, steps, 2, &done, &err), -EINVAL);
+	assert_int_equal(done, 1);
+	object_set_init(&set);
+	assert_int_equal(d.observe(d.ctx, d.kinds, &set, &err), 0);
+	object_set_fini(&set);
+	f->public_key[0]++;
+	assert_int_equal(d.apply(d.ctx, steps, 2, &done, &err), 0); /* it is not any more */
+	memcpy(own.wg_peer.public_key, f->public_key, sizeof(f->public_key));
+	assert_int_equal(d.apply(d.ctx, steps + 1, 1, &done, &err), -EINVAL);
+	assert_int_equal(done, 0);
+	assert_int_equal(f->n_peers, 1);
+}
+
 static void stranger_on_our_link_is_removed(void **state)
 {
 	struct fake_wireguard *f = *state;
@@ -432,6 +460,7 @@ int main(void)
 		TEST(roamed_endpoint_handshake_and_bytes_are_observed_and_no_drift),
 		TEST(peer_that_moved_is_left_where_it_is_while_it_lives),
 		TEST(peer_with_our_own_key_is_refused_and_no_other),
+		TEST(our_own_key_is_known_when_the_device_has_just_got_it),
 		TEST(stranger_on_our_link_is_removed),
 		TEST(each_failed_request_can_be_undone),
 		TEST(what_is_wrong_is_said),
