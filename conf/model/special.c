@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * IPv4 special-purpose addresses. Two of the registry are left out, as they are global:
- * 192.31.196/24 and 192.52.193/24, and the parts of 192.0.0/24 that are, which no tenant has a use
- * for.
+ * IPv4 special-purpose addresses. Those of the registry that are global are left out:
+ * 192.31.196/24, 192.52.193/24 and 192.175.48/24; but for the parts of 192.0.0/24 that are, which
+ * no tenant has a use for.
  */
 #include "conf/model/special.h"
 
@@ -23,7 +23,6 @@ const struct special_range special_ranges[] = {
 	{RANGE(192, 0, 2, 0, 24), "documentation (RFC 5737)", true},
 	{RANGE(192, 88, 99, 0, 24), "6to4 relays (RFC 7526)", false},
 	{RANGE(192, 168, 0, 0, 16), "private (RFC 1918)", false},
-	{RANGE(192, 175, 48, 0, 24), "AS112 (RFC 7534)", false},
 	{RANGE(198, 18, 0, 0, 15), "benchmarking (RFC 2544)", true},
 	{RANGE(198, 51, 100, 0, 24), "documentation (RFC 5737)", true},
 	{RANGE(203, 0, 113, 0, 24), "documentation (RFC 5737)", true},

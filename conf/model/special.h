@@ -9,7 +9,7 @@
 
 /*
  * IPv4 special-purpose addresses (IANA's registry, RFC 6890) that are nobody's on the Internet:
- * what NAT64 must not reach and no tunnel may come from.
+ * what NAT64 must not reach and no tunnel may come from. The only such list.
  */
 struct special_range {
 	struct prefix range;

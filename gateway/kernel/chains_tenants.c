@@ -341,23 +341,22 @@ static int put_pref64(struct batch *b, const struct firewall *fw)
  */
 static int put_mss(struct batch *b)
 {
-	static const struct {
-		uint32_t key;
-		enum firewall_set map;
-	} by[] = {{NFT_META_IIFNAME, FIREWALL_MSS}, {NFT_META_MARK, FIREWALL_MSS_TENANTS}};
+	struct rule r;
 	int rc = chain_put(b, "mss64", "filter", NF_INET_PRE_ROUTING, PRIORITY_MSS);
 
-	for (size_t i = 0; i < sizeof(by) / sizeof(by[0]); i++) {
-		struct rule r;
-
-		rule_begin(&r, "mss64");
-		rule_tcp_syn(&r, true);
-		expr_meta(&r, by[i].key, 0);
-		expr_map(&r, by[i].map, 0, 0);
-		expr_set_mss(&r, 0);
-		rc |= rule_end(&r, b);
-	}
-	return rc;
+	rule_begin(&r, "mss64");
+	rule_tcp_syn(&r, true);
+	expr_meta(&r, NFT_META_IIFNAME, 0);
+	expr_map(&r, FIREWALL_MSS, 0, 0);
+	expr_set_mss(&r, 0);
+	rc |= rule_end(&r, b);
+	rule_begin(&r, "mss64");
+	rule_tcp_syn(&r, true);
+	expr_meta(&r, NFT_META_IIFNAME, 0);
+	expr_meta(&r, NFT_META_MARK, 4);
+	expr_map(&r, FIREWALL_MSS_TENANTS, 0, 0);
+	expr_set_mss(&r, 0);
+	return rc | rule_end(&r, b);
 }
 
 int chains_put_tenants(struct batch *b, const struct firewall *fw)

@@ -9,34 +9,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "conf/model/special.h"
 #include "gateway/kernel/chains.h"
 #include "gateway/kernel/denial.h"
 #include "gateway/kernel/expr.h"
 
 #define DESTINATION_6 24 /* offset in the header */
 #define DESTINATION_4 16
-
-/* IANA IPv4 Special-Purpose Address Registry, without what is globally reachable; multicast. */
-static const struct {
-	uint8_t v4[4];
-	uint8_t len;
-} specials4[] = {
-	{{0}, 8},
-	{{10}, 8},
-	{{100, 64}, 10},
-	{{127}, 8},
-	{{169, 254}, 16},
-	{{172, 16}, 12},
-	{{192, 0, 0}, 24},
-	{{192, 0, 2}, 24},
-	{{192, 88, 99}, 24},
-	{{192, 168}, 16},
-	{{198, 18}, 15},
-	{{198, 51, 100}, 24},
-	{{203, 0, 113}, 24},
-	{{224}, 4},
-	{{240}, 4},
-};
 
 /* Compares what of 16 (or 4) bytes at offset the mask leaves. */
 static void compare_masked(struct rule *r, uint32_t offset, const uint8_t *value,
@@ -116,9 +95,11 @@ int special4_put(struct batch *b, const char *chain, const struct firewall *fw,
 		rule_verdict(&r, NFT_RETURN, NULL);
 		rc |= rule_end(&r, b);
 	}
-	for (size_t i = 0; i < sizeof(specials4) / sizeof(specials4[0]); i++) {
+	for (size_t i = 0; i < n_special_ranges; i++) {
+		const struct prefix *special = &special_ranges[i].range;
+
 		rule_begin(&r, list);
-		compare_v4(&r, p, specials4[i].v4, specials4[i].len);
+		compare_v4(&r, p, special->addr.b + 12, special->len - 96u);
 		rc |= rule_end_denied(&r, b, DENIED_SPECIAL_4);
 	}
 	return rc;

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "conf/model/ports.h"
+#include "conf/model/special.h"
 #include "gateway/plan/derive.h"
 #include "gateway/plan/desired.h"
 #include "gateway/plan/firewall_elements.h"
@@ -101,18 +102,18 @@ static void add_listeners(const struct node_conf *node, struct object_set *set)
 	}
 }
 
-/* First bytes of special-use IPv4 addresses; special.c of gateway/kernel has the list. */
+/* First bytes of special-use IPv4 addresses. */
 static void add_octets(struct object_set *set)
 {
-	static const uint8_t octets[] = {0, 10, 100, 127, 169, 172, 192, 198, 203};
+	for (size_t i = 0; i < n_special_ranges; i++) {
+		const struct prefix *p = &special_ranges[i].range;
+		unsigned int first = p->addr.b[12], bits = p->len - 96u;
 
-	for (size_t i = 0; i < sizeof(octets); i++) {
-		element_add(set, FIREWALL_OCTETS, &octets[i], NULL);
-	}
-	for (unsigned int octet = 224; octet <= 255; octet++) {
-		const uint8_t key = (uint8_t)octet;
+		for (unsigned int n = bits < 8 ? 1u << (8 - bits) : 1; n > 0; n--, first++) {
+			const uint8_t key = (uint8_t)first;
 
-		element_add(set, FIREWALL_OCTETS, &key, NULL);
+			element_add(set, FIREWALL_OCTETS, &key, NULL); /* twice is once */
+		}
 	}
 }
 
@@ -319,25 +320,38 @@ static uint32_t device_mtu(const struct node_conf *node, const struct desired_fa
 		       : m.mtu;
 }
 
-/* A tunnel that carries less than the device it shares with others decides for its tenant. */
-static void add_tenant_mss(const struct node_conf *node, const struct desired_facts *facts,
-			   const struct tenant_conf *tenant, struct object_set *set)
+/* The MTU of a tunnel that carries less than the device it shares with others; 0: it does not. */
+static uint32_t narrow_mtu(const struct node_conf *node, const struct desired_facts *facts,
+			   const struct tunnel_conf *tunnel)
+{
+	uint32_t mtu = tunnel_mtu(node, facts, tunnel).mtu;
+	uint32_t most = device_mtu(node, facts, tunnel);
+
+	return most == 0 || mtu < most ? mtu : 0;
+}
+
+/* What a tenant's narrow tunnels on a device ask for; the narrowest counts there. */
+static void add_narrow_mss(const struct node_conf *node, const struct desired_facts *facts,
+			   const struct tenant_conf *tenant, const char *link,
+			   struct object_set *set)
 {
 	const uint32_t mark = derive_mark(node, tenant);
+	uint8_t key[IFNAMSIZ + sizeof(mark)] = {0};
 	uint32_t least = UINT32_MAX;
+	char other[IFNAMSIZ];
 	uint16_t mss_be;
 
 	for (size_t i = 0; i < tenant->n_tunnels; i++) {
-		uint32_t mtu = tunnel_mtu(node, facts, &tenant->tunnels[i]).mtu;
-		uint32_t most = device_mtu(node, facts, &tenant->tunnels[i]);
+		uint32_t mtu = narrow_mtu(node, facts, &tenant->tunnels[i]);
 
-		if (mtu != 0 && mtu < least && (most == 0 || mtu < most)) {
-			least = mtu;
-		}
+		derive_link(node, &tenant->tunnels[i], other);
+		least = strcmp(other, link) == 0 && mtu != 0 && mtu < least ? mtu : least;
 	}
-	mss_be = mss_of(least);
 	if (least != UINT32_MAX) {
-		element_add(set, FIREWALL_MSS_TENANTS, &mark, &mss_be);
+		mss_be = mss_of(least);
+		memcpy(key, link, strlen(link));
+		memcpy(key + IFNAMSIZ, &mark, sizeof(mark));
+		element_add(set, FIREWALL_MSS_TENANTS, key, &mss_be);
 	}
 }
 
@@ -351,6 +365,7 @@ static void add_tunnel(const struct node_conf *node, const struct desired_facts 
 	if (strcmp(link, DERIVE_WG_LINK) != 0) { /* that one is the node's */
 		add_device(set, FIREWALL_TUNNELS, link, device_mtu(node, facts, tunnel));
 	}
+	add_narrow_mss(node, facts, tenant, link, set); /* the same for all that share it */
 	for (size_t i = 0; i < tunnel->n_prefixes; i++) {
 		add_prefix(link, derive_mark(node, tenant), &tunnel->prefixes[i], set);
 	}
@@ -415,9 +430,6 @@ void desired_firewall_tenant(const struct node_conf *node, const struct desired_
 	}
 	for (size_t i = 0; i < tenant->n_tunnels; i++) {
 		add_tunnel(node, facts, tenant, &tenant->tunnels[i], set);
-	}
-	if (tenant->n_tunnels > 0) {
-		add_tenant_mss(node, facts, tenant, set);
 	}
 	for (size_t i = 0; i < tenant->n_services; i++) {
 		add_exposures(facts, &tenant->services[i], set);

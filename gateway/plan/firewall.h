@@ -83,7 +83,7 @@ enum firewall_set {
 	FIREWALL_REMOTES,     /* ipv4_addr: outer addresses of 6in4 tunnels */
 	FIREWALL_WG_PORTS,    /* inet_service: of WireGuard devices of ours */
 	FIREWALL_MSS,         /* ifname : MSS, network order */
-	FIREWALL_MSS_TENANTS, /* mark : MSS, where it is less than the device's */
+	FIREWALL_MSS_TENANTS, /* ifname . mark : MSS, where it is less than the device's */
 	FIREWALL_NAT44,       /* ipv4_addr : ipv4_addr . inet_service, first and last */
 	FIREWALL_POOL_4,      /* ipv4_addr: of NAT64 */
 	FIREWALL_POOL_6,      /* ipv6_addr: the same inside Pref64 */

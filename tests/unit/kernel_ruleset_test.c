@@ -22,6 +22,7 @@
 
 #include <cmocka.h>
 
+#include "gateway/plan/derive.h"
 #include "gateway/plan/desired.h"
 #include "gateway/plan/firewall.h"
 
@@ -319,9 +320,10 @@ static void a_links_mtu_decides_the_mss(void **state)
 	assert_int_equal(n_found, 1);
 }
 
-/* The MSS that the tenant's tunnels ask for; 0: none. */
-static unsigned int tenant_mss(struct rig *r, const struct tenant_conf *tenant)
+/* The MSS that the tenant's tunnels on a device ask for; 0: none. */
+static unsigned int tenant_mss(struct rig *r, const struct tenant_conf *tenant, const char *link)
 {
+	const uint32_t mark = derive_mark(&r->node, tenant);
 	unsigned int mss = 0;
 
 	object_set_init(&r->set);
@@ -329,8 +331,10 @@ static unsigned int tenant_mss(struct rig *r, const struct tenant_conf *tenant)
 	for (size_t i = 0; i < r->set.n; i++) {
 		const struct object *o = &r->set.items[i];
 
-		if (o->kind == OBJECT_ELEMENT && o->element.set == FIREWALL_MSS_TENANTS) {
+		if (o->kind == OBJECT_ELEMENT && o->element.set == FIREWALL_MSS_TENANTS &&
+		    strcmp((const char *)o->element.key, link) == 0) {
 			assert_int_equal(mss, 0);
+			assert_memory_equal(o->element.key + IFNAMSIZ, &mark, sizeof(mark));
 			mss = (unsigned int)o->element.data[0] << 8 | o->element.data[1];
 		}
 	}
@@ -363,13 +367,15 @@ static void tenants_mtu_on_a_shared_device_decides_its_mss(void **state)
 		tunnels[i].n_prefixes = 1;
 	}
 	object_set_fini(&r->set);
-	assert_int_equal(tenant_mss(r, &tenant), 0);
+	assert_int_equal(tenant_mss(r, &tenant, DERIVE_WG_LINK), 0);
 	tenant.n_tunnels = 2;
-	assert_int_equal(tenant_mss(r, &tenant), 1320);
+	assert_int_equal(tenant_mss(r, &tenant, DERIVE_WG_LINK), 1320);
 	tenant.n_tunnels = 6; /* devices of their own, and what a link says, are in FIREWALL_MSS */
-	assert_int_equal(tenant_mss(r, &tenant), 1240);
-	tenant.n_tunnels = 7;
-	assert_int_equal(tenant_mss(r, &tenant), 1230);
+	assert_int_equal(tenant_mss(r, &tenant, DERIVE_WG_LINK), 1240);
+	assert_int_equal(tenant_mss(r, &tenant, "tc0"), 0);
+	tenant.n_tunnels = 7; /* and its other tunnels carry as much as before */
+	assert_int_equal(tenant_mss(r, &tenant, "tc0"), 1230);
+	assert_int_equal(tenant_mss(r, &tenant, DERIVE_WG_LINK), 1240);
 }
 
 static size_t steps_of(struct rig *r, bool add)
