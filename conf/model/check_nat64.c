@@ -91,12 +91,14 @@ static void check_port(const struct place *p)
 	const struct node_conf *node = p->node;
 	const struct expose_conf *e = expose_at(p);
 	const struct port_range local = check_local_range(node);
+	const bool given = node->local_ports.last > 0;
 
 	if (check_is_machines(node, &e->ipv4) && in_range(local, e->port)) {
 		issues_add(p->issues, expose_path(p, "port").text,
-			   "%u is in local_ports, %u-%u%s, which the gateway's own connections use",
-			   e->port, local.first, local.last,
-			   node->local_ports.last > 0 ? "" : " if not given");
+			   "%u is in %s%u-%u, which the gateway's own connections use%s: take "
+			   "another port, or give local_ports a range without it",
+			   e->port, given ? "local_ports, " : "", local.first, local.last,
+			   given ? "" : " as local_ports is not given");
 	}
 	if (e->protocol == PROTOCOL_UDP && e->port == node->wireguard.listen_port &&
 	    check_is_machines(node, &e->ipv4)) {
