@@ -211,7 +211,7 @@ int tenant_conf_unpack(struct cursor in, struct tenant_conf **ret_tenant, struct
 void tenant_conf_pack_whole(const struct tenant_conf *tenant, struct buf *out);
 /*
  * As tenant_conf_unpack(). Checks form only: the object is to be checked against its node by
- * conf_tenant_check().
+ * tenant_conf_check().
  */
 int tenant_conf_unpack_whole(struct cursor in, struct tenant_conf **ret_tenant,
 			     struct err *err) CHECKED;

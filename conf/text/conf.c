@@ -178,12 +178,6 @@ void conf_tenant_complete(struct tenant_conf *tenant, const struct node_conf *no
 	}
 }
 
-void conf_tenant_check(const struct tenant_conf *tenant, const struct node_conf *node,
-		       struct issues *issues)
-{
-	tenant_conf_check(tenant, node, issues);
-}
-
 int conf_tenant_parse(const char *file, struct str text, const struct node_conf *node,
 		      struct tenant_conf **ret_tenant, struct issues *issues)
 {

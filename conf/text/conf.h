@@ -49,11 +49,11 @@ int conf_tenant_load(const char *path, enum conf_flags flags, const struct node_
 		     struct tenant_conf **ret_tenant, struct issues *issues) CHECKED;
 int conf_tenant_parse(const char *file, struct str text, const struct node_conf *node,
 		      struct tenant_conf **ret_tenant, struct issues *issues) CHECKED;
-/* What conf_tenant_parse() does with an object that it has read: what that has from its node. */
+/*
+ * What conf_tenant_parse() does with an object that it has read: what that has from its node;
+ * tenant_conf_check() is next.
+ */
 void conf_tenant_complete(struct tenant_conf *tenant, const struct node_conf *node);
-/* And then: the checks of meaning. */
-void conf_tenant_check(const struct tenant_conf *tenant, const struct node_conf *node,
-		       struct issues *issues);
 
 /*
  * Gives the issues from index first on, which know only their path (those of claims.h), their

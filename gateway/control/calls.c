@@ -78,44 +78,17 @@ static bool str_cut(struct str text, char separator, struct str *ret_left, struc
 	return true;
 }
 
-static bool tenant_has_service(const struct tenant_conf *tenant, struct str name)
-{
-	for (size_t i = 0; tenant && i < tenant->n_services; i++) {
-		if (str_eq(str_from(tenant->services[i].name), name)) {
-			return true;
-		}
-	}
-	return false;
-}
-
-static bool tenant_has_backend(const struct tenant_conf *tenant, const struct addr *address)
-{
-	for (size_t i = 0; i < tenant->n_services; i++) {
-		const struct service_conf *service = &tenant->services[i];
-
-		for (size_t n = 0; n < service->n_backends; n++) {
-			if (!service->backends[n].is_name &&
-			    addr_eq(&service->backends[n].address, address)) {
-				return true;
-			}
-		}
-	}
-	return false;
-}
-
-/* A backend's address belongs to one tenant only. */
-static const struct tenant_conf *find_backend(const struct control *control,
-					      const struct addr *address)
+/* Who has the prefix that the address is in; NULL: nobody. */
+static const struct tenant_conf *find_owner(const struct control *control,
+					    const struct addr *address)
 {
 	const struct tenant_conf *tenant;
 	uint32_t at = 0;
 
-	while ((tenant = tenants_next(&control->tenants, &at))) {
-		if (tenant_conf_owns(tenant, address) && tenant_has_backend(tenant, address)) {
-			return tenant;
-		}
-	}
-	return NULL;
+	do {
+		tenant = tenants_next(&control->tenants, &at);
+	} while (tenant && !tenant_conf_owns(tenant, address));
+	return tenant;
 }
 
 /* Sends msg to every worker that is up, and lets the client wait for all of them. */
@@ -152,12 +125,11 @@ void verb_drain(struct client *c, struct control *control, const struct request 
 	}
 	if (str_cut(req->args[0], '/', &name, &what)) {
 		tenant = tenants_find(&control->tenants, name);
-		tenant = tenant_has_service(tenant, what) ? tenant : NULL;
 	} else if (addr_parse(req->args[0], &address) == 0) {
 		what = req->args[0];
-		tenant = find_backend(control, &address);
+		tenant = find_owner(control, &address);
 	}
-	if (!tenant) {
+	if (!tenant || !tenants_drain(&control->tenants, str_from(tenant->name), what)) {
 		client_fail(c, "there is no such service or backend");
 		return;
 	}
@@ -169,7 +141,6 @@ void verb_drain(struct client *c, struct control *control, const struct request 
 	if (data.bad) {
 		client_fail(c, "out of memory");
 	} else {
-		tenants_drain(&control->tenants, str_from(tenant->name), what);
 		former_tell(&control->former, &msg);
 		call_all(c, control, &msg);
 	}

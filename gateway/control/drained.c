@@ -9,46 +9,54 @@
 #include "gateway/control/internal.h"
 #include "gateway/control/tenants.h"
 
-/* what is no address and a service's name at once: that has no '.' and no ':'. */
-static void conf_drain(struct tenant_conf *conf, struct str what)
+/*
+ * what is no address and a service's name at once: that has no '.' and no ':'. False: the tenant
+ * has neither.
+ */
+static bool conf_drain(struct tenant_conf *conf, struct str what)
 {
 	struct addr address;
-	bool is_address = addr_parse(what, &address) == 0;
+	bool is_address = addr_parse(what, &address) == 0, found = false;
 
 	for (size_t i = 0; i < conf->n_services; i++) {
 		struct service_conf *service = &conf->services[i];
 
-		service->drained |= str_eq(str_from(service->name), what);
+		bool is_meant = str_eq(str_from(service->name), what);
+
+		service->drained |= is_meant;
+		found |= is_meant;
 		for (size_t k = 0; is_address && k < service->n_backends; k++) {
 			struct backend_conf *backend = &service->backends[k];
 
-			backend->drained |=
-				!backend->is_name && addr_eq(&backend->address, &address);
+			is_meant = !backend->is_name && addr_eq(&backend->address, &address);
+			backend->drained |= is_meant;
+			found |= is_meant;
 		}
 	}
+	return found;
 }
 
-void tenants_drain(struct tenants *ts, struct str name, struct str what)
+bool tenants_drain(struct tenants *ts, struct str name, struct str what)
 {
 	struct tenant *t = tenants_lookup(ts, name);
 
-	if (!t) {
-		return;
-	}
-	if (t->current) {
-		conf_drain(t->current, what);
+	if (!t || !t->current || !conf_drain(t->current, what)) {
+		return false;
 	}
 	if (t->good && t->good != t->current) { /* it may come back */
-		conf_drain(t->good, what);
+		(void)conf_drain(t->good, what);
 	}
-	if (t->next && t->current &&
-	    memcmp(t->next->text, t->current->text, sizeof(t->next->text)) == 0) {
-		conf_drain(t->next, what); /* the same, read with another node config */
+	if (t->before && t->before != t->good) { /* so may this */
+		(void)conf_drain(t->before, what);
 	}
-	if (t->current && t->item.id > 0 && !t->swapping) {
+	if (t->next && memcmp(t->next->text, t->current->text, sizeof(t->next->text)) == 0) {
+		(void)conf_drain(t->next, what); /* the same, read with another node config */
+	}
+	if (t->item.id > 0 && !t->swapping) {
 		items_again(ts->items, &t->item); /* workers that are not told by a message */
 	}
 	ts->n_changes++;
+	return true;
 }
 
 void tenant_keep_drained(const struct tenant_conf *former, struct tenant_conf *conf)

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "conf/model/check.h"
 #include "conf/model/name.h"
 #include "conf/text/conf.h"
 #include "gateway/control/internal.h"
@@ -37,7 +38,7 @@ static struct tenant_conf *recall_object(const struct tenants *ts,
 	issues_init(&issues);
 	conf_tenant_complete(conf, ts->conf);
 	if (!is_checked(ts, object)) {
-		conf_tenant_check(conf, ts->conf, &issues);
+		tenant_conf_check(conf, ts->conf, &issues);
 	}
 	right = issues_count(&issues) == 0 && str_eq(str_from(conf->name), name);
 	issues_fini(&issues);

@@ -110,9 +110,9 @@ size_t tenants_held(const struct tenants *ts);
 const struct tenant_conf *tenants_next(const struct tenants *ts, uint32_t *at);
 /*
  * drained.c: what, a service or a backend's address, takes no new sessions: also in workers that
- * are started later, until the tenant's object changes.
+ * are started later, until the tenant's object changes. False: it has no such thing.
  */
-void tenants_drain(struct tenants *ts, struct str name, struct str what);
+bool tenants_drain(struct tenants *ts, struct str name, struct str what);
 /* The version in force, or NULL. */
 const struct tenant_conf *tenants_find(const struct tenants *ts, struct str name);
 

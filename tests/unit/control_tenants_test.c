@@ -380,10 +380,10 @@ static void test_drain_is_noted_until_the_object_changes(void **state)
 	put(f, "acme.yaml", "acme", 1, web(a, 1, tls(b, "shop.example", f->port)));
 	work_all(f);
 	before = f->tenants->n_changes;
-	tenants_drain(f->tenants, str_from("nobody"), str_from("web"));
-	tenants_drain(f->tenants, str_from("acme"), str_from("other"));
+	assert_false(tenants_drain(f->tenants, str_from("nobody"), str_from("web")));
+	assert_false(tenants_drain(f->tenants, str_from("acme"), str_from("other")));
 	assert_false(is_drained(f));
-	tenants_drain(f->tenants, str_from("acme"), str_from("web"));
+	assert_true(tenants_drain(f->tenants, str_from("acme"), str_from("web")));
 	assert_true(is_drained(f));
 	assert_true(f->tenants->n_changes > before); /* the snapshot follows */
 
@@ -418,7 +418,7 @@ static void test_drain_holds_for_what_waits(void **state)
 		tenants_set_node(f->tenants, f->tenants->conf, true);
 		put(f, "acme.yaml", "acme", 1, a);
 	}
-	tenants_drain(f->tenants, str_from("acme"), str_from("web"));
+	assert_true(tenants_drain(f->tenants, str_from("acme"), str_from("web")));
 	tenants_set_node(f->tenants, f->tenants->conf, true);
 	put(f, "acme.yaml", "acme", 1, a);
 	work_all(f);
@@ -435,9 +435,10 @@ static void test_drain_of_a_backend_is_noted_at_each_service_that_has_it(void **
 	put(f, "acme.yaml", "acme", 1, web(a, 1, tls(b, "shop.example", f->port)));
 	work_all(f);
 	acme = tenants_find(f->tenants, str_from("acme"));
-	tenants_drain(f->tenants, str_from("acme"), str_from("2001:db8:a000:1::ffff"));
+	assert_false(
+		tenants_drain(f->tenants, str_from("acme"), str_from("2001:db8:a000:1::ffff")));
 	assert_false(acme->services[0].backends[0].drained);
-	tenants_drain(f->tenants, str_from("acme"), str_from("2001:db8:a000:1::10"));
+	assert_true(tenants_drain(f->tenants, str_from("acme"), str_from("2001:db8:a000:1::10")));
 	assert_true(acme->services[0].backends[0].drained);
 	assert_false(acme->services[0].drained);
 }
