@@ -329,17 +329,22 @@ static void ask_answered(struct ask *a, struct answer *answer)
 }
 
 /* A message that is the answer. a may be gone on return. */
-static void ask_read(struct ask *a, const uint8_t *wire, size_t len)
+static void ask_read(struct ask *a, uint8_t *wire, size_t len)
 {
+	const struct question *q = &a->fetch->q;
 	struct answer *answer = NULL;
-	enum answer_result result = answer_read(&a->fetch->q, wire, len, &answer);
+	enum answer_result result;
+
+	/* other names are compressed against it, and have the case it was asked in */
+	memcpy(wire + QUESTION_NAME_AT, q->name, q->len);
+	result = answer_read(q, wire, len, &answer);
 
 	if (result == ANSWER_TRUNCATED && !a->tcp) {
 		ask_again(a, true);
 		return;
 	}
 	if (result != ANSWER_READ) { /* what a zone holds can do that: the server is there */
-		answer = answer_failed(&a->fetch->q, KNOT_EDNS_EDE_INV_DATA);
+		answer = answer_failed(q, KNOT_EDNS_EDE_INV_DATA);
 	}
 	if (answer) {
 		ask_answered(a, answer);
@@ -348,7 +353,7 @@ static void ask_read(struct ask *a, const uint8_t *wire, size_t len)
 	}
 }
 
-void ask_received(struct ask *a, const uint8_t *wire, size_t len)
+void ask_received(struct ask *a, uint8_t *wire, size_t len)
 {
 	enum question_match same = match(a, wire, len);
 	enum cookie cookie =
@@ -366,7 +371,7 @@ void ask_received(struct ask *a, const uint8_t *wire, size_t len)
 	}
 }
 
-void ask_received_last(struct ask *a, const uint8_t *wire, size_t len)
+void ask_received_last(struct ask *a, uint8_t *wire, size_t len)
 {
 	if (match(a, wire, len) == QUESTION_OTHER) {
 		a->server->stats.n_foreign++;

@@ -84,10 +84,13 @@ struct upstreams {
 void upstream_random(struct upstreams *u, void *p, size_t len);
 /* The question as a message into wire (MESSAGE_OUT_MAX). The length. */
 size_t ask_write(const struct ask *a, uint8_t *wire);
-/* What came for a: an answer, or what makes it be asked again. a may be gone on return. */
-void ask_received(struct ask *a, const uint8_t *wire, size_t len);
+/*
+ * What came for a: an answer, or what makes it be asked again. a may be gone on return. The
+ * question's letters are changed.
+ */
+void ask_received(struct ask *a, uint8_t *wire, size_t len);
 /* As ask_received(), of what no other follows. */
-void ask_received_last(struct ask *a, const uint8_t *wire, size_t len);
+void ask_received_last(struct ask *a, uint8_t *wire, size_t len);
 /* This try is over, without an answer. a may be gone on return. */
 void ask_failed(struct ask *a);
 

@@ -83,7 +83,7 @@ uint32_t server_patience_ms(const struct server *s)
 	return ms < PATIENCE_MIN_MS ? PATIENCE_MIN_MS : ms;
 }
 
-static void udp_received(struct udp_socket *socket, const uint8_t *wire, size_t len)
+static void udp_received(struct udp_socket *socket, uint8_t *wire, size_t len)
 {
 	struct table_node *node = NULL;
 

@@ -24,6 +24,7 @@
 #define N_SERVERS 2
 #define N_SEEN    5000
 #define MESSAGE   1024
+#define LONGEST   65535 /* bytes of a message by TCP */
 #define TEST_MS   5000
 #define COOKIE_AT 4 /* of an option's data */
 
@@ -41,6 +42,7 @@ struct server {
 	uint8_t cookie[64]; /* of the last question: option data */
 	size_t cookie_len;
 	bool edns;
+	bool dribbles; /* by TCP: the length of the longest message, and little of it */
 };
 
 struct world {
@@ -107,7 +109,8 @@ static void udp_ready(struct io *io, uint32_t events)
 static void accepted_ready(struct io *io, uint32_t events)
 {
 	struct server *s = container_of(io, struct server, accepted);
-	uint8_t in[MESSAGE], out[MESSAGE + 2];
+	uint8_t in[MESSAGE];
+	static uint8_t out[LONGEST + 2];
 	ssize_t n = recv(io->fd, in, sizeof(in), 0);
 	size_t len;
 
@@ -119,6 +122,10 @@ static void accepted_ready(struct io *io, uint32_t events)
 	assert_int_equal(in[0] << 8 | in[1], n - 2);
 	note(s, in + 2, (size_t)n - 2);
 	s->n_tcp++;
+	if (s->dribbles) {
+		assert_int_equal(send(io->fd, "\xff\xff\0\0\x81\x80", 6, 0), 6);
+		return;
+	}
 	len = s->say_tcp ? s->say_tcp(s, in + 2, (size_t)n - 2, out + 2) : 0;
 	knot_wire_write_u16(out, (uint16_t)len);
 	if (len > 0) { /* in two parts, the first one within the length */
@@ -133,11 +140,13 @@ static void accepted_ready(struct io *io, uint32_t events)
 static void tcp_ready(struct io *io, uint32_t events)
 {
 	struct server *s = container_of(io, struct server, tcp);
+	const int room = 4 * LONGEST;
 
 	(void)events;
 	s->accepted = (struct io){.ready = accepted_ready};
 	s->accepted.fd = accept4(io->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	assert_true(s->accepted.fd >= 0);
+	assert_int_equal(setsockopt(s->accepted.fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room)), 0);
 	assert_int_equal(loop_add(&world->loop, &s->accepted, EPOLLIN), 0);
 }
 
@@ -341,6 +350,35 @@ static void ids_ports_and_case_cannot_be_guessed(void **state)
 	assert_in_range(s->n_upper / s->n_udp, 7, 11);
 }
 
+/* An alias whose name is compressed against the question's, behind its first label. */
+static size_t say_alias(struct server *s, const uint8_t *in, size_t len, uint8_t *out)
+{
+	static const uint8_t rr[] = "\xc0\x0c\0\5\0\1\0\0\0\x3c\0\4\1b\xc0\x10";
+
+	(void)s;
+	len = echo(in, len, out, 0);
+	memcpy(out + len, rr, sizeof(rr) - 1);
+	knot_wire_set_ancount(out, 1);
+	return len + sizeof(rr) - 1;
+}
+
+static void the_case_asked_in_is_not_told(void **state)
+{
+	struct world *w = *state;
+	const uint8_t *bytes;
+
+	all_say(w, say_alias, NULL);
+	for (unsigned int i = 0; i < 8; i++) {
+		assert_int_equal(ask(w), KNOT_RCODE_NOERROR);
+		assert_int_equal(w->answer->n_chain, 1);
+		bytes = answer_bytes(w->answer);
+		for (size_t k = 0; k < w->answer->len; k++) {
+			assert_false(bytes[k] >= 'A' && bytes[k] <= 'Z');
+		}
+		assert_int_equal(bytes[0], 0xc0); /* the question's name */
+	}
+}
+
 static size_t say_foreign_then_address(struct server *s, const uint8_t *in, size_t len,
 				       uint8_t *out)
 {
@@ -417,6 +455,41 @@ static void broken_tcp_is_a_failed_try(void **state)
 	assert_int_equal(ask(w), KNOT_RCODE_NOERROR);
 	assert_int_equal(w->servers[0].n_tcp, 1);
 	assert_int_equal(w->servers[1].n_udp, 1);
+}
+
+/* As many addresses as go into the longest message. */
+static size_t say_very_much(struct server *s, const uint8_t *in, size_t len, uint8_t *out)
+{
+	unsigned int n = 0;
+
+	(void)s;
+	for (len = echo(in, len, out, 0); len + 16 <= LONGEST; n++) {
+		len = add_address(out, len);
+		knot_wire_write_u16(out + len - 2, (uint16_t)n);
+	}
+	knot_wire_set_ancount(out, (uint16_t)n);
+	return len;
+}
+
+static void the_longest_message_is_read(void **state)
+{
+	struct world *w = *state;
+
+	all_say(w, say_truncated, say_very_much);
+	assert_int_equal(ask(w), KNOT_RCODE_NOERROR);
+	assert_true(w->answer->n_data > 4000);
+}
+
+static void what_dribbles_does_not_hold_anybody_up(void **state)
+{
+	struct world *w = *state;
+	uint64_t before_ms = clock_ms();
+
+	w->servers[0].say = say_truncated;
+	w->servers[0].dribbles = true;
+	assert_int_equal(ask(w), -1);
+	assert_in_range(clock_ms() - before_ms, UPSTREAM_TOTAL_MS - 100, UPSTREAM_TOTAL_MS + 1000);
+	loop_close(&w->loop, &w->servers[0].accepted);
 }
 
 static void silent_one_is_asked_last(void **state)
@@ -686,11 +759,15 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(ids_ports_and_case_cannot_be_guessed, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(the_case_asked_in_is_not_told, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_answers_nothing_asked_is_ignored, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(truncated_is_asked_again_by_tcp, setup, teardown),
 		cmocka_unit_test_setup_teardown(other_case_is_asked_again_by_tcp, setup, teardown),
 		cmocka_unit_test_setup_teardown(broken_tcp_is_a_failed_try, setup, teardown),
+		cmocka_unit_test_setup_teardown(the_longest_message_is_read, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_dribbles_does_not_hold_anybody_up, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(silent_one_is_asked_last, setup, teardown),
 		cmocka_unit_test_setup_teardown(all_silent_is_no_answer_in_time, setup, teardown),
 		cmocka_unit_test_setup_teardown(failure_of_one_is_asked_of_another, setup,
