@@ -8,7 +8,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "proxy/orders.h"
 #include "proxy/session.h"
 #include "proxy/worker.h"
 
@@ -207,7 +206,7 @@ bool listeners_step(struct worker *w)
 	asked = l->asked;
 	listener_drop(l);
 	if (asked) {
-		orders_ack(w, MSG_LISTENER_REMOVE, id, serial);
+		link_ack(&w->link, MSG_LISTENER_REMOVE, id, serial);
 	}
 	if (!w->ending) {
 		worker_session_ended(w); /* perhaps it was all a drain waited for */

@@ -26,4 +26,4 @@ libproxy_a_SOURCES = \
 	%D%/worker.c %D%/worker.h
 pkglibexec_PROGRAMS += sixgate-proxy
 sixgate_proxy_SOURCES = %D%/main.c
-sixgate_proxy_LDADD = libproxy.a libconf-model.a $(BASE_LIBS)
+sixgate_proxy_LDADD = libproxy.a libworker.a libconf-model.a $(BASE_LIBS)

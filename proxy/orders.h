@@ -3,21 +3,12 @@
 #define SIXGATE_PROXY_ORDERS_H
 
 #include <stdbool.h>
-#include <stdint.h>
 
-#include "base/channel.h"
-#include "base/err.h"
-#include "conf/model/message.h"
-
-/*
- * What control tells a worker (conf/model/message.h). A message that breaks its form ends the
- * process: then the two do not speak the same language. One that cannot be carried out is
- * answered NAK, and nothing has changed.
- */
+/* What control tells a proxy worker, and how it is carried out: for worker/link.h. */
+struct link_ops;
 struct worker;
 
-/* Carries msg out and answers it; takes its descriptors. Returns 0, or -EPROTO with err. */
-int orders_handle(struct worker *w, struct channel_msg *msg, struct err *err) CHECKED;
+extern const struct link_ops orders_link_ops;
 
 /*
  * A bounded step of what takes several: a listener's queue is accepted, sessions follow a change
@@ -25,11 +16,5 @@ int orders_handle(struct worker *w, struct channel_msg *msg, struct err *err) CH
  * keep their order.
  */
 bool orders_step(struct worker *w);
-bool orders_wait(const struct worker *w);
-
-void orders_ack(struct worker *w, enum message type, uint32_t id, uint64_t serial);
-void orders_nak(struct worker *w, enum message type, uint32_t id, uint64_t serial, const char *why);
-/* Says who we are; the first message. Returns 0 or a negative errno. */
-int orders_hello(struct worker *w) CHECKED;
 
 #endif

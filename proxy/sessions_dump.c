@@ -12,7 +12,6 @@
 #include "base/container.h"
 #include "base/json.h"
 #include "proxy/listener.h"
-#include "proxy/orders.h"
 #include "proxy/worker.h"
 
 #define DUMP_STEP   512   /* sessions looked at in one go */
@@ -64,9 +63,9 @@ static void dump_answer(struct sessions_dump *dump, const char *why)
 
 	dump_end(dump); /* first: control may act on the answer at once */
 	if (why) {
-		orders_nak(w, MSG_SESSIONS, id, serial, why);
+		link_nak(&w->link, MSG_SESSIONS, id, serial, why);
 	} else {
-		orders_ack(w, MSG_SESSIONS, id, serial);
+		link_ack(&w->link, MSG_SESSIONS, id, serial);
 	}
 }
 

@@ -4,14 +4,13 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
 #include "base/container.h"
 #include "base/log.h"
 #include "proxy/listener.h"
 #include "proxy/orders.h"
 #include "proxy/sessions_dump.h"
+#include "worker/program.h"
 
 #define MOD          "proxy"
 #define SOURCES_MAX  262144 /* entries touched only as far as used */
@@ -29,26 +28,6 @@ static struct session *ready_take(struct session **list)
 		s->ready = false;
 	}
 	return s;
-}
-
-static void channel_broken(struct worker *w, const char *why)
-{
-	log_err(MOD, "worker %u: control: %s", w->index, why);
-	w->failed = true;
-	w->loop.stop = true;
-}
-
-static void channel_watch(struct worker *w)
-{
-	bool busy = channel_busy(&w->channel);
-
-	if (w->channel_io.fd < 0 || busy == w->channel_writable_wanted) {
-		return;
-	}
-	w->channel_writable_wanted = busy;
-	if (loop_mod(&w->loop, &w->channel_io, EPOLLIN | (busy ? (uint32_t)EPOLLOUT : 0)) < 0) {
-		channel_broken(w, "cannot watch the channel");
-	}
 }
 
 static void worker_drain_over(struct timer *timer)
@@ -92,7 +71,7 @@ static void worker_batch_end(struct loop *loop)
 	if (w->drain_over) {
 		loop->busy |= worker_drain_step(w);
 	}
-	channel_watch(w);
+	link_watch(&w->link);
 }
 
 static void worker_tick(struct timer *timer)
@@ -122,19 +101,6 @@ void worker_arm_tick(struct worker *w)
 	}
 }
 
-/* The soft limit is for programs that use select(2). */
-static void raise_fd_limit(struct worker *w)
-{
-	struct rlimit limit = {.rlim_cur = 1024, .rlim_max = 1024};
-
-	(void)getrlimit(RLIMIT_NOFILE, &limit); /* cannot fail for this resource */
-	limit.rlim_cur = limit.rlim_max;
-	if (setrlimit(RLIMIT_NOFILE, &limit) < 0) {
-		(void)getrlimit(RLIMIT_NOFILE, &limit);
-	}
-	w->fd_limit = limit.rlim_cur;
-}
-
 void worker_set_budget(struct worker *w)
 {
 	w->budget = budget_share(w->fd_limit, w->n_workers, w->n_listeners - w->n_lent, w->n_lent);
@@ -150,8 +116,9 @@ int worker_init(struct worker *w, struct err *err)
 {
 	int rc;
 
-	*w = (struct worker){.channel_io = {.fd = -1}, .channel = {.fd = -1}, .log = {.fd = -1}};
-	raise_fd_limit(w);
+	*w = (struct worker){.log = {.fd = -1}};
+	link_init(&w->link, &w->loop, &orders_link_ops);
+	w->fd_limit = program_raise_descriptors();
 	TAILQ_INIT(&w->unrouted);
 	TAILQ_INIT(&w->walks);
 	timer_init(&w->tick, worker_tick);
@@ -187,7 +154,7 @@ int worker_set_counters(struct worker *w, struct channel_msg *msg, size_t n_work
 		return rc;
 	}
 	w->n_workers = n_workers;
-	w->index = msg->id;
+	w->index = w->link.index = msg->id;
 	w->pipes.counters = w->own;
 	w->log.counters = w->own;
 	w->last_number = atomic_load_explicit(&w->own->worker[WORKER_NUMBER], memory_order_relaxed);
@@ -201,60 +168,6 @@ int worker_set_counters(struct worker *w, struct channel_msg *msg, size_t n_work
 	log_info(MOD, "worker %u: %zu descriptors: %u sessions, %u pipes", w->index, w->fd_limit,
 		 w->budget.sessions, w->budget.pipes);
 	return 0;
-}
-
-/* Control is gone: what is queued is accepted, what runs may end. */
-static void channel_ended(struct worker *w)
-{
-	log_info(MOD, "worker %u: control has closed the channel, draining", w->index);
-	loop_close(&w->loop, &w->channel_io);
-	w->channel.fd = -1;
-	worker_drain(w, 0);
-}
-
-static void channel_ready(struct io *io, uint32_t events)
-{
-	struct worker *w = container_of(io, struct worker, channel_io);
-	struct channel_msg msg;
-	struct err err = {0};
-	int rc = 0;
-
-	if ((events & EPOLLOUT) && channel_flush(&w->channel) == -EPIPE) {
-		channel_ended(w);
-		return;
-	}
-	/* level-triggered: one message a time, so that a long set does not hold up sessions */
-	if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) && !orders_wait(w)) {
-		rc = channel_recv(&w->channel, &msg);
-	}
-	if (rc == -EPIPE) {
-		channel_ended(w);
-		return;
-	}
-	if (rc == 1) {
-		rc = orders_handle(w, &msg, &err);
-	}
-	if (rc < 0) {
-		channel_broken(w, err.msg[0] ? err.msg : "bad message");
-		return;
-	}
-	channel_watch(w);
-}
-
-int worker_open_channel(struct worker *w, int fd, struct err *err)
-{
-	int rc = channel_init(&w->channel, fd);
-
-	if (rc < 0) {
-		return err_set_errno(err, rc, "channel");
-	}
-	w->channel.may_lose_fds = true; /* such an order is refused */
-	w->channel_io = (struct io){.fd = fd, .ready = channel_ready};
-	rc = loop_add(&w->loop, &w->channel_io, EPOLLIN);
-	if (rc == 0) {
-		rc = orders_hello(w);
-	}
-	return rc < 0 ? err_set_errno(err, rc, "channel") : 0;
 }
 
 void worker_drain(struct worker *w, uint64_t deadline_ms)
@@ -283,7 +196,7 @@ int worker_run(struct worker *w)
 		log_err_errno(rc, MOD, "event loop");
 	}
 	access_log_flush(&w->log);
-	return rc < 0 || w->failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return rc < 0 || w->link.failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
 void worker_fini(struct worker *w)
@@ -304,9 +217,7 @@ void worker_fini(struct worker *w)
 	access_log_flush(&w->log);
 	services_fini(w);
 	tenants_fini(w);
-	loop_close(&w->loop, &w->channel_io);
-	w->channel.fd = -1;
-	channel_fini(&w->channel);
+	link_fini(&w->link);
 	loop_fini(&w->loop);
 	session_pool_fini(&w->pool);
 	pipes_fini(&w->pipes);

@@ -6,7 +6,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/channel.h"
 #include "base/counters.h"
 #include "base/err.h"
 #include "base/hash.h"
@@ -21,6 +20,7 @@
 #include "proxy/session.h"
 #include "proxy/source.h"
 #include "proxy/tenants.h"
+#include "worker/link.h"
 
 /* Everything a worker process has; there are no globals. */
 struct listen_socket;
@@ -36,9 +36,7 @@ struct order {
 
 struct worker {
 	struct loop loop;
-	struct channel channel;
-	struct io channel_io;
-	bool channel_writable_wanted;
+	struct link link; /* to control */
 
 	struct counters *own;              /* owned mapping; NULL before COUNTERS */
 	struct counters *all[WORKERS_MAX]; /* owned mappings, read-only */
@@ -79,7 +77,6 @@ struct worker {
 	size_t kill_at;         /* how far MSG_KILL has looked */
 	size_t drain_at;        /* how far that is, once drain_end has come */
 	bool drain_over;        /* it has */
-	bool failed;            /* the process ends with an error */
 
 	uint8_t *buffer;     /* owned; PROXY_HEADER_MAX + SNI_HELLO_MAX + RELAY_BUFFER */
 	size_t stashed;      /* bytes in all flows' stashes */
@@ -94,8 +91,6 @@ struct worker {
  * errno with err set.
  */
 int worker_init(struct worker *w, struct err *err) CHECKED;
-/* Takes the channel's descriptor and says HELLO. */
-int worker_open_channel(struct worker *w, int fd, struct err *err) CHECKED;
 /* Maps the counters of message COUNTERS, whose form was checked. */
 int worker_set_counters(struct worker *w, struct channel_msg *msg, size_t n_workers,
 			struct err *err) CHECKED;

@@ -6,6 +6,6 @@ tests_bench_load_SOURCES = %D%/load.c %D%/load.h %D%/hello.c %D%/hello.h %D%/net
 	%D%/witness.c %D%/witness.h
 tests_bench_sink_SOURCES = %D%/sink.c %D%/net.c %D%/net.h
 tests_bench_parts_SOURCES = %D%/parts.c tests/unit/hello.c tests/unit/hello.h
-tests_bench_parts_LDADD = libproxy.a libconf-model.a libbase.a
+tests_bench_parts_LDADD = libproxy.a libworker.a libconf-model.a libbase.a
 dist_noinst_SCRIPTS += %D%/kernel.py %D%/proxy.py
 dist_noinst_DATA += %D%/kernel_hosts.py %D%/kernel_script.py %D%/kernel_sixgate.py %D%/lab.py %D%/peers.py %D%/sixgate.py %D%/workloads.py

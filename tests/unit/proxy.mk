@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-PROXY_TEST_LDADD = libproxy.a libconf-model.a libbase.a $(CMOCKA_LIBS)
+PROXY_TEST_LDADD = libproxy.a libworker.a libconf-model.a libbase.a $(CMOCKA_LIBS)
 check_PROGRAMS += tests/unit/proxy_acl_test tests/unit/proxy_rate_test \
 	tests/unit/proxy_rules_test tests/unit/proxy_sni_fields_test \
 	tests/unit/proxy_sni_test tests/unit/proxy_source_test

@@ -44,7 +44,7 @@ static void send_order(struct fake *f, enum message type, uint32_t id, const str
 		msg.data = data->data;
 		msg.len = data->len;
 	}
-	assert_int_equal(orders_handle(&f->w, &msg, &err), 0);
+	assert_int_equal(link_handle(&f->w.link, &msg, &err), 0);
 }
 
 /* The type of the order that was acknowledged; 0: nothing was said. */
@@ -94,8 +94,8 @@ static void fake_start(struct fake *f)
 	assert_int_equal(worker_init(&f->w, &err), 0);
 	assert_int_equal(channel_pair(fds, &err), 0);
 	assert_int_equal(channel_init(&f->control, fds[0]), 0);
-	assert_int_equal(channel_init(&f->w.channel, fds[1]), 0);
-	f->w.channel_io.fd = fds[1];
+	assert_int_equal(channel_init(&f->w.link.channel, fds[1]), 0);
+	f->w.link.io.fd = fds[1];
 	counters = counters_create(&err);
 	assert_int_equal(counters_map(counters, 1, &f->w.own, &err), 0);
 	close(counters);
@@ -209,7 +209,7 @@ static unsigned int step_to_answer(struct fake *f, enum message type,
 		unsigned int now;
 
 		assert_int_equal(answer(f), 0);
-		assert_true(orders_wait(&f->w));
+		assert_true(f->w.link.ops->wait(&f->w.link));
 		more = orders_step(&f->w);
 		now = count(f, still);
 		assert_in_range(left - now, 0, STEP_MOST);
@@ -217,7 +217,7 @@ static unsigned int step_to_answer(struct fake *f, enum message type,
 		n++;
 	}
 	assert_int_equal(left, 0);
-	assert_false(orders_wait(&f->w));
+	assert_false(f->w.link.ops->wait(&f->w.link));
 	assert_int_equal(answer(f), type);
 	return n;
 }
@@ -238,7 +238,7 @@ static void expect_all_drained(struct fake *f)
 
 	wait_for_drain(f);
 	while (orders_step(&f->w)) {
-		assert_false(orders_wait(&f->w)); /* orders are read meanwhile */
+		assert_false(f->w.link.ops->wait(&f->w.link)); /* orders are read meanwhile */
 		now = count(f, is_open);
 		assert_in_range(left - now, 0, STEP_ENDS);
 		left = now;
