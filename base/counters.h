@@ -28,6 +28,7 @@ enum counter {
 	COUNTER_CONNECT_FAILED, /* backend connects that failed, tries included */
 	COUNTER_BYTES_IN,       /* bytes from the client */
 	COUNTER_BYTES_OUT,      /* bytes to the client */
+	COUNTER_QUERIES,        /* of a tenant to DNS64 */
 	N_COUNTERS = 16,        /* a slot is 128 bytes */
 };
 
@@ -39,6 +40,14 @@ enum worker_counter {
 	WORKER_SOURCES,                     /* gauge: entries of the source table */
 	WORKER_REASON,                      /* first of 32: ends by enum close_reason */
 	WORKER_NUMBER = WORKER_REASON + 32, /* number of the last session: none comes twice */
+	WORKER_DNS_QUERIES,                 /* of tenants */
+	WORKER_DNS_FOREIGN,                 /* queries of others: refused, or not answered at all */
+	WORKER_DNS_MALFORMED,               /* of both */
+	WORKER_DNS_CACHED,                  /* answered at once */
+	WORKER_DNS_ASKED,                   /* questions to upstreams */
+	WORKER_DNS_FAILED,                  /* answered SERVFAIL, as nobody could be asked */
+	WORKER_DNS_UNSENT,                  /* answers that could not be sent */
+	WORKER_DNS_CLIENTS,                 /* gauge: TCP connections */
 	N_WORKER_COUNTERS,
 };
 

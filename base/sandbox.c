@@ -123,6 +123,11 @@ static const int calls_proxy[] = {
 	SCMP_SYS(pipe2),       SCMP_SYS(sendmsg),
 };
 
+static const int calls_dns64[] = {
+	SCMP_SYS(accept4), SCMP_SYS(connect),  SCMP_SYS(recvfrom), SCMP_SYS(sendto),
+	SCMP_SYS(sendmsg), SCMP_SYS(recvmmsg), SCMP_SYS(sendmmsg),
+};
+
 static const int calls_log[] = {
 	SCMP_SYS(openat),
 	SCMP_SYS(fsync),
@@ -221,6 +226,16 @@ static int allow_bounded_proxy(scmp_filter_ctx ctx)
 	return allow_bounded(ctx, calls, N_ELEMENTS(calls));
 }
 
+static int allow_bounded_dns64(scmp_filter_ctx ctx)
+{
+	const struct bounded_call calls[] = {
+		ALLOW_IF(socket, SCMP_A0(SCMP_CMP_EQ, AF_INET, 0)),
+		ALLOW_IF(socket, SCMP_A0(SCMP_CMP_EQ, AF_INET6, 0)),
+	};
+
+	return allow_bounded(ctx, calls, N_ELEMENTS(calls));
+}
+
 /*
  * It has a socket of the system's log: with sendmsg(2) that would reach whoever has an abstract
  * name. write(2) does not, and nothing that duplicates could make it the channel.
@@ -246,6 +261,9 @@ static int close_calls(const struct sandbox *sb, struct err *err)
 	if (rc == 0 && sb->kind == SANDBOX_PROXY) {
 		rc = allow_calls(ctx, calls_proxy, N_ELEMENTS(calls_proxy));
 	}
+	if (rc == 0 && sb->kind == SANDBOX_DNS64) {
+		rc = allow_calls(ctx, calls_dns64, N_ELEMENTS(calls_dns64));
+	}
 	if (rc == 0 && sb->kind == SANDBOX_LOG) {
 		rc = allow_calls(ctx, calls_log, N_ELEMENTS(calls_log));
 	}
@@ -257,6 +275,9 @@ static int close_calls(const struct sandbox *sb, struct err *err)
 	}
 	if (rc == 0 && sb->kind == SANDBOX_PROXY) {
 		rc = allow_bounded_proxy(ctx);
+	}
+	if (rc == 0 && sb->kind == SANDBOX_DNS64) {
+		rc = allow_bounded_dns64(ctx);
 	}
 	if (rc == 0 && sb->kind == SANDBOX_LOG) {
 		rc = allow_bounded_log(ctx);

@@ -7,9 +7,10 @@
 #include "base/err.h"
 
 enum sandbox_kind {
-	SANDBOX_PROXY,      /* sockets of AF_INET and AF_INET6, pipes, splice; no path, no exec */
-	SANDBOX_LOG,        /* no socket of its own, sendmsg(2) on the channel alone; opens files
-			       below one folder descriptor it already has */
+	SANDBOX_PROXY, /* sockets of AF_INET and AF_INET6, pipes, splice; no path, no exec */
+	SANDBOX_DNS64, /* sockets of AF_INET and AF_INET6, none of which it can bind; no path */
+	SANDBOX_LOG,   /* no socket of its own, sendmsg(2) on the channel alone; opens files
+			  below one folder descriptor it already has */
 	SANDBOX_NEIGHBOURS, /* neither: descriptors that are passed to it */
 };
 

@@ -7,8 +7,10 @@ libdns64_a_SOURCES = \
 	%D%/answer_read.c \
 	%D%/cache.c %D%/cache.h \
 	%D%/internal.h \
+	%D%/listener.c \
 	%D%/local_names.c %D%/local_names.h \
 	%D%/local_records.c %D%/local_records.h \
+	%D%/orders.c \
 	%D%/policy.c %D%/policy.h \
 	%D%/query.c \
 	%D%/question.c %D%/question.h \
@@ -16,5 +18,13 @@ libdns64_a_SOURCES = \
 	%D%/request.c %D%/request.h \
 	%D%/resolver.c %D%/resolver.h \
 	%D%/reverse.c %D%/reverse.h \
+	%D%/serve.c \
+	%D%/tcp.c \
+	%D%/tenants.c %D%/tenants.h \
+	%D%/udp.c \
 	%D%/upstream.c %D%/upstream.h %D%/upstream_internal.h %D%/upstream_server.c \
-	%D%/upstream_tcp.c
+	%D%/upstream_tcp.c \
+	%D%/worker.c %D%/worker.h
+pkglibexec_PROGRAMS += sixgate-dns64
+sixgate_dns64_SOURCES = %D%/main.c
+sixgate_dns64_LDADD = libdns64.a libworker.a libconf-model.a $(BASE_LIBS) $(KNOT_LIBS)

@@ -36,6 +36,8 @@ struct dns_tenant {
 /* Who is to get the answer; the resolver only carries it. */
 struct dns_client {
 	struct endpoint from;
+	struct addr to;      /* which of our addresses was asked; of UDP */
+	uint32_t listener;   /* by which */
 	uint64_t connection; /* of TCP; 0: none */
 };
 

@@ -65,6 +65,11 @@ static void print_type(const struct key *key)
 		printf("list of up to %u: ", key->n_max);
 	}
 	printf("%s", names[key->type]);
+	if (key->n_max > 0 && key->words && key->type != KEY_WORD) {
+		printf(", or ");
+		print_words(key);
+		return;
+	}
 	switch (key->type) {
 	case KEY_TEXT:
 		printf(" of %llu to %llu bytes", (unsigned long long)key->min,

@@ -300,4 +300,5 @@ void node_conf_check(const struct node_conf *node, struct issues *issues)
 	check_blocks(node, issues);
 	check_names(node, issues);
 	check_uplink(node, issues);
+	check_dns64(node, issues);
 }

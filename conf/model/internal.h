@@ -83,6 +83,8 @@ struct port_range check_local_range(const struct node_conf *node);
 void check_unset_local_ports(const struct node_conf *node, struct port_range local,
 			     struct issues *issues);
 
+/* Part of node_conf_check(): DNS64. */
+void check_dns64(const struct node_conf *node, struct issues *issues);
 /* Part of node_conf_check(): the tunnel to the exit that our IPv6 comes from. */
 void check_uplink(const struct node_conf *node, struct issues *issues);
 /* The name of a network namespace, which goes into a path; NULL: none is given. */

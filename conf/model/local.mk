@@ -4,6 +4,7 @@ libconf_model_a_SOURCES = \
 	%D%/check.h \
 	%D%/check_address.c \
 	%D%/check_blocks.c \
+	%D%/check_dns64.c \
 	%D%/check_machine.c \
 	%D%/check_nat64.c \
 	%D%/check_node.c \

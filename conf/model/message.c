@@ -32,7 +32,8 @@ int listener_msg_unpack(struct cursor in, struct listener_msg *ret_listener)
 	l.slot = cursor_u32(&u.in);
 	l.default_tenant = cursor_str(&u.in);
 	l.default_service = cursor_str(&u.in);
-	if (l.local.port == 0 || (l.protocol != PROTOCOL_TCP && l.protocol != PROTOCOL_TLS)) {
+	if (l.local.port == 0 || (l.protocol != PROTOCOL_TCP && l.protocol != PROTOCOL_UDP &&
+				  l.protocol != PROTOCOL_TLS)) {
 		unpack_fail(&u, "listener");
 	}
 	if ((l.default_tenant.len > 0 || l.default_service.len > 0) &&

@@ -13,9 +13,9 @@
 #define LOG_SOCKET_MS 500 /* control opens no two sockets of the system's log in less */
 
 /*
- * What control and the proxy workers say on the channel. HELLO, STATS, DRAIN and QUIT never
- * change between versions (tests/unit/forever.h has their bytes). id names the object, serial its
- * version as control counts it (not the tenant's own serial).
+ * What control and the workers, of the proxy and of DNS64, say on the channel. HELLO, STATS, DRAIN
+ * and QUIT never change between versions (tests/unit/forever.h has their bytes). id names the
+ * object, serial its version as control counts it (not the tenant's own serial).
  *
  * Start: the worker sends HELLO; control answers COUNTERS and LOG, then BEGIN, NODE, TENANT...,
  * END, the objects many at a time in SET; each object is answered ACK or NAK; then LISTENER with
@@ -110,7 +110,7 @@ enum neighbour_count {
 /* A listener as workers see it: one bound socket for each address. */
 struct listener_msg {
 	struct endpoint local;
-	enum protocol protocol; /* tcp or tls */
+	enum protocol protocol; /* tcp or tls; of DNS64 udp or tcp */
 	struct timeouts timeouts;
 	uint32_t slot;                              /* counters */
 	struct str default_tenant, default_service; /* empty: none */

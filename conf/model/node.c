@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The node config's life and the part of it that travels to the proxy workers.
+ * The node config's life and the part of it that travels to the workers.
  */
 #include "conf/model/node.h"
 
@@ -42,22 +42,99 @@ struct addr node_conf_nth(const struct node_conf *node, uint32_t number)
 	return a;
 }
 
+struct addr node_conf_dns64_addr(const struct node_conf *node)
+{
+	struct addr a = node->ipv6_prefix.addr;
+
+	a.b[15] = 0x53;
+	return a;
+}
+
+bool node_conf_dns64_own(const struct node_conf *node, size_t i, struct addr *ret_addr)
+{
+	if (node->dns64.on && node->dns64.n_listen == 0 && i == 0) {
+		*ret_addr = node_conf_dns64_addr(node);
+		return true;
+	}
+	for (size_t k = 0; node->dns64.on && node->has_ipv6_prefix && k < node->dns64.n_listen;
+	     k++) {
+		const struct addr *a = &node->dns64.listen[k];
+
+		if (prefix_contains(&node->ipv6_prefix, a) && i-- == 0) {
+			*ret_addr = *a;
+			return true;
+		}
+	}
+	return false;
+}
+
+static void pack_addrs(struct buf *out, const struct addr *addrs, size_t n)
+{
+	buf_u32(out, (uint32_t)n);
+	for (size_t i = 0; i < n; i++) {
+		pack_addr(out, &addrs[i]);
+	}
+}
+
+static struct addr *unpack_addrs(struct unpack *u, size_t *ret_n, const char *what)
+{
+	struct addr *addrs = unpack_array(u, NODE_RESOLVERS_MAX, sizeof(*addrs), ret_n, what);
+
+	for (size_t i = 0; i < *ret_n; i++) {
+		addrs[i] = unpack_addr(u);
+	}
+	return addrs;
+}
+
+static void pack_dns64(const struct node_conf *node, struct buf *out)
+{
+	pack_bool(out, node->nat64.on);
+	pack_prefix(out, &node->nat64.prefix);
+	pack_prefixes(out, node->nat64.permit, node->nat64.n_permit);
+	pack_bool(out, node->has_siit_prefix);
+	pack_prefix(out, &node->siit_prefix);
+	pack_bool(out, node->dns64.on);
+	pack_addrs(out, node->dns64.upstream, node->dns64.n_upstream);
+}
+
+/* RFC 6052 2.2; none where there is no translator. */
+static struct prefix unpack_pref64(struct unpack *u, bool there, const char *what)
+{
+	struct prefix p = unpack_prefix(u, what);
+	bool good = p.len == 96 || (p.len >= 32 && p.len <= 64 && p.len % 8 == 0);
+
+	if (there && (!good || prefix_is_v4(&p))) {
+		unpack_fail(u, what);
+	}
+	return p;
+}
+
+static void unpack_dns64(struct unpack *u, struct node_conf *node)
+{
+	node->nat64.on = unpack_bool(u, "nat64");
+	node->nat64.prefix = unpack_pref64(u, node->nat64.on, "nat64 prefix");
+	node->nat64.permit =
+		unpack_prefixes(u, NODE_PERMIT_MAX, &node->nat64.n_permit, "nat64 permit");
+	node->has_siit_prefix = unpack_bool(u, "siit");
+	node->siit_prefix = unpack_pref64(u, node->has_siit_prefix, "siit prefix");
+	node->dns64.on = unpack_bool(u, "dns64");
+	node->dns64.upstream = unpack_addrs(u, &node->dns64.n_upstream, "upstream");
+}
+
 void node_conf_pack(const struct node_conf *node, struct buf *out)
 {
 	pack_text(out, node->name);
 	pack_text(out, node->farm);
 	pack_bool(out, node->has_client_prefix);
 	pack_prefix(out, &node->client_prefix);
-	buf_u32(out, (uint32_t)node->n_resolvers);
-	for (size_t i = 0; i < node->n_resolvers; i++) {
-		pack_addr(out, &node->resolvers[i]);
-	}
+	pack_addrs(out, node->resolvers, node->n_resolvers);
 	pack_timeouts(out, &node->timeouts);
 	buf_u32(out, node->source_limits.connections);
 	buf_u32(out, node->source_limits.new_per_second);
 	pack_bool(out, node->access_log.on);
 	buf_u8(out, (uint8_t)node->access_log.format);
 	buf_u32(out, node->workers);
+	pack_dns64(node, out);
 }
 
 static void node_read(struct unpack *u, struct node_conf *node)
@@ -69,11 +146,7 @@ static void node_read(struct unpack *u, struct node_conf *node)
 	if (node->has_client_prefix && node->client_prefix.len != 96) {
 		unpack_fail(u, "client prefix");
 	}
-	node->resolvers = unpack_array(u, NODE_RESOLVERS_MAX, sizeof(*node->resolvers),
-				       &node->n_resolvers, "resolvers");
-	for (size_t i = 0; i < node->n_resolvers; i++) {
-		node->resolvers[i] = unpack_addr(u);
-	}
+	node->resolvers = unpack_addrs(u, &node->n_resolvers, "resolvers");
 	node->timeouts = unpack_timeouts(u);
 	node->source_limits.connections = cursor_u32(&u->in);
 	node->source_limits.new_per_second = cursor_u32(&u->in);
@@ -83,6 +156,7 @@ static void node_read(struct unpack *u, struct node_conf *node)
 	if (node->workers > NODE_WORKERS_MAX) {
 		unpack_fail(u, "workers");
 	}
+	unpack_dns64(u, node);
 }
 
 int node_conf_unpack(struct cursor in, struct node_conf **ret_node, struct err *err)

@@ -21,6 +21,10 @@
 #define NODE_PREFIX_LEN_MIN 36    /* of uplink.ipv6: a /64 in it has a number of 28 bits */
 #define NODE_EXIT_PORT      51821 /* of uplink.wireguard */
 #define NODE_WORKERS_MAX    63    /* as many segments of counters go with one message */
+#define NODE_DNS64_WORKERS  31    /* of each kind, with DNS64: a bit each of all of them */
+#define NODE_DNS64_MAX      16    /* addresses it listens at */
+#define DNS_PORT            53
+#define DNS64_CACHE_BYTES   ((size_t)256 << 20) /* of all workers together */
 
 enum uplink_kind {
 	UPLINK_DIRECT,
@@ -153,10 +157,13 @@ struct node_conf {
 	struct prefix siit_prefix;
 	struct {
 		bool on;
-		const char *listen;
+		struct addr *listen; /* IPv6; n_listen 0: node_conf_dns64_addr() for all tenants */
+		size_t n_listen;
 		struct addr *upstream;
 		size_t n_upstream;
 		const char *zone;
+		struct listener_conf *listeners; /* what that makes */
+		size_t n_listeners;
 	} dns64;
 	struct {
 		bool on;
@@ -195,7 +202,15 @@ unsigned int node_conf_unit(const struct node_conf *node);
 uint32_t node_conf_number(const struct node_conf *node, const struct addr *a);
 struct addr node_conf_nth(const struct node_conf *node, uint32_t number);
 
-/* What a proxy worker needs of the node config; wire form of message NODE. */
+/* Where tenants ask DNS64: <uplink.ipv6.prefix>::53. */
+struct addr node_conf_dns64_addr(const struct node_conf *node);
+/*
+ * Of where DNS64 listens the i-th address that is of uplink.ipv6.prefix, and so ours to have;
+ * false: there are not so many.
+ */
+bool node_conf_dns64_own(const struct node_conf *node, size_t i, struct addr *ret_addr);
+
+/* What workers need of the node config; wire form of message NODE. */
 void node_conf_pack(const struct node_conf *node, struct buf *out);
 /* On 0 ret_node is owned by the caller: node_conf_free(). -EPROTO on a bad form, or -ENOMEM. */
 int node_conf_unpack(struct cursor in, struct node_conf **ret_node, struct err *err) CHECKED;

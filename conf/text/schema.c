@@ -130,8 +130,14 @@ static void read_list(struct reader *r, const struct tree_node *node, const stru
 	size_t i = 0;
 	char *items;
 
+	if (node->kind == TREE_SCALAR && key->words &&
+	    str_eq(node->text, str_from(key->words[0]))) {
+		return;
+	}
 	if (node->kind != TREE_LIST) {
-		reader_issue(r, node, "must be a list");
+		reader_issue(r, node,
+			     key->words ? "must be a list, or the word %s" : "must be a list",
+			     key->words ? key->words[0] : "");
 		return;
 	}
 	if (node->n > key->n_max) {

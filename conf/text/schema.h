@@ -52,8 +52,8 @@ struct key {
 	uint32_t n_max;    /* not 0: a list of at most so many, count at aux, pointer at offset */
 	uint64_t min, max; /* of a number */
 	uint64_t dflt;     /* of a number or word that is not given */
-	const char *const *words; /* KEY_WORD: in the enum's order, NULL behind the last; KEY_MAP: a
-				     word that may stand in the map's place */
+	const char *const *words; /* KEY_WORD: in the enum's order, NULL behind the last; KEY_MAP,
+				     or a list: a word that may stand in its place */
 	const struct schema *sub; /* KEY_MAP */
 	size_t offset;
 	size_t aux; /* not 0, single value: offset of the bool that says it was given */

@@ -57,8 +57,16 @@ static const struct key siit_keys[] = {
 };
 const struct schema schema_siit = {.name = "prefix", .keys = siit_keys};
 
+static const char *const tenants[] = {"tenants", NULL};
+
 static const struct key dns64_keys[] = {
-	{.name = "listen", .type = KEY_ID, .mandatory = true, .offset = NODE(dns64.listen)},
+	{.name = "listen",
+	 .type = KEY_ADDR6,
+	 .mandatory = true,
+	 .n_max = NODE_DNS64_MAX,
+	 .words = tenants,
+	 .offset = NODE(dns64.listen),
+	 .aux = NODE(dns64.n_listen)},
 	{.name = "upstream",
 	 .type = KEY_ADDR,
 	 .mandatory = true,
@@ -68,7 +76,35 @@ static const struct key dns64_keys[] = {
 	{.name = "zone", .type = KEY_HOST, .offset = NODE(dns64.zone)},
 	{0},
 };
-const struct schema schema_dns64 = {.name = "listen, upstream, zone", .keys = dns64_keys};
+/* Two sockets for each address; for all tenants' one that has any address of this machine. */
+static void finish_dns64(struct reader *r, const struct tree_node *map, void *object)
+{
+	static const enum protocol protocols[] = {PROTOCOL_UDP, PROTOCOL_TCP};
+	struct node_conf *node = object;
+	size_t n = node->dns64.n_listen ? node->dns64.n_listen : 1;
+	struct listener_conf *listeners = arena_array(r->arena, n * 2, sizeof(*listeners));
+
+	(void)map;
+	if (!listeners) {
+		r->no_memory = true;
+		return;
+	}
+	for (size_t i = 0; i < n * 2; i++) {
+		listeners[i] =
+			(struct listener_conf){.port = DNS_PORT, .protocol = protocols[i % 2]};
+		if (node->dns64.n_listen) {
+			listeners[i].address = node->dns64.listen[i / 2];
+		}
+	}
+	node->dns64.listeners = listeners;
+	node->dns64.n_listeners = n * 2;
+}
+
+const struct schema schema_dns64 = {
+	.name = "listen, upstream, zone",
+	.keys = dns64_keys,
+	.finish = finish_dns64,
+};
 
 static const struct key wireguard_keys[] = {
 	{.name = "listen_port",

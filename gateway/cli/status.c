@@ -185,19 +185,43 @@ static void print_neighbours(const struct cli *cli, const json_t *status)
 	}
 }
 
+static void print_dns64(const struct cli *cli, const json_t *status)
+{
+	const json_t *dns64 = json_object_get(status, "dns64");
+	const json_t *workers = json_object_get(dns64, "workers");
+	char a[TEXT_MAX], b[TEXT_MAX], c[TEXT_MAX], d[TEXT_MAX];
+	size_t n_running = 0, i;
+	json_t *worker;
+
+	if (!json_is_true(json_object_get(dns64, "on"))) {
+		return;
+	}
+	json_array_foreach((json_t *)workers, i, worker) {
+		n_running += strcmp(text_of(worker, "state", a), "running") == 0;
+	}
+	fprintf(cli->out,
+		"dns64      %zu of %zu workers running; %s queries, %s answered at once, %s "
+		"questions to upstreams, %s queries of no tenant\n",
+		n_running, json_array_size(workers), text_of(dns64, "queries", a),
+		text_of(dns64, "cached", b), text_of(dns64, "asked", c),
+		text_of(dns64, "foreign", d));
+}
+
 /* What the rules in the kernel have stopped; not there without the right to set them. */
 static void print_kernel(const struct cli *cli, const json_t *status)
 {
 	const json_t *kernel = json_object_get(status, "kernel");
-	char a[TEXT_MAX], b[TEXT_MAX], c[TEXT_MAX];
+	char a[TEXT_MAX], b[TEXT_MAX], c[TEXT_MAX], d[TEXT_MAX];
 
 	if (!json_is_true(json_object_get(kernel, "applied"))) {
 		fprintf(cli->out, "kernel     no rules of ours\n");
 		return;
 	}
-	fprintf(cli->out, "kernel     dropped: %s spoofed, %s unexpected, %s by workers\n",
+	fprintf(cli->out,
+		"kernel     dropped: %s spoofed, %s unexpected, %s by proxy workers, %s by those of "
+		"dns64\n",
 		text_of(kernel, "spoofed", a), text_of(kernel, "unexpected", b),
-		text_of(kernel, "proxy_denied", c));
+		text_of(kernel, "proxy_denied", c), text_of(kernel, "dns64_denied", d));
 }
 
 static enum cli_exit show(const struct cli *cli, json_t *status)
@@ -216,6 +240,7 @@ static enum cli_exit show(const struct cli *cli, json_t *status)
 	print_listeners(cli, status);
 	print_access_log(cli, status);
 	print_neighbours(cli, status);
+	print_dns64(cli, status);
 	print_kernel(cli, status);
 	return CLI_OK;
 }

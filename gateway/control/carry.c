@@ -176,7 +176,10 @@ void carry_fold(struct carry *carry, struct counters *segment)
 				    counter_sum(&segment, 1, slot, (enum counter)i));
 		}
 	}
-	for (unsigned int i = 0; base && i < WORKER_NUMBER; i++) {
+	for (unsigned int i = 0; base && i < WORKER_DNS_CLIENTS; i++) {
+		if (i == WORKER_NUMBER) {
+			continue;
+		}
 		worker_counter_add(carry->base, i,
 				   atomic_load_explicit(&segment->worker[i], memory_order_relaxed));
 	}

@@ -34,24 +34,37 @@ static struct control *control_of(struct loop *loop)
 }
 
 /* Ready when each worker is, or has been and is being started again. */
+static bool workers_are_up(const struct workers *ws)
+{
+	unsigned int n_ready = workers_count(ws, WORKER_READY);
+
+	return ws->n == 0 || (n_ready > 0 && n_ready + workers_count(ws, WORKER_DOWN) == ws->n);
+}
+
 static bool control_is_up(const struct control *c)
 {
-	unsigned int n_ready = workers_count(&c->workers, WORKER_READY);
+	return workers_are_up(&c->workers) && workers_are_up(&c->dns64);
+}
 
-	return n_ready > 0 && n_ready + workers_count(&c->workers, WORKER_DOWN) == c->workers.n;
+static bool workers_are_left(const struct control *c)
+{
+	return workers_count(&c->workers, WORKER_DOWN) < c->workers.n ||
+	       workers_count(&c->dns64, WORKER_DOWN) < c->dns64.n || c->former.n > 0;
 }
 
 static void control_notify_status(struct control *c)
 {
 	notify_send(&c->notify, "STATUS=%u of %u workers ready, %zu tenants, %zu problems",
-		    workers_count(&c->workers, WORKER_READY), c->workers.n,
-		    tenants_count(&c->tenants, TENANT_ACTIVE), problems_count(&c->problems));
+		    workers_count(&c->workers, WORKER_READY) +
+			    workers_count(&c->dns64, WORKER_READY),
+		    c->workers.n + c->dns64.n, tenants_count(&c->tenants, TENANT_ACTIVE),
+		    problems_count(&c->problems));
 }
 
 /* When the last worker has ended, the log child writes what is left, and that is all. */
 static void control_end(struct control *c)
 {
-	if (workers_count(&c->workers, WORKER_DOWN) < c->workers.n || c->former.n > 0) {
+	if (workers_are_left(c)) {
 		return;
 	}
 	if (!helper_running(&c->logchild.helper)) {
@@ -114,6 +127,10 @@ const struct workers_ops control_workers_ops = {
 	.answered = on_worker_answered,
 	.gone = on_worker_gone,
 	.logs = on_worker_logs,
+};
+
+const struct workers_ops control_dns64_ops = {
+	.changed = on_workers_changed,
 };
 
 static void on_former_answered(void *ctx, unsigned int number, uint16_t type, uint64_t serial,
@@ -223,6 +240,7 @@ static void control_batch_end(struct loop *loop)
 	bool more = c->dir && c->phase != CONTROL_DRAINING && dir_work(c->dir, until_ms);
 
 	more |= workers_pump(&c->workers, until_ms);
+	more |= workers_pump(&c->dns64, until_ms);
 	more |= control_reload_step(c);
 	more |= drift_work(&c->drift);
 	more |= keeper_work(&c->keeper, until_ms);
@@ -255,9 +273,8 @@ static void control_signal(struct io *io, uint32_t events)
 static void control_deadline(struct timer *timer)
 {
 	struct control *c = container_of(timer, struct control, deadline);
-	bool workers = workers_count(&c->workers, WORKER_DOWN) < c->workers.n || c->former.n > 0;
 
-	log_warn(MOD, "%s did not end in time", workers ? "workers" : "the log child");
+	log_warn(MOD, "%s did not end in time", workers_are_left(c) ? "workers" : "the log child");
 	c->loop.stop = true;
 }
 
@@ -266,6 +283,7 @@ void control_stop(struct control *c)
 	if (c->phase == CONTROL_DRAINING) {
 		log_info(MOD, "stopping at once");
 		workers_quit(&c->workers);
+		workers_quit(&c->dns64);
 		former_kill(&c->former);
 		wheel_arm(&c->loop.wheel, &c->deadline, c->loop.now_ms + 2000);
 		return;
@@ -274,7 +292,9 @@ void control_stop(struct control *c)
 	c->phase = CONTROL_DRAINING;
 	notify_send(&c->notify, "STOPPING=1");
 	workers_drain(&c->workers, DRAIN_MS);
+	workers_drain(&c->dns64, DRAIN_MS);
 	listeners_close_all(&c->listeners);
+	listeners_close_all(&c->dns64_listeners);
 	handover_fini(&c->handover);
 	former_drain(&c->former, DRAIN_MS);
 	wheel_arm(&c->loop.wheel, &c->deadline, c->loop.now_ms + DRAIN_MS + 2000);
@@ -332,6 +352,7 @@ int control_new(const struct control_setup *setup, struct control **ret_control,
 	c->server.io.fd = c->notify.fd = -1;
 	rc = loop_init(&c->loop, err);
 	c->started_ms = c->loop.now_ms;
+	c->dns64.loop = c->dns64_listeners.loop = &c->loop;
 	c->listeners.loop = c->logchild.helper.loop = c->responder.helper.loop = c->notify.loop =
 		c->workers.loop = &c->loop;
 	c->carry.control = c;
@@ -385,13 +406,15 @@ void control_free(struct control *c)
 		return;
 	}
 	keeper_flush(&c->keeper);
-	c->workers.stopping = true;
+	c->workers.stopping = c->dns64.stopping = true;
 	server_fini(&c->server);
 	dir_free(c->dir);
 	workers_fini(&c->workers);
+	workers_fini(&c->dns64);
 	logchild_fini(&c->logchild);
 	responder_fini(&c->responder);
 	listeners_fini(&c->listeners);
+	listeners_fini(&c->dns64_listeners);
 	upgrade_fini(&c->upgrade);
 	former_fini(&c->former);
 	carry_fini(&c->carry);

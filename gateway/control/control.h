@@ -68,7 +68,7 @@ struct control {
 	enum control_phase phase;
 	uint64_t started_ms;
 	const char *conf_path, *run_dir; /* borrowed from main */
-	char proxy_path[PATH_MAX], agent_path[PATH_MAX], empty_dir[PATH_MAX];
+	char proxy_path[PATH_MAX], agent_path[PATH_MAX], dns64_path[PATH_MAX], empty_dir[PATH_MAX];
 	struct identity identity;
 	struct io signals;
 	struct timer deadline; /* of the drain */
@@ -87,6 +87,9 @@ struct control {
 	struct problems problems;
 	struct listeners listeners;
 	struct workers workers;
+	struct listeners dns64_listeners; /* these two without dns64 are empty */
+	struct workers dns64;
+	struct counters *segments[WORKERS_MAX]; /* of all workers, for sums */
 	struct logchild logchild;
 	struct responder responder;
 	struct registry_dir *dir; /* owned */

@@ -40,8 +40,8 @@ void handover_name_format(const struct handover_name *name, char dst[FDSTORE_NAM
 	for (char *p = text; *p; p++) {
 		*p = *p == ':' ? '-' : *p;
 	}
-	(void)snprintf(dst, FDSTORE_NAME_MAX, "%s,%u,%u,%u", text, name->local.port, name->slot,
-		       name->n_slots); /* fits */
+	(void)snprintf(dst, FDSTORE_NAME_MAX, "%s,%u,%u,%u%s", text, name->local.port, name->slot,
+		       name->n_slots, name->udp ? ",udp" : ""); /* fits */
 }
 
 /* Cuts off what stands before the next ',' or the end. */
@@ -59,6 +59,7 @@ int handover_name_parse(struct str text, struct handover_name *ret_name)
 {
 	struct str rest = text, addr = next_field(&rest), port = next_field(&rest);
 	struct str slot = next_field(&rest), n_slots = next_field(&rest);
+	struct str transport = next_field(&rest);
 	char name[FDSTORE_NAME_MAX], again[FDSTORE_NAME_MAX];
 	uint64_t port_v, slot_v, n_v;
 
@@ -72,6 +73,7 @@ int handover_name_parse(struct str text, struct handover_name *ret_name)
 		name[i] = name[i] == '-' ? ':' : name[i];
 	}
 	*ret_name = (struct handover_name){.local.port = (uint16_t)port_v,
+					   .udp = str_eq(transport, str_from("udp")),
 					   .slot = (unsigned int)slot_v,
 					   .n_slots = (unsigned int)n_v};
 	if (addr_parse((struct str){.p = name, .len = addr.len}, &ret_name->local.addr) < 0) {
@@ -98,8 +100,8 @@ static bool socket_is(int fd, const struct handover_name *name)
 	struct endpoint local;
 	bool v4 = addr_is_v4(&name->local.addr);
 
-	return option(fd, SOL_SOCKET, SO_ACCEPTCONN) == 1 &&
-	       option(fd, SOL_SOCKET, SO_PROTOCOL) == IPPROTO_TCP &&
+	return option(fd, SOL_SOCKET, SO_ACCEPTCONN) == (name->udp ? 0 : 1) &&
+	       option(fd, SOL_SOCKET, SO_PROTOCOL) == (name->udp ? IPPROTO_UDP : IPPROTO_TCP) &&
 	       option(fd, SOL_SOCKET, SO_DOMAIN) == (v4 ? AF_INET : AF_INET6) &&
 	       option(fd, SOL_SOCKET, SO_REUSEPORT) == 1 &&
 	       getsockname(fd, (struct sockaddr *)&sa, &len) == 0 &&
@@ -222,6 +224,9 @@ static int handed_cmp(const void *a, const void *b)
 	if (diff == 0) {
 		diff = (int)x->local.port - (int)y->local.port;
 	}
+	if (diff == 0) {
+		diff = (int)x->udp - (int)y->udp;
+	}
 	return diff != 0 ? diff : (int)x->slot - (int)y->slot;
 }
 
@@ -251,30 +256,31 @@ unsigned int handover_slots(const struct handover *h)
 	return h->upgrade && h->n_handed > 0 ? h->handed[0].name.n_slots : 0;
 }
 
-static bool same_local(const struct handed *a, const struct endpoint *local)
+static bool same_group(const struct handed *a, const struct handed *b)
 {
-	return a->name.local.port == local->port && addr_eq(&a->name.local.addr, &local->addr);
+	return a->name.local.port == b->name.local.port && a->name.udp == b->name.udp &&
+	       addr_eq(&a->name.local.addr, &b->name.local.addr);
 }
 
-/* How many, from the first on, are of one address and port. */
+/* How many, from the first on, are of one group. */
 static size_t group_size(const struct handover *h, size_t first)
 {
 	size_t n = 1;
 
-	while (first + n < h->n_handed &&
-	       same_local(&h->handed[first + n], &h->handed[first].name.local)) {
+	while (first + n < h->n_handed && same_group(&h->handed[first + n], &h->handed[first])) {
 		n++;
 	}
 	return n;
 }
 
-static bool group_is_full(const struct handed *group, size_t n, unsigned int n_slots, uid_t uid)
+static bool group_is_full(const struct handed *group, size_t n, unsigned int n_slots,
+			  const uid_t uids[2])
 {
-	bool full = n == n_slots;
+	bool full = n == n_slots && (group->uid == uids[0] || group->uid == uids[1]);
 
 	for (size_t i = 0; full && i < n; i++) {
 		full = group[i].name.slot == i && group[i].name.n_slots == n_slots &&
-		       group[i].uid == uid;
+		       group[i].uid == group->uid;
 		for (size_t k = 0; k < i; k++) {
 			full = full && group[k].inode != group[i].inode;
 		}
@@ -297,7 +303,7 @@ static void group_close(struct handover *h, struct handed *group, size_t n)
 	}
 }
 
-void handover_match(struct handover *h, unsigned int n_slots, uid_t uid)
+void handover_match(struct handover *h, unsigned int n_slots, const uid_t uids[2])
 {
 	char text[ENDPOINT_TEXT_MAX];
 	bool closed = false;
@@ -307,7 +313,7 @@ void handover_match(struct handover *h, unsigned int n_slots, uid_t uid)
 		struct handed *group = &h->handed[i];
 
 		n = group_size(h, i);
-		if (!group_is_full(group, n, n_slots, uid)) {
+		if (!group_is_full(group, n, n_slots, uids)) {
 			log_warn(MOD, "%s: not one socket for each of %u workers, opening it anew",
 				 endpoint_format(&group->name.local, text), n_slots);
 			group_close(h, group, n);
@@ -320,24 +326,23 @@ void handover_match(struct handover *h, unsigned int n_slots, uid_t uid)
 	}
 }
 
-bool handover_take(struct handover *h, const struct endpoint *local, unsigned int n_slots,
-		   int *ret_fds)
+bool handover_take(struct handover *h, const struct handover_name *name, uid_t uid, int *ret_fds)
 {
-	const struct handed key = {.name.local = *local};
+	const struct handed key = {.name = *name};
 	struct handed *group;
 
 	if (h->n_handed == 0) {
 		return false;
 	}
 	group = bsearch(&key, h->handed, h->n_handed, sizeof(*h->handed), handed_cmp);
-	if (!group || group->fd < 0) {
+	if (!group || group->fd < 0 || group->uid != uid) {
 		return false;
 	}
-	for (unsigned int i = 0; i < n_slots; i++) {
+	for (unsigned int i = 0; i < name->n_slots; i++) {
 		ret_fds[i] = group[i].fd;
 		group[i].fd = -1;
 	}
-	h->n_stored += n_slots;
+	h->n_stored += name->n_slots;
 	return true;
 }
 
@@ -369,30 +374,29 @@ void handover_fini(struct handover *h)
 	h->n_handed = 0;
 }
 
-bool handover_store(struct handover *h, const struct endpoint *local, const int *fds,
-		    unsigned int n_slots)
+bool handover_store(struct handover *h, const struct handover_name *group, const int *fds)
 {
-	struct handover_name name = {.local = *local, .n_slots = n_slots};
+	struct handover_name name = *group;
 	char text[FDSTORE_NAME_MAX];
 
-	if (h->n_stored + n_slots > FDSTORE_MAX && h->notify->fd >= 0) {
+	if (h->n_stored + name.n_slots > FDSTORE_MAX && h->notify->fd >= 0) {
 		return false;
 	}
-	h->n_stored += n_slots;
-	for (; name.slot < n_slots; name.slot++) {
+	h->n_stored += name.n_slots;
+	for (; name.slot < name.n_slots; name.slot++) {
 		handover_name_format(&name, text);
 		fdstore_put(h->notify, text, fds[name.slot]);
 	}
 	return true;
 }
 
-void handover_forget(struct handover *h, const struct endpoint *local, unsigned int n_slots)
+void handover_forget(struct handover *h, const struct handover_name *group)
 {
-	struct handover_name name = {.local = *local, .n_slots = n_slots};
+	struct handover_name name = *group;
 	char text[FDSTORE_NAME_MAX];
 
-	h->n_stored -= n_slots;
-	for (; name.slot < n_slots; name.slot++) {
+	h->n_stored -= name.n_slots;
+	for (; name.slot < name.n_slots; name.slot++) {
 		handover_name_format(&name, text);
 		fdstore_remove(h->notify, text);
 	}

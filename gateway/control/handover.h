@@ -18,7 +18,8 @@ struct notify;
  * Listening sockets that outlive this process image. They come from the service manager, which
  * kept them over a restart (LISTEN_FDS), or from the image before an upgrade (SIXGATE_HANDOVER, a
  * memfd with a line "descriptor name" for each). A socket's name is its address, port, worker slot
- * and number of slots: "203.0.113.10,443,0,2", in IPv6 addresses '-' for ':'.
+ * and number of slots: "203.0.113.10,443,0,2", in IPv6 addresses '-' for ':', with ",udp" behind it
+ * if it is one of UDP.
  */
 #define HANDOVER_VARIABLE "SIXGATE_HANDOVER"
 
@@ -35,6 +36,7 @@ struct handover {
 /* What a name says. */
 struct handover_name {
 	struct endpoint local;
+	bool udp;
 	unsigned int slot, n_slots;
 };
 
@@ -53,22 +55,21 @@ int handover_read(struct handover *h, struct notify *notify, struct former *form
 unsigned int handover_slots(const struct handover *h);
 /*
  * Closes what does not make a full group: for each address and port one socket for each of n_slots
- * worker slots, made under uid. The service manager has let go of it on return.
+ * worker slots, made under one of these uids, of the proxy and of DNS64. The service manager has
+ * let go of it on return.
  */
-void handover_match(struct handover *h, unsigned int n_slots, uid_t uid);
-/* Hands out the group of local, in order of slots. False when there is none. */
-bool handover_take(struct handover *h, const struct endpoint *local, unsigned int n_slots,
-		   int *ret_fds);
+void handover_match(struct handover *h, unsigned int n_slots, const uid_t uids[2]);
+/* Hands out the group of that name (slot 0) and uid, in order of slots. False: there is none. */
+bool handover_take(struct handover *h, const struct handover_name *group, uid_t uid, int *ret_fds);
 /* Nobody wants what is left: closes it, also at the service manager. */
 void handover_close(struct handover *h);
 /* Closes what is left here only. */
 void handover_fini(struct handover *h);
 
 /* Gives a group to the service manager. False when it would be more than that keeps. */
-bool handover_store(struct handover *h, const struct endpoint *local, const int *fds,
-		    unsigned int n_slots);
+bool handover_store(struct handover *h, const struct handover_name *group, const int *fds);
 /* A stored group is closed. */
-void handover_forget(struct handover *h, const struct endpoint *local, unsigned int n_slots);
+void handover_forget(struct handover *h, const struct handover_name *group);
 
 /* What an upgrade hands on: descriptors and their names, borrowed. */
 struct handover_list {

@@ -19,6 +19,7 @@
 
 #define PROXY_USER "sixgate-proxy"
 #define AGENT_USER "sixgate-agent"
+#define DNS64_USER "sixgate-dns64"
 
 static int user_find(const char *name, uid_t *ret_uid, struct err *err)
 {
@@ -38,9 +39,12 @@ int identity_find(struct identity *ret_identity, struct err *err)
 		.root = geteuid() == 0,
 		.proxy_uid = geteuid(),
 		.agent_uid = geteuid(),
+		.dns64_uid = geteuid(),
 		.proxy_user = PROXY_USER,
 		.agent_user = AGENT_USER,
+		.dns64_user = DNS64_USER,
 	};
+	struct err none;
 	int rc = 0;
 
 	id.net_admin = caps_have(CAP_NET_ADMIN);
@@ -49,11 +53,23 @@ int identity_find(struct identity *ret_identity, struct err *err)
 		if (rc == 0) {
 			rc = user_find(AGENT_USER, &id.agent_uid, err);
 		}
+		if (user_find(DNS64_USER, &id.dns64_uid, &none) < 0) {
+			id.dns64_uid = (uid_t)-1; /* an older package has made the others */
+		}
 	}
 	if (rc == 0) {
 		*ret_identity = id;
 	}
 	return rc;
+}
+
+int identity_check(const struct identity *identity, const struct node_conf *conf, struct err *err)
+{
+	return conf->dns64.on && identity->dns64_uid == (uid_t)-1
+		       ? err_set(err, -ENOENT,
+				 "dns64: there is no user " DNS64_USER
+				 ": make it as the package does")
+		       : 0;
 }
 
 int identity_bound(const struct node_conf *conf, const struct node_conf *former, struct err *err)

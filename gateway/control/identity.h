@@ -14,13 +14,18 @@ struct identity {
 	bool root; /* workers get their own users, else ours */
 	bool net_admin;
 	uid_t proxy_uid, agent_uid;
-	const char *proxy_user, *agent_user;
+	uid_t dns64_uid; /* (uid_t)-1: there is no such user */
+	const char *proxy_user, *agent_user, *dns64_user;
 };
 
 /*
- * Finds out who we are; as root looks the workers' users up. -ENOENT when one does not exist.
+ * Finds out who we are; as root looks the workers' users up. -ENOENT when one does not exist; that
+ * of DNS64 need not.
  */
 int identity_find(struct identity *ret_identity, struct err *err) CHECKED;
+/* Whether the users that conf needs are there. Returns 0 or -ENOENT. */
+int identity_check(const struct identity *identity, const struct node_conf *conf,
+		   struct err *err) CHECKED;
 /*
  * Root keeps the capabilities that conf asks for, or the one that may come back (NULL: none), and
  * can never get another one.

@@ -31,6 +31,7 @@ struct item_ops;
 struct workers_ops;
 
 extern const struct workers_ops control_workers_ops;
+extern const struct workers_ops control_dns64_ops;
 extern const struct dir_ops control_dir_ops;
 
 /* The log child has ended, as it was asked to. */
@@ -45,6 +46,8 @@ bool control_reload_step(struct control *c);
 
 /* start.c, for control.c: what control_new() has set up comes to life */
 int control_start(struct control *c, struct err *err) CHECKED;
+/* The workers' users, for the packet filter. */
+struct kernel_uids control_uids(const struct control *c);
 /*
  * The full set is complete: workers may have it, and the kernel. Not before, because the former
  * run's table knows the tenants that workers of before us still serve.

@@ -14,6 +14,7 @@
 #include "gateway/control/items.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "conf/model/message.h"
@@ -23,7 +24,21 @@ int items_init(struct items *items, unsigned int n_feeds)
 	*items = (struct items){.n_feeds = n_feeds, .n_ids = 1};
 	buf_init(&items->packed, CHANNEL_MSG_MAX);
 	items->feeds = calloc(n_feeds, sizeof(*items->feeds));
+	for (unsigned int i = 0; items->feeds && i < n_feeds; i++) {
+		items->feeds[i].kind = FEED_PROXY;
+		(void)snprintf(items->feeds[i].name, FEED_NAME_MAX, "worker %u", i); /* fits */
+	}
 	return items->feeds ? 0 : -ENOMEM;
+}
+
+void items_set_dns64(struct items *items, unsigned int first, unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i++) {
+		struct feed *feed = &items->feeds[first + i];
+
+		feed->kind = FEED_DNS64;
+		(void)snprintf(feed->name, FEED_NAME_MAX, "dns64 worker %u", i); /* fits */
+	}
 }
 
 void items_fini(struct items *items)
@@ -128,7 +143,7 @@ void items_change(struct items *items, struct item *item)
 	for (unsigned int i = 0; i < items->n_feeds; i++) {
 		struct feed *feed = &items->feeds[i];
 
-		if (feed->phase == FEED_OFF) {
+		if (feed->phase == FEED_OFF || (item->ops->not_for & feed->kind)) {
 			continue;
 		}
 		item->waiting |= UINT64_C(1) << i;
@@ -224,7 +239,7 @@ static struct item *feed_walk(struct items *items, unsigned int slot, enum item_
 	while (feed->next_id < items->n_ids) {
 		struct item *item = items->by_id[feed->next_id++];
 
-		if (!item || item->ops->stage != stage) {
+		if (!item || item->ops->stage != stage || (item->ops->not_for & feed->kind)) {
 			continue;
 		}
 		if (item->removed) {

@@ -12,9 +12,9 @@
 #include "gateway/control/dirty.h"
 
 /*
- * What workers hold: the node, tenants, listeners. Each is an item with an id and a version. A
- * change is rolled out to every worker by its feed, and the owner hears when all of them have it,
- * or when one refused it. No I/O: workers.c sends what feed_next() makes.
+ * What workers hold, of the proxy and of DNS64: the node, tenants, listeners. Each is an item with
+ * an id and a version. A change is rolled out to every worker by its feed, and the owner hears when
+ * all of them have it, or when one refused it. No I/O: workers.c sends what feed_next() makes.
  */
 struct item;
 struct items;
@@ -24,17 +24,24 @@ enum item_stage {
 	STAGE_LATE, /* after END: what needs the set to be in force */
 };
 
+/* Whose feed it is, by bit. */
+enum feed_kind {
+	FEED_PROXY = 1 << 0, /* as all are at first */
+	FEED_DNS64 = 1 << 1,
+};
+
 struct item_ops {
 	enum item_stage stage;
-	/* Fills type, data and fds (borrowed) of the newest version for that worker slot. */
-	void (*pack)(struct item *item, unsigned int slot, struct buf *out,
+	/* Fills type, data and fds (borrowed) of the newest version for that feed's worker. */
+	void (*pack)(struct item *item, unsigned int feed, struct buf *out,
 		     struct channel_msg *msg);
 	uint16_t remove_type; /* message that takes it away */
 	/* Every worker has the newest version. A removed item is no longer known: free it. */
 	void (*settled)(struct item *item);
 	/* A worker keeps its former version; why is borrowed. May change the item, not free it.
 	 */
-	void (*refused)(struct item *item, unsigned int slot, struct str why);
+	void (*refused)(struct item *item, unsigned int feed, struct str why);
+	unsigned int not_for; /* kinds of workers that do not get it, by bit */
 };
 
 struct item {
@@ -56,7 +63,11 @@ enum feed_phase {
 	FEED_LIVE, /* only what changes */
 };
 
+#define FEED_NAME_MAX 32
+
 struct feed {
+	enum feed_kind kind;
+	char name[FEED_NAME_MAX]; /* of the worker, for messages: "worker 0" */
 	enum feed_phase phase;
 	uint32_t next_id;
 	struct dirty dirty;
@@ -73,12 +84,15 @@ struct items {
 	uint32_t *free_ids;  /* owned stack */
 	size_t n_ids, size, n_free;
 	uint64_t serial;    /* last one given */
-	struct feed *feeds; /* owned: one for each worker slot */
+	struct feed *feeds; /* owned: one for each worker, of all kinds */
 	unsigned int n_feeds;
 	struct buf packed; /* of the message feed_next() made */
 };
 
+/* At most 64 feeds, all of FEED_PROXY. */
 int items_init(struct items *items, unsigned int n_feeds) CHECKED;
+/* The n feeds from first on are of DNS64. */
+void items_set_dns64(struct items *items, unsigned int first, unsigned int n);
 /* The items themselves stay with their owners. */
 void items_fini(struct items *items);
 

@@ -28,10 +28,10 @@
 	"more listening sockets than the service manager keeps: those beyond are closed while " \
 	"sixgated restarts"
 
-static void listener_pack(struct item *item, unsigned int slot, struct buf *out,
+static void listener_pack(struct item *item, unsigned int feed, struct buf *out,
 			  struct channel_msg *msg);
 static void listener_settled(struct item *item);
-static void listener_refused(struct item *item, unsigned int slot, struct str why);
+static void listener_refused(struct item *item, unsigned int feed, struct str why);
 
 static const struct item_ops listener_ops = {
 	.stage = STAGE_LATE,
@@ -39,6 +39,16 @@ static const struct item_ops listener_ops = {
 	.remove_type = MSG_LISTENER_REMOVE,
 	.settled = listener_settled,
 	.refused = listener_refused,
+	.not_for = FEED_DNS64,
+};
+
+static const struct item_ops dns64_listener_ops = {
+	.stage = STAGE_LATE,
+	.pack = listener_pack,
+	.remove_type = MSG_LISTENER_REMOVE,
+	.settled = listener_settled,
+	.refused = listener_refused,
+	.not_for = FEED_PROXY,
 };
 
 void listener_free(struct listener *listener)
@@ -58,7 +68,7 @@ struct listener *listener_new(struct listeners *ls, const struct endpoint *local
 		return NULL;
 	}
 	*listener = (struct listener){
-		.item.ops = &listener_ops,
+		.item.ops = ls->dns64 ? &dns64_listener_ops : &listener_ops,
 		.listeners = ls,
 		.local = *local,
 		.protocol = protocol,
@@ -81,18 +91,29 @@ bool listener_wanted(const struct listener *listener)
 
 const char *listener_what(const struct listener *listener, char dst[LISTENER_WHAT_MAX])
 {
-	memcpy(dst, "listener ", 9);
-	endpoint_format(&listener->local, dst + 9);
+	char text[ENDPOINT_TEXT_MAX];
+
+	(void)snprintf(dst, LISTENER_WHAT_MAX, "listener %s%s",
+		       endpoint_format(&listener->local, text),
+		       listener->protocol == PROTOCOL_UDP ? "/udp" : ""); /* fits */
 	return dst;
+}
+
+static struct handover_name listener_group(const struct listener *listener)
+{
+	return (struct handover_name){.local = listener->local,
+				      .udp = listener->protocol == PROTOCOL_UDP,
+				      .n_slots = listener->listeners->selector.n};
 }
 
 /* For good: the service manager's copies go, too. */
 static void listener_close_sockets(struct listener *listener)
 {
 	struct listeners *ls = listener->listeners;
+	const struct handover_name group = listener_group(listener);
 
 	if (listener->stored) {
-		handover_forget(ls->handover, &listener->local, ls->selector.n);
+		handover_forget(ls->handover, &group);
 		listener->stored = false;
 	}
 	sockets_close(listener->fds, ls->selector.n);
@@ -104,14 +125,15 @@ static int listener_open_sockets(struct listener *listener, struct err *err)
 	struct listeners *ls = listener->listeners;
 	struct socket_group group = {
 		.local = listener->local,
+		.udp = listener->protocol == PROTOCOL_UDP,
 		.defer_accept = listener->protocol == PROTOCOL_TLS,
 		.uid = ls->uid,
 		.selector = &ls->selector,
 	};
+	const struct handover_name name = listener_group(listener);
 	int rc;
 
-	if (!ls->handover ||
-	    !handover_take(ls->handover, &listener->local, ls->selector.n, listener->fds)) {
+	if (!ls->handover || !handover_take(ls->handover, &name, ls->uid, listener->fds)) {
 		return sockets_open(&group, listener->fds, err);
 	}
 	listener->stored = true;
@@ -126,12 +148,12 @@ static int listener_open_sockets(struct listener *listener, struct err *err)
 static void listener_store(struct listener *listener)
 {
 	struct listeners *ls = listener->listeners;
+	const struct handover_name group = listener_group(listener);
 
 	if (!ls->handover || listener->stored) {
 		return;
 	}
-	listener->stored =
-		handover_store(ls->handover, &listener->local, listener->fds, ls->selector.n);
+	listener->stored = handover_store(ls->handover, &group, listener->fds);
 	if (!listener->stored && !problem_has(ls->problems, STORE_WHAT)) {
 		log_warn(MOD, STORE_WHAT ": " STORE_TEXT);
 		problem_set(ls->problems, LOG_LEVEL_WARN, STORE_WHAT, STORE_TEXT);
@@ -152,7 +174,8 @@ int listener_open(struct listener *listener, struct err *err)
 		return rc;
 	}
 	slots_key_listener(&listener->local, key);
-	rc = slots_claim(ls->slots, key, &listener->slot, err);
+	rc = ls->dns64 ? slots_get(ls->slots, &listener->slot, err)
+		       : slots_claim(ls->slots, key, &listener->slot, err);
 	if (rc < 0) {
 		goto out;
 	}
@@ -218,16 +241,17 @@ void listener_close(struct listener *listener)
 
 void listener_set_protocol(struct listener *listener, enum protocol protocol)
 {
-	listener->protocol = protocol;
+	listener->protocol = protocol; /* tcp or tls */
 	for (unsigned int i = 0; i < listener->listeners->selector.n; i++) {
 		socket_defer_accept(listener->fds[i], protocol == PROTOCOL_TLS);
 	}
 }
 
-static void listener_pack(struct item *item, unsigned int slot, struct buf *out,
+static void listener_pack(struct item *item, unsigned int feed, struct buf *out,
 			  struct channel_msg *msg)
 {
 	const struct listener *listener = container_of(item, struct listener, item);
+	const unsigned int slot = feed - listener->listeners->first_feed;
 	const struct listener_conf *conf = listener->conf;
 	struct listener_msg body = {
 		.local = listener->local,
@@ -266,12 +290,13 @@ static void listener_settled(struct item *item)
 	}
 }
 
-static void listener_refused(struct item *item, unsigned int slot, struct str why)
+static void listener_refused(struct item *item, unsigned int feed, struct str why)
 {
 	struct listener *listener = container_of(item, struct listener, item);
+	const char *worker = listener->listeners->items->feeds[feed].name;
 	char what[LISTENER_WHAT_MAX], text[ERR_MSG_MAX], safe[ERR_MSG_MAX];
 
-	(void)snprintf(text, sizeof(text), "worker %u: %.200s", slot, /* cut if longer */
+	(void)snprintf(text, sizeof(text), "%s: %.200s", worker, /* cut if longer */
 		       str_escape(safe, sizeof(safe), why));
 	log_err(MOD, "%s: %s", listener_what(listener, what), text);
 	problem_set(listener->listeners->problems, LOG_LEVEL_ERR, what, text);

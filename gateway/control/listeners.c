@@ -39,6 +39,8 @@ int listeners_init(struct listeners *ls, const struct listeners_setup *setup)
 		.problems = setup->problems,
 		.handover = setup->handover,
 		.uid = setup->uid,
+		.dns64 = setup->dns64,
+		.first_feed = setup->first_feed,
 		.totals = {.slots = setup->slots},
 		.selector = {.n = setup->n_workers, .live = (UINT64_C(1) << setup->n_workers) - 1},
 	};
@@ -70,9 +72,18 @@ static bool endpoint_eq(const struct endpoint *a, const struct endpoint *b)
 	return a->port == b->port && addr_eq(&a->addr, &b->addr);
 }
 
+struct listener_key {
+	const struct endpoint *local;
+	bool udp;
+};
+
 static bool listener_eq(const struct table_node *node, const void *key)
 {
-	return endpoint_eq(&container_of(node, struct listener, node)->local, key);
+	const struct listener *listener = container_of(node, struct listener, node);
+	const struct listener_key *wanted = key;
+
+	return endpoint_eq(&listener->local, wanted->local) &&
+	       (listener->protocol == PROTOCOL_UDP) == wanted->udp;
 }
 
 static uint64_t endpoint_hash(const struct listeners *ls, const struct endpoint *local)
@@ -84,10 +95,12 @@ static uint64_t endpoint_hash(const struct listeners *ls, const struct endpoint 
 	return hash_bytes(&ls->key, bytes, sizeof(bytes));
 }
 
-static struct listener *listener_find(const struct listeners *ls, const struct endpoint *local)
+static struct listener *listener_find(const struct listeners *ls, const struct endpoint *local,
+				      enum protocol protocol)
 {
+	const struct listener_key key = {local, protocol == PROTOCOL_UDP};
 	struct table_node *node =
-		table_find(&ls->by_local, endpoint_hash(ls, local), listener_eq, local);
+		table_find(&ls->by_local, endpoint_hash(ls, local), listener_eq, &key);
 
 	return node ? container_of(node, struct listener, node) : NULL;
 }
@@ -169,7 +182,7 @@ static int listeners_open_conf(struct listeners *ls, const struct node_conf *nod
 	int rc;
 
 	while (local_next(&it, &local)) {
-		struct listener *listener = listener_find(ls, &local);
+		struct listener *listener = listener_find(ls, &local, conf->protocol);
 
 		if (!listener) {
 			listener =
@@ -220,7 +233,7 @@ static void listeners_apply_conf(struct listeners *ls, const struct node_conf *n
 	struct endpoint local;
 
 	while (local_next(&it, &local)) {
-		struct listener *listener = listener_find(ls, &local);
+		struct listener *listener = listener_find(ls, &local, conf->protocol);
 
 		if (listener) {
 			listener->conf = conf;
@@ -266,7 +279,7 @@ static void listeners_sweep(struct listeners *ls)
 static void endpoint_want(struct listeners *ls, const struct endpoint *local,
 			  enum protocol protocol)
 {
-	struct listener *listener = listener_find(ls, local);
+	struct listener *listener = listener_find(ls, local, protocol);
 
 	if (!listener) {
 		listener = listener_new(ls, local, protocol, endpoint_hash(ls, local));
@@ -287,7 +300,7 @@ static void endpoint_want(struct listeners *ls, const struct endpoint *local,
 
 static void endpoint_unwant(struct listeners *ls, const struct endpoint *local)
 {
-	struct listener *listener = listener_find(ls, local);
+	struct listener *listener = listener_find(ls, local, PROTOCOL_TCP);
 
 	if (listener && listener->exposures > 0) {
 		listener->exposures--;
@@ -332,20 +345,22 @@ static void listeners_move_ports(struct listeners *ls, const struct node_conf *f
 
 int listeners_configure(struct listeners *ls, const struct node_conf *node, struct err *err)
 {
+	const struct listener_conf *confs = ls->dns64 ? node->dns64.listeners : node->listeners;
+	const size_t n = ls->dns64 ? node->dns64.n_listeners : node->n_listeners;
 	const struct node_conf *former = ls->node;
 	int rc = 0;
 
 	ls->generation++;
-	for (size_t i = 0; rc == 0 && i < node->n_listeners; i++) {
-		rc = listeners_open_conf(ls, node, &node->listeners[i], err);
+	for (size_t i = 0; rc == 0 && i < n; i++) {
+		rc = listeners_open_conf(ls, node, &confs[i], err);
 	}
 	if (rc < 0) {
 		listeners_sweep(ls); /* conf is not set yet: what is new goes */
 		return rc;
 	}
 	ls->node = node;
-	for (size_t i = 0; i < node->n_listeners; i++) {
-		listeners_apply_conf(ls, node, &node->listeners[i]);
+	for (size_t i = 0; i < n; i++) {
+		listeners_apply_conf(ls, node, &confs[i]);
 	}
 	listeners_forget_conf(ls);
 	listeners_move_ports(ls, former);
@@ -437,7 +452,7 @@ void listeners_write_slots(const struct listeners *ls, struct buf *out)
 	while ((node = table_next(&ls->by_local, &it))) {
 		const struct listener *listener = container_of(node, struct listener, node);
 
-		if (listener->state != LISTENER_WAITING) {
+		if (listener->state != LISTENER_WAITING && !ls->dns64) {
 			slots_key_listener(&listener->local, key);
 			buf_printf(out, "k %u %s\n", listener->slot, key);
 		}
@@ -451,7 +466,9 @@ void listeners_revive(struct listeners *ls, unsigned int slot)
 	struct listener *listener;
 
 	while ((listener = listeners_next(ls, &it))) {
-		socket_listen_again(listener->fds[slot]);
+		if (listener->protocol != PROTOCOL_UDP) {
+			socket_listen_again(listener->fds[slot]);
+		}
 	}
 }
 

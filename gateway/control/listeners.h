@@ -22,9 +22,10 @@ struct slots;
 struct tenant_conf;
 
 /*
- * Every listening socket. A listener (one address and port) is there because the node config
- * names it, or because tenants' exposures do; it goes with the last of them. Its sockets, one for
- * each worker slot, stay open as long as it is there, whatever happens to workers.
+ * Every listening socket of one kind of workers, the proxy's or DNS64's. A listener (one address
+ * and port, of TCP or of UDP) is there because the node config names it, or because tenants'
+ * exposures do; it goes with the last of them. Its sockets, one for each worker slot, stay open as
+ * long as it is there, whatever happens to workers.
  */
 #define LISTENERS_MAX 4000 /* sockets a worker */
 
@@ -40,7 +41,7 @@ struct listener {
 	struct listeners *listeners;
 	enum listener_state state;
 	struct endpoint local;
-	enum protocol protocol;
+	enum protocol protocol;           /* that it is UDP, or not, never changes */
 	const struct listener_conf *conf; /* of the node config in force; NULL: exposures only */
 	uint32_t generation;              /* of the last config that named it, in force or not */
 	unsigned int exposures;           /* of tenants that need it */
@@ -60,6 +61,8 @@ struct listeners {
 	struct table by_local; /* owned */
 	struct selector selector;
 	uid_t uid;                    /* the sockets are made under it */
+	bool dns64;                   /* they are DNS64's */
+	unsigned int first_feed;      /* of items, that of worker slot 0 */
 	const struct node_conf *node; /* in force; borrowed */
 	uint32_t generation;
 	unsigned int *tls_ports; /* owned: exposures on each port */
@@ -76,6 +79,8 @@ struct listeners_setup {
 	struct handover *handover;
 	unsigned int n_workers;
 	uid_t uid;
+	bool dns64;
+	unsigned int first_feed;
 };
 
 int listeners_init(struct listeners *ls, const struct listeners_setup *setup) CHECKED;

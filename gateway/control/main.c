@@ -171,14 +171,20 @@ static int load(const struct arguments *args, struct control_setup *setup)
 	return rc;
 }
 
-/* What a start needs besides the config; without it an upgrade would end all there is. */
-static int self_test(struct err *err)
+/* What a start needs besides conf; without it an upgrade would end all there is. */
+static int self_test(const struct node_conf *conf, struct err *err)
 {
 	struct identity identity;
 	int rc = identity_find(&identity, err);
 
 	if (rc == 0) {
+		rc = identity_check(&identity, conf, err);
+	}
+	if (rc == 0) {
 		rc = program_check("sixgate-proxy", err);
+	}
+	if (rc == 0 && conf->dns64.on) {
+		rc = program_check("sixgate-dns64", err);
 	}
 	return rc < 0 ? rc : program_check("sixgate-agent", err);
 }
@@ -214,6 +220,9 @@ static int run(struct control_setup *setup, struct err *err)
 	struct control *control = NULL;
 	int rc = identity_find(&setup->identity, err);
 
+	if (rc == 0) {
+		rc = identity_check(&setup->identity, setup->conf, err);
+	}
 	if (rc == 0) {
 		rc = raise_descriptors(err);
 	}
@@ -281,8 +290,9 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	if (args.self_test) {
+		code = self_test(setup.conf, &err);
 		node_conf_free(setup.conf);
-		if (self_test(&err) < 0) {
+		if (code < 0) {
 			log_err(MOD, "%s", err.msg);
 			return 1;
 		}

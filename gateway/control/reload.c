@@ -112,8 +112,7 @@ static bool tenants_depend(const struct node_conf *a, const struct node_conf *b)
 /* What the start could not do is tried again, and goes without again if it must. */
 static int reload_kernel(struct control *c, const struct node_conf *conf, struct err *err)
 {
-	const struct kernel_uids uids = {.proxy = c->identity.proxy_uid,
-					 .agent = c->identity.agent_uid};
+	const struct kernel_uids uids = control_uids(c);
 	bool in_force;
 	int rc;
 
@@ -200,6 +199,17 @@ static int reload_check(const struct control *c, const struct node_conf *conf, s
 			       "workers and registry cannot change while running: "
 			       "restart sixgated");
 	}
+	if (conf->dns64.on != c->conf->dns64.on) {
+		return err_set(err, -EBUSY,
+			       "dns64 cannot be turned %s while running: restart sixgated",
+			       conf->dns64.on ? "on" : "off");
+	}
+	if (conf->dns64.on && (conf->dns64.n_listen == 0) != (c->conf->dns64.n_listen == 0)) {
+		return err_set(
+			err, -EBUSY,
+			"dns64.listen cannot change from tenants to addresses, or back, while "
+			"running: restart sixgated");
+	}
 	key = tenants_stand_on(c->conf, conf);
 	if (key) {
 		return err_set(err, -EBUSY,
@@ -229,6 +239,22 @@ static void reload_kernel_back(struct control *c, const struct node_conf *conf)
 	kernel_borrow_node(c->kernel, c->conf);
 }
 
+/* Both or none. */
+static int reload_listeners(struct control *c, const struct node_conf *conf, struct err *err)
+{
+	struct err back;
+	int rc = listeners_configure(&c->listeners, conf, err);
+
+	if (rc < 0 || c->dns64.n == 0) {
+		return rc;
+	}
+	rc = listeners_configure(&c->dns64_listeners, conf, err);
+	if (rc < 0 && listeners_configure(&c->listeners, c->conf, &back) < 0) {
+		log_err(MOD, "going back: %s", back.msg);
+	}
+	return rc;
+}
+
 /* Puts what every worker has in force; it is taken over on success only. */
 static int reload_apply(struct control *c, struct node_conf *conf, struct err *err)
 {
@@ -237,7 +263,7 @@ static int reload_apply(struct control *c, struct node_conf *conf, struct err *e
 	int rc = reload_kernel(c, conf, err);
 
 	if (rc == 0) {
-		rc = listeners_configure(&c->listeners, conf, err);
+		rc = reload_listeners(c, conf, err);
 	}
 	if (rc < 0) {
 		reload_kernel_back(c, conf);
@@ -428,12 +454,12 @@ void control_reload_init(struct control *c)
 }
 
 /* The node config as the object every worker gets first. */
-static void node_pack(struct item *item, unsigned int slot, struct buf *out,
+static void node_pack(struct item *item, unsigned int feed, struct buf *out,
 		      struct channel_msg *msg)
 {
 	const struct control *c = container_of(item, struct control, node);
 
-	(void)slot;
+	(void)feed;
 	msg->type = MSG_NODE;
 	node_conf_pack(c->reload.conf ? c->reload.conf : c->conf, out);
 }
@@ -449,13 +475,13 @@ static void node_settled(struct item *item)
 	}
 }
 
-static void node_refused(struct item *item, unsigned int slot, struct str why)
+static void node_refused(struct item *item, unsigned int feed, struct str why)
 {
 	struct control *c = container_of(item, struct control, node);
 	char safe[ERR_MSG_MAX];
 
-	(void)snprintf(c->reload.why, sizeof(c->reload.why), "worker %u refuses it: %s", slot,
-		       str_escape(safe, sizeof(safe), why)); /* fits */
+	(void)snprintf(c->reload.why, sizeof(c->reload.why), "%s refuses it: %s",
+		       c->items.feeds[feed].name, str_escape(safe, sizeof(safe), why)); /* fits */
 	if (c->reload.phase == RELOAD_SENT) {
 		c->reload.phase = RELOAD_REFUSED;
 		c->loop.busy = true;

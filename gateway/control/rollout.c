@@ -18,10 +18,10 @@
 
 #define MOD "tenants"
 
-static void tenant_pack(struct item *item, unsigned int slot, struct buf *out,
+static void tenant_pack(struct item *item, unsigned int feed, struct buf *out,
 			struct channel_msg *msg);
 static void tenant_settled(struct item *item);
-static void tenant_refused(struct item *item, unsigned int slot, struct str why);
+static void tenant_refused(struct item *item, unsigned int feed, struct str why);
 
 static const struct item_ops tenant_ops = {
 	.stage = STAGE_SET,
@@ -224,12 +224,12 @@ void tenant_go_back(struct tenant *t)
 	tenant_tell_kernel(t);
 }
 
-static void tenant_refused(struct item *item, unsigned int slot, struct str why)
+static void tenant_refused(struct item *item, unsigned int feed, struct str why)
 {
 	struct tenant *t = container_of(item, struct tenant, item);
 	char text[ERR_MSG_MAX + 64], safe[ERR_MSG_MAX];
 
-	(void)snprintf(text, sizeof(text), "worker %u: %s", slot,
+	(void)snprintf(text, sizeof(text), "%s: %s", t->tenants->items->feeds[feed].name,
 		       str_escape(safe, sizeof(safe), why)); /* fits */
 	file_refuse(t->tenants, t->file, text);
 	if (t->current == t->good) {
@@ -247,12 +247,12 @@ static void tenant_refused(struct item *item, unsigned int slot, struct str why)
 	}
 }
 
-static void tenant_pack(struct item *item, unsigned int slot, struct buf *out,
+static void tenant_pack(struct item *item, unsigned int feed, struct buf *out,
 			struct channel_msg *msg)
 {
 	const struct tenant *t = container_of(item, struct tenant, item);
 
-	(void)slot;
+	(void)feed;
 	msg->type = t->swapping ? MSG_TENANT_SWAP : MSG_TENANT;
 	tenant_conf_pack(t->current, out);
 }

@@ -23,6 +23,7 @@
 #define KEEPALIVE_GAP_S  30
 #define KEEPALIVE_PROBES 4
 #define USER_TIMEOUT_MS  TIMEOUT_IDLE_MS /* the kernel counts a pausing reader as gone, too */
+#define RECEIVE_BYTES    (4 << 20)       /* of UDP: a burst while a worker is being started again */
 #define DESCRIPTORS_KEPT (CHANNEL_FDS_MAX + 32)
 
 struct option {
@@ -79,14 +80,16 @@ static int set_inherited_options(int fd, bool defer_accept, struct err *err)
 static int socket_bound(const struct socket_group *group, bool shared, struct err *err)
 {
 	const struct option reuse[] = {
-		{SOL_SOCKET, SO_REUSEADDR, 1, "SO_REUSEADDR"},
+		/* of UDP it would share the port with anybody who says so, too */
+		{SOL_SOCKET, SO_REUSEADDR, !group->udp, "SO_REUSEADDR"},
 		{SOL_SOCKET, SO_REUSEPORT, shared, "SO_REUSEPORT"},
 	};
 	bool v4 = addr_is_v4(&group->local.addr);
 	struct sockaddr_storage sa;
 	socklen_t len = endpoint_to_sockaddr(&group->local, false, &sa);
 	uid_t former = (uid_t)setfsuid(group->uid);
-	int fd = socket(v4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int type = (group->udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC | SOCK_NONBLOCK;
+	int fd = socket(v4 ? AF_INET : AF_INET6, type, 0);
 	int rc = fd < 0 ? -errno : 0;
 
 	(void)setfsuid(former); /* back to what it was cannot be refused */
@@ -143,6 +146,28 @@ static int socket_probe(const struct socket_group *group, struct err *err)
 	return rc;
 }
 
+/* What a socket of the group needs besides its address. */
+static int set_group_options(int fd, const struct socket_group *group, struct err *err)
+{
+	static const struct option udp[] = {
+		{IPPROTO_IPV6, IPV6_RECVPKTINFO, 1, "IPV6_RECVPKTINFO"},
+		{SOL_SOCKET, SO_RCVBUF, RECEIVE_BYTES, "SO_RCVBUF"},
+		{SOL_SOCKET, SO_SNDBUF, RECEIVE_BYTES, "SO_SNDBUF"},
+	};
+	int more = RECEIVE_BYTES;
+
+	if (!group->udp) {
+		return set_inherited_options(fd, group->defer_accept, err);
+	}
+	if (set_options(fd, udp, sizeof(udp) / sizeof(udp[0]), err) < 0) {
+		return err->code;
+	}
+	/* beyond net.core.rmem_max: needs CAP_NET_ADMIN, without it bursts may lose some */
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &more, sizeof(more));
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &more, sizeof(more));
+	return 0;
+}
+
 static int socket_listen(const struct socket_group *group, bool first, struct err *err)
 {
 	int fd = socket_bound(group, true, err);
@@ -151,12 +176,12 @@ static int socket_listen(const struct socket_group *group, bool first, struct er
 	if (fd < 0) {
 		return fd;
 	}
-	rc = set_inherited_options(fd, group->defer_accept, err);
+	rc = set_group_options(fd, group, err);
 	if (rc == 0 && first && group->selector->n > 1) {
 		/* before listen(2): not one connection meets a group without it */
 		rc = selector_attach(group->selector, addr_is_v4(&group->local.addr), fd, err);
 	}
-	if (rc == 0 && listen(fd, BACKLOG) < 0) {
+	if (rc == 0 && !group->udp && listen(fd, BACKLOG) < 0) {
 		rc = err_set_errno(err, -errno, "listen");
 	}
 	if (rc < 0) {
@@ -188,7 +213,8 @@ int sockets_open(const struct socket_group *group, int *ret_fds, struct err *err
 	endpoint_format(&group->local, text);
 	if (rc == -EADDRINUSE) {
 		socket_holder(&group->local, holder, sizeof(holder));
-		return err_set(err, rc, "%s: address is in use%s", text, holder);
+		return err_set(err, rc, "%s%s: address is in use%s", text, group->udp ? "/udp" : "",
+			       group->udp ? "" : holder);
 	}
 	(void)err_prefix(err, "%s: ", text); /* returns rc */
 	return rc;
@@ -203,7 +229,7 @@ int sockets_adopt(const struct socket_group *group, const int *fds, struct err *
 		if (fcntl(fds[i], F_SETFL, O_NONBLOCK) < 0) {
 			rc = err_set_errno(err, -errno, "O_NONBLOCK");
 		} else {
-			rc = set_inherited_options(fds[i], group->defer_accept, err);
+			rc = set_group_options(fds[i], group, err);
 		}
 	}
 	if (rc == 0 && group->selector->n > 1) {

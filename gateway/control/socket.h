@@ -12,13 +12,14 @@
 
 struct socket_group {
 	struct endpoint local;
+	bool udp;          /* each message says which address it was sent to */
 	bool defer_accept; /* the client speaks first */
 	uid_t uid;         /* the workers': the output chain knows their sockets by it */
 	const struct selector *selector;
 };
 
 /*
- * Opens selector->n listening sockets on one address and port, in order of worker slots, and
+ * Opens selector->n sockets on one address and port, in order of worker slots, and
  * attaches the selector. Every option a session needs is set here and inherited by accept(2).
  * Returns 0; -EADDRINUSE with the holder named in err if it can be found; or another negative
  * errno. On failure none is open.

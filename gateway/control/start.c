@@ -20,11 +20,13 @@
 #define MOD         "control"
 #define ADMIN_GROUP "sixgate-admin"
 
+/* Of each kind. */
 static unsigned int count_workers(const struct node_conf *conf)
 {
 	long n = conf->workers > 0 ? (long)conf->workers : sysconf(_SC_NPROCESSORS_ONLN);
+	long max = conf->dns64.on ? NODE_DNS64_WORKERS : WORKERS_USABLE;
 
-	return n < 1 ? 1 : n > WORKERS_USABLE ? WORKERS_USABLE : (unsigned int)n;
+	return n < 1 ? 1 : n > max ? (unsigned int)max : (unsigned int)n;
 }
 
 static int make_dirs(struct control *c, struct err *err)
@@ -50,9 +52,65 @@ static void init_helper(struct control *c, struct helper *h)
 	h->root = c->empty_dir;
 }
 
-static int init_parts(struct control *c, unsigned int n_workers, struct err *err)
+static int find_programs(struct control *c, struct err *err)
 {
-	const struct listeners_setup listeners = {
+	int rc = program_path("sixgate-proxy", c->proxy_path, sizeof(c->proxy_path), err);
+
+	if (rc == 0) {
+		rc = program_path("sixgate-agent", c->agent_path, sizeof(c->agent_path), err);
+	}
+	return rc < 0 ? rc
+		      : program_path("sixgate-dns64", c->dns64_path, sizeof(c->dns64_path), err);
+}
+
+/* What both kinds of workers have in common. */
+static struct workers workers_of(struct control *c, struct listeners *listeners)
+{
+	return (struct workers){
+		.loop = &c->loop,
+		.items = &c->items,
+		.listeners = listeners,
+		.slots = &c->slots,
+		.problems = &c->problems,
+		.times = &workers_times_default,
+		.ctx = c,
+		.root = c->empty_dir,
+		.log_level = LOG_LEVEL_INFO,
+	};
+}
+
+static int init_workers(struct control *c, unsigned int n_workers, struct err *err)
+{
+	int rc;
+
+	c->workers = workers_of(c, &c->listeners);
+	c->workers.former = &c->former;
+	c->workers.ops = &control_workers_ops;
+	c->workers.path = c->proxy_path;
+	c->workers.user = c->identity.proxy_user;
+	c->dns64 = workers_of(c, &c->dns64_listeners);
+	c->dns64.ops = &control_dns64_ops;
+	c->dns64.path = c->dns64_path;
+	c->dns64.user = c->identity.dns64_user;
+	c->dns64.what = "dns64 worker";
+	c->dns64.first_feed = n_workers;
+	c->dns64.no_log = true;
+	rc = workers_init(&c->workers, n_workers, err);
+	if (rc == 0 && c->conf->dns64.on) {
+		rc = workers_init(&c->dns64, n_workers, err);
+	}
+	for (unsigned int i = 0; i < c->workers.n; i++) {
+		c->segments[i] = c->workers.segments[i];
+	}
+	for (unsigned int i = 0; i < c->dns64.n; i++) {
+		c->segments[n_workers + i] = c->dns64.segments[i];
+	}
+	return rc;
+}
+
+static int init_listeners(struct control *c, unsigned int n_workers, struct err *err)
+{
+	struct listeners_setup setup = {
 		.loop = &c->loop,
 		.items = &c->items,
 		.slots = &c->slots,
@@ -61,37 +119,35 @@ static int init_parts(struct control *c, unsigned int n_workers, struct err *err
 		.n_workers = n_workers,
 		.uid = c->identity.proxy_uid,
 	};
-	int rc;
+	int rc = listeners_init(&c->listeners, &setup);
 
-	rc = program_path("sixgate-proxy", c->proxy_path, sizeof(c->proxy_path), err);
+	if (rc == 0 && c->conf->dns64.on) {
+		setup.uid = c->identity.dns64_uid;
+		setup.dns64 = true;
+		setup.first_feed = n_workers;
+		rc = listeners_init(&c->dns64_listeners, &setup);
+	}
+	return rc < 0 ? err_set(err, rc, "out of memory") : 0;
+}
+
+static int init_parts(struct control *c, unsigned int n_workers, struct err *err)
+{
+	int rc = find_programs(c, err);
+
 	if (rc == 0) {
-		rc = program_path("sixgate-agent", c->agent_path, sizeof(c->agent_path), err);
+		rc = init_workers(c, n_workers, err);
 	}
 	if (rc < 0) {
 		return rc;
 	}
-	c->workers = (struct workers){
-		.loop = &c->loop,
-		.items = &c->items,
-		.listeners = &c->listeners,
-		.slots = &c->slots,
-		.problems = &c->problems,
-		.former = &c->former,
-		.ops = &control_workers_ops,
-		.times = &workers_times_default,
-		.ctx = c,
-		.path = c->proxy_path,
-		.user = c->identity.proxy_user,
-		.root = c->empty_dir,
-		.log_level = LOG_LEVEL_INFO,
-	};
-	rc = workers_init(&c->workers, n_workers, err);
-	if (rc < 0) {
-		return rc;
-	}
-	slots_init(&c->slots, c->workers.segments, n_workers);
-	if (items_init(&c->items, n_workers) < 0 || listeners_init(&c->listeners, &listeners) < 0) {
+	slots_init(&c->slots, c->segments, c->workers.n + c->dns64.n);
+	if (items_init(&c->items, c->workers.n + c->dns64.n) < 0) {
 		return err_set(err, -ENOMEM, "out of memory");
+	}
+	items_set_dns64(&c->items, n_workers, c->dns64.n);
+	rc = init_listeners(c, n_workers, err);
+	if (rc < 0) {
+		return rc;
 	}
 	carry_start(&c->carry);
 	former_start(&c->former, &c->workers);
@@ -133,10 +189,16 @@ static void start_kernel(struct control *c)
 	}
 }
 
+struct kernel_uids control_uids(const struct control *c)
+{
+	return (struct kernel_uids){.proxy = c->identity.proxy_uid,
+				    .agent = c->identity.agent_uid,
+				    .dns64 = c->identity.dns64_uid};
+}
+
 static void apply_kernel(struct control *c)
 {
-	const struct kernel_uids uids = {.proxy = c->identity.proxy_uid,
-					 .agent = c->identity.agent_uid};
+	const struct kernel_uids uids = control_uids(c);
 	struct err err;
 	int rc = kernel_apply_node(c->kernel, c->conf, &uids, &err);
 
@@ -160,6 +222,7 @@ void control_release(struct control *c)
 		apply_kernel(c);
 	}
 	workers_release(&c->workers);
+	workers_release(&c->dns64);
 }
 
 static gid_t admin_gid(struct control *c)
@@ -238,6 +301,7 @@ static int take_over(struct control *c, unsigned int *n_workers, struct err *err
 
 int control_start(struct control *c, struct err *err)
 {
+	const uid_t uids[2] = {c->identity.proxy_uid, c->identity.dns64_uid};
 	unsigned int n_workers = count_workers(c->conf);
 	int rc = make_dirs(c, err);
 
@@ -255,8 +319,11 @@ int control_start(struct control *c, struct err *err)
 		rc = start_server(c, err);
 	}
 	if (rc == 0) {
-		handover_match(&c->handover, n_workers, c->identity.proxy_uid);
+		handover_match(&c->handover, n_workers, uids);
 		rc = workers_start(&c->workers, err);
+	}
+	if (rc == 0) {
+		rc = workers_start(&c->dns64, err);
 	}
 	if (rc < 0) {
 		return rc;
@@ -269,5 +336,8 @@ int control_start(struct control *c, struct err *err)
 	}
 	responder_configure(&c->responder, c->conf);
 	rc = listeners_configure(&c->listeners, c->conf, err);
+	if (rc == 0 && c->dns64.n > 0) {
+		rc = listeners_configure(&c->dns64_listeners, c->conf, err);
+	}
 	return rc < 0 ? rc : start_registry(c, err);
 }

@@ -86,20 +86,54 @@ static const char *protocol_name(enum protocol protocol)
 	return "?";
 }
 
-static void write_listeners(const struct control *c, struct json *j)
+static void write_listeners(const struct listeners *ls, struct json *j)
 {
 	struct table_iter it = {0};
 	struct listener *listener;
 	char text[ENDPOINT_TEXT_MAX];
 
 	json_open(j, "listeners", '[');
-	while ((listener = listeners_next(&c->listeners, &it))) {
+	while ((listener = listeners_next(ls, &it))) {
 		json_open(j, NULL, '{');
 		json_text(j, "address", endpoint_format(&listener->local, text));
 		json_text(j, "protocol", protocol_name(listener->protocol));
 		json_close(j, '}');
 	}
 	json_close(j, ']');
+}
+
+static void write_dns64(const struct control *c, struct json *j)
+{
+	static const struct {
+		enum worker_counter which;
+		const char *name;
+	} counts[] = {
+		{WORKER_DNS_QUERIES, "queries"}, {WORKER_DNS_CACHED, "cached"},
+		{WORKER_DNS_ASKED, "asked"},     {WORKER_DNS_FAILED, "failed"},
+		{WORKER_DNS_FOREIGN, "foreign"}, {WORKER_DNS_MALFORMED, "malformed"},
+		{WORKER_DNS_UNSENT, "unsent"},
+	};
+
+	json_open(j, "dns64", '{');
+	json_bool(j, "on", c->conf->dns64.on);
+	json_open(j, "workers", '[');
+	for (unsigned int i = 0; i < c->dns64.n; i++) {
+		const struct worker *w = &c->dns64.worker[i];
+
+		json_open(j, NULL, '{');
+		json_u64(j, "worker", i);
+		json_u64(j, "pid", (uint64_t)w->child.pid);
+		json_text(j, "state", worker_state_name(w));
+		json_u64(j, "restarts", w->restarts);
+		json_u64(j, "clients", worker_value(w, WORKER_DNS_CLIENTS));
+		json_close(j, '}');
+	}
+	json_close(j, ']');
+	write_listeners(&c->dns64_listeners, j);
+	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+		json_u64(j, counts[i].name, slots_sum_workers(&c->slots, counts[i].which));
+	}
+	json_close(j, '}');
 }
 
 static void write_tenants(const struct control *c, struct json *j)
@@ -157,7 +191,8 @@ void control_write_status(struct control *c, struct buf *out)
 	write_workers(c, &j);
 	former_write(&c->former, &j, "former");
 	write_tenants(c, &j);
-	write_listeners(c, &j);
+	write_listeners(&c->listeners, &j);
+	write_dns64(c, &j);
 	write_kernel(c, &j);
 	write_access_log(c, &j);
 	responder_write(&c->responder, &j, "neighbours");

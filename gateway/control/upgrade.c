@@ -178,16 +178,17 @@ void upgrade_ready(struct upgrade *u)
 	}
 }
 
-static int list_sockets(const struct control *c, struct handover_list *list)
+static int list_sockets(const struct listeners *ls, struct handover_list *list)
 {
-	struct handover_name name = {.n_slots = c->workers.n};
+	struct handover_name name = {.n_slots = ls->selector.n};
 	struct table_iter it = {0};
 	struct listener *listener;
 	char text[FDSTORE_NAME_MAX];
 	int rc = 0;
 
-	while (rc == 0 && (listener = listeners_next(&c->listeners, &it))) {
+	while (rc == 0 && (listener = listeners_next(ls, &it))) {
 		name.local = listener->local;
+		name.udp = listener->protocol == PROTOCOL_UDP;
 		for (name.slot = 0; rc == 0 && name.slot < name.n_slots; name.slot++) {
 			handover_name_format(&name, text);
 			rc = handover_list_add(list, text, listener->fds[name.slot]);
@@ -205,18 +206,29 @@ static int list_helper(const struct helper *h, struct handover_list *list)
 	return helper_running(h) ? former_pass_process(list, -1, &child, -1, 0) : 0;
 }
 
+/* To the next image a worker of DNS64 is one like all others, in a slot behind theirs. */
+static int list_workers(const struct workers *ws, struct handover_list *list)
+{
+	int rc = 0;
+
+	for (unsigned int i = 0; rc == 0 && i < ws->n; i++) {
+		const struct worker *w = &ws->worker[i];
+		int slot = (int)w->feed;
+		struct child child = w->child;
+
+		child.channel = w->channel.fd;
+		rc = child.pidfd >= 0 ? former_pass_process(list, slot, &child, w->counters_fd, 0)
+				      : former_pass_spent(list, slot, w->counters_fd);
+	}
+	return rc;
+}
+
 static int list_processes(const struct control *c, struct handover_list *list)
 {
 	int rc = former_pass(&c->former, list);
 
-	for (unsigned int i = 0; rc == 0 && i < c->workers.n; i++) {
-		const struct worker *w = &c->workers.worker[i];
-		struct child child = w->child;
-
-		child.channel = w->channel.fd;
-		rc = child.pidfd >= 0 ? former_pass_process(list, (int)i, &child, w->counters_fd, 0)
-				      : former_pass_spent(list, (int)i, w->counters_fd);
-	}
+	rc = rc == 0 ? list_workers(&c->workers, list) : rc;
+	rc = rc == 0 ? list_workers(&c->dns64, list) : rc;
 	rc = rc == 0 ? list_helper(&c->logchild.helper, list) : rc;
 	return rc == 0 ? list_helper(&c->responder.helper, list) : rc;
 }
@@ -271,16 +283,16 @@ static int upgrade_exec(struct upgrade *u, struct handover_list *list, struct er
 }
 
 /* Half a message to a worker would be lost, and the next one not be understood. */
-static bool channels_busy(const struct control *c)
+static bool channels_busy(const struct workers *ws)
 {
-	for (unsigned int i = 0; i < c->workers.n; i++) {
-		const struct worker *w = &c->workers.worker[i];
+	for (unsigned int i = 0; i < ws->n; i++) {
+		const struct worker *w = &ws->worker[i];
 
 		if (w->readable.fd >= 0 && channel_busy(&w->channel)) {
 			return true;
 		}
 	}
-	return former_busy(&c->former);
+	return false;
 }
 
 static void upgrade_timer(struct timer *timer)
@@ -300,14 +312,16 @@ static void upgrade_timer(struct timer *timer)
 		u->passed = false; /* stopped meanwhile */
 		return;
 	}
-	if (notify_busy(&c->notify) || channels_busy(c)) {
+	if (notify_busy(&c->notify) || channels_busy(&c->workers) || channels_busy(&c->dns64) ||
+	    former_busy(&c->former)) {
 		/* what waits would be lost, and a closed socket stay open at the manager */
 		wheel_arm(&c->loop.wheel, timer, c->loop.now_ms + STORE_MS);
 		return;
 	}
 	keeper_flush(&c->keeper);
 	handover_list_init(&list);
-	if (list_sockets(c, &list) < 0 || list_processes(c, &list) < 0 ||
+	if (list_sockets(&c->listeners, &list) < 0 ||
+	    list_sockets(&c->dns64_listeners, &list) < 0 || list_processes(c, &list) < 0 ||
 	    carry_pass(&c->carry, &list, &slots_fd) < 0) {
 		upgrade_failed(u, "out of memory");
 	} else if (upgrade_exec(u, &list, &err) < 0) {

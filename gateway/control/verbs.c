@@ -129,6 +129,7 @@ static void verb_log_level(struct client *c, struct control *control, const stru
 	}
 	log_set_level(level);
 	workers_set_log_level(&control->workers, level);
+	workers_set_log_level(&control->dns64, level);
 	client_ok(c);
 	client_end(c);
 }

@@ -59,6 +59,7 @@ static void worker_watch(struct worker *w)
 
 int worker_send(struct worker *w, const struct channel_msg *msg)
 {
+	char what[WORKER_WHAT_MAX];
 	int rc;
 
 	if (w->readable.fd < 0) {
@@ -66,7 +67,7 @@ int worker_send(struct worker *w, const struct channel_msg *msg)
 	}
 	rc = channel_send(&w->channel, msg);
 	if (rc < 0 && rc != -EPIPE) {
-		log_err_errno(rc, MOD, "worker %u: message %u", w->slot, msg->type);
+		log_err_errno(rc, MOD, "%s: message %u", worker_what(w, what), msg->type);
 	}
 	if (channel_busy(&w->channel)) {
 		worker_watch(w);
@@ -80,7 +81,7 @@ void worker_ping(struct worker *w)
 
 	if (worker_send(w, &msg) == 0) {
 		w->ping = msg.serial;
-		w->ping_sent = w->workers->items->feeds[w->slot].n_sent;
+		w->ping_sent = w->workers->items->feeds[w->feed].n_sent;
 	}
 }
 
@@ -132,7 +133,7 @@ static int worker_hello(struct worker *w)
 		return -EPROTO;
 	}
 	rc = worker_send_counters(w);
-	if (rc == 0) {
+	if (rc == 0 && !w->workers->no_log) {
 		rc = worker_send_log(w);
 	}
 	if (rc < 0) {
@@ -140,7 +141,7 @@ static int worker_hello(struct worker *w)
 	}
 	w->state = WORKER_LOADING;
 	if (w->workers->released) {
-		feed_start(w->workers->items, w->slot);
+		feed_start(w->workers->items, w->feed);
 	}
 	worker_ping(w);
 	/* from now on the timer asks for proofs of life */
@@ -150,7 +151,7 @@ static int worker_hello(struct worker *w)
 
 static int worker_stats(struct worker *w, uint64_t serial)
 {
-	const struct feed *feed = &w->workers->items->feeds[w->slot];
+	const struct feed *feed = &w->workers->items->feeds[w->feed];
 
 	if (serial == 0 || serial > w->workers->serial) {
 		return -EPROTO;
@@ -175,7 +176,7 @@ static int worker_answer(struct worker *w, const struct channel_msg *msg)
 	unsigned int type = cursor_u16(&in);
 	bool refused = msg->type == MSG_NAK;
 	struct str why = refused ? cursor_str(&in) : (struct str){0};
-	char safe[ERR_MSG_MAX];
+	char safe[ERR_MSG_MAX], what[WORKER_WHAT_MAX];
 
 	if (!cursor_done(&in)) {
 		return -EPROTO;
@@ -187,20 +188,23 @@ static int worker_answer(struct worker *w, const struct channel_msg *msg)
 	case MSG_TENANT_REMOVE:
 	case MSG_LISTENER:
 	case MSG_LISTENER_REMOVE:
-		return feed_answer(ws->items, w->slot, msg->id, msg->serial, refused ? &why : NULL);
+		return feed_answer(ws->items, w->feed, msg->id, msg->serial, refused ? &why : NULL);
 	case MSG_SET:
-		return refused ? -EPROTO : feed_answer_first(ws->items, w->slot, msg->id);
+		return refused ? -EPROTO : feed_answer_first(ws->items, w->feed, msg->id);
 	case MSG_STATS:
 		return worker_stats(w, msg->serial);
 	case MSG_SESSIONS:
 	case MSG_KILL:
 	case MSG_DRAIN_SERVICE:
+		if (!ws->ops->answered) {
+			return -EPROTO; /* nobody has asked */
+		}
 		ws->ops->answered(ws->ctx, w->slot, (uint16_t)type, msg->serial,
 				  refused ? &why : NULL);
 		return 0;
 	}
 	if (refused && !(type == MSG_LEND && w->told_refusal)) { /* once, until one is taken */
-		log_err(MOD, "worker %u refuses message %u: %s", w->slot, type,
+		log_err(MOD, "%s refuses message %u: %s", worker_what(w, what), type,
 			str_escape(safe, sizeof(safe), why));
 	}
 	if (type == MSG_LEND) {
@@ -291,7 +295,7 @@ static int worker_tell(struct worker *w, const struct channel_msg *msg)
 	struct workers *ws = w->workers;
 	int rc;
 
-	if (ws->items->feeds[w->slot].phase == FEED_SET && msg->len < SET_BYTES &&
+	if (ws->items->feeds[w->feed].phase == FEED_SET && msg->len < SET_BYTES &&
 	    (msg->type == MSG_NODE || msg->type == MSG_TENANT)) {
 		set_entry_pack(msg, &ws->set);
 		return ws->set.len < SET_BYTES ? 0 : worker_send_set(w);
@@ -303,7 +307,7 @@ static int worker_tell(struct worker *w, const struct channel_msg *msg)
 /* The answer comes after all that was sent is in force. */
 static void worker_ask_loaded(struct worker *w)
 {
-	if (w->workers->items->feeds[w->slot].phase == FEED_LIVE && w->state == WORKER_LOADING &&
+	if (w->workers->items->feeds[w->feed].phase == FEED_LIVE && w->state == WORKER_LOADING &&
 	    w->loaded_ping == 0) {
 		worker_ping(w);
 		w->loaded_ping = w->ping;
@@ -319,7 +323,7 @@ static bool worker_pump(struct worker *w, uint64_t until_ms)
 	int rc = 0;
 
 	while (rc == 0 && more && !late && w->readable.fd >= 0 && !channel_busy(&w->channel)) {
-		more = feed_next(ws->items, w->slot, &msg);
+		more = feed_next(ws->items, w->feed, &msg);
 		rc = more ? worker_tell(w, &msg) : worker_send_set(w);
 		late = ws->set.len == 0 && clock_ms() >= until_ms;
 	}

@@ -38,11 +38,20 @@ const struct workers_times workers_times_default = {
 static void worker_timer(struct timer *timer);
 static void worker_exited(struct io *io, uint32_t events);
 
+const char *worker_what(const struct worker *w, char dst[WORKER_WHAT_MAX])
+{
+	const char *what = w->workers->what ? w->workers->what : "worker";
+
+	(void)snprintf(dst, WORKER_WHAT_MAX, "%s %u", what, w->slot); /* fits */
+	return dst;
+}
+
 static int worker_init(struct worker *w, struct workers *ws, unsigned int slot, struct err *err)
 {
 	*w = (struct worker){
 		.workers = ws,
 		.slot = slot,
+		.feed = ws->first_feed + slot,
 		.child = {.pidfd = -1, .channel = -1},
 		.exited.fd = -1,
 		.readable.fd = -1,
@@ -141,9 +150,9 @@ static int worker_spawn(struct worker *w, struct err *err)
 		rc = worker_open_channel(w);
 	}
 	if (rc < 0) {
-		char how[64];
+		char how[64], what[WORKER_WHAT_MAX];
 
-		err_set_errno(err, rc, "worker %u", w->slot);
+		err_set_errno(err, rc, "%s", worker_what(w, what));
 		loop_del(ws->loop, &w->exited);
 		child_signal(&w->child, SIGKILL);
 		child_reap(&w->child, how, sizeof(how));
@@ -185,19 +194,14 @@ static unsigned int worker_backoff_ms(struct worker *w)
 	return ms;
 }
 
-static void worker_what(const struct worker *w, char *dst, size_t size)
-{
-	(void)snprintf(dst, size, "worker %u", w->slot); /* fits */
-}
-
 static void worker_restart_later(struct worker *w, const char *how)
 {
 	unsigned int ms = worker_backoff_ms(w);
-	char what[32], text[128];
+	char what[WORKER_WHAT_MAX], text[128];
 
 	w->died = true;
 	w->restarts++;
-	worker_what(w, what, sizeof(what));
+	worker_what(w, what);
 	(void)snprintf(text, sizeof(text), "ended: %s, starting it again in %u s", how,
 		       ms / 1000); /* cut if longer */
 	log_err(MOD, "%s %s", what, text);
@@ -221,7 +225,7 @@ static void worker_exited(struct io *io, uint32_t events)
 {
 	struct worker *w = container_of(io, struct worker, exited);
 	struct workers *ws = w->workers;
-	char how[64];
+	char how[64], what[WORKER_WHAT_MAX];
 
 	(void)events;
 	loop_del(ws->loop, io);
@@ -233,19 +237,23 @@ static void worker_exited(struct io *io, uint32_t events)
 	counters_settle(w->counters, ws->slots->fresh);
 	wheel_disarm(&ws->loop->wheel, &w->timer);
 	if (ws->stopping) {
-		log_info(MOD, "worker %u ended: %s", w->slot, how);
+		log_info(MOD, "%s ended: %s", worker_what(w, what), how);
 	} else {
 		worker_restart_later(w, how);
 	}
-	feed_stop(ws->items, w->slot);
+	feed_stop(ws->items, w->feed);
 	workers_cover(ws);
-	ws->ops->gone(ws->ctx, w->slot);
+	if (ws->ops->gone) {
+		ws->ops->gone(ws->ctx, w->slot);
+	}
 	ws->ops->changed(ws->ctx);
 }
 
 void worker_kill(struct worker *w, const char *why)
 {
-	log_err(MOD, "worker %u, pid %d: %s, killing it", w->slot, (int)w->child.pid, why);
+	char what[WORKER_WHAT_MAX];
+
+	log_err(MOD, "%s, pid %d: %s, killing it", worker_what(w, what), (int)w->child.pid, why);
 	child_signal(&w->child, SIGKILL);
 	wheel_disarm(&w->workers->loop->wheel, &w->timer);
 }
@@ -299,10 +307,10 @@ static void worker_send_log_level(struct worker *w)
 
 void worker_ready(struct worker *w)
 {
-	char what[32];
+	char what[WORKER_WHAT_MAX];
 
 	w->state = WORKER_READY;
-	worker_what(w, what, sizeof(what));
+	worker_what(w, what);
 	problem_clear(w->workers->problems, what);
 	log_info(MOD, "%s ready, pid %d", what, (int)w->child.pid);
 	if (w->workers->log_level != LOG_LEVEL_INFO) {
@@ -317,7 +325,7 @@ void workers_release(struct workers *ws)
 	ws->released = true;
 	for (unsigned int i = 0; i < ws->n; i++) {
 		if (ws->worker[i].state == WORKER_LOADING) {
-			feed_start(ws->items, i);
+			feed_start(ws->items, ws->worker[i].feed);
 		}
 	}
 }

@@ -19,7 +19,11 @@ struct items;
 struct problems;
 struct slots;
 
-/* MSG_COUNTERS carries a worker's own segment and one of each. */
+/*
+ * The worker processes of one kind, the proxy's or DNS64's.
+ *
+ * MSG_COUNTERS carries a worker's own segment and one of each.
+ */
 #define WORKERS_USABLE (CHANNEL_FDS_MAX - 1)
 
 enum worker_state {
@@ -36,6 +40,7 @@ enum worker_state {
 struct worker {
 	struct workers *workers;
 	unsigned int slot;
+	unsigned int feed; /* of items */
 	enum worker_state state;
 	struct child child;
 	struct io exited;   /* child.pidfd */
@@ -71,7 +76,8 @@ extern const struct workers_times workers_times_default;
 struct workers_ops {
 	/* A worker came, went, or is ready. */
 	void (*changed)(void *ctx);
-	/* The answer to SESSIONS, KILL or DRAIN_SERVICE; refused is NULL for ACK. */
+	/* The answer to SESSIONS, KILL or DRAIN_SERVICE; refused is NULL for ACK. As the next two
+	 * NULL where nobody asks. */
 	void (*answered)(void *ctx, unsigned int slot, uint16_t type, uint64_t serial,
 			 const struct str *refused);
 	/* It ended; what it was asked for will not be answered. */
@@ -87,6 +93,9 @@ struct workers {
 	struct slots *slots;
 	struct problems *problems;
 	const struct former *former; /* NULL: no segments of before an upgrade */
+	const char *what;            /* one of them, for messages; NULL: "worker" */
+	unsigned int first_feed;     /* of items, that of slot 0 */
+	bool no_log;                 /* they write no access log */
 	const struct workers_ops *ops;
 	void *ctx;
 	const struct workers_times *times; /* borrowed */
@@ -122,6 +131,9 @@ void workers_set_log_level(struct workers *ws, enum log_level level);
 /* How many are in that state. */
 unsigned int workers_count(const struct workers *ws, enum worker_state state);
 const char *worker_state_name(const struct worker *w);
+#define WORKER_WHAT_MAX 40
+/* "worker 0" */
+const char *worker_what(const struct worker *w, char dst[WORKER_WHAT_MAX]);
 /*
  * Sends msg to one worker. Returns 0, -ENOTCONN when it is not up, or the channel's error, which
  * is logged.

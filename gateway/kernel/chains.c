@@ -20,7 +20,6 @@
 #define PRIORITY_CLIENT_PREFIX -148 /* after the tenants' chain, before translation */
 #define PRIORITY_OUTPUT        0
 #define PRIORITY_WORKERS       1 /* who has no business in client_prefix is counted there */
-#define PORT_DNS               53
 
 int chain_put(struct batch *b, const char *name, const char *type, int hook, int priority)
 {
@@ -132,19 +131,19 @@ static int put_client_prefix_out(struct batch *b, const struct firewall *fw)
 	return rc | rule_end(&r, b);
 }
 
-static int put_proxy_to_resolvers(struct batch *b, bool v4)
+/* Questions to DNS servers. */
+static int put_servers(struct batch *b, const char *chain, bool v4, enum firewall_set set)
 {
-	enum firewall_set set = v4 ? FIREWALL_RESOLVERS_4 : FIREWALL_RESOLVERS_6;
 	const uint8_t protos[] = {IPPROTO_UDP, IPPROTO_TCP};
 	int rc = 0;
 
 	for (size_t i = 0; i < sizeof(protos); i++) {
 		struct rule r;
 
-		rule_begin(&r, "proxy");
+		rule_begin(&r, chain);
 		rule_destination_in_set(&r, v4, 128, set);
 		rule_l4proto(&r, protos[i]);
-		rule_destination_port(&r, PORT_DNS, true);
+		rule_destination_port(&r, DNS_PORT, true);
 		rule_verdict(&r, NF_ACCEPT, NULL);
 		rc |= rule_end(&r, b);
 	}
@@ -175,13 +174,13 @@ static int put_replies(struct batch *b, const char *chain)
  * one, and would be refused there. A worker can make neither itself: it has no raw socket, and the
  * port is taken.
  */
-static int put_outer(struct batch *b, const struct firewall *fw)
+static int put_outer(struct batch *b, const struct firewall *fw, const char *chain)
 {
 	struct rule r;
 	int rc = 0;
 
 	if (fw->has_6in4 || fw->has_exit_6in4) {
-		rule_begin(&r, "proxy");
+		rule_begin(&r, chain);
 		rule_family(&r, NFPROTO_IPV4);
 		rule_l4proto(&r, IPPROTO_IPV6);
 		rule_verdict(&r, NF_ACCEPT, NULL);
@@ -190,19 +189,60 @@ static int put_outer(struct batch *b, const struct firewall *fw)
 	if (!fw->has_wireguard) {
 		return rc;
 	}
-	rule_begin(&r, "proxy");
+	rule_begin(&r, chain);
 	rule_l4proto(&r, IPPROTO_UDP);
 	expr_ports(&r, RULE_SOURCE, 0);
 	expr_in_set(&r, FIREWALL_WG_PORTS, true, 0);
 	return rc | rule_end_accept(&r, b);
 }
 
+/* The sets of what tenants have. */
+static const struct {
+	enum firewall_set set;
+	unsigned int bits;
+} tenants[] = {{FIREWALL_TENANTS_64, 64}, {FIREWALL_TENANTS_56, 56}};
+
+static void answer_of_dns(struct rule *r)
+{
+	static const uint8_t port_be[2] = {0, DNS_PORT};
+
+	rule_begin(r, "dns64");
+	rule_l4proto(r, IPPROTO_UDP);
+	expr_ports(r, RULE_SOURCE, 0);
+	expr_compare(r, NFT_CMP_EQ, port_be, sizeof(port_be));
+}
+
+/*
+ * Answers to tenants, and that it is refused to others who have asked, whom only connection
+ * tracking knows: without it they hear nothing.
+ */
+static int put_dns64(struct batch *b, const struct firewall *fw)
+{
+	struct rule r;
+	int rc;
+
+	batch_what(b, "chain dns64");
+	rc = chain_put(b, "dns64", NULL, 0, 0);
+	rc |= put_replies(b, "dns64");
+	rc |= put_outer(b, fw, "dns64");
+	for (size_t i = 0; i < sizeof(tenants) / sizeof(tenants[0]); i++) {
+		answer_of_dns(&r);
+		rule_destination_in_set(&r, false, tenants[i].bits + fw->slice_bits,
+					tenants[i].set);
+		rc |= rule_end_accept(&r, b);
+	}
+	rc |= put_servers(b, "dns64", true, FIREWALL_UPSTREAMS_4);
+	rc |= put_servers(b, "dns64", false, FIREWALL_UPSTREAMS_6);
+	if (fw->has_tunnels) {
+		answer_of_dns(&r);
+		rule_ct_known(&r);
+		rc |= rule_end_accept(&r, b);
+	}
+	return rc | put_denied(b, "dns64", DENIAL_DNS64);
+}
+
 static int put_worker_chains(struct batch *b, const struct firewall *fw)
 {
-	static const struct {
-		enum firewall_set set;
-		unsigned int bits;
-	} tenants[] = {{FIREWALL_TENANTS_64, 64}, {FIREWALL_TENANTS_56, 56}};
 	struct rule r;
 	int rc;
 
@@ -215,7 +255,7 @@ static int put_worker_chains(struct batch *b, const struct firewall *fw)
 		rc |= rule_end(&r, b);
 	}
 	rc |= put_replies(b, "proxy");
-	rc |= put_outer(b, fw);
+	rc |= put_outer(b, fw, "proxy");
 	for (size_t i = 0; i < sizeof(tenants) / sizeof(tenants[0]); i++) {
 		rule_begin(&r, "proxy");
 		rule_destination_in_set(&r, false, tenants[i].bits + fw->slice_bits,
@@ -224,14 +264,14 @@ static int put_worker_chains(struct batch *b, const struct firewall *fw)
 		rule_verdict(&r, NF_ACCEPT, NULL);
 		rc |= rule_end(&r, b);
 	}
-	rc |= put_proxy_to_resolvers(b, true);
-	rc |= put_proxy_to_resolvers(b, false);
+	rc |= put_servers(b, "proxy", true, FIREWALL_RESOLVERS_4);
+	rc |= put_servers(b, "proxy", false, FIREWALL_RESOLVERS_6);
 	rc |= put_denied(b, "proxy", DENIAL_PROXY);
 
 	rc |= chain_put(b, "agent", NULL, 0, 0);
 	rc |= put_replies(b, "agent");
 	rc |= put_denied(b, "agent", DENIAL_AGENT);
-	return rc;
+	return fw->has_dns64 ? rc | put_dns64(b, fw) : rc;
 }
 
 static int put_workers_hook(struct batch *b, const struct firewall *fw)
@@ -248,7 +288,13 @@ static int put_workers_hook(struct batch *b, const struct firewall *fw)
 	rule_begin(&r, "workers");
 	rule_uid(&r, true, fw->agent_uid);
 	rule_verdict(&r, NFT_JUMP, "agent");
-	return rc | rule_end(&r, b);
+	rc |= rule_end(&r, b);
+	if (fw->has_dns64) {
+		rule_begin(&r, "workers");
+		rule_uid(&r, true, fw->dns64_uid);
+		rc |= rule_end_jump(&r, b, "dns64");
+	}
+	return rc;
 }
 
 int chains_put(struct batch *b, const struct firewall *fw)

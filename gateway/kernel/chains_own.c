@@ -111,6 +111,21 @@ static int put_own4(struct batch *b, const struct firewall *fw)
 	return rc | rule_end_denied(&r, b, DENIED_OWN);
 }
 
+static int put_open6(struct batch *b, bool dns)
+{
+	struct rule r;
+
+	rule_begin(&r, "own6");
+	if (dns) {
+		rule_destination_port(&r, DNS_PORT, true);
+	}
+	expr_address6(&r, RULE_DESTINATION, 128, 0);
+	expr_meta(&r, NFT_META_L4PROTO, 4);
+	expr_ports(&r, RULE_DESTINATION, 5);
+	expr_in_set(&r, FIREWALL_OPEN_6, true, 0);
+	return rule_end_accept(&r, b);
+}
+
 static int put_own6(struct batch *b, const struct firewall *fw)
 {
 	struct rule r;
@@ -126,13 +141,11 @@ static int put_own6(struct batch *b, const struct firewall *fw)
 	rule_begin(&r, "own6");
 	rule_icmpv6_types(&r, ICMP6_ECHO_REPLY, ICMP6_ECHO_REPLY);
 	rc |= rule_end_accept(&r, b);
+	if (fw->has_dns64) { /* whose sockets do have all addresses */
+		rc |= put_open6(b, true);
+	}
 	rc |= put_not_ours(b, "own6");
-	rule_begin(&r, "own6");
-	expr_address6(&r, RULE_DESTINATION, 128, 0);
-	expr_meta(&r, NFT_META_L4PROTO, 4);
-	expr_ports(&r, RULE_DESTINATION, 5);
-	expr_in_set(&r, FIREWALL_OPEN_6, true, 0);
-	rc |= rule_end_accept(&r, b);
+	rc |= put_open6(b, false);
 	if (fw->has_client_prefix) {
 		rule_begin(&r, "own6"); /* chain cpin has looked at it */
 		rule_in_prefix(&r, RULE_DESTINATION, &fw->client_prefix);

@@ -42,6 +42,7 @@ static const struct {
 	[DENIAL_FLOWS_FULL] = {"flows_full",
 			       "UDP into Pref64, to a new destination while the list of those of "
 			       "all tenants is full"},
+	[DENIAL_DNS64] = {"dns64_denied", "of a DNS64 worker, to where it has no business"},
 };
 
 static const struct {

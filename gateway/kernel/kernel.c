@@ -210,6 +210,13 @@ static int uids_check(const struct kernel_uids *uids, const struct node_conf *no
 			"the workers' uids %u and %u: each needs one of its own, and not root's",
 			uids->proxy, uids->agent);
 	}
+	if (node->dns64.on &&
+	    (uids->dns64 == 0 || uids->dns64 == uids->proxy || uids->dns64 == uids->agent)) {
+		return err_set(err, -EINVAL,
+			       "the uid %u of DNS64's workers: they need one of their own, and not "
+			       "root's",
+			       uids->dns64);
+	}
 	return 0;
 }
 
@@ -227,6 +234,7 @@ int kernel_facts_init(struct kernel *k, const struct node_conf *node,
 	*facts = (struct desired_facts){
 		.proxy_uid = uids->proxy,
 		.agent_uid = uids->agent,
+		.dns64_uid = uids->dns64,
 		.has_sit = true,
 		.uplink_ra = node->interface &&
 			     sysctl_learns_routes(&k->drivers.sysctls, node->interface),

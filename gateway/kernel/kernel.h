@@ -29,6 +29,7 @@ struct denied_counts;
 struct kernel_uids {
 	uid_t proxy; /* the proxy workers; the only one that may use client_prefix */
 	uid_t agent; /* may send replies only */
+	uid_t dns64; /* its workers; counts with dns64 in the config only */
 };
 
 struct kernel_count {

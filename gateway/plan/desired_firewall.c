@@ -80,16 +80,35 @@ static void add_device(struct object_set *set, enum firewall_set id, const char 
 	}
 }
 
-static void add_resolvers(const struct node_conf *node, struct object_set *set)
+static void add_servers(const struct addr *servers, size_t n, enum firewall_set v4,
+			enum firewall_set v6, struct object_set *set)
 {
-	for (size_t i = 0; i < node->n_resolvers; i++) {
-		const struct addr *a = &node->resolvers[i];
-
-		if (addr_is_v4(a)) {
-			element_add(set, FIREWALL_RESOLVERS_4, a->b + 12, NULL);
+	for (size_t i = 0; i < n; i++) {
+		if (addr_is_v4(&servers[i])) {
+			element_add(set, v4, servers[i].b + 12, NULL);
 		} else {
-			element_add(set, FIREWALL_RESOLVERS_6, a->b, NULL);
+			element_add(set, v6, servers[i].b, NULL);
 		}
+	}
+}
+
+static void add_dns64(const struct node_conf *node, struct object_set *set)
+{
+	struct addr own;
+
+	if (!node->dns64.on) {
+		return;
+	}
+	add_servers(node->dns64.upstream, node->dns64.n_upstream, FIREWALL_UPSTREAMS_4,
+		    FIREWALL_UPSTREAMS_6, set);
+	if (node->dns64.n_listen == 0) {
+		own = node_conf_dns64_addr(node);
+		add_service(set, &own, PROTOCOL_UDP, DNS_PORT);
+		add_service(set, &own, PROTOCOL_TCP, DNS_PORT);
+	}
+	for (size_t i = 0; i < node->dns64.n_listen; i++) {
+		add_service(set, &node->dns64.listen[i], PROTOCOL_UDP, DNS_PORT);
+		add_service(set, &node->dns64.listen[i], PROTOCOL_TCP, DNS_PORT);
 	}
 }
 
@@ -210,6 +229,8 @@ void desired_firewall_node(const struct node_conf *node, const struct desired_fa
 
 	*firewall = (struct firewall){.proxy_uid = facts->proxy_uid,
 				      .agent_uid = facts->agent_uid,
+				      .has_dns64 = node->dns64.on,
+				      .dns64_uid = facts->dns64_uid,
 				      .has_client_prefix = node->has_client_prefix,
 				      .client_prefix = node->client_prefix,
 				      .slice_bits = node_conf_unit(node) - 64,
@@ -241,7 +262,9 @@ void desired_firewall_node(const struct node_conf *node, const struct desired_fa
 	}
 	(void)object_set_add(set, &o); /* out of memory is sticky */
 	first = set->n;
-	add_resolvers(node, set);
+	add_servers(node->resolvers, node->n_resolvers, FIREWALL_RESOLVERS_4, FIREWALL_RESOLVERS_6,
+		    set);
+	add_dns64(node, set);
 	add_listeners(node, set);
 	add_octets(set);
 	if (node->interface) {
@@ -380,7 +403,7 @@ static void add_tunnel(const struct node_conf *node, const struct desired_facts 
 	}
 }
 
-/* What the proxy may reach for the tenant. */
+/* What the proxy may reach for the tenant, and DNS64 answer. */
 static void add_proxy_targets(const struct tenant_conf *tenant, struct object_set *set)
 {
 	for (size_t i = 0; i < tenant->n_prefixes; i++) {

@@ -148,6 +148,7 @@ void desired_link_node(const struct node_conf *node, const struct desired_facts 
 		       struct object_set *set)
 {
 	struct object down = {.kind = OBJECT_LINK_DOWN, .link_down = "sit0"};
+	struct prefix dns64 = {.len = 128};
 
 	add_sysctls(node, facts, set);
 	if (node->interface) {
@@ -167,6 +168,9 @@ void desired_link_node(const struct node_conf *node, const struct desired_facts 
 	}
 	if (node->has_client_prefix) {
 		add_route(set, &node->client_prefix, RT_TABLE_LOCAL, ROUTE_LOCAL, "lo");
+	}
+	for (size_t i = 0; node_conf_dns64_own(node, i, &dns64.addr); i++) {
+		add_route(set, &dns64, RT_TABLE_LOCAL, ROUTE_LOCAL, "lo");
 	}
 }
 

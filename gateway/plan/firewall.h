@@ -25,6 +25,8 @@ struct on_link {
 
 struct firewall {
 	uint32_t proxy_uid, agent_uid;
+	bool has_dns64;
+	uint32_t dns64_uid;
 	bool has_client_prefix;
 	struct prefix client_prefix; /* a /96 */
 	/*
@@ -65,7 +67,7 @@ struct firewall {
  * protocol.
  */
 enum firewall_set {
-	FIREWALL_TENANTS_64,  /* ipv6_addr: what the proxy may reach */
+	FIREWALL_TENANTS_64,  /* ipv6_addr: what workers may reach */
 	FIREWALL_TENANTS_56,  /* ipv6_addr */
 	FIREWALL_RESOLVERS_4, /* ipv4_addr */
 	FIREWALL_RESOLVERS_6, /* ipv6_addr */
@@ -109,6 +111,9 @@ enum firewall_set {
 	FIREWALL_ECHO_FROM,    /* mark: the same of its requests to this machine */
 	FIREWALL_DENIED,       /* mark . enum denial: with how many were refused */
 	FIREWALL_DENIED_LINKS, /* ifname . enum denial: the same where there is no mark yet */
+	/* By the config: */
+	FIREWALL_UPSTREAMS_4, /* ipv4_addr: whom DNS64 asks */
+	FIREWALL_UPSTREAMS_6, /* ipv6_addr */
 	N_FIREWALL_SETS,
 };
 

@@ -116,10 +116,10 @@ static void thing_refused(struct item *item, unsigned int slot, struct str why)
 	(void)str_escape(safe, sizeof(safe), why);
 }
 
-static const struct item_ops early_ops = {STAGE_SET, thing_pack, MSG_TENANT_REMOVE, thing_settled,
-					  thing_refused};
-static const struct item_ops late_ops = {STAGE_LATE, thing_pack, MSG_LISTENER_REMOVE, thing_settled,
-					 thing_refused};
+static const struct item_ops early_ops = {STAGE_SET,     thing_pack,    MSG_TENANT_REMOVE,
+					  thing_settled, thing_refused, 0};
+static const struct item_ops late_ops = {STAGE_LATE,    thing_pack,    MSG_LISTENER_REMOVE,
+					 thing_settled, thing_refused, 0};
 
 /* A helper that was started once and has ended: its channel is the fuzzer's from now on. */
 static void helper_prepare(struct fuzz *f, struct helper *h)

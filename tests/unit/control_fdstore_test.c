@@ -58,15 +58,23 @@ static ino_t inode(int fd)
 	return st.st_ino;
 }
 
+static bool store(struct fixture *f, const int fds[WORKERS])
+{
+	const struct handover_name group = group_of(&f->local, WORKERS);
+
+	return handover_store(&f->handover, &group, fds);
+}
+
 static void test_manager_gets_each_socket_under_its_name(void **state)
 {
 	struct fixture *f = *state;
+	const struct handover_name group = group_of(&f->local, WORKERS);
 	char text[256], want[256], name[FDSTORE_NAME_MAX];
 	int fds[WORKERS], fd;
 
 	open_group(f, fds);
 	take_in(f);
-	assert_true(handover_store(&f->handover, &f->local, fds, WORKERS));
+	assert_true(store(f, fds));
 	for (unsigned int i = 0; i < WORKERS; i++) {
 		name_of(f, i, name);
 		assert_true(hear(f, text, &fd));
@@ -75,7 +83,7 @@ static void test_manager_gets_each_socket_under_its_name(void **state)
 		assert_int_equal(inode(fd), inode(fds[i]));
 		close(fd);
 	}
-	handover_forget(&f->handover, &f->local, WORKERS);
+	handover_forget(&f->handover, &group);
 	for (unsigned int i = 0; i < WORKERS; i++) {
 		name_of(f, i, name);
 		assert_true(hear(f, text, &fd));
@@ -96,7 +104,7 @@ static void test_manager_is_not_given_more_than_it_keeps(void **state)
 	open_group(f, fds);
 	take_in(f);
 	f->handover.n_stored = FDSTORE_MAX - WORKERS + 1;
-	assert_false(handover_store(&f->handover, &f->local, fds, WORKERS));
+	assert_false(store(f, fds));
 	assert_false(hear(f, text, &fd)); /* not half a group either */
 	sockets_close(fds, WORKERS);
 }
@@ -177,7 +185,7 @@ static void test_without_a_manager_nothing_waits(void **state)
 
 	take_in(f);
 	f->handover.n_stored = FDSTORE_MAX;
-	assert_true(handover_store(&f->handover, &f->local, fds, WORKERS));
+	assert_true(store(f, fds));
 	assert_false(notify_busy(&f->notify));
 	assert_true(fdstore_barrier(&f->notify, 0));
 }

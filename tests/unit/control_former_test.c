@@ -53,8 +53,8 @@ static void test_list_comes_out_as_it_went_in(void **state)
 	assert_int_equal(fcntl(fds[0], F_GETFD), 0);
 	take_in(f);
 	assert_int_equal(handover_slots(&f->handover), WORKERS);
-	handover_match(&f->handover, WORKERS, geteuid());
-	assert_true(handover_take(&f->handover, &f->local, WORKERS, got));
+	match(f, WORKERS, geteuid());
+	assert_true(take(f, &f->local, WORKERS, got));
 	assert_memory_equal(got, fds, sizeof(fds));
 	/* a failed exec takes it back */
 	handover_list_keep(&list, false);

@@ -33,6 +33,7 @@ static void test_names_there_and_back(void **state)
 		"2001-db8-a000--10,65535,63,64",
 		"--,80,1,3",
 		"2001-db8-a000-ffff-ffff-ffff-ffff-ffff,65535,63,64",
+		"--,53,1,2,udp",
 	};
 
 	(void)state;
@@ -60,6 +61,8 @@ static void test_names_that_are_not_ours(void **state)
 		"203.0.113.10,443,0",
 		"203.0.113.10,443,0,",
 		"203.0.113.10,443,0,2,",
+		"203.0.113.10,443,0,2,tcp",
+		"203.0.113.10,443,0,2,udp,",
 		"203.0.113.10,443,0,2 ",
 		"203.0.113.10,443,2,2",
 		"203.0.113.10,443,0,0",
@@ -125,12 +128,12 @@ static void test_full_group_is_adopted_in_order_of_slots(void **state)
 	open_group(f, fds);
 	give_pair(f, fds, 1, 0);
 	take_in(f);
-	handover_match(&f->handover, WORKERS, geteuid());
+	match(f, WORKERS, geteuid());
 	assert_int_equal(handover_slots(&f->handover), 0); /* those of a restart decide nothing */
-	assert_true(handover_take(&f->handover, &f->local, WORKERS, got));
+	assert_true(take(f, &f->local, WORKERS, got));
 	assert_int_equal(got[0], 4);
 	assert_int_equal(got[1], 3);
-	assert_false(handover_take(&f->handover, &f->local, WORKERS, got));
+	assert_false(take(f, &f->local, WORKERS, got));
 	handover_close(&f->handover);
 	assert_true(is_open(3) && is_open(4)); /* they are the taker's */
 }
@@ -144,9 +147,9 @@ static void test_what_nobody_takes_is_closed(void **state)
 	open_group(f, fds);
 	give_pair(f, fds, 0, 1);
 	take_in(f);
-	handover_match(&f->handover, WORKERS, geteuid());
+	match(f, WORKERS, geteuid());
 	other.port++;
-	assert_false(handover_take(&f->handover, &other, WORKERS, got));
+	assert_false(take(f, &other, WORKERS, got));
 	handover_close(&f->handover);
 	assert_false(is_open(3) || is_open(4));
 }
@@ -156,8 +159,8 @@ static void assert_refused(struct fixture *f, unsigned int n_slots, uid_t uid)
 	int got[WORKERS + 1], fds[WORKERS];
 
 	take_in(f);
-	handover_match(&f->handover, n_slots, uid);
-	assert_false(handover_take(&f->handover, &f->local, n_slots, got));
+	match(f, n_slots, uid);
+	assert_false(take(f, &f->local, n_slots, got));
 	assert_false(is_open(3) || is_open(4));
 	open_group(f, fds); /* the address is free again */
 	sockets_close(fds, WORKERS);

@@ -307,8 +307,8 @@ static void thing_refused(struct item *item, unsigned int slot, struct str why)
 	container_of(item, struct thing, item)->n_refused++;
 }
 
-static const struct item_ops thing_ops = {STAGE_SET, thing_pack, MSG_TENANT_REMOVE, thing_settled,
-					  thing_refused};
+static const struct item_ops thing_ops = {STAGE_SET,     thing_pack,    MSG_TENANT_REMOVE,
+					  thing_settled, thing_refused, 0};
 
 #define THINGS 1000 /* more than may be without an answer at one time */
 

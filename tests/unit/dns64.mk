@@ -27,3 +27,8 @@ tests_unit_dns64_replay_test_SOURCES = tests/unit/dns64_replay_test.c tests/unit
 tests_unit_dns64_replay_test_CPPFLAGS = $(DNS64_TEST_CPPFLAGS) $(ZSCANNER_CFLAGS)
 tests_unit_dns64_replay_test_LDADD = $(DNS64_TEST_LDADD) $(ZSCANNER_LIBS)
 endif
+check_PROGRAMS += tests/unit/dns64_server_test
+tests_unit_dns64_server_test_SOURCES = tests/unit/dns64_server_test.c
+tests_unit_dns64_server_test_CPPFLAGS = $(DNS64_TEST_CPPFLAGS)
+tests_unit_dns64_server_test_LDADD = libdns64.a libworker.a libconf-model.a $(BASE_LIBS) $(KNOT_LIBS) \
+	$(CMOCKA_LIBS)

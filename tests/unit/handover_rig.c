@@ -141,3 +141,22 @@ void take_in(struct fixture *f)
 	assert_null(getenv("LISTEN_FDNAMES"));
 	assert_null(getenv(HANDOVER_VARIABLE));
 }
+
+struct handover_name group_of(const struct endpoint *local, unsigned int n_slots)
+{
+	return (struct handover_name){.local = *local, .n_slots = n_slots};
+}
+
+void match(struct fixture *f, unsigned int n_slots, uid_t uid)
+{
+	const uid_t uids[2] = {uid, uid};
+
+	handover_match(&f->handover, n_slots, uids);
+}
+
+bool take(struct fixture *f, const struct endpoint *local, unsigned int n_slots, int *ret_fds)
+{
+	const struct handover_name group = group_of(local, n_slots);
+
+	return handover_take(&f->handover, &group, geteuid(), ret_fds);
+}

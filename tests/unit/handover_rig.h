@@ -34,5 +34,9 @@ void open_group(const struct fixture *f, int fds[WORKERS]);
 void name_of(const struct fixture *f, unsigned int slot, char text[FDSTORE_NAME_MAX]);
 bool is_open(int fd);
 void take_in(struct fixture *f);
+struct handover_name group_of(const struct endpoint *local, unsigned int n_slots);
+/* handover_match() and handover_take() of a group of TCP; match() with uid for both kinds. */
+void match(struct fixture *f, unsigned int n_slots, uid_t uid);
+bool take(struct fixture *f, const struct endpoint *local, unsigned int n_slots, int *ret_fds);
 
 #endif

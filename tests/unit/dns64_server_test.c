@@ -1,0 +1,756 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * A worker of DNS64 over its channel and real sockets on loopback: this process is its control, its
+ * clients and its upstream. It runs in a process of its own, without the sandbox, which needs root
+ * to be whole; tests/net has that.
+ */
+#include "dns64/worker.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "conf/model/tenant.h"
+
+#define WAIT_MS   10000
+#define SILENT_MS 300
+#define SLOT      7 /* counters of the tenant */
+#define LISTENERS 2 /* ids 1 and 2: UDP and TCP */
+
+enum {
+	TYPE_A = 1,
+	TYPE_AAAA = 28,
+	RCODE_FORMERR = 1,
+	RCODE_NOTIMP = 4,
+	RCODE_REFUSED = 5,
+};
+
+struct fixture {
+	pid_t pid;
+	struct channel channel;
+	struct counters *counters;
+	int listening[LISTENERS];
+	int udp, upstream; /* ours: a client, and the one the worker asks */
+	uint16_t port;     /* of the worker */
+	uint64_t serial;
+};
+
+struct dgram {
+	uint8_t bytes[65535 + 2];
+	size_t len;
+};
+
+static bool readable(int fd, int ms)
+{
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+
+	return poll(&p, 1, ms) == 1;
+}
+
+/* -1: somebody has that port. */
+static int bound(int family, int type, uint16_t *port)
+{
+	struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(*port)};
+	struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct sockaddr *sa = family == AF_INET6 ? (struct sockaddr *)&v6 : (struct sockaddr *)&v4;
+	socklen_t len = family == AF_INET6 ? sizeof(v6) : sizeof(v4);
+	int fd = socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), on = 1;
+
+	assert_true(fd >= 0);
+	if (family == AF_INET6 && type == SOCK_DGRAM) {
+		assert_int_equal(setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof(on)),
+				 0);
+	}
+	if (bind(fd, sa, len) < 0) {
+		close(fd);
+		return -1;
+	}
+	assert_int_equal(getsockname(fd, sa, &len), 0);
+	*port = ntohs(family == AF_INET6 ? v6.sin6_port : v4.sin_port);
+	return fd;
+}
+
+static int connected(const struct fixture *f, int type)
+{
+	struct sockaddr_in6 sa = {.sin6_family = AF_INET6,
+				  .sin6_port = htons(f->port),
+				  .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+	int fd = socket(AF_INET6, type | SOCK_CLOEXEC, 0);
+
+	assert_true(fd >= 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	return fd;
+}
+
+/* The worker's process. */
+static void run_worker(int fd, uint16_t upstream_port)
+{
+	struct dns_worker *w = calloc(1, sizeof(*w));
+	struct err err;
+	int status = 99;
+
+	if (w && dns_worker_init(w, &err) == 0) {
+		w->upstream_port = upstream_port;
+		w->tcp_idle_ms = SILENT_MS;
+		status = link_open(&w->link, fd, &err) == 0 ? dns_worker_run(w) : 98;
+		dns_worker_fini(w);
+	}
+	free(w);
+	exit(status);
+}
+
+static void answered(struct fixture *f, enum message type)
+{
+	struct channel_msg msg;
+	int rc;
+
+	while ((rc = channel_recv(&f->channel, &msg)) == 0) {
+		assert_true(readable(f->channel.fd, WAIT_MS));
+	}
+	assert_int_equal(rc, 1);
+	assert_int_equal(msg.type, type);
+}
+
+static void order_fds(struct fixture *f, enum message type, uint32_t id, const struct buf *data,
+		      const int *fds, size_t n_fds)
+{
+	struct channel_msg msg = {.type = (uint16_t)type, .id = id, .serial = ++f->serial};
+
+	if (data) {
+		msg.data = data->data;
+		msg.len = data->len;
+	}
+	for (; msg.n_fds < n_fds; msg.n_fds++) {
+		msg.fds[msg.n_fds] = fds[msg.n_fds];
+	}
+	assert_int_equal(channel_send(&f->channel, &msg), 0);
+	answered(f, MSG_ACK);
+}
+
+static void order(struct fixture *f, enum message type, uint32_t id, const struct buf *data)
+{
+	order_fds(f, type, id, data, NULL, 0);
+}
+
+static void give_counters(struct fixture *f)
+{
+	struct err err;
+	int fds[2];
+
+	fds[0] = counters_create(&err);
+	assert_true(fds[0] >= 0);
+	fds[1] = counters_reopen_readonly(fds[0], &err);
+	assert_true(fds[1] >= 0);
+	assert_int_equal(counters_map(fds[0], 1, &f->counters, &err), 0);
+	order_fds(f, MSG_COUNTERS, 0, NULL, fds, 2);
+	close(fds[0]);
+	close(fds[1]);
+}
+
+static void give_node(struct fixture *f, const char *upstream)
+{
+	struct addr server;
+	struct node_conf node = {.name = "exit1", .dns64.on = true, .nat64.on = true};
+	struct buf data;
+	struct err err;
+
+	assert_int_equal(addr_parse(str_from(upstream), &server), 0);
+	assert_int_equal(prefix_parse(str_from("2001:db8:64::/96"), &node.nat64.prefix, &err), 0);
+	node.dns64.upstream = &server;
+	node.dns64.n_upstream = 1;
+	buf_init(&data, 65536);
+	node_conf_pack(&node, &data);
+	order(f, MSG_NODE, 1, &data);
+	buf_fini(&data);
+}
+
+/* The client here is a tenant, or (prefix is another one) not. */
+static void give_tenant(struct fixture *f, const char *prefix)
+{
+	struct tenant_conf conf = {.name = "acme", .serial = 1, .slot = SLOT};
+	struct prefix p;
+	struct buf data;
+	struct err err;
+
+	assert_int_equal(prefix_parse(str_from(prefix), &p, &err), 0);
+	conf.prefixes = &p;
+	conf.n_prefixes = 1;
+	buf_init(&data, 65536);
+	tenant_conf_pack(&conf, &data);
+	order(f, MSG_TENANT, 2, &data);
+	buf_fini(&data);
+}
+
+static void give_listeners(struct fixture *f)
+{
+	static const enum protocol protocols[LISTENERS] = {PROTOCOL_UDP, PROTOCOL_TCP};
+
+	for (unsigned int i = 0; i < LISTENERS; i++) {
+		struct listener_msg listener = {.local.port = f->port, .protocol = protocols[i]};
+		struct buf data;
+
+		buf_init(&data, 4096);
+		listener_msg_pack(&listener, &data);
+		order_fds(f, MSG_LISTENER, i + 1, &data, &f->listening[i], 1);
+		buf_fini(&data);
+	}
+}
+
+static int setup(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+	uint16_t upstream_port = 0;
+	struct err err;
+	int fds[2];
+
+	f->upstream = bound(AF_INET, SOCK_DGRAM, &upstream_port);
+	f->listening[1] = -1;
+	while (f->listening[1] < 0) {
+		f->port = 0;
+		f->listening[0] = bound(AF_INET6, SOCK_DGRAM, &f->port);
+		f->listening[1] = bound(AF_INET6, SOCK_STREAM, &f->port);
+		if (f->listening[1] < 0) {
+			close(f->listening[0]);
+		}
+	}
+	assert_int_equal(listen(f->listening[1], 256), 0);
+	assert_int_equal(channel_pair(fds, &err), 0);
+	f->pid = fork();
+	assert_true(f->pid >= 0);
+	if (f->pid == 0) {
+		close(fds[0]);
+		run_worker(fds[1], upstream_port);
+	}
+	close(fds[1]);
+	assert_int_equal(channel_init(&f->channel, fds[0]), 0);
+	answered(f, MSG_HELLO);
+	give_counters(f);
+	order(f, MSG_BEGIN, 0, NULL);
+	give_node(f, "127.0.0.1");
+	give_tenant(f, "::/40");
+	order(f, MSG_END, 0, NULL);
+	give_listeners(f);
+	f->udp = connected(f, SOCK_DGRAM);
+	*state = f;
+	return 0;
+}
+
+static int wait_exit(struct fixture *f)
+{
+	int status;
+
+	assert_int_equal(waitpid(f->pid, &status, 0), f->pid);
+	f->pid = 0;
+	return status;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+	struct channel_msg quit = {.type = MSG_QUIT};
+
+	if (f->pid > 0) {
+		assert_int_equal(channel_send(&f->channel, &quit), 0);
+		assert_int_equal(wait_exit(f), 0);
+	}
+	channel_fini(&f->channel);
+	counters_unmap(f->counters);
+	close(f->listening[0]);
+	close(f->listening[1]);
+	close(f->udp);
+	close(f->upstream);
+	free(f);
+	return 0;
+}
+
+static void put(struct dgram *m, const void *bytes, size_t len)
+{
+	assert_true(m->len + len <= sizeof(m->bytes));
+	memcpy(m->bytes + m->len, bytes, len);
+	m->len += len;
+}
+
+static void put_u16(struct dgram *m, unsigned int v)
+{
+	const uint8_t bytes[2] = {(uint8_t)(v >> 8), (uint8_t)v};
+
+	put(m, bytes, sizeof(bytes));
+}
+
+/* Appends a query; name is of one label, below example. */
+static void put_query(struct dgram *m, unsigned int id, const char *label, unsigned int type)
+{
+	uint8_t len = (uint8_t)strlen(label);
+
+	put_u16(m, id);
+	put(m, "\1\0\0\1\0\0\0\0\0\0", 10); /* RD, one question */
+	put(m, &len, 1);
+	put(m, label, len);
+	put(m, "\7example", 9);
+	put_u16(m, type);
+	put_u16(m, 1);
+}
+
+/* One that the worker answers by itself. */
+static void put_local(struct dgram *m, unsigned int id)
+{
+	put_u16(m, id);
+	put(m, "\1\0\0\1\0\0\0\0\0\0", 10);
+	put(m, "\10ipv4only\4arpa", 15);
+	put_u16(m, TYPE_AAAA);
+	put_u16(m, 1);
+}
+
+static unsigned int u16_at(const struct dgram *m, size_t at)
+{
+	assert_true(m->len >= at + 2);
+	return (unsigned int)m->bytes[at] << 8 | m->bytes[at + 1];
+}
+
+static unsigned int rcode(const struct dgram *m)
+{
+	return u16_at(m, 2) & 0xf;
+}
+
+static bool receive(int fd, struct dgram *m, int ms)
+{
+	ssize_t n = readable(fd, ms) ? recv(fd, m->bytes, sizeof(m->bytes), 0) : -1;
+
+	m->len = n > 0 ? (size_t)n : 0;
+	return n > 0;
+}
+
+static void ask_udp(const struct fixture *f, const struct dgram *query, struct dgram *answer)
+{
+	assert_int_equal(send(f->udp, query->bytes, query->len, 0), query->len);
+	assert_true(receive(f->udp, answer, WAIT_MS));
+}
+
+/* As upstream: the next question is answered with n addresses 198.51.x.x, or of AAAA with none. */
+static unsigned int play_upstream(const struct fixture *f, unsigned int n)
+{
+	struct sockaddr_in from;
+	socklen_t len = sizeof(from);
+	struct dgram m;
+	unsigned int type;
+	size_t end;
+	ssize_t got;
+
+	assert_true(readable(f->upstream, WAIT_MS));
+	got = recvfrom(f->upstream, m.bytes, sizeof(m.bytes), 0, (struct sockaddr *)&from, &len);
+	assert_true(got > 12);
+	m.len = (size_t)got;
+	for (end = 12; m.bytes[end]; end += m.bytes[end] + 1u) {
+	}
+	type = u16_at(&m, end + 1);
+	m.len = end + 5;
+	m.bytes[2] |= 0x80;
+	n = type == TYPE_A ? n : 0;
+	m.bytes[7] = (uint8_t)n;
+	m.bytes[6] = (uint8_t)(n >> 8);
+	m.bytes[9] = n == 0;
+	m.bytes[11] = 0; /* no OPT, no cookie */
+	if (n == 0) {    /* for a minute */
+		put(&m, "\xc0\x0c\0\6\0\1\0\0\0\74\0\26\0\0", 14);
+		put(&m, "\0\0\0\1\0\0\0\1\0\0\0\1\0\0\0\1\0\0\0\74", 20);
+	}
+	for (unsigned int i = 0; i < n; i++) {
+		const uint8_t address[4] = {198, 51, (uint8_t)(100 + i / 250),
+					    (uint8_t)(i % 250 + 1)};
+
+		put(&m, "\xc0\x0c\0\1\0\1\0\0\0\74\0\4", 12);
+		put(&m, address, sizeof(address));
+	}
+	assert_int_equal(sendto(f->upstream, m.bytes, m.len, 0, (struct sockaddr *)&from, len),
+			 m.len);
+	return type;
+}
+
+/* An AAAA question goes to the upstream, then one for A. */
+static void play_synthesis(const struct fixture *f, unsigned int n)
+{
+	assert_int_equal(play_upstream(f, n), TYPE_AAAA);
+	assert_int_equal(play_upstream(f, n), TYPE_A);
+}
+
+static uint64_t counted(const struct fixture *f, enum worker_counter which)
+{
+	return atomic_load(&f->counters->worker[which]);
+}
+
+static void test_synthesised_then_from_cache(void **state)
+{
+	static const uint8_t address[16] = {0x20, 1, 0xd, 0xb8, 0, 0x64, [12] = 198, 51, 100, 1};
+	struct fixture *f = *state;
+	struct dgram query = {.len = 0}, first, second;
+
+	put_query(&query, 0x1234, "www", TYPE_AAAA);
+	assert_int_equal(send(f->udp, query.bytes, query.len, 0), query.len);
+	play_synthesis(f, 1);
+	assert_true(receive(f->udp, &first, WAIT_MS));
+	assert_int_equal(u16_at(&first, 0), 0x1234);
+	assert_int_equal(rcode(&first), 0);
+	assert_int_equal(u16_at(&first, 6), 1);
+	assert_memory_equal(first.bytes + first.len - 16, address, 16);
+	ask_udp(f, &query, &second);
+	assert_int_equal(second.len, first.len);
+	assert_int_equal(counted(f, WORKER_DNS_QUERIES), 2);
+	assert_int_equal(counted(f, WORKER_DNS_ASKED), 2);
+	assert_int_equal(atomic_load(&f->counters->slots[SLOT].v[COUNTER_QUERIES]), 2);
+}
+
+static void test_many_at_once_are_all_answered(void **state)
+{
+	struct fixture *f = *state;
+	bool seen[200] = {false};
+	struct dgram m;
+
+	for (unsigned int i = 0; i < 200; i++) {
+		m.len = 0;
+		put_local(&m, i);
+		assert_int_equal(send(f->udp, m.bytes, m.len, 0), m.len);
+	}
+	for (unsigned int i = 0; i < 200; i++) {
+		assert_true(receive(f->udp, &m, WAIT_MS));
+		assert_true(u16_at(&m, 0) < 200 && !seen[u16_at(&m, 0)]);
+		seen[u16_at(&m, 0)] = true;
+	}
+}
+
+static void test_too_big_for_udp_has_tc_and_comes_by_tcp(void **state)
+{
+	struct fixture *f = *state;
+	struct dgram query = {.len = 0}, answer, stream = {.len = 0};
+	int fd;
+
+	put_query(&query, 1, "big", TYPE_AAAA);
+	assert_int_equal(send(f->udp, query.bytes, query.len, 0), query.len);
+	play_synthesis(f, 60);
+	assert_true(receive(f->udp, &answer, WAIT_MS));
+	assert_true(u16_at(&answer, 2) & 0x0200);
+	assert_int_equal(u16_at(&answer, 6), 0);
+	assert_true(answer.len <= 512);
+	fd = connected(f, SOCK_STREAM);
+	put_u16(&stream, (unsigned int)query.len);
+	put(&stream, query.bytes, query.len);
+	assert_int_equal(send(fd, stream.bytes, stream.len, 0), stream.len);
+	answer.len = 0;
+	assert_int_equal(recv(fd, answer.bytes, 2, MSG_WAITALL), 2);
+	answer.len = 2;
+	answer.len = u16_at(&answer, 0);
+	assert_int_equal(recv(fd, answer.bytes, answer.len, MSG_WAITALL), answer.len);
+	assert_false(u16_at(&answer, 2) & 0x0200);
+	assert_int_equal(u16_at(&answer, 6), 60);
+	close(fd);
+}
+
+/* Reads the next answer of a connection. Returns its id. */
+static unsigned int next_id(int fd)
+{
+	struct dgram m;
+
+	assert_true(readable(fd, WAIT_MS));
+	assert_int_equal(recv(fd, m.bytes, 2, MSG_WAITALL), 2);
+	m.len = 2;
+	m.len = u16_at(&m, 0);
+	assert_int_equal(recv(fd, m.bytes, m.len, MSG_WAITALL), m.len);
+	return u16_at(&m, 0);
+}
+
+static void put_stream(struct dgram *stream, const struct dgram *query)
+{
+	put_u16(stream, (unsigned int)query->len);
+	put(stream, query->bytes, query->len);
+}
+
+static void test_tcp_pipeline_is_answered_out_of_order(void **state)
+{
+	struct fixture *f = *state;
+	struct dgram stream = {.len = 0}, query;
+	bool seen[20] = {false};
+	int fd = connected(f, SOCK_STREAM);
+
+	query.len = 0;
+	put_query(&query, 0, "slow", TYPE_AAAA);
+	put_stream(&stream, &query);
+	for (unsigned int i = 1; i < 20; i++) {
+		query.len = 0;
+		put_local(&query, i);
+		put_stream(&stream, &query);
+	}
+	assert_int_equal(send(fd, stream.bytes, stream.len, 0), stream.len);
+	for (unsigned int i = 1; i < 20; i++) {
+		unsigned int id = next_id(fd);
+
+		assert_true(id > 0 && id < 20 && !seen[id]);
+		seen[id] = true;
+	}
+	play_synthesis(f, 1);
+	assert_int_equal(next_id(fd), 0);
+	close(fd);
+}
+
+static void test_tcp_more_than_may_wait_are_all_answered(void **state)
+{
+	struct fixture *f = *state;
+	struct dgram *stream = calloc(1, sizeof(*stream)), query;
+	bool seen[300] = {false};
+	int fd = connected(f, SOCK_STREAM);
+
+	for (unsigned int i = 0; i < 300; i++) {
+		query.len = 0;
+		put_query(&query, i, "same", TYPE_AAAA);
+		put_stream(stream, &query);
+	}
+	assert_int_equal(send(fd, stream->bytes, stream->len, 0), stream->len);
+	play_synthesis(f, 1);
+	for (unsigned int i = 0; i < 300; i++) {
+		unsigned int id = next_id(fd);
+
+		assert_true(id < 300 && !seen[id]);
+		seen[id] = true;
+	}
+	close(fd);
+	free(stream);
+}
+
+static void test_tcp_dribbled_and_joined(void **state)
+{
+	struct fixture *f = *state;
+	struct dgram stream = {.len = 0}, query = {.len = 0};
+	int fd = connected(f, SOCK_STREAM);
+	size_t cut;
+
+	put_local(&query, 1);
+	put_stream(&stream, &query);
+	cut = stream.len + 1; /* the first length byte of the second goes with the first query */
+	query.len = 0;
+	put_local(&query, 2);
+	put_stream(&stream, &query);
+	for (size_t i = 0; i + 1 < cut; i++) {
+		assert_int_equal(send(fd, stream.bytes + i, 1, 0), 1);
+	}
+	assert_int_equal(next_id(fd), 1);
+	assert_int_equal(send(fd, stream.bytes + cut - 1, stream.len - cut + 1, 0),
+			 stream.len - cut + 1);
+	assert_int_equal(next_id(fd), 2);
+	close(fd);
+}
+
+static void expect_end(int fd)
+{
+	uint8_t byte;
+
+	assert_true(readable(fd, WAIT_MS));
+	assert_true(recv(fd, &byte, 1, 0) <= 0);
+}
+
+static void test_tcp_silent_and_slow_are_closed(void **state)
+{
+	struct fixture *f = *state;
+	int silent = connected(f, SOCK_STREAM), slow = connected(f, SOCK_STREAM);
+	unsigned int n = 0;
+
+	/* a byte now and then does not keep it */
+	while (n < 100 && !readable(slow, SILENT_MS / 10)) {
+		(void)send(slow, "\0", n++ == 0 ? 1 : 0, MSG_NOSIGNAL);
+	}
+	assert_true(n < 100);
+	expect_end(slow);
+	expect_end(silent);
+	close(silent);
+	close(slow);
+}
+
+static void test_tcp_too_long_is_malformed_and_the_next_is_answered(void **state)
+{
+	struct fixture *f = *state;
+	struct dgram *stream = calloc(1, sizeof(*stream)), query = {.len = 0};
+	int fd = connected(f, SOCK_STREAM);
+
+	put_u16(stream, 60000);
+	put_query(stream, 7, "long", TYPE_AAAA);
+	while (stream->len < 60002) {
+		put(stream, "\0", 1);
+	}
+	put_local(&query, 8);
+	put_stream(stream, &query);
+	assert_int_equal(send(fd, stream->bytes, stream->len, 0), stream->len);
+	assert_int_equal(next_id(fd), 7);
+	assert_int_equal(next_id(fd), 8);
+	assert_int_equal(counted(f, WORKER_DNS_MALFORMED), 1);
+	close(fd);
+	free(stream);
+}
+
+static void test_tcp_what_is_no_query_ends_the_connection(void **state)
+{
+	static const char *const texts[] = {"\0\0", "\0\5abcde", "GET / HTTP/1.0\r\n\r\n"};
+	static const size_t lens[] = {2, 7, 18};
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < 3; i++) {
+		int fd = connected(f, SOCK_STREAM);
+
+		assert_int_equal(send(fd, texts[i], lens[i], 0), lens[i]);
+		expect_end(fd);
+		close(fd);
+	}
+}
+
+static void test_tcp_more_connections_close_the_oldest_idle(void **state)
+{
+	struct fixture *f = *state;
+	struct dgram stream = {.len = 0}, query = {.len = 0};
+	int fds[140];
+
+	put_local(&query, 3);
+	put_stream(&stream, &query);
+	for (size_t i = 0; i < 140; i++) {
+		fds[i] = connected(f, SOCK_STREAM);
+		assert_int_equal(send(fds[i], stream.bytes, stream.len, 0), stream.len);
+		assert_int_equal(next_id(fds[i]), 3);
+	}
+	assert_int_equal(counted(f, WORKER_DNS_CLIENTS), 128);
+	expect_end(fds[0]);
+	for (size_t i = 0; i < 140; i++) {
+		close(fds[i]);
+	}
+}
+
+static void test_foreign_source_is_refused_at_a_rate(void **state)
+{
+	struct fixture *f = *state;
+	struct dgram query = {.len = 0}, answer;
+	unsigned int n = 0;
+
+	give_tenant(f, "2001:db8:a000:1001::/64");
+	put_local(&query, 9);
+	ask_udp(f, &query, &answer);
+	assert_int_equal(rcode(&answer), RCODE_REFUSED);
+	for (unsigned int i = 0; i < 1000; i++) {
+		assert_int_equal(send(f->udp, query.bytes, query.len, 0), query.len);
+		n += receive(f->udp, &answer, 0);
+	}
+	while (receive(f->udp, &answer, 100)) {
+		n++;
+	}
+	assert_in_range(n, 50, 500);
+	assert_true(counted(f, WORKER_DNS_FOREIGN) > n);
+	assert_int_equal(counted(f, WORKER_DNS_QUERIES), 0);
+}
+
+static void test_malformed_messages(void **state)
+{
+	struct fixture *f = *state;
+	struct dgram query = {.len = 0}, answer;
+
+	put_local(&query, 10);
+	query.bytes[2] |= 0x80; /* an answer */
+	assert_int_equal(send(f->udp, query.bytes, query.len, 0), query.len);
+	query.bytes[2] = 0x29; /* opcode UPDATE */
+	ask_udp(f, &query, &answer);
+	assert_int_equal(u16_at(&answer, 0), 10);
+	assert_int_equal(rcode(&answer), RCODE_NOTIMP);
+	query.bytes[2] = 1;
+	query.bytes[5] = 2; /* questions */
+	ask_udp(f, &query, &answer);
+	assert_int_equal(rcode(&answer), RCODE_FORMERR);
+	assert_int_equal(send(f->udp, "x", 1, 0), 1);
+	query.bytes[5] = 1;
+	query.len = 2000;
+	ask_udp(f, &query, &answer);
+	assert_int_equal(rcode(&answer), RCODE_FORMERR);
+}
+
+static void test_other_upstream_while_one_is_asked(void **state)
+{
+	struct fixture *f = *state;
+	struct dgram query = {.len = 0}, answer;
+
+	put_query(&query, 11, "moving", TYPE_A);
+	assert_int_equal(send(f->udp, query.bytes, query.len, 0), query.len);
+	assert_true(readable(f->upstream, WAIT_MS));
+	give_node(f, "127.0.0.2");
+	assert_int_equal(play_upstream(f, 1), TYPE_A);
+	assert_true(receive(f->udp, &answer, WAIT_MS));
+	assert_int_equal(u16_at(&answer, 6), 1);
+}
+
+static void test_drain_answers_what_waits_and_ends(void **state)
+{
+	static const uint8_t ms[4] = {0, 0, 0x75, 0x30};
+	struct fixture *f = *state;
+	struct dgram query = {.len = 0}, answer;
+	struct buf data;
+
+	put_query(&query, 12, "last", TYPE_A);
+	assert_int_equal(send(f->udp, query.bytes, query.len, 0), query.len);
+	assert_true(readable(f->upstream, WAIT_MS));
+	buf_init(&data, 16);
+	buf_bytes(&data, ms, sizeof(ms));
+	order(f, MSG_DRAIN, 0, &data);
+	buf_fini(&data);
+	assert_int_equal(play_upstream(f, 1), TYPE_A);
+	assert_true(receive(f->udp, &answer, WAIT_MS));
+	assert_int_equal(u16_at(&answer, 0), 12);
+	assert_int_equal(wait_exit(f), 0);
+}
+
+static void test_lent_socket_is_served(void **state)
+{
+	struct fixture *f = *state;
+	struct dgram query = {.len = 0}, answer;
+	uint16_t port = 0;
+	int lent = bound(AF_INET6, SOCK_DGRAM, &port);
+
+	order_fds(f, MSG_LEND, 1, NULL, &lent, 1);
+	f->port = port;
+	close(f->udp);
+	f->udp = connected(f, SOCK_DGRAM);
+	put_local(&query, 13);
+	ask_udp(f, &query, &answer);
+	assert_int_equal(u16_at(&answer, 0), 13);
+	order(f, MSG_LEND_END, 1, NULL);
+	assert_int_equal(send(f->udp, query.bytes, query.len, 0), query.len);
+	assert_false(receive(f->udp, &answer, 200)); /* it waits for its owner */
+	assert_true(readable(lent, WAIT_MS));
+	close(lent);
+}
+
+#define WITH(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		WITH(test_synthesised_then_from_cache),
+		WITH(test_many_at_once_are_all_answered),
+		WITH(test_too_big_for_udp_has_tc_and_comes_by_tcp),
+		WITH(test_tcp_pipeline_is_answered_out_of_order),
+		WITH(test_tcp_more_than_may_wait_are_all_answered),
+		WITH(test_tcp_dribbled_and_joined),
+		WITH(test_tcp_silent_and_slow_are_closed),
+		WITH(test_tcp_too_long_is_malformed_and_the_next_is_answered),
+		WITH(test_tcp_what_is_no_query_ends_the_connection),
+		WITH(test_tcp_more_connections_close_the_oldest_idle),
+		WITH(test_foreign_source_is_refused_at_a_rate),
+		WITH(test_malformed_messages),
+		WITH(test_other_upstream_while_one_is_asked),
+		WITH(test_drain_answers_what_waits_and_ends),
+		WITH(test_lent_socket_is_served),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
