@@ -43,6 +43,7 @@ bool local_names_is_ipv4only(const struct question *q)
 /* Whether q is in that zone, which has one name. */
 static bool find_in(const struct question *q, const uint8_t *zone, struct answer **ret_answer)
 {
+	const struct local_record soa = local_records_soa(zone);
 	int depth = knot_dname_in_bailiwick(q->name, zone);
 
 	if (q->class != KNOT_CLASS_IN || depth < 0) {
@@ -50,7 +51,7 @@ static bool find_in(const struct question *q, const uint8_t *zone, struct answer
 	}
 	*ret_answer =
 		local_records_answer(records, N_RECORDS, q,
-				     depth == 0 ? KNOT_RCODE_NOERROR : KNOT_RCODE_NXDOMAIN, zone);
+				     depth == 0 ? KNOT_RCODE_NOERROR : KNOT_RCODE_NXDOMAIN, &soa);
 	return true;
 }
 
@@ -63,12 +64,13 @@ bool local_names_find(const struct question *q, struct answer **ret_answer)
 bool local_names_pointer(const struct question *q, const struct addr *v4,
 			 struct answer **ret_answer)
 {
+	const struct local_record soa = local_records_soa(q->name);
 	const struct local_record pointer = RECORD(q->name, KNOT_RRTYPE_PTR, ipv4only);
 
 	if (memcmp(v4->b + 12, first, sizeof(first)) != 0 &&
 	    memcmp(v4->b + 12, second, sizeof(second)) != 0) {
 		return false;
 	}
-	*ret_answer = local_records_answer(&pointer, 1, q, KNOT_RCODE_NOERROR, q->name);
+	*ret_answer = local_records_answer(&pointer, 1, q, KNOT_RCODE_NOERROR, &soa);
 	return true;
 }

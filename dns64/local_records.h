@@ -29,10 +29,13 @@ struct local_record {
 bool local_records_find(const struct local_record *records, size_t n, const struct question *q,
 			struct answer **ret_answer);
 /*
- * The same when q's name is known to be theirs, or to be in that zone and to have none (rcode says
- * whether it exists), with an SOA record of that zone when there are none. NULL: no memory.
+ * The same when q's name is known to be theirs, or to be in the zone of soa and to have none (rcode
+ * says whether it exists), with soa when there are none. NULL: out of memory.
  */
 struct answer *local_records_answer(const struct local_record *records, size_t n,
-				    const struct question *q, uint16_t rcode, const uint8_t *zone);
+				    const struct question *q, uint16_t rcode,
+				    const struct local_record *soa);
+/* The SOA of a zone that is of no server. */
+struct local_record local_records_soa(const uint8_t *zone);
 
 #endif

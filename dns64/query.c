@@ -134,6 +134,14 @@ static size_t begin_local(const struct query *q, uint8_t *wire)
 	return len;
 }
 
+static size_t send_nothing(const struct query *q, uint16_t rcode, const uint8_t *zone,
+			   uint8_t *wire)
+{
+	const struct local_record soa = local_records_soa(zone);
+
+	return send_local(q, local_records_answer(NULL, 0, &q->request.q, rcode, &soa), wire);
+}
+
 static size_t begin_reverse(struct query *q, uint8_t *wire)
 {
 	struct answer *answer = NULL;
@@ -147,11 +155,9 @@ static size_t begin_reverse(struct query *q, uint8_t *wire)
 	case REVERSE_OTHER:
 		return 0;
 	case REVERSE_ABOVE:
-		answer = local_records_answer(NULL, 0, &q->request.q, KNOT_RCODE_NOERROR, zone);
-		return send_local(q, answer, wire);
+		return send_nothing(q, KNOT_RCODE_NOERROR, zone, wire);
 	case REVERSE_NONE:
-		answer = local_records_answer(NULL, 0, &q->request.q, KNOT_RCODE_NXDOMAIN, zone);
-		return send_local(q, answer, wire);
+		return send_nothing(q, KNOT_RCODE_NXDOMAIN, zone, wire);
 	case REVERSE_ADDRESS:
 		break;
 	}

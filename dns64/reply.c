@@ -112,7 +112,11 @@ static size_t writer_end(struct writer *w, uint16_t rcode, uint16_t ede, bool au
 	knot_wire_set_id(w->wire, r->id);
 	knot_wire_set_qr(w->wire);
 	knot_wire_set_opcode(w->wire, r->opcode);
-	knot_wire_set_ra(w->wire);
+	if (!r->authoritative) {
+		knot_wire_set_ra(w->wire);
+	} else if (rcode == KNOT_RCODE_NOERROR || rcode == KNOT_RCODE_NXDOMAIN) {
+		knot_wire_set_aa(w->wire);
+	}
 	knot_wire_set_rcode(w->wire, rcode & 0xf);
 	if (r->rd) {
 		knot_wire_set_rd(w->wire);

@@ -103,6 +103,11 @@ enum request_result request_read(const uint8_t *wire, size_t len, struct request
 	return result;
 }
 
+bool request_is_meta(uint16_t type)
+{
+	return (type >= 128 && type < KNOT_RRTYPE_ANY) || type == KNOT_RRTYPE_OPT || type == 0;
+}
+
 size_t request_answer_max(const struct request *r)
 {
 	if (r->over_tcp) {

@@ -31,6 +31,7 @@ struct request {
 	struct str nsid;
 	uint16_t keepalive_100ms;
 	uint8_t server_cookie_len; /* of cookie, behind the client's 8; 0: none is sent */
+	bool authoritative;        /* AA, and no RA: it is answered from a zone of ours */
 };
 
 enum request_result {
@@ -45,6 +46,8 @@ enum request_result {
  */
 enum request_result request_read(const uint8_t *wire, size_t len, struct request *ret_request);
 
+/* Transfers, and what only messages have. */
+bool request_is_meta(uint16_t type);
 /* The most bytes an answer may have. */
 size_t request_answer_max(const struct request *r);
 

@@ -207,12 +207,6 @@ static bool query_park(struct resolver *r, const struct query *q)
 	return true;
 }
 
-/* Transfers, and what only messages have. */
-static bool is_meta(uint16_t type)
-{
-	return (type >= 128 && type < KNOT_RRTYPE_ANY) || type == KNOT_RRTYPE_OPT || type == 0;
-}
-
 static size_t refuse(struct resolver *r, const struct request *request, uint16_t rcode,
 		     uint16_t ede, uint8_t *wire)
 {
@@ -227,7 +221,7 @@ size_t resolver_query(struct resolver *r, struct dns_tenant *tenant,
 	size_t len;
 
 	r->stats.n_queries++;
-	if (is_meta(request->q.type)) {
+	if (request_is_meta(request->q.type)) {
 		return refuse(r, request, KNOT_RCODE_NOTIMPL, ANSWER_NO_EDE, wire);
 	}
 	if (!request->rd) { /* what is cached is nobody's to look into */

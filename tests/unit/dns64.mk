@@ -21,11 +21,14 @@ tests_unit_dns64_upstream_test_SOURCES = tests/unit/dns64_upstream_test.c
 tests_unit_dns64_upstream_test_CPPFLAGS = $(DNS64_TEST_CPPFLAGS)
 tests_unit_dns64_upstream_test_LDADD = $(DNS64_TEST_LDADD)
 if ENABLE_ZSCANNER
-check_PROGRAMS += tests/unit/dns64_replay_test
+check_PROGRAMS += tests/unit/dns64_replay_test tests/unit/dns64_zone_test
 tests_unit_dns64_replay_test_SOURCES = tests/unit/dns64_replay_test.c tests/unit/dns_text.c \
 	tests/unit/dns_text.h
 tests_unit_dns64_replay_test_CPPFLAGS = $(DNS64_TEST_CPPFLAGS) $(ZSCANNER_CFLAGS)
 tests_unit_dns64_replay_test_LDADD = $(DNS64_TEST_LDADD) $(ZSCANNER_LIBS)
+tests_unit_dns64_zone_test_SOURCES = tests/unit/dns64_zone_test.c tests/unit/dns_text.c
+tests_unit_dns64_zone_test_CPPFLAGS = $(DNS64_TEST_CPPFLAGS) $(ZSCANNER_CFLAGS)
+tests_unit_dns64_zone_test_LDADD = $(DNS64_TEST_LDADD) $(ZSCANNER_LIBS)
 endif
 check_PROGRAMS += tests/unit/dns64_server_test
 tests_unit_dns64_server_test_SOURCES = tests/unit/dns64_server_test.c

@@ -81,11 +81,11 @@ static void rrset_text(const knot_rrset_t *rr, const char *prefix, FILE *out)
 		die("cannot be shown", prefix);
 	}
 	(void)fprintf(out, "%s ", prefix);
-	for (at = text; *at != '\0'; at++) {
-		if (*at == '\t' || (*at == ' ' && at[1] == ' ')) {
-			(void)fputs(at[1] == ' ' ? "" : " ", out);
-		} else {
-			(void)fputc(*at, out);
+	for (at = text; *at != '\0'; at++) { /* of several blanks the last */
+		bool blank = *at == '\t' || *at == ' ';
+
+		if (!blank || (at[1] != '\t' && at[1] != ' ')) {
+			(void)fputc(blank ? ' ' : *at, out);
 		}
 	}
 	free(text);

@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Which names the farm's zone has, and what of which tenant is there. */
+#include "dns64/zone.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <libknot/libknot.h>
+
+#include "base/container.h"
+#include "conf/model/node.h"
+#include "conf/model/tenant.h"
+#include "dns64/zone_internal.h"
+
+static uint64_t bytes_hash(const struct zone *z, const void *bytes, size_t len)
+{
+	return hash_bytes(&z->key, bytes, len);
+}
+
+static bool name_eq(const struct table_node *node, const void *key)
+{
+	return knot_dname_is_equal(container_of(node, struct zone_name, node)->name, key);
+}
+
+struct zone_name *zone_name_find(const struct zone *z, const uint8_t *name)
+{
+	uint64_t hash = bytes_hash(z, name, knot_dname_size(name));
+	struct table_node *node = table_find(&z->names, hash, name_eq, name);
+
+	return node ? container_of(node, struct zone_name, node) : NULL;
+}
+
+static bool tenant_eq(const struct table_node *node, const void *key)
+{
+	return strcmp(container_of(node, struct zone_tenant, node)->conf->name, key) == 0;
+}
+
+static struct zone_tenant *tenant_find(const struct zone *z, const char *name)
+{
+	uint64_t hash = bytes_hash(z, name, strlen(name));
+	struct table_node *node = table_find(&z->tenants, hash, tenant_eq, name);
+
+	return node ? container_of(node, struct zone_tenant, node) : NULL;
+}
+
+/* The name it lies below, one label shorter. */
+static const uint8_t *above(const uint8_t *name)
+{
+	return name + *name + 1;
+}
+
+static bool is_zone(const struct zone *z, const uint8_t *name)
+{
+	return knot_dname_is_equal(name, z->name);
+}
+
+static void name_drop(struct zone *z, struct zone_name *n)
+{
+	while (n && --n->n_holds == 0) {
+		const uint8_t *up = above(n->name);
+		struct zone_name *parent = is_zone(z, up) ? NULL : zone_name_find(z, up);
+
+		table_remove(&z->names, &n->node);
+		free(n);
+		n = parent;
+	}
+}
+
+static struct zone_name *name_new(struct zone *z, const uint8_t *name)
+{
+	size_t len = knot_dname_size(name);
+	struct zone_name *n = calloc(1, sizeof(*n) + len);
+
+	if (!n || table_insert(&z->names, &n->node, bytes_hash(z, name, len)) < 0) {
+		free(n);
+		return NULL;
+	}
+	LIST_INIT(&n->uses);
+	n->n_holds = 1;
+	n->len = (uint8_t)len;
+	memcpy(n->name, name, len);
+	return n;
+}
+
+/* Holds a name, which is made with all that it lies below. NULL: out of memory. */
+static struct zone_name *name_hold(struct zone *z, const uint8_t *name)
+{
+	struct zone_name *n = zone_name_find(z, name);
+
+	if (n) {
+		n->n_holds++;
+		return n;
+	}
+	n = name_new(z, name);
+	if (n && !is_zone(z, above(name)) && !name_hold(z, above(name))) {
+		table_remove(&z->names, &n->node);
+		free(n);
+		n = NULL;
+	}
+	return n;
+}
+
+static void use_remove(struct zone *z, struct zone_use *use)
+{
+	LIST_REMOVE(use, link);
+	name_drop(z, use->at);
+}
+
+static bool use_add(struct zone *z, struct zone_tenant *t, const uint8_t *name,
+		    const struct service_conf *service, const struct expose_conf *expose)
+{
+	struct zone_use *use = &t->uses[t->n_uses];
+	struct zone_name *at = name_hold(z, name);
+
+	if (!at) {
+		return false;
+	}
+	*use = (struct zone_use){.at = at, .tenant = t, .service = service, .expose = expose};
+	LIST_INSERT_HEAD(&at->uses, use, link);
+	t->n_uses++;
+	return true;
+}
+
+static size_t put_label(uint8_t *name, const char *text)
+{
+	size_t len = strlen(text);
+
+	name[0] = (uint8_t)len;
+	memcpy(name + 1, text, len);
+	return len + 1;
+}
+
+/* SERVICE.TENANT.ZONE. False: that is too long for a name. */
+static bool own_name(const struct zone *z, const struct tenant_conf *tenant,
+		     const struct service_conf *service, uint8_t name[QUESTION_NAME_MAX])
+{
+	size_t zone_len = knot_dname_size(z->name), len;
+
+	if (strlen(tenant->name) + strlen(service->name) + 2 + zone_len > QUESTION_NAME_MAX) {
+		return false;
+	}
+	len = put_label(name, service->name);
+	len += put_label(name + len, tenant->name);
+	memcpy(name + len, z->name, zone_len);
+	return true;
+}
+
+/* The name of an exposure. False: it does not lie in the zone. */
+static bool custom_name(const struct zone *z, const struct name_pattern *pattern,
+			uint8_t name[QUESTION_NAME_MAX])
+{
+	size_t star = pattern->wildcard ? put_label(name, "*") : 0;
+
+	if (!knot_dname_from_str(name + star, pattern->text, QUESTION_NAME_MAX - star)) {
+		return false;
+	}
+	knot_dname_to_lower(name + star);
+	return knot_dname_in_bailiwick(name, z->name) > 0;
+}
+
+static size_t n_uses_max(const struct tenant_conf *tenant)
+{
+	size_t n = 0;
+
+	for (size_t s = 0; s < tenant->n_services; s++) {
+		const struct service_conf *service = &tenant->services[s];
+
+		n++;
+		for (size_t e = 0; e < service->n_exposes; e++) {
+			n += service->exposes[e].n_names;
+		}
+	}
+	return n;
+}
+
+static bool add_customs(struct zone *z, struct zone_tenant *t, const struct service_conf *service)
+{
+	uint8_t name[QUESTION_NAME_MAX];
+
+	for (size_t e = 0; e < service->n_exposes; e++) {
+		const struct expose_conf *expose = &service->exposes[e];
+
+		for (size_t i = 0; i < expose->n_names; i++) {
+			if (custom_name(z, &expose->names[i], name) &&
+			    !use_add(z, t, name, service, expose)) {
+				return false;
+			}
+		}
+	}
+	return true;
+}
+
+static bool add_services(struct zone *z, struct zone_tenant *t)
+{
+	uint8_t name[QUESTION_NAME_MAX];
+
+	for (size_t s = 0; s < t->conf->n_services; s++) {
+		const struct service_conf *service = &t->conf->services[s];
+
+		if ((own_name(z, t->conf, service, name) && !use_add(z, t, name, service, NULL)) ||
+		    !add_customs(z, t, service)) {
+			return false;
+		}
+	}
+	return true;
+}
+
+static void tenant_free(struct zone *z, struct zone_tenant *t)
+{
+	for (size_t i = 0; i < t->n_uses; i++) {
+		use_remove(z, &t->uses[i]);
+	}
+	tenant_conf_unref(t->conf);
+	free(t->uses);
+	free(t);
+}
+
+static struct zone_tenant *tenant_new(struct zone *z, struct tenant_conf *conf)
+{
+	struct zone_tenant *t = calloc(1, sizeof(*t));
+
+	if (!t) {
+		return NULL;
+	}
+	t->conf = tenant_conf_ref(conf);
+	t->uses = calloc(n_uses_max(conf) + 1, sizeof(*t->uses));
+	if (!t->uses || !add_services(z, t)) {
+		tenant_free(z, t);
+		return NULL;
+	}
+	return t;
+}
+
+static void tenant_remove(struct zone *z, struct zone_tenant *t)
+{
+	table_remove(&z->tenants, &t->node);
+	tenant_free(z, t);
+}
+
+void zone_remove(struct zone *z, const char *tenant, uint32_t serial)
+{
+	struct zone_tenant *t = tenant_find(z, tenant);
+
+	if (t) {
+		z->serial = serial;
+		tenant_remove(z, t);
+	}
+}
+
+int zone_put(struct zone *z, struct tenant_conf *tenant, uint32_t serial)
+{
+	uint64_t hash = bytes_hash(z, tenant->name, strlen(tenant->name));
+	struct zone_tenant *old = tenant_find(z, tenant->name), *t;
+
+	if (tenant->state == TENANT_SUSPENDED) {
+		zone_remove(z, tenant->name, serial);
+		return 0;
+	}
+	t = tenant_new(z, tenant);
+	if (!t) {
+		return -ENOMEM;
+	}
+	if (table_insert(&z->tenants, &t->node, hash) < 0) {
+		tenant_free(z, t);
+		return -ENOMEM;
+	}
+	if (old) {
+		tenant_remove(z, old);
+	}
+	z->serial = serial;
+	return 0;
+}
+
+/* The label next to the zone, which names a tenant, perhaps. */
+static const struct zone_tenant *tenant_above(const struct zone *z, const uint8_t *name)
+{
+	char label[KNOT_DNAME_MAXLABELLEN + 1];
+
+	while (!is_zone(z, above(name))) {
+		name = above(name);
+	}
+	memcpy(label, name + 1, *name);
+	label[*name] = '\0';
+	return tenant_find(z, label);
+}
+
+bool zone_use_counts(const struct zone *z, const struct zone_use *use)
+{
+	const struct zone_tenant *t = use->expose ? tenant_above(z, use->at->name) : NULL;
+
+	return !t || t == use->tenant;
+}
+
+const struct zone_name *zone_name_match(const struct zone *z, const uint8_t *name)
+{
+	const struct zone_name *found = zone_name_find(z, name);
+	uint8_t wildcard[QUESTION_NAME_MAX] = {1, '*'};
+
+	while (!found && !is_zone(z, name)) {
+		/* what is nearest above it, and has it by a wildcard or not at all */
+		name = above(name);
+		if (!is_zone(z, name) && !zone_name_find(z, name)) {
+			continue;
+		}
+		if (knot_dname_size(name) + 2 > sizeof(wildcard)) {
+			return NULL;
+		}
+		memcpy(wildcard + 2, name, knot_dname_size(name));
+		return zone_name_find(z, wildcard);
+	}
+	return found;
+}
+
+/* The first addresses of uplink.ipv4. */
+static void add_pool(struct zone *z, const struct prefix *range)
+{
+	struct addr a = range->addr;
+
+	while (z->n_pool < ZONE_ADDRESSES_MAX && prefix_contains(range, &a)) {
+		z->pool[z->n_pool++] = a;
+		for (size_t i = sizeof(a.b); i > 0 && ++a.b[i - 1] == 0; i--) {
+		}
+	}
+}
+
+/* Sets the names of the zone itself. False: they are none. */
+static bool set_names(struct zone *z)
+{
+	static const char server[] = "ns";
+	size_t len;
+
+	if (!z->node->dns64.zone ||
+	    !knot_dname_from_str(z->name, z->node->dns64.zone, sizeof(z->name))) {
+		return false;
+	}
+	knot_dname_to_lower(z->name);
+	len = knot_dname_size(z->name);
+	if (len + sizeof(server) > sizeof(z->server)) {
+		return false;
+	}
+	memcpy(z->server + put_label(z->server, server), z->name, len);
+	return true;
+}
+
+int zone_new(const struct node_conf *node, uint32_t serial, struct zone **ret_zone)
+{
+	struct zone *z = calloc(1, sizeof(*z));
+
+	if (!z) {
+		return -ENOMEM;
+	}
+	z->node = node;
+	z->serial = serial;
+	hash_key_init(&z->key);
+	table_init(&z->names);
+	table_init(&z->tenants);
+	if (!set_names(z)) {
+		free(z);
+		return -EINVAL;
+	}
+	for (size_t i = 0; i < node->n_pool; i++) {
+		add_pool(z, &node->pool[i].range);
+	}
+	*ret_zone = z;
+	return 0;
+}
+
+void zone_free(struct zone *z)
+{
+	struct table_iter it = {0};
+	struct table_node *node;
+
+	if (!z) {
+		return;
+	}
+	while ((node = table_next(&z->tenants, &it))) {
+		tenant_remove(z, container_of(node, struct zone_tenant, node));
+	}
+	table_fini(&z->tenants);
+	table_fini(&z->names);
+	free(z);
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef SIXGATE_DNS64_ZONE_H
+#define SIXGATE_DNS64_ZONE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+/*
+ * The farm's zone (dns64.zone), answered with authority to everybody. SERVICE.TENANT.ZONE is there
+ * for each service, and each name or wildcard of an exposure that lies in the zone, but not below
+ * another tenant's name:
+ *
+ *   AAAA    the backends that are addresses and not drained
+ *   A       the public addresses of the exposures; of tls and http those of their listeners
+ *   HTTPS   the port, when tls is not at 443
+ *
+ * Each change has a serial, which is the owner's to let grow; the SOA shows that of the last.
+ */
+struct buf;
+struct node_conf;
+struct request;
+struct tenant_conf;
+struct zone;
+
+#define ZONE_TTL_S         60
+#define ZONE_ADDRESSES_MAX 16 /* of each type in an answer */
+
+/*
+ * An empty zone of node, which has dns64.zone; node is borrowed until zone_free(). Returns 0,
+ * -EINVAL when that is no name, or -ENOMEM.
+ */
+int zone_new(const struct node_conf *node, uint32_t serial, struct zone **ret_zone) CHECKED;
+void zone_free(struct zone *z);
+/*
+ * Puts a tenant into the zone instead of what it had, and holds a reference to it. A suspended one
+ * has nothing there. Returns 0, or -ENOMEM: it has what it had.
+ */
+int zone_put(struct zone *z, struct tenant_conf *tenant, uint32_t serial) CHECKED;
+/* Nothing happens when there is none of that name. */
+void zone_remove(struct zone *z, const char *tenant, uint32_t serial);
+/*
+ * Answers a query; REFUSED for what is not in the zone. Returns the length in wire, which has room
+ * for request_answer_max().
+ */
+size_t zone_query(const struct zone *z, struct request *request, uint8_t *wire);
+/* All of it as a zone file (RFC 1035 5): SOA and NS first, then in no order. */
+void zone_print(const struct zone *z, struct buf *out);
+
+#endif

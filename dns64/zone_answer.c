@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The records of the farm's zone, made anew for each query from what tenants have at a name. */
+#include <stdlib.h>
+#include <string.h>
+
+#include <libknot/libknot.h>
+
+#include "base/container.h"
+#include "base/cursor.h"
+#include "conf/model/node.h"
+#include "conf/model/tenant.h"
+#include "dns64/answer.h"
+#include "dns64/local_records.h"
+#include "dns64/reply.h"
+#include "dns64/request.h"
+#include "dns64/zone_internal.h"
+
+#define HTTPS_BYTES   9 /* priority 1, target ".", port */
+#define HTTPS_PORT_AT 7
+#define TLS_PORT      443
+#define SOA_BYTES_MAX (2 * QUESTION_NAME_MAX + 20)
+#define SOA_REFRESH_S 3600
+#define SOA_RETRY_S   600
+#define SOA_EXPIRE_S  86400
+#define RECORDS_MAX   (2 * ZONE_ADDRESSES_MAX + 3) /* A, AAAA, HTTPS, NS, SOA */
+
+/* The records of one name. */
+struct records {
+	const struct zone *zone;
+	const uint8_t *name;
+	struct local_record list[RECORDS_MAX];
+	size_t n, n_a, n_aaaa;
+	uint16_t port;   /* of tls, other than the usual one; 0: none */
+	bool usual_port; /* it is at that, too */
+	uint8_t https[HTTPS_BYTES];
+	uint8_t soa[SOA_BYTES_MAX];
+};
+
+static void add(struct records *r, uint16_t type, const void *data, size_t len)
+{
+	r->list[r->n++] = (struct local_record){
+		.name = r->name,
+		.type = type,
+		.data = data,
+		.len = (uint16_t)len,
+		.ttl_s = ZONE_TTL_S,
+	};
+}
+
+/* An address that stays where it is, unless it is there already. */
+static void add_address(struct records *r, const struct addr *a, bool v4)
+{
+	const uint8_t *data = v4 ? a->b + 12 : a->b;
+	size_t len = v4 ? 4 : sizeof(a->b);
+	size_t *n = v4 ? &r->n_a : &r->n_aaaa;
+
+	if (addr_is_any(a) || addr_is_v4(a) != v4 || *n == ZONE_ADDRESSES_MAX) {
+		return;
+	}
+	for (size_t i = 0; i < r->n; i++) {
+		if (r->list[i].len == len && memcmp(r->list[i].data, data, len) == 0) {
+			return;
+		}
+	}
+	add(r, v4 ? KNOT_RRTYPE_A : KNOT_RRTYPE_AAAA, data, len);
+	(*n)++;
+}
+
+static void add_pool(struct records *r)
+{
+	for (size_t i = 0; i < r->zone->n_pool; i++) {
+		add_address(r, &r->zone->pool[i], true);
+	}
+}
+
+/* Where clients of a name meet us. */
+static void add_listeners(struct records *r, const struct expose_conf *e)
+{
+	const struct node_conf *node = r->zone->node;
+
+	for (size_t i = 0; i < node->n_listeners; i++) {
+		const struct listener_conf *l = &node->listeners[i];
+
+		if (l->protocol != e->protocol || (e->port != 0 && l->port != e->port)) {
+			continue;
+		}
+		if (l->any) {
+			add_pool(r);
+		} else {
+			add_address(r, &l->address, true);
+		}
+	}
+}
+
+static void add_expose(struct records *r, const struct expose_conf *e)
+{
+	if (e->protocol == PROTOCOL_TLS || e->protocol == PROTOCOL_HTTP) {
+		add_listeners(r, e);
+	} else if (e->has_ipv4 && addr_is_any(&e->ipv4)) {
+		add_pool(r);
+	} else if (e->has_ipv4) {
+		add_address(r, &e->ipv4, true);
+	}
+	if (e->protocol == PROTOCOL_TLS && e->port == TLS_PORT) {
+		r->usual_port = true;
+	} else if (e->protocol == PROTOCOL_TLS) {
+		r->port = e->port;
+	}
+}
+
+static void add_use(struct records *r, const struct zone_use *use)
+{
+	const struct service_conf *service = use->service;
+
+	for (size_t i = 0; i < service->n_backends && !service->drained; i++) {
+		const struct backend_conf *backend = &service->backends[i];
+
+		if (!backend->is_name && !backend->drained) {
+			add_address(r, &backend->address, false);
+		}
+	}
+	if (use->expose) {
+		add_expose(r, use->expose);
+	}
+	for (size_t e = 0; e < service->n_exposes && !use->expose; e++) {
+		add_expose(r, &service->exposes[e]);
+	}
+}
+
+/* RFC 9460: where no port is said, clients take 443. */
+static void add_https(struct records *r)
+{
+	static const uint8_t data[HTTPS_BYTES] = {0, 1, 0, 0, 3, 0, 2};
+
+	if (r->port != 0 && !r->usual_port) {
+		memcpy(r->https, data, sizeof(data));
+		knot_wire_write_u16(r->https + HTTPS_PORT_AT, r->port);
+		add(r, KNOT_RRTYPE_HTTPS, r->https, sizeof(r->https));
+	}
+}
+
+static struct local_record soa_of(const struct zone *z, uint8_t soa[SOA_BYTES_MAX])
+{
+	const uint32_t numbers[] = {z->serial, SOA_REFRESH_S, SOA_RETRY_S, SOA_EXPIRE_S,
+				    ZONE_TTL_S};
+	size_t len = knot_dname_size(z->server);
+
+	memcpy(soa, z->server, len); /* and the mailbox is of the same name */
+	memcpy(soa + len, z->server, len);
+	len *= 2;
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++, len += 4) {
+		knot_wire_write_u32(soa + len, numbers[i]);
+	}
+	return (struct local_record){
+		.name = z->name,
+		.type = KNOT_RRTYPE_SOA,
+		.data = soa,
+		.len = (uint16_t)len,
+		.ttl_s = ZONE_TTL_S,
+	};
+}
+
+/* The records of a name that exists, but for the zone's SOA; at: what is there, or NULL. */
+static void collect(struct records *r, const struct zone *z, const uint8_t *name,
+		    const struct zone_name *at)
+{
+	const struct zone_use *use;
+
+	memset(r, 0, offsetof(struct records, https));
+	r->zone = z;
+	r->name = name;
+	if (knot_dname_is_equal(name, z->name)) {
+		add(r, KNOT_RRTYPE_NS, z->server, knot_dname_size(z->server));
+	} else if (knot_dname_is_equal(name, z->server)) {
+		add_pool(r);
+	}
+	use = at ? LIST_FIRST(&at->uses) : NULL;
+	for (; use; use = LIST_NEXT(use, link)) {
+		if (zone_use_counts(z, use)) {
+			add_use(r, use);
+		}
+	}
+	add_https(r);
+}
+
+/* RFC 8482: ANY is not for finding out all there is. */
+static void answer_any(struct records *r)
+{
+	static const uint8_t hinfo[] = "\7RFC8482";
+
+	if (r->n > 0) {
+		r->n = 0;
+		add(r, KNOT_RRTYPE_HINFO, hinfo, sizeof(hinfo));
+	}
+}
+
+/* NULL when out of memory. */
+static struct answer *answer_of(const struct zone *z, const struct question *q)
+{
+	const struct zone_name *at = zone_name_match(z, q->name);
+	bool own = knot_dname_is_equal(q->name, z->name) || knot_dname_is_equal(q->name, z->server);
+	struct local_record soa;
+	struct records r;
+
+	collect(&r, z, q->name, at);
+	if (q->type == KNOT_RRTYPE_ANY) {
+		answer_any(&r);
+	}
+	soa = soa_of(z, r.soa);
+	return local_records_answer(r.list, r.n, q,
+				    at || own ? KNOT_RCODE_NOERROR : KNOT_RCODE_NXDOMAIN, &soa);
+}
+
+size_t zone_query(const struct zone *z, struct request *request, uint8_t *wire)
+{
+	const struct question *q = &request->q;
+	struct reply reply = {.ede = ANSWER_NO_EDE};
+	struct answer *a;
+	size_t len;
+
+	request->authoritative = true;
+	if (q->class != KNOT_CLASS_IN || knot_dname_in_bailiwick(q->name, z->name) < 0) {
+		return reply_error(request, KNOT_RCODE_REFUSED, KNOT_EDNS_EDE_NOTAUTH, wire);
+	}
+	if (request_is_meta(q->type)) {
+		return reply_error(request, KNOT_RCODE_NOTIMPL, ANSWER_NO_EDE, wire);
+	}
+	a = answer_of(z, q);
+	if (!a) {
+		return reply_error(request, KNOT_RCODE_SERVFAIL, ANSWER_NO_EDE, wire);
+	}
+	reply.cached.answer = a;
+	len = reply_answer(request, &reply, wire);
+	free(a);
+	return len;
+}
+
+static void print_record(const struct local_record *record, struct buf *out)
+{
+	char name[KNOT_DNAME_TXT_MAXLEN + 1], text[KNOT_DNAME_TXT_MAXLEN + 1];
+	struct addr a = {.b = {[10] = 0xff, [11] = 0xff}};
+
+	if (!knot_dname_to_str(name, record->name, sizeof(name))) {
+		out->bad = true;
+		return;
+	}
+	buf_printf(out, "%s %u ", name, record->ttl_s);
+	switch (record->type) {
+	case KNOT_RRTYPE_A:
+		memcpy(a.b + 12, record->data, 4);
+		buf_printf(out, "A %s\n", addr_format(&a, text));
+		break;
+	case KNOT_RRTYPE_AAAA:
+		memcpy(a.b, record->data, sizeof(a.b));
+		buf_printf(out, "AAAA %s\n", addr_format(&a, text));
+		break;
+	case KNOT_RRTYPE_HTTPS:
+		buf_printf(out, "HTTPS 1 . port=%u\n",
+			   knot_wire_read_u16(record->data + HTTPS_PORT_AT));
+		break;
+	default:
+		buf_printf(out, "NS %s\n", knot_dname_to_str(text, record->data, sizeof(text)));
+		break;
+	}
+}
+
+static void print_name(const struct zone *z, const uint8_t *name, const struct zone_name *at,
+		       struct buf *out)
+{
+	struct records r;
+
+	collect(&r, z, name, at);
+	for (size_t i = 0; i < r.n; i++) {
+		print_record(&r.list[i], out);
+	}
+}
+
+void zone_print(const struct zone *z, struct buf *out)
+{
+	char name[KNOT_DNAME_TXT_MAXLEN + 1], server[KNOT_DNAME_TXT_MAXLEN + 1];
+	struct table_iter it = {0};
+	struct table_node *node;
+
+	if (!knot_dname_to_str(name, z->name, sizeof(name)) ||
+	    !knot_dname_to_str(server, z->server, sizeof(server))) {
+		out->bad = true;
+		return;
+	}
+	buf_printf(out, "%s %u SOA %s %s %u %u %u %u %u\n", name, ZONE_TTL_S, server, server,
+		   z->serial, SOA_REFRESH_S, SOA_RETRY_S, SOA_EXPIRE_S, ZONE_TTL_S);
+	print_name(z, z->name, NULL, out);
+	if (!zone_name_find(z, z->server)) {
+		print_name(z, z->server, NULL, out);
+	}
+	while ((node = table_next(&z->names, &it))) {
+		const struct zone_name *at = container_of(node, struct zone_name, node);
+
+		print_name(z, at->name, at, out);
+	}
+}
