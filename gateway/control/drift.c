@@ -15,15 +15,16 @@
 #include "gateway/control/problems.h"
 #include "gateway/kernel/kernel.h"
 
-#define MOD             "kernel"
-#define SHOWN           5 /* things in one line of the log */
-#define PROBLEM_STATE   "kernel state"
-#define PROBLEM_FOREIGN "other rules"
-#define PROBLEM_ON_LINK "uplink's link"
-#define PROBLEM_FQ      "fq qdisc"
-#define PROBLEM_OFFLOAD "offload"
-#define PROBLEM_PSK     "preshared key"
-#define TEXT_MAX        ((size_t)4 << 20) /* bytes */
+#define MOD              "kernel"
+#define SHOWN            5 /* things in one line of the log */
+#define PROBLEM_STATE    "kernel state"
+#define PROBLEM_FOREIGN  "other rules"
+#define PROBLEM_ON_LINK  "uplink's link"
+#define PROBLEM_FQ       "fq qdisc"
+#define PROBLEM_UNDERLAY "underlay_netns"
+#define PROBLEM_OFFLOAD  "offload"
+#define PROBLEM_PSK      "preshared key"
+#define TEXT_MAX         ((size_t)4 << 20) /* bytes */
 
 static void keep(struct drift *d, struct str text)
 {
@@ -108,6 +109,7 @@ static void problems_around(struct drift *d)
 	warn(d, PROBLEM_FOREIGN, kernel_foreign(d->kernel));
 	warn(d, PROBLEM_ON_LINK, kernel_on_link_problem(d->kernel));
 	warn(d, PROBLEM_FQ, kernel_fq_problem(d->kernel));
+	warn(d, PROBLEM_UNDERLAY, kernel_underlay_problem(d->kernel));
 	warn(d, PROBLEM_OFFLOAD, kernel_offload_problem(d->kernel));
 }
 

@@ -101,7 +101,8 @@ struct kernel {
 	struct firewall *firewall; /* owned; what the ruleset in force is made from */
 	unsigned int parts;        /* bits of enum kernel_part: there when node was derived */
 	struct err fq;             /* of kernel_fq_problem(); code 0: none */
-	bool fq_due;               /* it is to be looked at */
+	struct err underlay;       /* of kernel_underlay_problem(); code 0: none */
+	bool fq_due;               /* those two are to be looked at */
 	struct failures failures;  /* lines, terminated */
 	struct failures failing;   /* of what is under way; these are not */
 	struct buf foreign;        /* lines, terminated: other tables' rules that cost */
@@ -130,6 +131,8 @@ void kernel_object_failed(void *ctx, const struct object *o, const char *text);
 void kernel_look_at_foreign(struct kernel *k);
 /* kernel_fq.c: refreshes kernel.fq. */
 void kernel_look_at_fq(struct kernel *k);
+/* kernel_underlay.c: refreshes kernel.underlay. */
+void kernel_look_at_underlay(struct kernel *k);
 /* kernel.c: all that is to be known for node, but for who is beside us: kernel_on_link(). */
 int kernel_facts_init(struct kernel *k, const struct node_conf *node,
 		      const struct kernel_uids *uids, struct desired_facts *facts,

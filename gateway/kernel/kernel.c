@@ -367,6 +367,7 @@ int kernel_apply_node(struct kernel *k, const struct node_conf *node,
 	kernel_settle_watch(k);
 	kernel_look_at_foreign(k);
 	kernel_look_at_fq(k);
+	kernel_look_at_underlay(k);
 	return rc;
 }
 

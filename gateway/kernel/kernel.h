@@ -136,6 +136,8 @@ const char *kernel_psk_problem(const struct kernel *k);
 const char *kernel_offload_problem(const struct kernel *k);
 /* A queueing discipline that drops what this machine's Jool has translated; NULL: none. */
 const char *kernel_fq_problem(const struct kernel *k);
+/* What takes others' 6in4 in the namespace of the outer packets; NULL: nothing. */
+const char *kernel_underlay_problem(const struct kernel *k);
 /* Other tables' rules that stop or alter tenants' traffic, a line each; NULL: none. */
 const char *kernel_foreign(const struct kernel *k);
 /* A part of the kernel that the config needs and that is not there: why, or NULL. */

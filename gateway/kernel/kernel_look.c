@@ -164,6 +164,7 @@ int kernel_look_around(struct kernel *k, struct err *err)
 	kernel_look_at_foreign(k);
 	if (k->fq_due) { /* nobody tells of such changes */
 		kernel_look_at_fq(k);
+		kernel_look_at_underlay(k);
 	}
 	return k->node && link_moved(k) ? kernel_apply_node(k, k->node, &k->uids, err) : 0;
 }

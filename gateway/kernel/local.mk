@@ -29,6 +29,7 @@ libkernel_a_SOURCES = \
 	%D%/kernel_paths.c \
 	%D%/kernel_plan.c \
 	%D%/kernel_sweep.c \
+	%D%/kernel_underlay.c \
 	%D%/kernel_tenants.c \
 	%D%/netlink.c %D%/ops.h \
 	%D%/netns.c %D%/netns.h \

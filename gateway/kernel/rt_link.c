@@ -223,7 +223,7 @@ static int link_exists(struct rt *rt, const struct object_link *link, bool *ret_
 	struct rt_link_seen seen;
 	struct kernel_fault fault = {0};
 	struct object desired = {.kind = OBJECT_LINK, .ns = rt->ns, .link = *link};
-	int rc = rt_link_find(rt, link->name, &seen, err);
+	int rc = rt_link_find(rt, -1, link->name, &seen, err);
 
 	*ret_again = false;
 	if (rc < 0) {
@@ -301,7 +301,7 @@ static int link_remove(struct rt *rt, const struct object_link *link, struct err
 {
 	struct rt_link_seen seen;
 	struct kernel_fault fault = {0};
-	int rc = rt_link_find(rt, link->name, &seen, err);
+	int rc = rt_link_find(rt, -1, link->name, &seen, err);
 
 	if (rc == -ENODEV || (rc == 0 && !seen.ours)) {
 		return 0; /* gone, and another may have its name */

@@ -20,8 +20,8 @@ struct rt_link_seen {
 };
 
 const char *rt_link_kind_name(enum link_kind kind);
-/* -ENODEV, with err saying so. */
-int rt_link_find(struct rt *rt, const char *name, struct rt_link_seen *ret_seen,
+/* netns_id: of rt_netns_id(), or -1: rt's own. -ENODEV, with err saying so. */
+int rt_link_find(struct rt *rt, int netns_id, const char *name, struct rt_link_seen *ret_seen,
 		 struct err *err) CHECKED;
 /* struct driver's observe. */
 int rt_link_observe(void *ctx, uint32_t kinds, struct object_set *set, struct err *err);

@@ -207,7 +207,8 @@ static int one_seen(const struct nlmsghdr *nlh, void *arg)
 	return 0;
 }
 
-int rt_link_find(struct rt *rt, const char *name, struct rt_link_seen *ret_seen, struct err *err)
+int rt_link_find(struct rt *rt, int netns_id, const char *name, struct rt_link_seen *ret_seen,
+		 struct err *err)
 {
 	_Alignas(struct nlmsghdr) char data[RT_LINK_BYTES];
 	struct nlmsghdr *nlh = mnl_nlmsg_put_header(data);
@@ -219,6 +220,9 @@ int rt_link_find(struct rt *rt, const char *name, struct rt_link_seen *ret_seen,
 	nlh->nlmsg_seq = 1;
 	(void)mnl_nlmsg_put_extra_header(nlh, sizeof(struct ifinfomsg)); /* zeroed */
 	mnl_attr_put_strz(nlh, IFLA_IFNAME, name);
+	if (netns_id >= 0) {
+		mnl_attr_put_u32(nlh, IFLA_TARGET_NETNSID, (uint32_t)netns_id);
+	}
 	rc = rt_ask(rt, nlh, one_seen, ret_seen, &fault);
 	if (rc == -ENODEV || (rc == 0 && ret_seen->index == 0)) {
 		return err_set(err, -ENODEV, "there is no link %s", name);

@@ -79,11 +79,18 @@ def test_public_sockets_are_in_another_namespace(case, public, later):
     assert ":51820" in public.run("ss", "-Hlnu")
     assert ":51820" not in place.gateway.run("ss", "-Hlnu")
     links = place.gateway.ip("-d link")
+    assert gateway.problems() == []
+    public.ip("link set sit0 up")
     with pings.Stream(place.acme, SERVER6) as acme, pings.Stream(place.globex, SERVER6) as globex:
         assert gateway.stop() == 0
         gateway.start()
     assert (acme.lost, globex.lost) == (0, 0)
     assert place.gateway.ip("-d link") == links
+    [text] = gateway.problems()
+    assert f"run 'ip -n {public.name} link set sit0 down'" in text
+    public.ip("link set sit0 down")
+    gateway.reload()
+    assert gateway.problems() == []
     gateway.nothing_to_do()
     assert gateway.stop() == 0
     gateway.cli("down")
