@@ -229,8 +229,10 @@ def test_a_tenant_reaches_what_another_one_exposes(case):
     case.start(connect=False, objects=[])
     place, gateway = case.place, case.gateway
     gateway.put(case.acme())
-    gateway.put(case.globex(services=[exposed(place.globex, 2222, 22),
-                                      exposed(place.globex, 5300, 5353, "udp")]))
+    gateway.put(case.globex(services=[
+        exposed(place.globex, 2222, 22), exposed(place.globex, 5300, 5353, "udp"),
+        service("other", [place.globex.address()],
+                {"protocol": "tcp", "ipv4": POOL4[1], "port": 8080, "to": 23, "via": "nat64"})]))
     place.acme_wireguard(case.acme_keys, gateway.keys.public)
     place.globex_6in4()
     for tenant in place.acme, place.globex:
@@ -241,6 +243,9 @@ def test_a_tenant_reaches_what_another_one_exposes(case):
     assert address == embedded(GATEWAY4) and has_port(place.acme, port)
     assert datagram(place.acme, embedded(GATEWAY4), place.globex, place.globex.address(), 5300,
                     5353) == embedded(GATEWAY4)
+    assert exchange(place.globex, embedded(GATEWAY4), 2222, b"mine") == b"mine"  # its own, too
+    case.serve(place.globex, 23)
+    assert exchange(place.acme, embedded(POOL4[1]), 8080, b"hello") == b"hello"
     assert connected((place.acme, place.globex.address(), 22)) == []
 
 
