@@ -7,16 +7,19 @@
 #include "base/addr.h"
 #include "conf/model/claim.h"
 
-/* Prefixes, sorted: claims_prefix.c */
+/* Prefixes, in order: claims_prefix.c */
 struct prefix_claim {
 	struct prefix prefix;
 	struct claim claim;
+	struct prefix_claim *next[]; /* owned by the index; of each level it is in */
 };
 
+#define PREFIX_INDEX_LEVELS 12 /* for 4^12 of them */
+
 struct prefix_index {
-	struct prefix_claim *list; /* owned; by address, then length */
-	size_t n, size;
-	unsigned int of_length[129]; /* how many of each */
+	struct prefix_claim *first[PREFIX_INDEX_LEVELS]; /* owned; by address, then length */
+	unsigned int of_length[129];                     /* how many of each */
+	uint64_t random;
 };
 
 void prefix_index_fini(struct prefix_index *index);
@@ -24,7 +27,7 @@ void prefix_index_fini(struct prefix_index *index);
 int prefix_index_take(struct prefix_index *index, const struct prefix *prefix, struct claimant *by,
 		      const struct prefix_claim **ret_other) CHECKED;
 /* What was taken with these arguments. */
-struct claim *prefix_index_claim(const struct prefix_index *index, const struct prefix *prefix);
+struct claim *prefix_index_claim(struct prefix_index *index, const struct prefix *prefix);
 /* Undoes one prefix_index_take(). */
 void prefix_index_drop(struct prefix_index *index, const struct prefix *prefix);
 

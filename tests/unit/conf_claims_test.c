@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -458,6 +459,43 @@ static void check_swap(const char *more, int result, bool keep_former)
 	tenant_conf_unref(y);
 }
 
+/* CPU time of claiming n prefixes, each before all others, and giving them up, in microseconds. */
+static uint64_t cost_of(unsigned int n)
+{
+	struct prefix *prefixes = calloc(n, sizeof(*prefixes));
+	struct tenant_conf t = {.name = "many", .prefixes = prefixes, .n_prefixes = n};
+	struct claims *claims = claims_new();
+	struct timespec from, to;
+
+	assert_non_null(prefixes);
+	for (unsigned int i = 0; i < n; i++) {
+		prefixes[i].addr =
+			(struct addr){.b = {0x20, 0x01, 0x0d, 0xb8, 0, (uint8_t)((n - i) >> 16),
+					    (uint8_t)((n - i) >> 8), (uint8_t)(n - i)}};
+		prefixes[i].len = 64;
+	}
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &from);
+	assert_int_equal(add(claims, &t, NULL), 0);
+	claims_remove(claims, &t);
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &to);
+	claims_free(claims);
+	free(prefixes);
+	return (uint64_t)(to.tv_sec - from.tv_sec) * 1000000 + (uint64_t)to.tv_nsec / 1000 -
+	       (uint64_t)from.tv_nsec / 1000;
+}
+
+/* Ten times as many prefixes cost some ten times as much, and not a hundred times. */
+static void each_prefix_costs_the_same_however_many_there_are(void **state)
+{
+	uint64_t few = cost_of(6000), many = cost_of(60000);
+
+	(void)state;
+	if (many >= 40 * few) {
+		fail_msg("%llu us for 6,000, %llu us for 60,000", (unsigned long long)few,
+			 (unsigned long long)many);
+	}
+}
+
 static void a_swap_is_whole_or_not_at_all(void **state)
 {
 	(void)state;
@@ -484,6 +522,7 @@ int main(void)
 		cmocka_unit_test(an_update_may_change_the_size_of_a_prefix),
 		cmocka_unit_test(sockets_are_counted),
 		cmocka_unit_test(a_long_disorder_ends_where_it_began),
+		cmocka_unit_test(each_prefix_costs_the_same_however_many_there_are),
 		cmocka_unit_test(a_swap_is_whole_or_not_at_all),
 	};
 
