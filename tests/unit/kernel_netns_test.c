@@ -202,6 +202,40 @@ static void another_one_is_asked_when_it_was_made_anew(void **state)
 	}
 }
 
+static int refuse_to_enter(void *ctx, int fd)
+{
+	(void)ctx, (void)fd;
+	return -EPERM;
+}
+
+/* Nothing was asked of any namespace then, and one made for that is gone. */
+static void entering_may_fail(void **state)
+{
+	struct rig *r = *state;
+	struct object_set set;
+	struct step step = {0};
+	struct err err;
+	size_t done = 1;
+
+	if (geteuid() != 0) {
+		skip();
+	}
+	object_set_init(&set);
+	r->ops.enter = refuse_to_enter;
+	assert_int_equal(r->driver.apply(r->driver.ctx, &step, 1, &done, &err), -EPERM);
+	assert_int_equal(done, 0);
+	assert_int_equal(r->ns.fd, -1);
+	assert_int_equal(netns_make(&r->ns, NULL), 1);
+	assert_int_equal(r->driver.apply(r->driver.ctx, &step, 1, &done, &err), -EPERM);
+	assert_true(r->ns.fd >= 0); /* it was there */
+	assert_int_equal(r->driver.observe(r->driver.ctx, r->driver.kinds, &set, &err), -EPERM);
+	assert_int_equal(set.n, 0);
+	assert_int_equal(r->witness.applied, 0);
+	assert_int_equal(r->witness.observed, 0);
+	assert_int_equal(here(), r->home);
+	object_set_fini(&set);
+}
+
 static void removed_it_is_gone_and_may_be_made_again(void **state)
 {
 	struct rig *r = *state;
@@ -258,6 +292,7 @@ int main(void)
 						rig_teardown),
 		cmocka_unit_test_setup_teardown(another_one_is_asked_when_it_was_made_anew,
 						rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(entering_may_fail, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(a_name_that_was_taken_away_comes_back, rig_setup,
 						rig_teardown),
 		cmocka_unit_test_setup_teardown(removed_it_is_gone_and_may_be_made_again, rig_setup,

@@ -31,3 +31,7 @@ tests_unit_conf_port_event_test_LDADD = libconf-model.a $(BASE_LIBS) $(CMOCKA_LI
 tests_unit_control_nat64_test_SOURCES = tests/unit/control_nat64_test.c tests/unit/fake_jool.c \
 	tests/unit/fake_jool.h
 tests_unit_control_nat64_test_LDADD = $(CONTROL_TEST_LDADD)
+check_PROGRAMS += tests/unit/kernel_follow_test
+tests_unit_kernel_follow_test_SOURCES = tests/unit/kernel_follow_test.c \
+	tests/unit/fake_wireguard.c tests/unit/fake_wireguard.h
+tests_unit_kernel_follow_test_LDADD = $(KERNEL_TEST_LDADD)
