@@ -5,6 +5,13 @@
 #include "dns64/cache.h"
 #include "dns64/resolver.h"
 
+/*
+ * request_plain.c for request.c: false when the message is not so plain; and request_parse() of any
+ * message, which finds the same in one that is.
+ */
+bool request_plain(const uint8_t *wire, size_t len, struct request *ret_request);
+enum request_result request_parse(const uint8_t *wire, size_t len, struct request *ret_request);
+
 /* query.c for resolver.c: one query's way, as far as it goes without asking anybody. */
 enum query_step {
 	QUERY_ASKED,   /* what the client asked */

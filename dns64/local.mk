@@ -15,7 +15,7 @@ libdns64_a_SOURCES = \
 	%D%/query.c \
 	%D%/question.c %D%/question.h \
 	%D%/reply.c %D%/reply.h \
-	%D%/request.c %D%/request.h \
+	%D%/request.c %D%/request.h %D%/request_plain.c \
 	%D%/resolver.c %D%/resolver.h \
 	%D%/reverse.c %D%/reverse.h \
 	%D%/serve.c \

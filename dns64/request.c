@@ -6,6 +6,8 @@
 
 #include <libknot/libknot.h>
 
+#include "dns64/internal.h"
+
 static bool is_cookie_len(uint16_t len)
 {
 	return len == 8 || (len >= 16 && len <= REQUEST_COOKIE_MAX); /* RFC 7873 5.2.2 */
@@ -83,6 +85,12 @@ static enum request_result read_packet(knot_pkt_t *pkt, struct request *r)
 }
 
 enum request_result request_read(const uint8_t *wire, size_t len, struct request *ret_request)
+{
+	return request_plain(wire, len, ret_request) ? REQUEST_READ
+						     : request_parse(wire, len, ret_request);
+}
+
+enum request_result request_parse(const uint8_t *wire, size_t len, struct request *ret_request)
 {
 	enum request_result result;
 	knot_pkt_t *pkt;

@@ -223,14 +223,14 @@ static int put_dns64(struct batch *b, const struct firewall *fw)
 
 	batch_what(b, "chain dns64");
 	rc = chain_put(b, "dns64", NULL, 0, 0);
-	rc |= put_replies(b, "dns64");
-	rc |= put_outer(b, fw, "dns64");
 	for (size_t i = 0; i < sizeof(tenants) / sizeof(tenants[0]); i++) {
 		answer_of_dns(&r);
 		rule_destination_in_set(&r, false, tenants[i].bits + fw->slice_bits,
 					tenants[i].set);
 		rc |= rule_end_accept(&r, b);
 	}
+	rc |= put_replies(b, "dns64");
+	rc |= put_outer(b, fw, "dns64");
 	rc |= put_servers(b, "dns64", true, FIREWALL_UPSTREAMS_4);
 	rc |= put_servers(b, "dns64", false, FIREWALL_UPSTREAMS_6);
 	if (fw->has_tunnels) {

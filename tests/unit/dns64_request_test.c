@@ -11,6 +11,7 @@
 #include <libknot/libknot.h>
 
 #include "dns64/answer.h"
+#include "dns64/internal.h"
 #include "dns64/reply.h"
 #include "dns64/request.h"
 
@@ -86,6 +87,48 @@ static void each_message_is_told_what_is_wrong(void **state)
 	}
 }
 
+/* A message that is one byte off, or cut. */
+static size_t mutate(uint8_t *wire, size_t len, unsigned int *seed)
+{
+	*seed = *seed * 1103515245u + 12345u;
+	wire[(*seed >> 8) % len] = (uint8_t)(*seed >> 20);
+	*seed = *seed * 1103515245u + 12345u;
+	return (*seed >> 8) % 16 == 0 ? (*seed >> 12) % (len + 1) : len;
+}
+
+static void plain_queries_are_read_as_all_others_are(void **state)
+{
+	static const uint8_t queries[2][64] = {
+		HEADER("\1\x30", "\1", "\0", "\0") "\1A\7eXample\0" AAAA,
+		HEADER("\1\0", "\1", "\0", "\1") NAME AAAA "\0\0\x29\x04\xd0\0\0\x80\0\0\0",
+	};
+	static const size_t lens[2] = {12 + 11 + 4, 12 + 11 + 4 + 11};
+	unsigned int seed = 7, n_plain = 0;
+
+	(void)state;
+	for (unsigned int i = 0; i < 200000; i++) {
+		struct request plain, parsed;
+		uint8_t wire[64];
+		size_t len = lens[i % 2];
+
+		memcpy(wire, queries[i % 2], len);
+		memset(&plain, 0, sizeof(plain));
+		memset(&parsed, 0, sizeof(parsed));
+		len = i < 2 ? len : mutate(wire, len, &seed);
+		if (request_plain(wire, len, &plain)) {
+			n_plain++;
+			assert_int_equal(request_parse(wire, len, &parsed), REQUEST_READ);
+			assert_memory_equal(&plain.q, &parsed.q, sizeof(plain.q));
+			assert_memory_equal(plain.name, parsed.name, plain.q.len);
+			assert_memory_equal(&plain.id, &parsed.id,
+					    sizeof(plain) - offsetof(struct request, id));
+		} else {
+			assert_true(i >= 2);
+		}
+	}
+	assert_in_range(n_plain, 10000, 190000);
+}
+
 static void name_of_255_octets_is_read_and_answered(void **state)
 {
 	uint8_t wire[DNS_HEADER_BYTES + 300] = {0x12, 0x34, 1, 0, 0, 1}, out[REQUEST_UDP_MIN];
@@ -156,6 +199,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_message_is_told_what_is_wrong),
+		cmocka_unit_test(plain_queries_are_read_as_all_others_are),
 		cmocka_unit_test(name_of_255_octets_is_read_and_answered),
 		cmocka_unit_test(wrong_version_is_answered_with_ours),
 		cmocka_unit_test(answers_are_as_long_as_a_client_can_take),
