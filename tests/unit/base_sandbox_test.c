@@ -453,6 +453,53 @@ static void a_forbidden_call_kills_the_neighbour_child(void **state)
 	expect_killed(state, SANDBOX_NEIGHBOURS, probes, N_ELEMENTS(probes));
 }
 
+static int do_bind(int dir_fd)
+{
+	struct sockaddr_in sa = {.sin_family = AF_INET};
+
+	(void)dir_fd;
+	return bind(socket(AF_INET, SOCK_DGRAM, 0), (struct sockaddr *)&sa, sizeof(sa));
+}
+
+static int do_ask_upstream(int dir_fd)
+{
+	struct sockaddr_in6 sa = {.sin6_family = AF_INET6,
+				  .sin6_port = htons(LOW_PORT),
+				  .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+	int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	(void)dir_fd;
+	return fd < 0 || connect(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0 ||
+	       send(fd, "x", 1, 0) != 1 || close(fd) < 0;
+}
+
+/* Its sockets of port 53 are control's: it has no others that anybody could ask. */
+static void a_forbidden_call_kills_the_dns64_worker(void **state)
+{
+	static const struct probe probes[] = {
+		{"open", do_open},
+		{"AF_UNIX", do_unix_socket},
+		{"AF_NETLINK", do_netlink},
+		{"AF_PACKET", do_packet},
+		{"socketpair", do_socketpair},
+		{"bind", do_bind},
+		{"listen", do_listen},
+		{"exec", do_exec},
+		{"fork", do_fork},
+		{"kill", do_kill},
+		{"splice", do_splice},
+		{"SO_ATTACH_REUSEPORT_CBPF", do_steer_the_group},
+		{"IP_TTL", do_cut_replies_short},
+		{"mmap PROT_EXEC", do_executable_memory},
+		{"unlink", do_unlink},
+	};
+
+	assert_int_equal(run(*state, SANDBOX_DNS64, do_memory), 0);
+	assert_int_equal(run(*state, SANDBOX_DNS64, do_ask_upstream), 0);
+	SKIP_WITH_SANITIZERS();
+	expect_killed(state, SANDBOX_DNS64, probes, N_ELEMENTS(probes));
+}
+
 /* Negative where the kernel has no Landlock. */
 static long landlock_abi(void)
 {
@@ -666,6 +713,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_a_worker_needs_still_works),
 		cmocka_unit_test(a_forbidden_call_kills_the_proxy),
+		cmocka_unit_test(a_forbidden_call_kills_the_dns64_worker),
 		cmocka_unit_test(a_forbidden_call_kills_the_log_child),
 		cmocka_unit_test(a_forbidden_call_kills_the_neighbour_child),
 		cmocka_unit_test(the_log_child_writes_below_its_folder_only),
