@@ -30,8 +30,12 @@ tests_unit_control_tenants_test_LDADD = $(CONTROL_TEST_LDADD)
 check_PROGRAMS += tests/unit/control_listeners_test
 tests_unit_control_listeners_test_SOURCES = tests/unit/control_listeners_test.c $(CONTROL_RIG)
 tests_unit_control_listeners_test_LDADD = $(CONTROL_TEST_LDADD)
+WORKERS_RIG = $(CONTROL_RIG) tests/unit/workers_rig.c tests/unit/workers_rig.h
 tests_unit_control_workers_test_SOURCES = tests/unit/control_workers_test.c tests/unit/forever.h \
-	$(CONTROL_RIG)
+	$(WORKERS_RIG)
+check_PROGRAMS += tests/unit/control_loans_test
+tests_unit_control_loans_test_SOURCES = tests/unit/control_loans_test.c $(WORKERS_RIG)
+tests_unit_control_loans_test_LDADD = $(CONTROL_TEST_LDADD)
 tests_unit_control_workers_test_LDADD = $(CONTROL_TEST_LDADD)
 check_PROGRAMS += tests/unit/control_handover_test
 HANDOVER_RIG = tests/unit/handover_rig.c tests/unit/handover_rig.h

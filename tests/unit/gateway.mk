@@ -42,6 +42,8 @@ tests_unit_reconcile_look_test_SOURCES = tests/unit/reconcile_look_test.c $(RECO
 tests_unit_reconcile_look_test_LDADD = $(tests_unit_reconcile_test_LDADD)
 tests_unit_reconcile_test_LDADD = libkernel.a libnat64.a libplan.a libconf-model.a $(BASE_LIBS) \
 	$(NFTNL_LIBS) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/unit/plan_firewall_test
+tests_unit_plan_firewall_test_LDADD = $(PLAN_TEST_LDADD)
 check_PROGRAMS += tests/unit/plan_link_test
 tests_unit_plan_link_test_SOURCES = tests/unit/plan_link_test.c
 tests_unit_plan_link_test_LDADD = $(PLAN_TEST_LDADD)

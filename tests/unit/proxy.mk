@@ -26,6 +26,9 @@ check_PROGRAMS += tests/unit/proxy_orders_test tests/unit/proxy_worker_test
 tests_unit_proxy_orders_test_SOURCES = tests/unit/proxy_orders_test.c tests/unit/forever.h \
 	$(PROXY_RIG)
 tests_unit_proxy_orders_test_LDADD = $(PROXY_TEST_LDADD)
+check_PROGRAMS += tests/unit/proxy_lent_test
+tests_unit_proxy_lent_test_SOURCES = tests/unit/proxy_lent_test.c $(PROXY_RIG)
+tests_unit_proxy_lent_test_LDADD = $(PROXY_TEST_LDADD)
 PROXY_HELLO_RIG = $(PROXY_RIG) tests/unit/hello.c tests/unit/hello.h
 tests_unit_proxy_worker_test_SOURCES = tests/unit/proxy_worker_test.c $(PROXY_HELLO_RIG)
 tests_unit_proxy_worker_test_LDADD = $(PROXY_TEST_LDADD)
