@@ -27,10 +27,6 @@ class ExitGateway(gateway.Gateway):
         self.keys = WireGuard()
         super().__init__(place, settings, objects, **more)
 
-    def start(self, ready_within=60.0):
-        """The first one makes the kernel load some ten modules, in an emulated machine."""
-        return super().start(ready_within)
-
     def base_config(self):
         key_path = os.path.join(self.folder, "wg.key")
         with open(os.open(key_path, os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="ascii") as out:
@@ -98,7 +94,7 @@ class Case:
         self.prepare(settings, **more)
         for tenant in self.objects() if objects is None else objects:
             self.gateway.put(tenant)
-        self.gateway.start(60)  # an emulated machine beside others
+        self.gateway.start()
         if connect:
             self.place.acme_wireguard(self.acme_keys, self.gateway.keys.public)
             self.place.globex_6in4()

@@ -46,7 +46,7 @@ class Flow:
     def __enter__(self):
         for thread in self.threads:
             thread.start()
-        wait_for(lambda: self.came, 20, f"first answer of {self.name}")
+        wait_for(lambda: self.came, message=f"first answer of {self.name}")
         self.first = min(self.came)  # a tunnel or a neighbour may need a moment
         return self
 
@@ -54,7 +54,8 @@ class Flow:
         try:
             if failure == (None, None, None):  # as with pings
                 number = self.number
-                wait_for(lambda: max(self.came) > number, 20, f"an answer of {self.name}, at last")
+                wait_for(lambda: max(self.came) > number,
+                         message=f"an answer of {self.name}, at last")
         finally:
             self.ending.set()
             for thread in self.threads:

@@ -13,6 +13,7 @@ import tempfile
 import time
 
 from netns import family_of
+from patience import AMPLE_S, Patience
 from peers import wait_for
 
 IDENTIFIERS = itertools.count(os.getpid())
@@ -62,15 +63,18 @@ class Echo:
 
     def answered(self, within, count=1):
         """Waits for this many answers, and returns how many came."""
-        deadline = time.monotonic() + within
-        n = 0
-        while n < count and select.select([self.sock], [], [],
-                                          max(deadline - time.monotonic(), 0))[0]:
-            packet = self.sock.recv(1 << 16)
-            if not self.ipv6:
-                packet = packet[(packet[0] & 15) * 4:]
-            n += struct.unpack("!H", packet[4:6])[0] == self.identifier
+        patience, n = Patience(within), 0
+        while n < count:
+            if select.select([self.sock], [], [], patience.step())[0]:
+                n += self._is_answer(self.sock.recv(1 << 16))
+            elif not patience.left():
+                break
         return n
+
+    def _is_answer(self, packet):
+        if not self.ipv6:
+            packet = packet[(packet[0] & 15) * 4:]
+        return struct.unpack("!H", packet[4:6])[0] == self.identifier
 
     def __enter__(self):
         return self
@@ -86,7 +90,7 @@ def checksum(packet):
     return ~total & 0xffff
 
 
-def answers(host, address, count=1, within=2, size=None):
+def answers(host, address, count=1, within=AMPLE_S, size=None):
     """How many of count pings are answered; an error ends the wait, as with ping(8)."""
     with contextlib.suppress(OSError), Echo(host, address, size) as echo:
         for _ in range(count):
@@ -104,21 +108,21 @@ def heard(*pairs, within=1):
                 echo = stack.enter_context(Echo(host, address))
                 echo.ask()
                 asked.append((f"{host.role} {address}", echo))
-        deadline = time.monotonic() + within
+        patience = Patience(within)
         for name, echo in asked:
             with contextlib.suppress(OSError):
-                if echo.answered(max(deadline - time.monotonic(), 0)):
+                if echo.answered(patience.left()):
                     found.append(name)
     return found
 
 
-def reaches(host, address, timeout=10):
+def reaches(host, address, timeout=AMPLE_S):
     """Pings until one is answered: a tunnel or a neighbour may need a moment the first time."""
-    deadline = time.monotonic() + timeout
-    while time.monotonic() < deadline:
+    patience = Patience(timeout)
+    while patience.left():
         # after an error another one, which may have another source
         with contextlib.suppress(OSError), Echo(host, address) as echo:
-            while time.monotonic() < deadline:
+            while patience.left():
                 echo.ask()
                 if echo.answered(0.2):
                     return
@@ -158,9 +162,10 @@ class Stream:
         # the end is an answer to a ping that was sent after all that happened.
         if failure == (None, None, None):
             last = self.sent_by_now()
-            wait_for(lambda: max(self.came()) > last, 20, f"an answer of {self.address}, at last")
+            wait_for(lambda: max(self.came()) > last,
+                     message=f"an answer of {self.address}, at last")
         self.process.send_signal(signal.SIGINT)
-        self.process.wait(timeout=10)
+        self.process.wait(AMPLE_S)
         text, came = self.text(), self.came()
         self.said.close()
         if not came:

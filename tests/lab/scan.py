@@ -5,11 +5,11 @@ import contextlib
 import selectors
 import socket
 import threading
-import time
 
 from attempts import attempt, opened
+from patience import Patience
 
-WAIT_S = 1.2          # for what is dropped: nothing tells
+QUIET_S = 1.2  # for what is dropped nothing tells; a SYN that was lost is sent again in that time
 
 
 class Daemons:
@@ -57,21 +57,30 @@ class Daemons:
 
 def scan(host, addresses, ports, daemons):
     """{(protocol, address, port)} that host reaches."""
-    tries, mine = {}, {}
-    for address in addresses:
-        for port in ports:
-            tries["tcp", address, port] = attempt(host, socket.SOCK_STREAM, address, port)
-            word = f"{host.role} {address} {port}".encode()
-            mine[word] = ("udp", address, port)
-            udp = attempt(host, socket.SOCK_DGRAM, address, port)
-            if udp:
-                with udp, contextlib.suppress(OSError):
-                    udp.send(word)
-    time.sleep(WAIT_S)  # nothing else says that nothing comes
-    found = {key for key, sock in tries.items() if sock and opened(sock)}
-    for sock in tries.values():
-        if sock:
-            sock.close()
-    for one in daemons:
-        found |= {mine[word] for word in one.seen if word in mine}
+    mine, found = {}, set()
+    with contextlib.ExitStack() as stack:
+        waiting = stack.enter_context(selectors.DefaultSelector())
+        for address in addresses:
+            for port in ports:
+                tcp = attempt(host, socket.SOCK_STREAM, address, port)
+                if tcp:
+                    stack.enter_context(tcp)
+                    waiting.register(tcp, selectors.EVENT_WRITE, ("tcp", address, port))
+                word = f"{host.role} {address} {port}".encode()
+                mine[word] = ("udp", address, port)
+                udp = attempt(host, socket.SOCK_DGRAM, address, port)
+                if udp:
+                    with udp, contextlib.suppress(OSError):
+                        udp.send(word)
+        patience = Patience(QUIET_S)
+        while patience.left():
+            before = len(found)
+            for key, _ in waiting.select(patience.step()):
+                waiting.unregister(key.fileobj)
+                if opened(key.fileobj):
+                    found.add(key.data)
+            for one in daemons:
+                found |= {mine[word] for word in one.seen.copy() if word in mine}
+            if len(found) > before:
+                patience = Patience(QUIET_S)
     return found

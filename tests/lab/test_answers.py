@@ -58,7 +58,6 @@ def test_tunnels_and_nat64_are_told(case):
 def ports_run_out_and_come_back(case):
     """At nine of ten: in status, in the log, and gone when the mappings are."""
     place, gateway = case.place, case.gateway
-    place.gateway.run("jool", "-i", "sixgate", "global", "update", "icmp-timeout", "3")
 
     def alarms():
         return [text for text in gateway.problems() if text.startswith("nat64 ports of ")]
@@ -73,11 +72,12 @@ def ports_run_out_and_come_back(case):
             return alarms()
 
         assert alarms() == []
-        [text] = peers.wait_for(full, 30, "the alarm")
+        [text] = peers.wait_for(full, message="the alarm")
     assert f"initech uses {len(echoes)} of its {BLOCK} ports: see 'sixgate nat64 pool'" in text
     assert text.partition(": ")[2] in gateway.log()
     assert f"warning  {text}" in gateway.cli("status").stdout
     blocks = {b["tenant"]: b for b in document(gateway, "nat64", "pool")["pool"]}
     assert blocks["initech"]["alarm"] and not blocks["globex"]["alarm"]
-    peers.wait_for(lambda: not alarms(), 30, "its end")
+    place.gateway.run("jool", "-i", "sixgate", "global", "update", "icmp-timeout", "3")
+    peers.wait_for(lambda: not alarms(), message="its end")
     assert "ports, and is no more near their end" in gateway.log()

@@ -48,7 +48,6 @@ def test_tenant_in_a_data_centre_with_ipv4_only(case, later):
             {"name": "vm", "kind": "wireguard", "public_key": keys.public, "mtu": 1440,
              "endpoint": f"{GLOBEX4}:51820", "listen_port": 51830, "prefixes": [vm + "/64"]}],
         "services": [exposed(2222, 22, vm + "10")]})
-    gateway.start()
     place.globex_6in4()
     globex.ip("link add wgv type wireguard")
     later(globex.ip, "link del wgv")
@@ -58,6 +57,7 @@ def test_tenant_in_a_data_centre_with_ipv4_only(case, later):
                     "route add ::/0 dev wgv table 78")
     globex.ip(f"-6 rule add from {vm}/64 lookup 78")
     later(globex.ip, f"-6 rule del from {vm}/64 lookup 78")
+    gateway.start()
     pings.reaches(globex, SERVER6)
     pings.reaches(place.in6, vm + "10")
     for address, mtu in ((globex.address(), 1480), (vm + "10", 1440)):

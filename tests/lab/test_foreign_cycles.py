@@ -66,12 +66,12 @@ def come_and_go(case, keys, meanwhile=None):
         gateway.put(tenant)
         names.append(tenant["tenant"])
     peers.wait_for(lambda: sum(name.endswith("/ssh") for name in gateway.services()) == N_TENANTS,
-                   30, "all tenants")
+                   message="all tenants")
     if meanwhile:
         meanwhile(case.place.gateway)
     for name in names:
         gateway.remove(name)
-    peers.wait_for(lambda: not gateway.services(), 30, "no tenant")
+    peers.wait_for(lambda: not gateway.services(), message="no tenant")
 
 
 def test_foreign_peers_and_rows_survive_1000_tenants_that_come_and_go(case):

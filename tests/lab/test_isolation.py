@@ -3,6 +3,7 @@
 
 import pings
 from attempts import connected
+from patience import AMPLE_S
 from topology import GATEWAY4, GATEWAY6, LAN4, LAN6, PREF64, SERVER6, embedded
 
 
@@ -17,7 +18,8 @@ def test_tenants_reach_the_internet_and_not_one_another(case):
     for tenant in place.tenants:
         case.serve(tenant, 80)
     case.serve(place.in6, 80)
-    assert len(connected(*((tenant, SERVER6, 80) for tenant in place.tenants))) == 3
+    assert len(connected(*((tenant, SERVER6, 80) for tenant in place.tenants),
+                         within=AMPLE_S)) == 3
     others = [(tenant, other.address()) for tenant in place.tenants for other in place.tenants
               if other is not tenant]
     assert connected(*((tenant, address, 80) for tenant, address in others)) == []
@@ -30,7 +32,8 @@ def test_the_gateway_itself_is_closed(case):
     place = case.place
     case.serve(place.gateway, 2200, address="::")
     case.serve(place.gateway, 2201, address="0.0.0.0")
-    assert len(connected((place.gateway, GATEWAY6, 2200), (place.gateway, GATEWAY4, 2201))) == 2
+    assert len(connected((place.gateway, GATEWAY6, 2200), (place.gateway, GATEWAY4, 2201),
+                         within=AMPLE_S)) == 2
     assert connected(
         *((tenant, address, 2200) for tenant in place.tenants
           for address in (GATEWAY6, "2001:db8:a000:ff::1")),
@@ -44,7 +47,7 @@ def test_the_farmers_network_is_closed(case):
     place = case.place
     case.serve(place.lan, 80, address=LAN6)
     case.serve(place.lan, 81, address=LAN4)
-    assert not refused(place.gateway, LAN6, 80)
+    assert connected((place.gateway, LAN6, 80), within=AMPLE_S)
     assert connected(*((tenant, address, port) for tenant in place.tenants
                        for address, port in ((LAN6, 80), (embedded(LAN4), 81)))) == []
 

@@ -11,6 +11,7 @@ import peers
 import pings
 import pytest
 from gateway import service
+from patience import AMPLE_S
 from topology import GATEWAY4, GLOBEX4, SERVER4, SERVER6, embedded
 
 SIZE = 10_000_000
@@ -54,7 +55,7 @@ def offices(case):
 
 def both_ways(host, address, port):
     """SIZE bytes to an echo and back, at the same time."""
-    with host.connect(address, port, timeout=60) as sock:
+    with host.connect(address, port) as sock:
         writer = threading.Thread(target=sock.sendall, args=(DATA,))
         writer.start()
         got = peers.read_exactly(sock, SIZE)
@@ -166,7 +167,7 @@ class Datagrams:
         self.outside = server.socket(socket.AF_INET, socket.SOCK_DGRAM)
         for sock in (self.inside, self.outside):
             later(sock.close)
-            sock.settimeout(5)
+            sock.settimeout(AMPLE_S)
         self.outside.bind((address, 0))
         self.inside.connect((embedded(address), self.outside.getsockname()[1]))
         self.fragments(ALWAYS_WHOLE)
@@ -193,7 +194,8 @@ class Datagrams:
     def learns(sock, level, option, mtu, size):
         assert sock.getsockopt(level, option) > mtu
         sock.send(bytes(size))
-        peers.wait_for(lambda: sock.getsockopt(level, option) == mtu, 5, f"the way has MTU {mtu}")
+        peers.wait_for(lambda: sock.getsockopt(level, option) == mtu,
+                       message=f"the way has MTU {mtu}")
 
     def pass_in_fragments(self, size):
         """Whole at the other end, in both directions."""

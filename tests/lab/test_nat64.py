@@ -10,6 +10,7 @@ from attempts import connected
 from exitgate import PORTS_FIRST, PORTS_PER_TENANT
 from gateway import service
 from netns import family_of
+from patience import AMPLE_S
 from peers import wait_for, works
 from test_modules import exchange
 from test_siit import datagram
@@ -33,7 +34,7 @@ def exposed(host, port, to, protocol="tcp"):
 
 def udp(host, address, port=0):
     sock = host.socket(family_of(address), socket.SOCK_DGRAM)
-    sock.settimeout(5)
+    sock.settimeout(AMPLE_S)
     sock.bind((address, port))
     return sock
 
@@ -131,9 +132,11 @@ def test_a_prefix_that_goes_takes_its_sessions_along(case):
     with kept, dropped, datagrams[0], datagrams[1]:
         assert asked(kept, b"one") and asked(dropped, b"one")
         for host in hosts:
-            wait_for(lambda h=host: mappings(place.gateway, h.net) == ALL, 20, "its mappings")
+            wait_for(lambda h=host: mappings(place.gateway, h.net) == ALL,
+                     message="its mappings")
         gateway.put(case.globex(serial=2))
-        wait_for(lambda: mappings(place.gateway, place.initech.net) == [], 20, "its mappings gone")
+        wait_for(lambda: mappings(place.gateway, place.initech.net) == [],
+                 message="its mappings gone")
         assert {"tcp", "udp"} <= set(mappings(place.gateway, place.globex.net))
         assert asked(kept, b"two")
         gateway.put(case.initech())
@@ -144,7 +147,7 @@ def test_a_prefix_that_goes_takes_its_sessions_along(case):
             assert "initech" in gateway.cli("who", address, str(port)).stdout
         assert asked(kept, b"three")
         gateway.remove("globex")  # its block goes, and all with it
-        wait_for(lambda: mappings(place.gateway, place.globex.net) == [], 20, "all gone")
+        wait_for(lambda: mappings(place.gateway, place.globex.net) == [], message="all gone")
         assert mappings(place.gateway, place.initech.net)
 
 
@@ -156,7 +159,8 @@ def test_a_prefix_that_goes_while_nothing_runs(case):
         assert "tcp" in mappings(case.place.gateway, host.net)
         case.gateway.put(case.globex(serial=2))
         case.gateway.start()
-        wait_for(lambda: mappings(case.place.gateway, host.net) == [], 20, "its mappings gone")
+        wait_for(lambda: mappings(case.place.gateway, host.net) == [],
+                 message="its mappings gone")
 
 
 def test_udp_exposed_by_a_static_mapping(case):
@@ -276,10 +280,10 @@ def test_fq_with_an_old_jool_is_warned_of(case):
     host.run("tc", "qdisc", "replace", "dev", "lo", "root", "fq")  # nothing leaves by it
     host.run("tc", "qdisc", "replace", "dev", "up0", "root", "fq")
     try:
-        wait_for(lambda: warned(gateway), 60, "the warning")
+        wait_for(lambda: warned(gateway), message="the warning")
         assert "up0 has an fq qdisc" in warned(gateway)[0]
         host.run("tc", "qdisc", "replace", "dev", "up0", "root", "fq_codel")
-        wait_for(lambda: not warned(gateway), 60, "the warning's end")
+        wait_for(lambda: not warned(gateway), message="the warning's end")
     finally:
         host.run("sh", "-c", "tc qdisc del dev up0 root; tc qdisc del dev lo root")
 
@@ -314,5 +318,5 @@ def test_without_rows_the_machines_own_ports_are_its_own(case):
     case.serve(place.gateway, 62000, address="0.0.0.0")
     assert json.loads(gateway.cli("nat64", "pool", "--json").stdout)["pool"] == []
     attempts = [(place.in4, address, 62000) for address in POOL4]
-    assert len(connected(*attempts)) == len(attempts)
+    assert len(connected(*attempts, within=AMPLE_S)) == len(attempts)
     gateway.nothing_to_do()

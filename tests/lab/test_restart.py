@@ -8,10 +8,12 @@ import clients
 import peers
 import pings
 from flows import Flow
+from patience import AMPLE_S
 from test_nat44 import INSIDE
 from topology import SERVER4, SERVER6, embedded
 
 ROUNDS, PIECE = 4, clients.pattern(20_000)
+RENEWED_S = 120  # a handshake that is so old is, by who made it, and by nothing else here
 
 
 def download(sock):
@@ -23,19 +25,19 @@ def download(sock):
 
 def restart(gateway):
     assert gateway.stop() == 0
-    gateway.start(60)
+    gateway.start()
 
 
 def kill(gateway):
     gateway.signal(signal.SIGKILL)
-    gateway.process.wait(20)
-    gateway.start(60)
+    gateway.process.wait(AMPLE_S)
+    gateway.start()
 
 
 def upgrade(gateway):
     workers, ready = gateway.workers(), gateway.keeper.n_ready
     gateway.signal(signal.SIGUSR2)
-    gateway.keeper.wait_ready(ready + 1, 60)
+    gateway.keeper.wait_ready(ready + 1)
     assert not set(workers) & set(gateway.workers())
 
 
@@ -70,15 +72,15 @@ def streams_of(place, enter):
 def test_restart_and_upgrade_lose_no_packet_session_or_handshake(case):
     gateway, place = started(case)
 
-    def handshakes():
-        return place.gateway.run("wg", "show", "sg-wg", "latest-handshakes")
+    def handshake():
+        return int(place.gateway.run("wg", "show", "sg-wg", "latest-handshakes").split()[1])
 
-    before, links = handshakes(), place.gateway.ip("-d link")
-    assert int(before.split()[1]) > 0
+    before, links = handshake(), place.gateway.ip("-d link")
+    assert before > 0
     with contextlib.ExitStack() as stack:
         streams, flows = streams_of(place, stack.enter_context)
         # TCP by NAT64 and by NAT44
-        socks = [stack.enter_context(place.acme.connect(address, 80, timeout=30))
+        socks = [stack.enter_context(place.acme.connect(address, 80))
                  for address in (embedded(SERVER4[0]), SERVER4[0])]
         for again in (None, restart, kill, upgrade):
             if again:
@@ -90,4 +92,5 @@ def test_restart_and_upgrade_lose_no_packet_session_or_handshake(case):
     assert [(one.name, one.lost) for one in flows if one.lost] == []
     assert all(one.sent > 20 for one in streams + flows)
     assert [one.sources for one in flows if len(one.sources) != 1] == []  # each kept its port
-    assert handshakes() == before and place.gateway.ip("-d link") == links
+    assert handshake() == before or handshake() >= before + RENEWED_S
+    assert place.gateway.ip("-d link") == links

@@ -29,25 +29,21 @@ PORTS = [22, 25, 53, 111, 179, 2200, 6556, 9100, 16400, 17500, 18500, 19500,
 
 
 class Matrix:
-    def __init__(self, case):
+    def __init__(self, case, later):
         self.case, place = case, case.place
-        place.isp.ip("addr add 169.254.169.254/32 dev lo")
-        place.isp.ip("addr add fd00:ec2::254/128 dev lo nodad")
-        # from the Internet, too, Pref64 leads here
-        place.isp.ip(f"route add {PREF64}/96 via {GATEWAY6}")
+        for words in (f"addr add {METADATA4}/32 dev lo", f"addr add {METADATA6}/128 dev lo",
+                      # from the Internet, too, Pref64 leads here
+                      f"route add {PREF64}/96 via {GATEWAY6}"):
+            place.isp.ip(words)
+            later(place.isp.ip, words.replace(" add ", " del "))
         case.gateway.put(case.globex(serial=2, services=[service(
             "ssh", [place.globex.address()],
             {"protocol": "tcp", "ipv4": GATEWAY4, "port": EXPOSED, "to": 22})]))
         wait_for(lambda: "globex/ssh" in case.gateway.services(), message="the exposure")
         self.daemons = [Daemons(host, PORTS) for host in
                         (place.gateway, place.lan, place.isp, *place.tenants)]
-
-    def close(self):
         for one in self.daemons:
-            one.close()
-        self.case.place.isp.ip("addr del 169.254.169.254/32 dev lo")
-        self.case.place.isp.ip("addr del fd00:ec2::254/128 dev lo")
-        self.case.place.isp.ip(f"route del {PREF64}/96")
+            later(one.close)
 
     def closed_to(self, tenant):
         """Where a tenant reaches nothing but listeners and exposures: their addresses."""
@@ -70,11 +66,9 @@ def listeners(*addresses):
 
 
 @pytest.fixture
-def matrix(case):
+def matrix(case, later):
     case.start({"siit": {"prefix": SIIT + "/96"}})
-    one = Matrix(case)
-    yield one
-    one.close()
+    return Matrix(case, later)
 
 
 def test_tenants_reach_listeners_and_exposures_and_nothing_else(matrix):
@@ -175,7 +169,7 @@ def test_foreign_rules_that_cost_are_named(matrix):
     for name, (chains, text) in HARMFUL.items():
         load(case, chains)
         assert whole[name](), f"{name}: costs nothing"
-        wait_for(lambda text=text: text in (other_rules(case) or ""), 30, name)
+        wait_for(lambda text=text: text in (other_rules(case) or ""), message=name)
         assert "table inet farmer, " in other_rules(case)
         place.gateway.run("nft", "delete", "table", "inet", "farmer")
-        wait_for(lambda: not other_rules(case), 30, name)
+        wait_for(lambda: not other_rules(case), message=name)

@@ -13,6 +13,7 @@ import pings
 import pytest
 from exitgate import POLLED_S, PORTS_FIRST, SLOWER
 from gateway import service
+from patience import AMPLE_S
 from test_isolation import refused
 from test_modules import exchange
 from test_nat44 import counter, refused_for
@@ -63,8 +64,8 @@ def datagram(client, address, server, bound, port=7777, to=None):
     with client.socket(family, socket.SOCK_DGRAM) as here, \
             server.socket(other, socket.SOCK_DGRAM) as there:
         there.bind((bound, to or port))
-        here.settimeout(5)
-        there.settimeout(5)
+        here.settimeout(AMPLE_S)
+        there.settimeout(AMPLE_S)
         here.sendto(b"hello", (address, port))
         data, source = there.recvfrom(100)
         there.sendto(data, source)
@@ -72,9 +73,9 @@ def datagram(client, address, server, bound, port=7777, to=None):
         return source[0]
 
 
-def said(host, *argv):
-    """What ping says that gets no answer."""
-    return subprocess.run(host.argv("ping", "-n", "-c", "1", "-W", "1", *argv), text=True,
+def said(host, *argv, within=AMPLE_S):
+    """What ping says that gets an error, which ends it; or no answer, within so many seconds."""
+    return subprocess.run(host.argv("ping", "-n", "-c", "1", "-W", str(within), *argv), text=True,
                           stdin=subprocess.DEVNULL, capture_output=True, check=False).stdout
 
 
@@ -160,7 +161,7 @@ def is_kept_apart(case):
                                for host in (place.acme, place.initech, place.in6, place.lan)))
         place.in6.ip(f"addr add {embedded('192.0.2.77', SIIT64)}/128 dev eth0 nodad")
         before = counter(gateway, "siit_denied")
-        said(place.in6, "-I", embedded("192.0.2.77", SIIT64), place.globex.address())
+        said(place.in6, "-I", embedded("192.0.2.77", SIIT64), place.globex.address(), within=1)
         assert counter(gateway, "siit_denied") > before
     finally:
         place.isp.ip(f"addr del {PRIVATE}/32 dev lo")
@@ -185,7 +186,7 @@ def packets(case):
 def does_not_loop(case, host, address):
     """What the translator refuses ends there; without that one packet makes some 60."""
     before = packets(case)
-    said(host, address)
+    said(host, address, within=1)
     assert packets(case) - before <= 20
 
 

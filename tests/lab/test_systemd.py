@@ -16,6 +16,7 @@ import peers
 import pytest
 from gateway import BUILD, replace_file, service, tcp
 from netns import Namespace
+from patience import AMPLE_S
 
 UNIT = "sixgated.service"
 ETC, VAR = "/usr/local/etc/sixgate", "/usr/local/var"  # where a build without --prefix looks
@@ -80,8 +81,9 @@ class System:
              "--uts", "--ipc", "--fork", "--kill-child", "sh", "-c", BOOT, str(folder),
              os.path.join(BUILD, "installed"), self.cgroup],
             stdin=subprocess.DEVNULL, env={"PATH": os.environ["PATH"], "container": "lab"})
-        self.pid = int(peers.wait_for(self._children, 20, "the first process").split()[0])
-        peers.wait_for(lambda: os.path.exists(self.path("/run/systemd/private")), 60, "systemd")
+        self.pid = int(peers.wait_for(self._children, message="the first process").split()[0])
+        peers.wait_for(lambda: os.path.exists(self.path("/run/systemd/private")),
+                       message="systemd")
 
     def _children(self):
         assert self.process.poll() is None, "the system did not boot"
@@ -129,7 +131,7 @@ class System:
         if self.pid:
             os.kill(self.pid, signal.SIGKILL)
         if self.process:
-            self.process.wait(20)
+            self.process.wait(AMPLE_S)
         for folder, _, _ in os.walk(self.cgroup, topdown=False):
             os.rmdir(folder)
         self.host.delete()

@@ -47,12 +47,12 @@ def uplink_of(gateway):
 def silent_exit_is_told(gateway, exit_host):
     """By WireGuard it is known whether the exit answers."""
     problem = f"the exit {EXIT4}:{EXIT_PORT} never answered"
-    peers.wait_for(lambda: any(problem in text for text in gateway.problems()), 60,
-                   "the silent exit among the problems")
+    peers.wait_for(lambda: any(problem in text for text in gateway.problems()),
+                   message="the silent exit among the problems")
     assert "handshake_ms" not in uplink_of(gateway)
     exit_host.wireguard()
-    peers.wait_for(lambda: not any("the exit" in text for text in gateway.problems()), 60,
-                   "the exit has answered")
+    peers.wait_for(lambda: not any("the exit" in text for text in gateway.problems()),
+                   message="the exit has answered")
 
 
 def tenants_are_on_the_internet(case):
@@ -60,7 +60,7 @@ def tenants_are_on_the_internet(case):
     place.acme_wireguard(case.acme_keys, case.gateway.keys.public)
     place.globex_6in4()
     for tenant in place.tenants:
-        pings.reaches(tenant, SERVER6, timeout=30)
+        pings.reaches(tenant, SERVER6)
         pings.reaches(tenant, embedded(SERVER4[0]))
         pings.reaches(place.in6, tenant.address())
 
@@ -95,7 +95,8 @@ def other_default_route_is_not_for_the_farm(case, exit_host):
                       f"ip -6 rule del pref 2061 from {FARM}")
     assert pings.answers(place.initech, SERVER6, count=3, within=1) == 0
     gateway.signal(signal.SIGCONT)
-    peers.wait_for(lambda: "rule 2061" in gateway.cli("drift").stdout, 20, "rules are back")
+    peers.wait_for(lambda: "rule 2061" in gateway.cli("drift").stdout,
+                   message="rules are back")
     pings.reaches(place.initech, SERVER6)
     # by a wider route than the farm's own ones, and narrower than the default
     place.gateway.ip("-6 route add 2000::/3 via 2001:db8:0:1::1 dev up0")

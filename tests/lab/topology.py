@@ -219,6 +219,8 @@ class Topology:
         """table: where its default route goes, for a tenant that has another one."""
         acme = self.acme
         allowed = "::/0,0.0.0.0/0" if ipv4 else "::/0"
+        # a handshake that nobody hears is tried again after five seconds
+        wait_for(lambda: self.gateway.ip(f"-6 route show {acme.prefix}"), message="a way to acme")
         acme.ip("link add wg0 type wireguard")
         acme.run("wg", "set", "wg0", "private-key", "/dev/stdin", "peer", gateway_key,
                  "endpoint", f"{gateway}:{port}", "allowed-ips", allowed,

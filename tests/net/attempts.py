@@ -4,9 +4,9 @@
 import errno
 import selectors
 import socket
-import time
 
 from netns import family_of
+from patience import Patience
 
 
 def destination(host, address, port):
@@ -34,8 +34,10 @@ def attempt(host, kind, address, port):
 
 
 def opened(sock):
-    if sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
-        return False
+    """Also when it was reset since; a first packet that is answered by a reset is refused."""
+    failed = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    if failed:
+        return failed in (errno.ECONNRESET, errno.EPIPE)
     try:
         sock.getpeername()
         return True
@@ -53,9 +55,9 @@ def connected(*attempts, within=1.0):
             if sock:
                 tries[f"{host.role} {address} {port}"] = sock
                 waiting.register(sock, selectors.EVENT_WRITE)
-        deadline = time.monotonic() + within
-        while waiting.get_map() and time.monotonic() < deadline:
-            for key, _ in waiting.select(deadline - time.monotonic()):
+        patience = Patience(within)
+        while waiting.get_map() and patience.left():
+            for key, _ in waiting.select(patience.step()):
                 waiting.unregister(key.fileobj)
         for name, sock in tries.items():
             with sock:

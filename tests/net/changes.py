@@ -5,6 +5,7 @@ import os
 import signal
 import tempfile
 
+from patience import AMPLE_S
 from peers import wait_for
 
 
@@ -32,7 +33,7 @@ class Changes:
             self._mark(1)
         for process in self.processes:
             process.send_signal(signal.SIGTERM)
-            process.wait(10)
+            process.wait(AMPLE_S)
         for text in self._texts():
             between = text[text.rfind(self._name(0)):].split(self._name(1))[0]
             self.lines += [line for line in between.splitlines()[1:-1]
@@ -55,4 +56,4 @@ class Changes:
                 add set inet dead marks {{ type ipv6_addr; flags interval; elements = {{ {mark} }}; }}
                 delete table inet dead""")
             return all(self._name(which) in text for text in self._texts())
-        wait_for(seen, 20, "the monitors")
+        wait_for(seen, message="the monitors")

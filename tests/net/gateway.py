@@ -11,11 +11,11 @@ import socket
 import struct
 import subprocess
 import tempfile
-import time
 
 import lab as places
 from keeper import Keeper
 from netns import run
+from patience import AMPLE_S, Patience
 from peers import read_to_end, wait_for
 
 BUILD = os.environ.get("SIXGATE_BUILD") or os.path.abspath(
@@ -133,7 +133,7 @@ class Gateway:
 
     # The process
 
-    def start(self, ready_within=20.0):
+    def start(self, ready_within=AMPLE_S):
         """Starts sixgated and waits until it says READY=1."""
         self.lines_before = len(self.access_log())
         if self.keeper:
@@ -148,19 +148,19 @@ class Gateway:
                 self.process = self.lab.gateway.popen(
                     *self._argv(), stdout=log, stderr=log, env=environment)
             try:
-                self._wait_ready(ready, time.monotonic() + ready_within)
+                self._wait_ready(ready, Patience(ready_within))
             finally:
                 os.unlink(notify)
         return self
 
-    def _wait_ready(self, ready, deadline):
+    def _wait_ready(self, ready, patience):
         said = b""
         while b"READY=1" not in said:
             ended = self.process.poll() is not None
             try:
                 said = ready.recv(4096)
             except TimeoutError:
-                if ended or time.monotonic() > deadline:
+                if ended or not patience.left():
                     self.process.kill()
                     raise AssertionError(f"sixgated did not become ready:\n{self.log()}") from None
 
@@ -182,11 +182,12 @@ class Gateway:
             return 0
         self.process.send_signal(signal.SIGTERM)
         try:
-            return self.process.wait(within)
-        except subprocess.TimeoutExpired:
+            wait_for(lambda: self.process.poll() is not None, within)
+        except AssertionError:
             self.process.kill()
             self.process.wait()
             raise AssertionError(f"sixgated did not end:\n{self.log()}") from None
+        return self.process.returncode
 
     def forget(self):
         """Removes its files; a failed test keeps them for the one who looks."""
@@ -217,7 +218,7 @@ class Gateway:
 
     # What it says
 
-    def ask(self, verb, *args, timeout=20.0):
+    def ask(self, verb, *args, timeout=AMPLE_S):
         """One request on the control socket; returns the objects of the answer."""
         with self.send(verb, *args, timeout=timeout) as sock:
             lines = [json.loads(line) for line in read_to_end(sock).splitlines()]
@@ -227,7 +228,7 @@ class Gateway:
         assert lines[-1] == {"end": True}, f"{verb}: the answer was cut short: {lines[-1]}"
         return lines[1:-1]
 
-    def send(self, verb, *args, timeout=20.0):
+    def send(self, verb, *args, timeout=AMPLE_S):
         """The connection that the answer comes by."""
         body = bytes([1, VERBS[verb], len(args)])
         for arg in args:
@@ -251,13 +252,15 @@ class Gateway:
     def sessions(self, tenant=""):
         return self.ask("sessions", *([tenant] if tenant else []))
 
-    def wait_sessions(self, count, timeout=10.0):
+    def wait_sessions(self, count, timeout=AMPLE_S):
         wait_for(lambda: self.status()["active"] == count, timeout, f"{count} sessions")
 
     def cli(self, *argv, check=True):
         """The sixgate command, as an operator types it."""
         where = [] if argv[0] == "check" else [
             "--socket", os.path.join(self.run_folder, "control.sock")]
+        if argv[0] not in ("check", "down"):  # those ask nobody
+            where += ["--timeout", str(AMPLE_S)]
         done = subprocess.run(
             [os.path.join(BUILD, "sixgate"), argv[0], *where, *argv[1:]],
             capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
@@ -282,7 +285,7 @@ class Gateway:
         whole = data[:data.rfind(b"\n") + 1]
         return [json.loads(line) for line in whole.splitlines()]
 
-    def wait_log(self, count, timeout=10.0):
+    def wait_log(self, count, timeout=AMPLE_S):
         """Waits for count lines in the access log and returns them all."""
         wait_for(lambda: len(self.access_log()) >= count, timeout, f"{count} access log lines")
         return self.access_log()

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 
+from patience import AMPLE_S
 from peers import wait_for
 
 # Puts the descriptors argv[1] at 3 and up, names argv[2], and becomes argv[3:], under its own pid.
@@ -43,7 +44,7 @@ class Keeper:
         # an empty datagram: the end
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
             sock.sendto(b"", self.path)
-        self.thread.join(10)
+        self.thread.join(AMPLE_S)
         self.sock.close()
         os.unlink(self.path)
         self.drop()
@@ -81,7 +82,7 @@ class Keeper:
         for fd in fds:  # BARRIER=1: this is the answer
             os.close(fd)
 
-    def wait_ready(self, count, timeout=30.0):
+    def wait_ready(self, count, timeout=AMPLE_S):
         wait_for(lambda: self.n_ready >= count, timeout, f"{count} times READY=1")
 
     def popen(self, host, *argv, environment=None, **kwargs):

@@ -14,6 +14,8 @@ import signal
 import socket
 import subprocess
 
+from patience import AMPLE_S
+
 CLONE_NEWNET = 0x40000000
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -127,7 +129,7 @@ class Namespace:
         sock.listen(backlog)
         return sock
 
-    def connect(self, address, port, source=None, timeout=10, **options):
+    def connect(self, address, port, source=None, timeout=AMPLE_S, **options):
         """A connected TCP socket; source: the address to come from."""
         sock = self.socket(family_of(address))
         try:

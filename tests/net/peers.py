@@ -9,6 +9,7 @@ import threading
 import time
 
 from netns import run
+from patience import AMPLE_S, Patience
 
 LINGER_RESET = struct.pack("ii", 1, 0)
 
@@ -19,19 +20,18 @@ def reset(sock):
     sock.close()
 
 
-def wait_for(what, timeout=10.0, message="condition"):
+def wait_for(what, timeout=AMPLE_S, message="condition"):
     """Calls what() until it returns something true, and returns that. It takes half of the time at
     most: what starts programs must not keep the machine from what it waits for."""
-    begin = time.monotonic()
+    patience = Patience(timeout)
     while True:
         asked = time.monotonic()
         value = what()
         if value:
             return value
-        now = time.monotonic()
-        if now > begin + timeout:
+        if not patience.left():
             raise AssertionError(f"{message} did not come true within {timeout} s")
-        time.sleep(max(0.01, min(now - asked, 0.2)))
+        time.sleep(max(0.01, min(time.monotonic() - asked, 0.2)))
 
 
 def data_segments_in(sock):
@@ -135,11 +135,11 @@ class Backend:
             with self.lock:
                 self.connections.remove(conn)
 
-    def wait_peers(self, count, timeout=10.0):
+    def wait_peers(self, count, timeout=AMPLE_S):
         wait_for(lambda: len(self.peers) >= count, timeout, f"{count} connections at the backend")
         return self.peers
 
-    def wait_received(self, count, timeout=30.0):
+    def wait_received(self, count, timeout=AMPLE_S):
         wait_for(lambda: len(self.received) >= count, timeout, f"{count} uploads at the backend")
         return self.received
 
@@ -184,7 +184,7 @@ class Process:
 
     def close(self):
         self.process.terminate()
-        self.process.wait(10)
+        self.process.wait(AMPLE_S)
 
 
 NGINX_CONF = """

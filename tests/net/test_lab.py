@@ -2,6 +2,11 @@
 """The lab itself: what every other test takes for granted."""
 
 import errno
+import os
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 
@@ -58,6 +63,40 @@ def test_real_servers_answer(lab, tmp_path, certificate):
     assert len(web.clients()) == 1
     for server in (web, echo, tls):
         server.close()
+
+
+WAITS = """
+import select, sys
+from peers import wait_for
+print("waits", flush=True)
+wait_for(lambda: select.select([sys.stdin], [], [], 0)[0], 1)
+"""
+
+
+@pytest.fixture
+def waiting():
+    """Another process that waits a second for a line."""
+    with subprocess.Popen([sys.executable, "-c", WAITS], cwd=os.path.dirname(__file__), text=True,
+                          stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE) as one:
+        assert one.stdout.readline() == "waits\n"
+        yield one
+        one.kill()
+
+
+def test_a_wait_does_not_end_while_the_machine_stands_still(waiting):
+    """As a stopped process does."""
+    waiting.send_signal(signal.SIGSTOP)
+    time.sleep(2)  # what is measured, as the next
+    waiting.send_signal(signal.SIGCONT)
+    time.sleep(0.2)
+    assert waiting.communicate("it comes\n")[1] == ""
+    assert waiting.returncode == 0
+
+
+def test_a_wait_ends(waiting):
+    assert "did not come true within 1 s" in waiting.stderr.read()
+    assert waiting.wait() == 1
 
 
 @pytest.mark.parametrize("version", [1, 2])

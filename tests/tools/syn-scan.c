@@ -32,7 +32,8 @@
 #define OWN_PORT      1025
 #define ADDRESSES_MAX 32
 #define BATCH         64 /* ports, then answers are read */
-#define QUIET_MS      400
+#define STEP_MS       20
+#define QUIET_STEPS   20
 #define MANY          1000 /* answers: the socket keeps more */
 #define BUFFER_BYTES  (16 << 20)
 #define HEADER_BYTES  (sizeof(struct tcphdr))
@@ -205,18 +206,18 @@ static void read_answers(struct scan *s)
 	}
 }
 
-/* Until nothing has come for a while. */
+/* Until nothing has come for a while: in steps, of which a machine that stood still had but one. */
 static void read_all(struct scan *scans, int n)
 {
-	bool any = true;
+	int quiet = 0;
 
-	while (any) {
+	while (quiet < QUIET_STEPS) {
 		struct pollfd ready[ADDRESSES_MAX];
 
 		for (int i = 0; i < n; i++) {
 			ready[i] = (struct pollfd){.fd = scans[i].fd, .events = POLLIN};
 		}
-		any = poll(ready, (nfds_t)n, QUIET_MS) > 0;
+		quiet = poll(ready, (nfds_t)n, STEP_MS) > 0 ? 0 : quiet + 1;
 		for (int i = 0; i < n; i++) {
 			read_answers(&scans[i]);
 		}
