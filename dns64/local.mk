@@ -20,6 +20,7 @@ libdns64_a_SOURCES = \
 	%D%/reverse.c %D%/reverse.h \
 	%D%/serve.c \
 	%D%/tcp.c \
+	%D%/tenant_policy.c %D%/tenant_policy.h \
 	%D%/tenants.c %D%/tenants.h \
 	%D%/udp.c \
 	%D%/upstream.c %D%/upstream.h %D%/upstream_internal.h %D%/upstream_server.c \

@@ -11,7 +11,8 @@
 /* Answers made here, of records that no upstream is asked for. */
 struct answer;
 
-#define LOCAL_RECORDS_MAX 256 /* of a tenant: they are looked through */
+#define LOCAL_RECORDS_MAX   256 /* of a tenant: they are looked through */
+#define LOCAL_RECORDS_TTL_S 60
 
 /* Class IN, and no CNAME or DNAME. All is borrowed. */
 struct local_record {

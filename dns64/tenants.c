@@ -10,6 +10,7 @@
 #include "conf/model/node.h"
 #include "conf/model/tenant.h"
 #include "dns64/resolver.h"
+#include "dns64/tenant_policy.h"
 
 /* A prefix of a tenant, or one of its hosts with a whole IPv4 address. */
 struct claim {
@@ -27,13 +28,6 @@ struct tenant {
 	struct dns_tenant *plain, *mapped; /* a reference each */
 	struct claim *claims;              /* owned array */
 	size_t n_claims;
-};
-
-/* What a dns_tenant's lists point to, in its block. */
-struct dns_block {
-	struct dns_tenant tenant; /* first, so that free(3) takes all */
-	struct pref64 pref64;
-	struct prefix permitted[];
 };
 
 static bool id_eq(const struct table_node *node, const void *key)
@@ -177,31 +171,6 @@ static int make_claims(struct tenant *t)
 	return 0;
 }
 
-static struct dns_tenant *dns_tenant_new(const struct node_conf *node, const struct prefix *prefix)
-{
-	size_t n = node->nat64.n_permit;
-	struct dns_block *block = calloc(1, sizeof(*block) + n * sizeof(block->permitted[0]));
-
-	if (!block) {
-		return NULL;
-	}
-	block->pref64.prefix = *prefix;
-	if (n > 0) {
-		memcpy(block->permitted, node->nat64.permit, n * sizeof(block->permitted[0]));
-	}
-	block->tenant = (struct dns_tenant){
-		.refs = 1,
-		.policy = {.on = node->nat64.on,
-			   .pref64s = &block->pref64,
-			   .n_pref64s = 1,
-			   .excluded = policy_excluded,
-			   .n_excluded = 1,
-			   .permitted = block->permitted,
-			   .n_permitted = n},
-	};
-	return &block->tenant;
-}
-
 static void give_back(struct dns_tenant *t)
 {
 	if (t) {
@@ -209,13 +178,11 @@ static void give_back(struct dns_tenant *t)
 	}
 }
 
-/* What the node config gives t. On failure t has what it had. */
+/* What the node config and its object give t. On failure t has what it had. */
 static int make_policies(struct tenant *t, const struct node_conf *node)
 {
-	const struct prefix *siit =
-		node->has_siit_prefix ? &node->siit_prefix : &node->nat64.prefix;
-	struct dns_tenant *plain = dns_tenant_new(node, &node->nat64.prefix);
-	struct dns_tenant *mapped = dns_tenant_new(node, siit);
+	struct dns_tenant *plain = tenant_policy_new(node, t->conf, false);
+	struct dns_tenant *mapped = tenant_policy_new(node, t->conf, true);
 
 	if (!plain || !mapped) {
 		give_back(plain);
@@ -270,9 +237,9 @@ static int tenant_replace(struct tenants *ts, struct tenant *former, struct tena
 	if (rc == 0 && former) {
 		tenant_free(former);
 	} else if (rc < 0 && former) { /* the room it had is still there */
-		rc = table_insert(&ts->by_id, &former->node, id_hash(ts, former->id));
-		rc |= claims_insert(ts, former->claims, former->n_claims);
-		rc = -ENOMEM;
+		if (table_insert(&ts->by_id, &former->node, id_hash(ts, former->id)) == 0) {
+			rc |= claims_insert(ts, former->claims, former->n_claims);
+		}
 	}
 	return rc;
 }

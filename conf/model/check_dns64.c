@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Rules of meaning for DNS64: what IPv4 addresses are put into, where it listens, whom it asks.
- * Pure; called by check_node.c alone.
+ * Pure; called by check_node.c and
+ * check_tenant.c.
  */
 #include "conf/model/check.h"
 #include "conf/model/internal.h"
@@ -147,5 +148,27 @@ void check_dns64(const struct node_conf *node, struct issues *issues)
 	if (node->workers > NODE_DNS64_WORKERS) {
 		issues_add(issues, "/workers", "%u is more than %d, which there may be with dns64",
 			   node->workers, NODE_DNS64_WORKERS);
+	}
+}
+
+void check_pref64(const char *path, const struct prefix *p, struct issues *issues)
+{
+	if (p->len == 0) {
+		return;
+	}
+	if (p->len != 96 && (p->len < 32 || p->len > 64 || p->len % 8 != 0)) {
+		issues_add(issues, path, "/%u is not /32, /40, /48, /56, /64 or /96", p->len);
+	} else if (p->addr.b[8] != 0) {
+		issues_add(issues, path, "bits 64 to 71 are not zero");
+	}
+}
+
+void check_tenant_dns64(const struct tenant_conf *tenant, struct issues *issues)
+{
+	const struct tenant_dns64 *dns64 = &tenant->dns64;
+
+	for (size_t i = 0; i < dns64->n_prefixes; i++) {
+		check_pref64(issue_path("/dns64/prefixes/%zu/prefix", i).text,
+			     &dns64->prefixes[i].prefix, issues);
 	}
 }

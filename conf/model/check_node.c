@@ -179,22 +179,6 @@ static void check_pool(const struct node_conf *node, struct issues *issues)
 	}
 }
 
-/* RFC 6052 2.2: the length is one of six, bits 64 to 71 are zero. */
-static void check_pref64(const struct node_conf *node, struct issues *issues)
-{
-	const struct prefix *p = &node->nat64.prefix;
-
-	if (p->len == 0) {
-		return;
-	}
-	if (p->len != 96 && (p->len < 32 || p->len > 64 || p->len % 8 != 0)) {
-		issues_add(issues, "/nat64/prefix", "/%u is not /32, /40, /48, /56, /64 or /96",
-			   p->len);
-	} else if (p->addr.b[8] != 0) {
-		issues_add(issues, "/nat64/prefix", "bits 64 to 71 are not zero");
-	}
-}
-
 /* RFC 6052 3.1: the well-known prefix never leads to addresses that are not global. */
 static void check_permit(const struct node_conf *node, struct issues *issues)
 {
@@ -293,7 +277,7 @@ void node_conf_check(const struct node_conf *node, struct issues *issues)
 {
 	check_pool(node, issues);
 	check_listeners(node, issues);
-	check_pref64(node, issues);
+	check_pref64("/nat64/prefix", &node->nat64.prefix, issues);
 	check_permit(node, issues);
 	check_own_prefixes(node, issues);
 	check_port_plan(node, issues);

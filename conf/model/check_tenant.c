@@ -312,4 +312,5 @@ void tenant_conf_check(const struct tenant_conf *tenant, const struct node_conf 
 	check_names_total(tenant, issues);
 	check_inbound(tenant, issues);
 	check_rules(tenant, issues);
+	check_tenant_dns64(tenant, issues);
 }

@@ -55,6 +55,11 @@ void *unpack_array(struct unpack *u, size_t max, size_t size, size_t *ret_n, con
 struct prefix *unpack_prefixes(struct unpack *u, size_t max, size_t *ret_n, const char *what);
 /* 0 when everything was read and was well-formed, else the failure. */
 int unpack_end(struct unpack *u);
+/* A host name; only its normalised form is taken. */
+const char *unpack_host(struct unpack *u, const char *what);
+/* tenant_dns64.c */
+void pack_tenant_dns64(struct buf *out, const struct tenant_dns64 *dns64);
+void unpack_tenant_dns64(struct unpack *u, struct tenant_dns64 *dns64);
 /*
  * tenant_unpack.c, for tenant_whole.c: an object in an arena of its own, which becomes u->arena,
  * with what message TENANT holds. NULL when out of memory.
@@ -85,6 +90,10 @@ void check_unset_local_ports(const struct node_conf *node, struct port_range loc
 
 /* Part of node_conf_check(): DNS64. */
 void check_dns64(const struct node_conf *node, struct issues *issues);
+/* Part of tenant_conf_check(): what the tenant has of its own of it. */
+void check_tenant_dns64(const struct tenant_conf *tenant, struct issues *issues);
+/* A prefix to put IPv4 addresses into (RFC 6052 2.2); one of length 0 was not read. */
+void check_pref64(const char *path, const struct prefix *p, struct issues *issues);
 /* Part of node_conf_check(): the tunnel to the exit that our IPv6 comes from. */
 void check_uplink(const struct node_conf *node, struct issues *issues);
 /* The name of a network namespace, which goes into a path; NULL: none is given. */

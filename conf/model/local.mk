@@ -30,6 +30,7 @@ libconf_model_a_SOURCES = \
 	%D%/request.c %D%/request.h \
 	%D%/special.c %D%/special.h \
 	%D%/tenant.c %D%/tenant.h \
+	%D%/tenant_dns64.c \
 	%D%/tenant_pack.c \
 	%D%/tenant_unpack.c \
 	%D%/tenant_whole.c \

@@ -31,6 +31,12 @@
 #define EXPOSE_ACL_MAX        1024 /* allow, deny: each */
 #define TENANT_INBOUND_MAX    256  /* rules */
 #define INBOUND_PORTS_MAX     64
+#define DNS64_PREFIXES_MAX    8
+#define DNS64_MAPPED_MAX      64 /* of each of them */
+#define DNS64_EXCLUDE_MAX     64
+#define DNS64_NAMES_MAX       256 /* never, always: each */
+#define DNS64_RECORDS_MAX     64  /* names */
+#define DNS64_ADDRESSES_MAX   4   /* of each of them */
 #define TUNNEL_KEY_MAX        44  /* bytes of public_key, in base64 */
 #define TUNNEL_INTERFACE_MAX  15  /* bytes; a link's name */
 #define TUNNEL_HASH_MAX       255 /* bytes of update_key_hash */
@@ -161,6 +167,44 @@ enum tenant_state {
 	TENANT_SUSPENDED, /* nothing of it is exposed or routed */
 };
 
+/* A Pref64 of a translator, and the part of IPv4 that goes by it; n_ipv4 0: all. */
+struct dns64_prefix {
+	struct prefix prefix;
+	struct prefix *ipv4;
+	size_t n_ipv4;
+};
+
+/* A name of the tenant's own. */
+struct dns64_record {
+	const char *name;
+	struct addr *addresses;
+	size_t n_addresses;
+};
+
+enum dns64_synthesis {
+	DNS64_SYNTHESIS_ON,
+	DNS64_SYNTHESIS_OFF,
+};
+
+enum dns64_hint {
+	DNS64_HINT_KEEP,
+	DNS64_HINT_DROP,
+};
+
+/* What the tenant's queries are answered otherwise than others' (dns64/policy.h). */
+struct tenant_dns64 {
+	enum dns64_synthesis synthesis;
+	enum dns64_hint ipv4hint;      /* of SVCB and HTTPS records */
+	struct dns64_prefix *prefixes; /* n_prefixes 0: the node's */
+	size_t n_prefixes;
+	struct prefix *exclude; /* IPv6 addresses that count as none */
+	size_t n_exclude;
+	const char **never, **always; /* names, with all below them */
+	size_t n_never, n_always;
+	struct dns64_record *records;
+	size_t n_records;
+};
+
 struct tenant_conf {
 	struct arena *arena; /* owned: everything below, and this struct */
 	unsigned int refs;   /* the holder of the object and, in a worker, each session on it */
@@ -177,6 +221,7 @@ struct tenant_conf {
 	struct inbound_rule *inbound;
 	size_t n_inbound;
 	bool mail; /* may send to port 25 of others */
+	struct tenant_dns64 dns64;
 	struct limits limits;
 	enum tenant_state state;
 	uint32_t slot; /* counters; given by control */

@@ -77,4 +77,5 @@ void tenant_conf_pack(const struct tenant_conf *tenant, struct buf *out)
 	for (size_t i = 0; i < tenant->n_services; i++) {
 		pack_service(out, &tenant->services[i]);
 	}
+	pack_tenant_dns64(out, &tenant->dns64);
 }

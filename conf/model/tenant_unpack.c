@@ -11,8 +11,7 @@
 #include "conf/model/internal.h"
 #include "conf/model/name.h"
 
-/* A host name; only its normalised form is taken. */
-static const char *unpack_host(struct unpack *u, const char *what)
+const char *unpack_host(struct unpack *u, const char *what)
 {
 	const char *text = unpack_text(u, 1, NAME_TEXT_MAX, what);
 	char normal[NAME_BUF_SIZE];
@@ -129,6 +128,7 @@ static void read_tenant(struct unpack *u, struct tenant_conf *tenant)
 	for (size_t i = 0; i < tenant->n_services; i++) {
 		unpack_service(u, tenant, &tenant->services[i]);
 	}
+	unpack_tenant_dns64(u, &tenant->dns64);
 }
 
 struct tenant_conf *unpack_tenant(struct unpack *u)

@@ -10,6 +10,7 @@ libconf_text_a_SOURCES = \
 	%D%/schema_network.c \
 	%D%/schema_node.c \
 	%D%/schema_tenant.c \
+	%D%/schema_tenant_dns64.c \
 	%D%/tree.c %D%/tree.h \
 	%D%/tree_parse.c \
 	%D%/unbuilt.c \

@@ -80,7 +80,7 @@ extern const struct schema schema_exit_wireguard, schema_exit_6in4;
 extern const struct schema schema_nat64, schema_nat44, schema_siit, schema_dns64, schema_wireguard;
 extern const struct schema schema_six_in_four, schema_bgp, schema_registry, schema_timeouts;
 extern const struct schema schema_tenant, schema_service, schema_tunnel, schema_expose,
-	schema_limits;
+	schema_limits, schema_tenant_dns64;
 
 /*
  * Fills object from map and adds an issue for each key that is unknown, given twice, missing, of

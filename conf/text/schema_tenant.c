@@ -417,6 +417,7 @@ static const struct key tenant_keys[] = {
 	 .aux = TENANT(n_services)},
 	{.name = "inbound", .type = KEY_MAP, .sub = &schema_inbound},
 	{.name = "outbound", .type = KEY_MAP, .sub = &schema_outbound},
+	{.name = "dns64", .type = KEY_MAP, .sub = &schema_tenant_dns64},
 	{.name = "limits", .type = KEY_MAP, .sub = &schema_limits, .offset = TENANT(limits)},
 	{.name = "state", .type = KEY_WORD, .words = states, .offset = TENANT(state)},
 	{0},

@@ -39,6 +39,14 @@ static const char tenant_text[] =
 	"      - {protocol: tls, names: [a.example, \"*.b.example\"], alpn: [h2], to: 443,\n"
 	"         allow: [192.0.2.0/24, \"2001:db8::/32\"], deny: [192.0.2.1]}\n"
 	"      - {protocol: tcp, ipv4: 203.0.113.1, port: 22, to: 2222, client_address: proxy-v1}\n"
+	"dns64:\n"
+	"  synthesis: off\n"
+	"  ipv4hint: drop\n"
+	"  prefixes: [{prefix: \"2001:db8:64::/96\", ipv4: [192.0.2.0/24]}]\n"
+	"  exclude: [\"2001:db8:bad::/48\"]\n"
+	"  never: [a.example, b.example]\n"
+	"  always: [c.example]\n"
+	"  records: [{name: nas.lan, addresses: [192.0.2.9, \"2001:db8:1::9\"]}]\n"
 	"limits: {connections: 11, new_per_second: 12}\n"
 	"state: suspended\n";
 
@@ -173,6 +181,35 @@ static void a_tenant_comes_back(void **state)
 	assert_int_equal(web->exposes[0].client_address, CLIENT_ADDRESS_HIDE);
 	assert_int_equal(web->exposes[1].client_address, CLIENT_ADDRESS_PROXY_V1);
 	assert_int_equal(web->exposes[1].to, 2222);
+	tenant_conf_unref(tenant);
+	buf_fini(&out);
+}
+
+static void what_a_tenant_has_of_dns64_comes_back(void **state)
+{
+	struct buf out = packed_tenant(tenant_text);
+	struct tenant_conf *tenant = NULL;
+	const struct tenant_dns64 *dns64;
+
+	(void)state;
+	assert_int_equal(unpack_tenant(out.data, out.len, &tenant), 0);
+	dns64 = &tenant->dns64;
+	assert_int_equal(dns64->synthesis, DNS64_SYNTHESIS_OFF);
+	assert_int_equal(dns64->ipv4hint, DNS64_HINT_DROP);
+	assert_int_equal(dns64->n_prefixes, 1);
+	assert_int_equal(dns64->prefixes[0].prefix.len, 96);
+	assert_int_equal(dns64->prefixes[0].n_ipv4, 1);
+	assert_int_equal(dns64->prefixes[0].ipv4[0].len, 96 + 24);
+	assert_int_equal(dns64->n_exclude, 1);
+	assert_int_equal(dns64->exclude[0].len, 48);
+	assert_int_equal(dns64->n_never, 2);
+	assert_string_equal(dns64->never[1], "b.example");
+	assert_int_equal(dns64->n_always, 1);
+	assert_string_equal(dns64->always[0], "c.example");
+	assert_int_equal(dns64->n_records, 1);
+	assert_string_equal(dns64->records[0].name, "nas.lan");
+	assert_int_equal(dns64->records[0].n_addresses, 2);
+	assert_true(addr_is_v4(&dns64->records[0].addresses[0]));
 	tenant_conf_unref(tenant);
 	buf_fini(&out);
 }
@@ -378,6 +415,7 @@ int main(void)
 		cmocka_unit_test(a_node_comes_back),
 		cmocka_unit_test(a_node_cut_short_or_longer_is_refused),
 		cmocka_unit_test(a_tenant_comes_back),
+		cmocka_unit_test(what_a_tenant_has_of_dns64_comes_back),
 		cmocka_unit_test(a_tenant_lives_as_long_as_its_last_reference),
 		cmocka_unit_test(a_tenant_cut_short_or_longer_is_refused),
 		cmocka_unit_test(any_byte_changed_is_refused_or_means_what_it_says),
