@@ -168,6 +168,25 @@ def test_tenants_reach_it_at_its_own_address_alone(case, upstream):
     wait_for(lambda: short(case.lab.acme, "four.example", "AAAA") == [])
 
 
+def test_a_tenants_object_says_what_its_names_are(case, upstream):
+    gateway = start(case)
+    acme, globex = case.lab.tenants[:2]
+    own = {"prefixes": [{"prefix": "2001:db8:65::/96"}], "never": ["four.example"],
+           "exclude": ["2001:db8:77::/48"],
+           "records": [{"name": "printer.lan", "addresses": ["198.51.100.9"]}]}
+    gateway.put(case.tenant(acme, serial=2, tunnels=tunnels(case, acme), dns64=own))
+    wait_for(lambda: short(acme, "printer.lan", "AAAA") == ["2001:db8:65::c633:6409"])
+    assert short(acme, "printer.lan", "A") == ["198.51.100.9"]
+    assert short(acme, "n1.example", "AAAA") == ["2001:db8:65::c633:6414"]
+    assert short(acme, "four.example", "AAAA") == []
+    assert short(acme, "six.example", "AAAA") == []
+    assert short(globex, "four.example", "AAAA") == [f"{PREF64}c633:6414"]
+    assert short(globex, "six.example", "AAAA") == ["2001:db8:77::20"]
+    assert short(globex, "printer.lan", "AAAA") == []
+    gateway.put(case.tenant(acme, serial=3, tunnels=tunnels(case, acme)))
+    wait_for(lambda: short(acme, "four.example", "AAAA") == [f"{PREF64}c633:6414"])
+
+
 def test_explicit_addresses_are_answered_from(case, upstream):
     listen = ["2001:db8:a000:5::53", "2001:db8:a000:6::53"]
     gateway = start(case, {"dns64": {"listen": listen, "upstream": [UPSTREAM]}})

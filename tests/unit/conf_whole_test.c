@@ -53,6 +53,8 @@ static void fill_value(struct maker *m, const struct key *key, uint8_t *out)
 		*(const char **)out = text_of(m, "id-", "");
 		break;
 	case KEY_HOST:
+		*(const char **)out = text_of(m, "host-", ".example");
+		break;
 	case KEY_PATH:
 	case KEY_TEXT:
 		*(const char **)out = text_of(m, "/text/", "");
