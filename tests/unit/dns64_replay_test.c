@@ -7,7 +7,7 @@
  *   prefix P [IPV4-RANGE...] another Pref64; the first one replaces the default
  *   exclude|permit P, never|always NAME, off, nohint, local RECORD   of the tenant's policy
  *   tenant                   another one, whose policy the next lines are of
- *   query NAME TYPE [do] [cd] [ad] [noedns] [nord] [ch] [tcp] [nsid] [keepalive] [size=N]
+ *   query NAME TYPE [do] [cd] [ad] [noedns] [nord] [ch] [tcp] [nsid] [keepalive] [ecs] [size=N]
  *   asked NAME TYPE [do] [cd]                 upstreams are asked that, and
  *   upstream RCODE [ad] [ede=N]...            answer with the records of the lines below
  *   silence                                   ... or do not
@@ -232,6 +232,11 @@ static void add_edns(const struct play *p, knot_pkt_t *pkt, char *words[], unsig
 		assert_int_equal(knot_edns_add_option(&opt, KNOT_EDNS_OPTION_NSID, 0, NULL, NULL),
 				 0);
 	}
+	if (has(words, n, "ecs")) { /* 192.0.2.0/24 */
+		assert_int_equal(knot_edns_add_option(&opt, KNOT_EDNS_OPTION_CLIENT_SUBNET, 7,
+						      (const uint8_t *)"\0\1\30\0\300\0\2", NULL),
+				 0);
+	}
 	if (has(words, n, "keepalive")) {
 		assert_int_equal(knot_edns_add_option(&opt, KNOT_EDNS_OPTION_TCP_KEEPALIVE, 0, NULL,
 						      NULL),
@@ -414,6 +419,10 @@ static void put_message(struct play *p, FILE *out)
 			 ? knot_edns_get_option(pkt->opt_rr, KNOT_EDNS_OPTION_TCP_KEEPALIVE, NULL)
 			 : NULL;
 	(void)fputs(option ? " keepalive" : "", out);
+	option = pkt->opt_rr
+			 ? knot_edns_get_option(pkt->opt_rr, KNOT_EDNS_OPTION_CLIENT_SUBNET, NULL)
+			 : NULL;
+	(void)fputs(option ? " ecs" : "", out);
 	(void)fprintf(out, "%s\n", pkt->opt_rr ? "" : " noopt");
 	section_text(pkt, KNOT_ANSWER, "answer", out);
 	section_text(pkt, KNOT_AUTHORITY, "authority", out);

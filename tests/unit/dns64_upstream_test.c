@@ -68,6 +68,8 @@ static void note(struct server *s, const uint8_t *in, size_t len)
 	if (pkt->opt_rr) {
 		assert_int_equal(knot_edns_get_payload(pkt->opt_rr), 1232);
 		option = knot_edns_get_option(pkt->opt_rr, KNOT_EDNS_OPTION_COOKIE, NULL);
+		assert_non_null(option); /* and nothing else, which T12 would not want */
+		assert_int_equal(pkt->opt_rr->rrs.rdata->len, knot_edns_opt_get_length(option) + 4);
 	}
 	s->cookie_len = option ? knot_edns_opt_get_length(option) : 0;
 	if (option) {
