@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Shows the kernel side at work: IPv6-only tenants come in by tunnels, fetch from an IPv4-only
-server through NAT64, and are reached from an IPv4-only client.
+server by its name through DNS64 and NAT64, and are reached from an IPv4-only client.
 
     demo.py     exit 0 only if everything it showed was right
 
@@ -19,12 +19,14 @@ sys.path[:0] = [os.path.dirname(os.path.abspath(__file__)),
                 os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "net")]
 
 import clients  # noqa: E402
+import names  # noqa: E402
 import peers  # noqa: E402
 import state  # noqa: E402
 from exitgate import Case  # noqa: E402
 from gateway import service, tls  # noqa: E402
 from topology import GATEWAY4, GLOBEX4, HOME4, SERVER4, Topology, embedded  # noqa: E402
 
+DNS64 = "2001:db8:a000::53"
 SIZE = 5_000_000  # bytes of each exchange
 SSH = {"acme": 2201, "globex": 2202}
 
@@ -39,8 +41,8 @@ class Demo:
         self.data = clients.pattern(SIZE)
         with open(os.path.join(self.folder, "file"), "wb") as out:
             out.write(self.data)
-        names = ["www.example", "acme.example", "globex.example"]
-        self.certificate = peers.Certificate(self.folder, *names)
+        self.certificate = peers.Certificate(self.folder, "www.example", "acme.example",
+                                             "globex.example")
         self.results = []
         self.case = Case(self.place)
         stack.callback(self.stop)
@@ -61,7 +63,8 @@ class Demo:
 
     def start(self):
         place, case = self.place, self.case
-        case.prepare()
+        self.names = names.Names(place.in4, SERVER4[1], {"www.example": SERVER4[0]})
+        case.prepare({"dns64": {"listen": "tenants", "upstream": [SERVER4[1]]}})
         case.gateway.put(case.acme(services=self.services(place.acme)))
         case.gateway.put(case.globex(services=self.services(place.globex)))
         case.gateway.start()
@@ -72,6 +75,7 @@ class Demo:
 
     def stop(self):
         self.case.finish(not all(self.results))
+        self.names.close()
 
     def curl(self, host, name, address):
         url_address = f"[{address}]" if ":" in address else address
@@ -93,12 +97,13 @@ class Demo:
 
     def out(self, tenant, how):
         """The tenant fetches from a server that has IPv4 only."""
-        address = embedded(SERVER4[0])
-        got = self.curl(tenant, "www.example", address)
+        address = names.lookup(tenant, DNS64, "www.example")
+        got = self.curl(tenant, "www.example", address) if address else b""
         seen = (self.web["in4"].clients() or ["nobody"])[-1]
         self.show(f"{tenant.tenant} ({how}) fetches from {SERVER4[0]}, IPv4 only",
-                  f"curl https://www.example/file       ({tenant.address()} -> {address})",
-                  got, seen, seen == GATEWAY4)
+                  f"{DNS64} for the address of www.example, then\n"
+                  f"                     curl https://www.example/file       ({tenant.address()} -> "
+                  f"{address})", got, seen, seen == GATEWAY4 and address == embedded(SERVER4[0]))
 
     def reached(self, tenant, how):
         """A client that has IPv4 only reaches the tenant, by name and by port."""
