@@ -104,10 +104,10 @@ static int offloads_observe(void *ctx, uint32_t kinds, struct object_set *set, s
 	size_t n_links;
 	int rc;
 
-	if ((kinds & DRIVER_KIND(OBJECT_OFFLOAD)) == 0 || os->record->n == 0) {
+	if ((kinds & DRIVER_KIND(OBJECT_OFFLOAD)) == 0) {
 		return 0;
 	}
-	fs.items = calloc(os->record->n, sizeof(*fs.items));
+	fs.items = calloc(os->record->n + 1, sizeof(*fs.items));
 	if (!fs.items) {
 		return err_set(err, -ENOMEM, "offloads: out of memory");
 	}
@@ -195,7 +195,7 @@ static int offload_make(struct change *c, size_t i, const struct object_offload 
 		return 0;
 	}
 	rc = feature_set(c->os->ops, c->family, want, false);
-	rc = rc < 0 ? rc : feature_get(c->os->ops, c->family, want, &on);
+	rc = rc < 0 && rc != -EOPNOTSUPP ? rc : feature_get(c->os->ops, c->family, want, &on);
 	if (rc < 0) {
 		return offload_err(err, rc, want, "turning off");
 	}

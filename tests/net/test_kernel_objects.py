@@ -354,6 +354,42 @@ def test_settings_are_recorded_and_put_back(site, tmp_path):
     assert (tmp_path / "former").read_text() == ""
 
 
+def test_offloads_of_many_links_and_of_one_that_keeps_its_own(site, tmp_path):
+    """So many are asked for all at once. That of lo is fixed: that is no failure."""
+    links = [f"many{n}" for n in range(20)]
+    site.gateway.ip_batch(*(f"link add {link} type veth peer name {link}p" for link in links))
+    for link in links:
+        site.gateway.run("ethtool", "-K", link, "rx-gro-list", "on")
+
+    def merging():
+        return [link for link in links
+                if "rx-gro-list: on" in site.gateway.run("ethtool", "-k", link)]
+
+    def want(some):
+        site.tool.want([*(f"offload link={link} feature=rx-gro-list" for link in some),
+                        "offload link=lo feature=loopback"])
+
+    record = tmp_path / "former"
+    site.tool(f"record {tmp_path}")
+    want(links)
+    assert len(site.tool("plan")) == 21
+    site.tool("apply")
+    assert merging() == [] and site.tool("plan") == []
+    assert "offload lo loopback\tkept\n" in record.read_text()
+    site.gateway.run("ethtool", "-K", "many7", "rx-gro-list", "on")
+    [step] = site.tool("plan")
+    assert "many7" in step
+    site.tool("apply")
+    site.gateway.ip("link del many3")
+    links.remove("many3")
+    want(links)
+    assert merging() == [] and site.tool("plan") == []
+    assert "many3 " not in record.read_text() and "many4 " in record.read_text()
+    site.tool("forget")
+    site.tool("apply")
+    assert merging() == links and record.read_text() == ""
+
+
 def test_settings_are_put_back_when_a_later_step_fails(site, tmp_path):
     before = settings(site)
     site.tool(f"record {tmp_path}")

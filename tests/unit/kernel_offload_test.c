@@ -30,7 +30,8 @@
 struct card {
 	char link[IFNAMSIZ];
 	bool on[N_FEATURES];
-	bool fixed; /* its driver keeps them as they are */
+	bool fixed;   /* its driver keeps them as they are */
+	bool refuses; /* and says so */
 	unsigned int n_sets;
 };
 
@@ -108,6 +109,9 @@ static int set_feature(struct card *c, const struct nlmsghdr *nlh)
 	}
 	assert_non_null(name);
 	c->n_sets++;
+	if (c->refuses) {
+		return -EOPNOTSUPP;
+	}
 	for (int i = 0; i < N_FEATURES; i++) {
 		if (strcmp(names[i], name) == 0 && !c->fixed) {
 			c->on[i] = value;
@@ -331,9 +335,15 @@ static void a_card_that_keeps_it_on_is_told_of(void **state)
 	assert_int_equal(r->offloads.kept.code, 0);
 	r->card->on[1] = true;
 	r->card->n_sets = 0;
+	assert_int_equal(observed(r), 1);
 	assert_int_equal(apply(r, STEP_REMOVE, &lro, NULL), 0);
 	assert_int_equal(r->card->n_sets, 0);
 	assert_int_equal(n_records(r), 0);
+	assert_int_equal(observed(r), 0);
+	assert_int_equal(r->offloads.kept.code, 0);
+	r->card->refuses = true; /* to be asked at all */
+	assert_int_equal(apply(r, STEP_ADD, &lro, NULL), 0);
+	assert_int_equal(r->offloads.kept.code, -EOPNOTSUPP);
 }
 
 static void what_goes_with_its_link_leaves_the_record(void **state)
