@@ -9,9 +9,43 @@
 
 #include <cmocka.h>
 
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
+
+#define PORTS 10
+
+static bool is_free(unsigned int port)
+{
+	const struct sockaddr_in sa = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	bool is = bind(fd, (const struct sockaddr *)&sa, sizeof(sa)) == 0;
+
+	close(fd);
+	return is;
+}
+
+/*
+ * The first port of those of this process, so that tests beside this one do not meet it. Of two
+ * processes with numbers that are alike one finds others; they stay when there is another rig.
+ */
+static unsigned int own_ports(void)
+{
+	static unsigned int first;
+	unsigned int n = (unsigned int)getpid();
+
+	while (first == 0) {
+		unsigned int candidate = 10000 + n++ % 2000 * PORTS, i = 0;
+
+		while (i < PORTS && is_free(candidate + i)) {
+			i++;
+		}
+		first = i == PORTS ? candidate : 0;
+	}
+	return first;
+}
 
 void rig_init(struct rig *rig, unsigned int n_workers, struct counters *const *segments)
 {
@@ -27,8 +61,7 @@ void rig_init(struct rig *rig, unsigned int n_workers, struct counters *const *s
 	struct err err = {0};
 
 	rig->n_workers = n_workers;
-	/* ports of this process, so that tests beside this one do not meet it */
-	rig->port = 10000 + (unsigned int)getpid() % 2000 * 10;
+	rig->port = own_ports();
 	if (c->loop.epoll_fd == 0) {
 		assert_int_equal(loop_init(&c->loop, &err), 0);
 	}
