@@ -200,6 +200,10 @@ def test_mss_follows_a_links_mtu(case):
                             tunnels=[tunnel]))
     peers.wait_for(lambda: "mtu 1400" in host.ip(f"-6 route show {acme.prefix}"), message="its route")
     assert (mss("mss"), mss("mss_tenants"), told()) == ([1440], [1340], (1400, "config", 1500))
+    host.sysctl(f"net.ipv6.conf.{device}.mtu", 1450)  # as a router's advertisement does
+    host.ip(f"addr add 2001:db8:f::1/64 dev {device} nodad")  # a reason to look
+    peers.wait_for(lambda: mss("mss") == [1390], message="the MSS by what a router advertises")
+    host.ip(f"addr del 2001:db8:f::1/64 dev {device}")
     host.ip(f"link set {device} mtu 1300")
     peers.wait_for(lambda: mss("mss") == [1240], message="the link's MSS")
     peers.wait_for(lambda: mss("mss_tenants") == [], message="the tenant's, which is the same")
