@@ -15,7 +15,7 @@ from guard import (  # kernel is a fixture
     datagrams_seen, hosts_outside, is_denied, kernel, proxy_reaches, reaches, routes, sock,
     table)
 from lab import CLIENT_PREFIX, INTERNET
-from peers import wait_for
+from peers import wait_for, works
 
 
 # Start, stop, failure
@@ -170,7 +170,7 @@ def test_sixgated_guards_the_prefix_and_makes_its_listeners_under_the_workers_ui
     proxy = pwd.getpwnam("sixgate-proxy").pw_uid
     assert listening and all(int(row[7]) == proxy for row in listening)
     assert f"meta skuid {proxy} jump proxy" in table(lab)
-    assert case.connect(2200)
+    assert works(case.connect(2200))
 
 
 def test_a_stop_leaves_the_guard_and_down_takes_it_away(case, lab):
