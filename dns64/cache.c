@@ -14,13 +14,14 @@
 #include "base/hash.h"
 #include "dns64/answer.h"
 
-#define MALLOC_BYTES 16  /* that an allocation takes besides */
+#define MALLOC_BYTES 16 /* that an allocation takes besides */
+#define ANSWER_ALIGN _Alignof(struct answer)
 #define SPARED_MAX   256 /* entries in use that the hand leaves alone in one go */
 
 struct entry {
 	struct table_node node;    /* cache.table */
 	struct entry *prev, *next; /* cache.hand's ring */
-	struct answer *answer;     /* owned */
+	struct answer *answer;     /* in here, behind the name: one place to look at */
 	uint32_t stored_s;
 	uint32_t retry_s; /* a stale one: when an upstream is asked again */
 	uint16_t type, class;
@@ -50,9 +51,15 @@ struct cache *cache_new(size_t max_bytes)
 	return c;
 }
 
+/* Of an entry before its answer. */
+static size_t name_room(size_t name_len)
+{
+	return (sizeof(struct entry) + name_len + ANSWER_ALIGN - 1) / ANSWER_ALIGN * ANSWER_ALIGN;
+}
+
 static size_t entry_bytes(size_t name_len, const struct answer *a)
 {
-	return sizeof(struct entry) + name_len + answer_size(a) + 2 * MALLOC_BYTES;
+	return name_room(name_len) + answer_size(a) + MALLOC_BYTES;
 }
 
 static void ring_add(struct cache *c, struct entry *e)
@@ -77,21 +84,13 @@ static void ring_remove(struct cache *c, struct entry *e)
 	e->next->prev = e->prev;
 }
 
-static void entry_free(struct entry *e)
-{
-	if (e) {
-		free(e->answer);
-		free(e);
-	}
-}
-
 static void entry_remove(struct cache *c, struct entry *e)
 {
 	table_remove(&c->table, &e->node);
 	ring_remove(c, e);
 	c->stats.n_entries--;
 	c->stats.n_bytes -= entry_bytes(e->len, e->answer);
-	entry_free(e);
+	free(e);
 }
 
 void cache_free(struct cache *c)
@@ -178,10 +177,11 @@ static void make_room(struct cache *c, size_t n_bytes)
 	}
 }
 
-/* NULL: there is no memory. */
-static struct entry *entry_new(struct cache *c, const struct question *q)
+/* With a copy of a. NULL: there is no memory. */
+static struct entry *entry_new(struct cache *c, const struct question *q, const struct answer *a)
 {
-	struct entry *e = calloc(1, sizeof(*e) + q->len);
+	size_t room = name_room(q->len), n_bytes = answer_size(a);
+	struct entry *e = calloc(1, room + n_bytes);
 
 	if (!e || table_insert(&c->table, &e->node, question_hash(&c->key, q)) < 0) {
 		free(e);
@@ -192,6 +192,8 @@ static struct entry *entry_new(struct cache *c, const struct question *q)
 	e->flags = q->flags;
 	e->len = q->len;
 	memcpy(e->name, q->name, q->len);
+	e->answer = (struct answer *)((uint8_t *)e + room);
+	memcpy(e->answer, a, n_bytes);
 	return e;
 }
 
@@ -208,7 +210,7 @@ bool cache_outlasts(struct cache *c, const struct question *q, const struct answ
 	return true;
 }
 
-bool cache_put(struct cache *c, const struct question *q, struct answer *a, uint32_t now_s)
+void cache_put(struct cache *c, const struct question *q, const struct answer *a, uint32_t now_s)
 {
 	size_t n_bytes = entry_bytes(q->len, a);
 	struct entry *e = entry_find(c, q);
@@ -217,19 +219,16 @@ bool cache_put(struct cache *c, const struct question *q, struct answer *a, uint
 		entry_remove(c, e);
 	}
 	if (a->ttl_s == 0 || n_bytes > c->max_bytes) {
-		return false;
+		return;
 	}
 	make_room(c, n_bytes);
-	e = entry_new(c, q);
-	if (!e) {
-		return false;
+	e = entry_new(c, q, a);
+	if (e) {
+		e->stored_s = now_s;
+		ring_add(c, e);
+		c->stats.n_entries++;
+		c->stats.n_bytes += n_bytes;
 	}
-	e->answer = a;
-	e->stored_s = now_s;
-	ring_add(c, e);
-	c->stats.n_entries++;
-	c->stats.n_bytes += n_bytes;
-	return true;
 }
 
 static bool is_below(const struct entry *e, const uint8_t *name)

@@ -6,7 +6,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/err.h"
 #include "dns64/question.h"
 
 /*
@@ -48,11 +47,8 @@ enum cache_found cache_find(struct cache *c, const struct question *q, uint32_t 
  */
 bool cache_outlasts(struct cache *c, const struct question *q, const struct answer *failure,
 		    uint32_t now_s);
-/*
- * Takes a, and what was there goes. False: it may not be kept, or there is no room or memory for
- * it; it is still the caller's then.
- */
-bool cache_put(struct cache *c, const struct question *q, struct answer *a, uint32_t now_s) CHECKED;
+/* Keeps a copy of a instead of what was there, if it may be kept and there is room and memory. */
+void cache_put(struct cache *c, const struct question *q, const struct answer *a, uint32_t now_s);
 /* Forgets all types of that name (lower case), with below of all names under it, too. How many. */
 size_t cache_flush(struct cache *c, const uint8_t *name, bool below);
 const struct cache_stats *cache_stats(const struct cache *c);

@@ -287,12 +287,12 @@ static void fetch_end(struct resolver *r, struct fetch *fetch, struct query *wai
 {
 	const struct found found = {.cached = {.answer = a}};
 	bool older = cache_outlasts(r->cache, &fetch->q, a, resolver_now_s(r));
-	bool kept = !older && cache_put(r->cache, &fetch->q, a, resolver_now_s(r));
 
-	resume_all(r, waiting, &found, older);
-	if (!kept) {
-		free(a);
+	if (!older) {
+		cache_put(r->cache, &fetch->q, a, resolver_now_s(r));
 	}
+	resume_all(r, waiting, &found, older);
+	free(a);
 }
 
 void fetch_done(struct resolver *r, struct fetch *fetch, struct answer *answer)

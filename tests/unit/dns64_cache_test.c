@@ -46,8 +46,10 @@ static struct answer *address(const struct question *q, uint32_t ttl_s)
 static void put(struct cache *c, const char *name, uint32_t now_s)
 {
 	struct question q = question(name);
+	struct answer *a = address(&q, 60);
 
-	assert_true(cache_put(c, &q, address(&q, 60), now_s));
+	cache_put(c, &q, a, now_s);
+	free(a);
 }
 
 static enum cache_found find(struct cache *c, const char *name, uint32_t now_s)
@@ -139,20 +141,26 @@ static void a_failure_does_not_replace_what_may_be_served(void **state)
 	cache_free(c);
 }
 
-static void what_has_no_room_is_the_callers(void **state)
+static void what_has_no_room_or_time_is_not_kept(void **state)
 {
 	struct cache *c = cache_new(100);
 	struct question q = question("a.example.");
-	struct answer *a = address(&q, 60);
+	struct answer *a = address(&q, 60), *none = address(&q, 0);
 
 	(void)state;
-	assert_false(cache_put(c, &q, a, 0));
-	free(a);
-	a = address(&q, 0);
-	assert_false(cache_put(c, &q, a, 0));
-	free(a);
+	cache_put(c, &q, a, 0);
 	assert_int_equal(cache_stats(c)->n_entries, 0);
 	cache_free(c);
+	c = cache_new(1000);
+	cache_put(c, &q, none, 0);
+	assert_int_equal(cache_stats(c)->n_entries, 0);
+	cache_put(c, &q, a, 0);
+	assert_int_equal(cache_stats(c)->n_entries, 1);
+	cache_put(c, &q, none, 0); /* what was there is no longer so */
+	assert_int_equal(cache_stats(c)->n_entries, 0);
+	cache_free(c);
+	free(a);
+	free(none);
 }
 
 /* All of it in use: room is made without looking at each of a great many entries. */
@@ -217,7 +225,7 @@ int main(void)
 		cmocka_unit_test(a_name_is_within_400_bytes),
 		cmocka_unit_test(ages_from_fresh_to_stale_to_gone),
 		cmocka_unit_test(a_failure_does_not_replace_what_may_be_served),
-		cmocka_unit_test(what_has_no_room_is_the_callers),
+		cmocka_unit_test(what_has_no_room_or_time_is_not_kept),
 		cmocka_unit_test(room_is_made_in_few_steps),
 		cmocka_unit_test(questions_differ_in_all_they_have),
 		cmocka_unit_test(flush_takes_a_name_or_all_below_it),
