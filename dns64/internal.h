@@ -2,6 +2,9 @@
 #ifndef SIXGATE_DNS64_INTERNAL_H
 #define SIXGATE_DNS64_INTERNAL_H
 
+#include <stddef.h>
+#include <string.h>
+
 #include "dns64/cache.h"
 #include "dns64/resolver.h"
 
@@ -24,13 +27,14 @@ struct query {
 	struct query *next;        /* fetch.waiting */
 	struct dns_tenant *tenant; /* counted */
 	struct dns_client client;
-	struct request request;
+	const struct request *request; /* borrowed; own, once the query waits */
 	enum query_step step;
-	struct question target; /* of QUERY_REVERSE */
 	uint32_t failed_s;      /* when SERVFAIL came, for QUERY_CHECK */
 	uint32_t ttl_max_s;     /* of what is synthesised (RFC 6147 5.1.7) */
 	bool authentic;         /* that there is no AAAA */
 	bool take_stale;        /* rather than to wait on */
+	struct question target; /* of QUERY_REVERSE */
+	struct request own;     /* set when the query waits */
 };
 
 struct found {
@@ -38,13 +42,19 @@ struct found {
 	bool stale;
 };
 
+/* All but the names and the cookie, whose lengths are 0 with that. */
+static inline void request_clear(struct request *r)
+{
+	memset(r, 0, offsetof(struct request, q.name));
+}
+
 /* The cache's time. */
 static inline uint32_t resolver_now_s(const struct resolver *r)
 {
 	return (uint32_t)(r->now_ms / 1000);
 }
-/* The question of this step. */
-void query_question(const struct query *q, struct question *ret_question);
+/* The question of this step; room is for one that is to be made. */
+const struct question *query_question(const struct query *q, struct question *room);
 /* Before the first step. The length of the answer, or 0: go on with the step. */
 size_t query_begin(struct query *q, uint8_t *wire);
 /* With what was found. The length of the answer, or 0: go on with the step that it is now. */

@@ -30,19 +30,26 @@ static bool synthesises(const struct query *q)
 {
 	const struct policy *policy = &q->tenant->policy;
 
-	return policy->on && policy->n_pref64s > 0 && !q->request.cd &&
-	       q->request.q.type == KNOT_RRTYPE_AAAA && q->request.q.class == KNOT_CLASS_IN &&
-	       !policy_never(policy, q->request.q.name);
+	return policy->on && policy->n_pref64s > 0 && !q->request->cd &&
+	       q->request->q.type == KNOT_RRTYPE_AAAA && q->request->q.class == KNOT_CLASS_IN &&
+	       !policy_never(policy, q->request->q.name);
 }
 
-void query_question(const struct query *q, struct question *ret_question)
+const struct question *query_question(const struct query *q, struct question *room)
 {
-	*ret_question = q->step == QUERY_REVERSE ? q->target : q->request.q;
-	if (q->step == QUERY_CHECK) {
-		ret_question->flags |= QUESTION_CD;
-	} else if (q->step == QUERY_A) {
-		ret_question->type = KNOT_RRTYPE_A;
+	if (q->step == QUERY_ASKED) {
+		return &q->request->q;
 	}
+	if (q->step == QUERY_REVERSE) {
+		return &q->target;
+	}
+	memcpy(room, &q->request->q, offsetof(struct question, name) + q->request->q.len);
+	if (q->step == QUERY_CHECK) {
+		room->flags |= QUESTION_CD;
+	} else {
+		room->type = KNOT_RRTYPE_A;
+	}
+	return room;
 }
 
 static struct reply reply_from(const struct found *found)
@@ -59,12 +66,12 @@ static size_t pass(const struct query *q, const struct found *found, uint8_t *wi
 {
 	struct reply reply = reply_from(found);
 
-	return reply_answer(&q->request, &reply, wire);
+	return reply_answer(q->request, &reply, wire);
 }
 
 size_t query_fail(const struct query *q, uint8_t *wire)
 {
-	return reply_error(&q->request, KNOT_RCODE_SERVFAIL, ANSWER_NO_EDE, wire);
+	return reply_error(q->request, KNOT_RCODE_SERVFAIL, ANSWER_NO_EDE, wire);
 }
 
 /* Sends an answer made for this client, which it frees; NULL: there was no memory for it. */
@@ -81,7 +88,7 @@ static size_t send_local(const struct query *q, struct answer *a, uint8_t *wire)
 static size_t send_ipv4only(const struct query *q, uint8_t *wire)
 {
 	struct reply reply = {.ede = ANSWER_NO_EDE};
-	struct question a = q->request.q;
+	struct question a = q->request->q;
 	struct answer *answer = NULL;
 	size_t len;
 
@@ -91,7 +98,7 @@ static size_t send_ipv4only(const struct query *q, uint8_t *wire)
 		return query_fail(q, wire);
 	}
 	reply.cached.answer = answer;
-	len = reply_synthesised(&q->request, &reply, &q->tenant->policy, UINT32_MAX, true, wire);
+	len = reply_synthesised(q->request, &reply, &q->tenant->policy, UINT32_MAX, true, wire);
 	free(answer);
 	return len;
 }
@@ -101,7 +108,7 @@ static size_t synthesise_local(const struct query *q, uint8_t *wire)
 {
 	const struct policy *policy = &q->tenant->policy;
 	struct reply reply = {.ede = KNOT_EDNS_EDE_SYNTHESIZED};
-	struct question a = q->request.q;
+	struct question a = q->request->q;
 	struct answer *answer = NULL;
 	size_t len = 0;
 
@@ -109,7 +116,7 @@ static size_t synthesise_local(const struct query *q, uint8_t *wire)
 	if (local_records_find(policy->local, policy->n_local, &a, &answer) && answer &&
 	    answer->n_data > 0) {
 		reply.cached.answer = answer;
-		len = reply_synthesised(&q->request, &reply, policy, UINT32_MAX, false, wire);
+		len = reply_synthesised(q->request, &reply, policy, UINT32_MAX, false, wire);
 	}
 	free(answer);
 	return len;
@@ -121,7 +128,7 @@ static size_t begin_local(const struct query *q, uint8_t *wire)
 	struct answer *answer = NULL;
 	size_t len = 0;
 
-	if (!local_records_find(policy->local, policy->n_local, &q->request.q, &answer)) {
+	if (!local_records_find(policy->local, policy->n_local, &q->request->q, &answer)) {
 		return 0;
 	}
 	if (answer && answer->n_data == 0 && synthesises(q)) {
@@ -139,7 +146,7 @@ static size_t send_nothing(const struct query *q, uint16_t rcode, const uint8_t 
 {
 	const struct local_record soa = local_records_soa(zone);
 
-	return send_local(q, local_records_answer(NULL, 0, &q->request.q, rcode, &soa), wire);
+	return send_local(q, local_records_answer(NULL, 0, &q->request->q, rcode, &soa), wire);
 }
 
 static size_t begin_reverse(struct query *q, uint8_t *wire)
@@ -148,10 +155,10 @@ static size_t begin_reverse(struct query *q, uint8_t *wire)
 	const uint8_t *zone = NULL;
 	struct addr v4;
 
-	if (!q->tenant->policy.on || q->request.q.class != KNOT_CLASS_IN) {
+	if (!q->tenant->policy.on || q->request->q.class != KNOT_CLASS_IN) {
 		return 0;
 	}
-	switch (reverse_find(&q->tenant->policy, &q->request.q, &v4, &zone)) {
+	switch (reverse_find(&q->tenant->policy, &q->request->q, &v4, &zone)) {
 	case REVERSE_OTHER:
 		return 0;
 	case REVERSE_ABOVE:
@@ -161,10 +168,10 @@ static size_t begin_reverse(struct query *q, uint8_t *wire)
 	case REVERSE_ADDRESS:
 		break;
 	}
-	if (local_names_pointer(&q->request.q, &v4, &answer)) {
+	if (local_names_pointer(&q->request->q, &v4, &answer)) {
 		return send_local(q, answer, wire);
 	}
-	reverse_target(&q->request.q, &v4, &q->target);
+	reverse_target(&q->request->q, &v4, &q->target);
 	q->step = QUERY_REVERSE;
 	return 0;
 }
@@ -183,11 +190,11 @@ static size_t begin_arpa(struct query *q, uint8_t *wire)
 	const struct policy *policy = &q->tenant->policy;
 	struct answer *answer = NULL;
 
-	if (local_names_is_ipv4only(&q->request.q) && q->request.q.type == KNOT_RRTYPE_AAAA &&
+	if (local_names_is_ipv4only(&q->request->q) && q->request->q.type == KNOT_RRTYPE_AAAA &&
 	    policy->on && policy->n_pref64s > 0) {
 		return send_ipv4only(q, wire);
 	}
-	if (local_names_find(&q->request.q, &answer)) {
+	if (local_names_find(&q->request->q, &answer)) {
 		return send_local(q, answer, wire);
 	}
 	return begin_reverse(q, wire);
@@ -201,11 +208,11 @@ size_t query_begin(struct query *q, uint8_t *wire)
 		return len;
 	}
 	q->step = QUERY_ASKED;
-	if (synthesises(q) && policy_always(&q->tenant->policy, q->request.q.name)) {
+	if (synthesises(q) && policy_always(&q->tenant->policy, q->request->q.name)) {
 		q->step = QUERY_A;
 		q->ttl_max_s = SYNTHESIS_TTL_S;
 	}
-	return is_below_arpa(&q->request.q) ? begin_arpa(q, wire) : 0;
+	return is_below_arpa(&q->request->q) ? begin_arpa(q, wire) : 0;
 }
 
 static size_t go_on(struct query *q, enum query_step step)
@@ -272,9 +279,9 @@ static size_t step_servfail(struct resolver *r, struct query *q, const struct fo
 /* RFC 9460: a hint of IPv4 is of no use to who has only IPv6. */
 static bool loses_hint(const struct query *q, const struct answer *a)
 {
-	const struct question *question = &q->request.q;
+	const struct question *question = &q->request->q;
 
-	return q->tenant->policy.no_ipv4hint && !q->request.cd &&
+	return q->tenant->policy.no_ipv4hint && !q->request->cd &&
 	       question->class == KNOT_CLASS_IN &&
 	       (question->type == KNOT_RRTYPE_SVCB || question->type == KNOT_RRTYPE_HTTPS) &&
 	       answer_has_ipv4hint(a);
@@ -282,7 +289,7 @@ static bool loses_hint(const struct query *q, const struct answer *a)
 
 static size_t send_without_hint(const struct query *q, const struct found *found, uint8_t *wire)
 {
-	struct answer *a = answer_without_ipv4hint(&q->request.q, found->cached.answer);
+	struct answer *a = answer_without_ipv4hint(&q->request->q, found->cached.answer);
 	struct reply reply = reply_from(found);
 	size_t len;
 
@@ -291,7 +298,7 @@ static size_t send_without_hint(const struct query *q, const struct found *found
 	}
 	reply.authentic = false;
 	reply.cached.answer = a;
-	len = reply_answer(&q->request, &reply, wire);
+	len = reply_answer(q->request, &reply, wire);
 	free(a);
 	return len;
 }
@@ -307,7 +314,7 @@ static size_t step_asked(struct resolver *r, struct query *q, const struct found
 		return send_without_hint(q, found, wire);
 	}
 	if (!synthesises(q) || a->rcode == KNOT_RCODE_NXDOMAIN) {
-		return reply_answer(&q->request, &reply, wire);
+		return reply_answer(q->request, &reply, wire);
 	}
 	if (a->rcode == KNOT_RCODE_SERVFAIL) {
 		return step_servfail(r, q, found, wire);
@@ -317,16 +324,16 @@ static size_t step_asked(struct resolver *r, struct query *q, const struct found
 		return want_a(q, found);
 	}
 	if (n == a->n_data) {
-		return reply_answer(&q->request, &reply, wire);
+		return reply_answer(q->request, &reply, wire);
 	}
 	reply.authentic = false;
-	return reply_filtered(&q->request, &reply, &q->tenant->policy, wire);
+	return reply_filtered(q->request, &reply, &q->tenant->policy, wire);
 }
 
 static size_t step_check(struct query *q, const struct found *found, uint8_t *wire)
 {
 	if (!answer_is_failure(found->cached.answer)) {
-		return reply_error(&q->request, KNOT_RCODE_SERVFAIL, KNOT_EDNS_EDE_BOGUS, wire);
+		return reply_error(q->request, KNOT_RCODE_SERVFAIL, KNOT_EDNS_EDE_BOGUS, wire);
 	}
 	q->authentic = false;
 	q->ttl_max_s = SYNTHESIS_TTL_S;
@@ -338,14 +345,14 @@ static size_t send_nodata(struct resolver *r, const struct query *q, uint8_t *wi
 {
 	struct found found;
 	enum cache_found had =
-		cache_find(r->cache, &q->request.q, resolver_now_s(r), &found.cached);
+		cache_find(r->cache, &q->request->q, resolver_now_s(r), &found.cached);
 
 	found.stale = had != CACHE_FRESH;
 	if (had != CACHE_MISS && found.cached.answer->rcode == KNOT_RCODE_NOERROR &&
 	    found.cached.answer->n_data == 0) {
 		return pass(q, &found, wire);
 	}
-	return reply_error(&q->request, KNOT_RCODE_NOERROR, ANSWER_NO_EDE, wire);
+	return reply_error(q->request, KNOT_RCODE_NOERROR, ANSWER_NO_EDE, wire);
 }
 
 /* RFC 6147 5.1.6 and 5.1.7. */
@@ -357,11 +364,11 @@ static size_t step_a(struct resolver *r, struct query *q, const struct found *fo
 
 	if (a->rcode != KNOT_RCODE_NOERROR || a->n_data == 0) {
 		reply.authentic = q->authentic;
-		return reply_answer(&q->request, &reply, wire);
+		return reply_answer(q->request, &reply, wire);
 	}
-	reply.authentic = q->request.dnssec && q->authentic && a->authentic;
+	reply.authentic = q->request->dnssec && q->authentic && a->authentic;
 	reply.ede = found->stale ? KNOT_EDNS_EDE_STALE : KNOT_EDNS_EDE_SYNTHESIZED;
-	len = reply_synthesised(&q->request, &reply, &q->tenant->policy, q->ttl_max_s, false, wire);
+	len = reply_synthesised(q->request, &reply, &q->tenant->policy, q->ttl_max_s, false, wire);
 	if (len == 0) {
 		return send_nodata(r, q, wire);
 	}
@@ -372,7 +379,7 @@ static size_t step_a(struct resolver *r, struct query *q, const struct found *fo
 static size_t step_reverse(struct query *q, const struct found *found, uint8_t *wire)
 {
 	struct reply reply = reply_from(found);
-	struct answer *a = answer_alias(&q->request.q, REVERSE_TTL_S + found->cached.age_s,
+	struct answer *a = answer_alias(&q->request->q, REVERSE_TTL_S + found->cached.age_s,
 					&q->target, found->cached.answer);
 	size_t len;
 
@@ -381,7 +388,7 @@ static size_t step_reverse(struct query *q, const struct found *found, uint8_t *
 	}
 	reply.authentic = false;
 	reply.cached.answer = a;
-	len = reply_answer(&q->request, &reply, wire);
+	len = reply_answer(q->request, &reply, wire);
 	free(a);
 	return len;
 }

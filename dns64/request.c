@@ -51,13 +51,12 @@ static enum request_result read_edns(const knot_pkt_t *pkt, struct request *r)
 
 static void read_header(const uint8_t *wire, struct request *r)
 {
-	*r = (struct request){
-		.id = knot_wire_get_id(wire),
-		.opcode = knot_wire_get_opcode(wire),
-		.rd = knot_wire_get_rd(wire),
-		.cd = knot_wire_get_cd(wire),
-		.ad = knot_wire_get_ad(wire),
-	};
+	request_clear(r);
+	r->id = knot_wire_get_id(wire);
+	r->opcode = knot_wire_get_opcode(wire);
+	r->rd = knot_wire_get_rd(wire);
+	r->cd = knot_wire_get_cd(wire);
+	r->ad = knot_wire_get_ad(wire);
 }
 
 static void read_question(const knot_pkt_t *pkt, struct request *r)

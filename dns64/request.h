@@ -15,8 +15,6 @@
 #define REQUEST_COOKIE_MAX 40   /* RFC 7873 4: 8 of the client, 8 to 32 of the server */
 
 struct request {
-	struct question q;
-	uint8_t name[QUESTION_NAME_MAX]; /* in the client's case; q.len bytes */
 	uint16_t id;
 	uint8_t opcode;
 	bool rd, cd, ad;
@@ -24,14 +22,17 @@ struct request {
 	uint16_t udp_size;    /* of its OPT record */
 	bool wants_nsid;      /* RFC 5001 */
 	bool wants_keepalive; /* RFC 7828 */
-	uint8_t cookie[REQUEST_COOKIE_MAX];
-	uint8_t cookie_len; /* as received; 0: none */
+	uint8_t cookie_len;   /* as received; 0: none */
 	/* What the answer is to carry besides, set by who received it; nsid is borrowed. */
 	bool over_tcp;
 	struct str nsid;
 	uint16_t keepalive_100ms;
 	uint8_t server_cookie_len; /* of cookie, behind the client's 8; 0: none is sent */
 	bool authoritative;        /* AA, and no RA: it is answered from a zone of ours */
+	/* What is behind the lengths of these is not set. */
+	struct question q;
+	uint8_t name[QUESTION_NAME_MAX]; /* in the client's case; q.len bytes */
+	uint8_t cookie[REQUEST_COOKIE_MAX];
 };
 
 enum request_result {

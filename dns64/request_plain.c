@@ -73,12 +73,11 @@ bool request_plain(const uint8_t *wire, size_t len, struct request *ret_request)
 	if (n == 0 || len != end + (has_opt ? OPT_BYTES : 0)) {
 		return false;
 	}
-	*r = (struct request){
-		.id = u16_at(wire),
-		.rd = wire[2] & FLAG_RD,
-		.cd = wire[3] & FLAG_CD,
-		.ad = wire[3] & FLAG_AD,
-	};
+	request_clear(r);
+	r->id = u16_at(wire);
+	r->rd = wire[2] & FLAG_RD;
+	r->cd = wire[3] & FLAG_CD;
+	r->ad = wire[3] & FLAG_AD;
 	if (has_opt && !read_opt(wire + end, r)) {
 		return false;
 	}

@@ -114,12 +114,11 @@ static struct fetch *fetch_get(struct resolver *r, const struct question *q)
 /* True: what the query's step needs is there. */
 static bool lookup(struct resolver *r, const struct query *q, struct found *ret_found)
 {
-	struct question question;
+	struct question room;
 	enum cache_found had;
 
 	*ret_found = (struct found){.stale = false};
-	query_question(q, &question);
-	had = cache_find(r->cache, &question, resolver_now_s(r), &ret_found->cached);
+	had = cache_find(r->cache, query_question(q, &room), resolver_now_s(r), &ret_found->cached);
 	if (q->step == QUERY_CHECK) {
 		/* what was there before it failed does not say why */
 		return had == CACHE_FRESH &&
@@ -170,11 +169,9 @@ static size_t query_give_up(struct resolver *r, struct query *q, uint8_t *wire)
 /* Takes q; false: it cannot wait. */
 static bool query_wait(struct resolver *r, struct query *q)
 {
-	struct question question;
-	struct fetch *fetch;
+	struct question room;
+	struct fetch *fetch = fetch_get(r, query_question(q, &room));
 
-	query_question(q, &question);
-	fetch = fetch_get(r, &question);
 	if (!fetch) {
 		return false;
 	}
@@ -197,6 +194,8 @@ static bool query_park(struct resolver *r, const struct query *q)
 		return false;
 	}
 	*copy = *q;
+	copy->own = *q->request;
+	copy->request = &copy->own;
 	copy->tenant->refs++;
 	copy->tenant->n_queries++;
 	r->n_waiting++;
@@ -214,10 +213,20 @@ static size_t refuse(struct resolver *r, const struct request *request, uint16_t
 	return reply_error(request, rcode, ede, wire);
 }
 
+/* But for target and own, which are set with what they are for. */
+static void query_init(struct query *q, struct dns_tenant *tenant, const struct dns_client *client,
+		       const struct request *request)
+{
+	memset(q, 0, offsetof(struct query, target));
+	q->tenant = tenant;
+	q->client = *client;
+	q->request = request;
+}
+
 size_t resolver_query(struct resolver *r, struct dns_tenant *tenant,
 		      const struct dns_client *client, struct request *request, uint8_t *wire)
 {
-	struct query q = {.tenant = tenant, .client = *client, .request = *request};
+	struct query q; /* most of which is for those that wait */
 	size_t len;
 
 	r->stats.n_queries++;
@@ -227,6 +236,7 @@ size_t resolver_query(struct resolver *r, struct dns_tenant *tenant,
 	if (!request->rd) { /* what is cached is nobody's to look into */
 		return refuse(r, request, KNOT_RCODE_REFUSED, KNOT_EDNS_EDE_NOTAUTH, wire);
 	}
+	query_init(&q, tenant, client, request);
 	len = query_begin(&q, wire);
 	if (len == 0) {
 		len = query_run(r, &q, wire);
