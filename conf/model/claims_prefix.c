@@ -85,10 +85,11 @@ static struct prefix_claim *insert(struct prefix_index *index, const struct pref
 	}
 	(void)lower_bound(index, prefix, before);
 	claim->prefix = *prefix;
-	for (int i = 0; i < levels; i++) {
-		claim->next[i] = *before[i];
-		*before[i] = claim;
-	}
+	do {
+		levels--;
+		claim->next[levels] = *before[levels];
+		*before[levels] = claim;
+	} while (levels > 0);
 	index->of_length[prefix->len]++;
 	return claim;
 }

@@ -9,6 +9,8 @@
 
 struct nat64_use;
 struct problems;
+struct port_alarm_tenant;
+TAILQ_HEAD(port_alarm_tenants, port_alarm_tenant);
 
 /*
  * Walks over the tenants, a few each second, and keeps a problem for each that uses nearly all of
@@ -17,9 +19,9 @@ struct problems;
  */
 struct port_alarm {
 	struct timer timer;
-	uint32_t at;                          /* of the round */
-	uint32_t round;                       /* its number */
-	TAILQ_HEAD(, port_alarm_tenant) near; /* owned: those with a problem */
+	uint32_t at;                    /* of the round */
+	uint32_t round;                 /* its number */
+	struct port_alarm_tenants near; /* owned: those with a problem */
 };
 
 void port_alarm_init(struct port_alarm *alarm);

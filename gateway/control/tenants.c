@@ -380,7 +380,7 @@ static int file_read(struct tenants *ts, struct file_text *ret_text, struct str 
 
 static void file_changed(struct tenants *ts, const char *file)
 {
-	struct str name = {.p = file, .len = conf_object_name_len(file)}, content;
+	struct str name = {.p = file, .len = conf_object_name_len(file)}, content = {0};
 	struct tenant *t = tenants_lookup(ts, name);
 	const char *why = file_in_the_way(ts, t, file, name);
 	struct file_text text = {.file = file};

@@ -2,6 +2,7 @@
 /* What network cards do by themselves, by ethtool's netlink (Linux 5.7). For offload.c. */
 #include "gateway/kernel/features.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <linux/ethtool_netlink.h>
 #include <linux/genetlink.h>
@@ -215,6 +216,7 @@ int features_ask(const struct kernel_ops *ops, struct features *fs, size_t n_lin
 	uint16_t family;
 	int rc = features_family(ops, &family);
 
+	assert(fs->items); /* there is one to ask for */
 	if (rc == 0 && n_links > ONE_BY_ONE) {
 		rc = features_of_all(ops, family, fs);
 		return rc < 0 ? err_set_errno(err, rc, "reading offloads") : 0;

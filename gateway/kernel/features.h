@@ -26,7 +26,7 @@ struct features {
 int feature_by_link(const void *a, const void *b);
 /* The number of ethtool's family. */
 int features_family(const struct kernel_ops *ops, uint16_t *ret_family) CHECKED;
-/* Fills seen and on, which begin false. n_links: how many different ones there are. */
+/* Fills seen and on, which begin false. n_links: how many different ones there are, 1 or more. */
 int features_ask(const struct kernel_ops *ops, struct features *fs, size_t n_links,
 		 struct err *err) CHECKED;
 /* Of one. -ENODEV: there is no such link. */

@@ -113,7 +113,9 @@ static int offloads_observe(void *ctx, uint32_t kinds, struct object_set *set, s
 	}
 	n_links = features_recorded(os->record, &fs);
 	rc = n_links > 0 ? features_ask(os->ops, &fs, n_links, err) : 0;
-	os->kept = rc == 0 ? (struct err){0} : os->kept;
+	if (rc == 0) {
+		os->kept = (struct err){0};
+	}
 	for (size_t i = 0; rc == 0 && i < fs.n; i++) {
 		const struct feature *f = &fs.items[i];
 		const struct object o = {.kind = OBJECT_OFFLOAD, .offload = f->name};
