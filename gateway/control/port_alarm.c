@@ -28,14 +28,12 @@ struct port_alarm_tenant {
 
 static struct port_alarm_tenant *find(const struct port_alarm *alarm, const char *what)
 {
-	struct port_alarm_tenant *t;
+	struct port_alarm_tenant *t = TAILQ_FIRST(&alarm->near);
 
-	TAILQ_FOREACH(t, &alarm->near, near) {
-		if (strcmp(t->what, what) == 0) {
-			return t;
-		}
+	while (t && strcmp(t->what, what) != 0) {
+		t = TAILQ_NEXT(t, near);
 	}
-	return NULL;
+	return t;
 }
 
 static void forget(struct port_alarm *alarm, struct port_alarm_tenant *t, struct problems *problems)
