@@ -159,7 +159,7 @@ int dns_listener_lend(struct dns_worker *w, uint32_t id, int fd)
 		close(fd);
 		return 0; /* its end and the loan have crossed */
 	}
-	TAILQ_FOREACH(socket, &l->sockets, entry) {
+	for (socket = TAILQ_FIRST(&l->sockets); socket; socket = TAILQ_NEXT(socket, entry)) {
 		n += socket->lent;
 	}
 	if (n >= LENT_MAX) {
@@ -184,7 +184,7 @@ static void serve_queued(struct dns_listener *l)
 {
 	struct dns_socket *socket;
 
-	TAILQ_FOREACH(socket, &l->sockets, entry) {
+	for (socket = TAILQ_FIRST(&l->sockets); socket; socket = TAILQ_NEXT(socket, entry)) {
 		if (l->udp) {
 			(void)udp_serve(socket);
 		}
@@ -221,7 +221,7 @@ static int listener_drain(struct dns_listener *l)
 		close_sockets(l, false);
 		close_sockets(l, true);
 	}
-	TAILQ_FOREACH(socket, &l->sockets, entry) {
+	for (socket = TAILQ_FIRST(&l->sockets); socket; socket = TAILQ_NEXT(socket, entry)) {
 		rc |= loop_mod(&l->worker->loop, &socket->io, 0);
 	}
 	return rc;
@@ -249,7 +249,8 @@ int dns_listeners_accept(struct dns_worker *w, bool on)
 	while ((node = table_next(&w->listeners, &it))) {
 		struct dns_listener *l = container_of(node, struct dns_listener, node);
 
-		TAILQ_FOREACH(socket, &l->sockets, entry) {
+		for (socket = TAILQ_FIRST(&l->sockets); socket;
+		     socket = TAILQ_NEXT(socket, entry)) {
 			if (!l->udp) {
 				rc |= loop_mod(&w->loop, &socket->io, on ? (uint32_t)EPOLLIN : 0);
 			}

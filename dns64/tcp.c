@@ -327,7 +327,7 @@ static bool make_room(struct dns_worker *w, uint32_t tenant)
 	struct tcp_client *c, *idle_own = NULL, *idle = NULL;
 	unsigned int n_own = 0;
 
-	TAILQ_FOREACH(c, &w->tcp, entry) {
+	for (c = TAILQ_FIRST(&w->tcp); c; c = TAILQ_NEXT(c, entry)) {
 		bool own = c->tenant == tenant;
 
 		n_own += own;

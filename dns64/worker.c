@@ -169,6 +169,13 @@ static struct upstreams *make_upstreams(struct dns_worker *w, const struct node_
 	return upstreams_new(&w->loop, at, n, &upstreams_ops, w);
 }
 
+static void former_free(struct former_upstreams *f)
+{
+	wheel_disarm(&f->worker->loop.wheel, &f->end);
+	upstreams_free(f->upstreams);
+	free(f);
+}
+
 static void former_end(struct timer *timer)
 {
 	struct former_upstreams *f = container_of(timer, struct former_upstreams, end);
@@ -178,9 +185,7 @@ static void former_end(struct timer *timer)
 		at = &(*at)->next;
 	}
 	*at = f->next;
-	wheel_disarm(&f->worker->loop.wheel, timer);
-	upstreams_free(f->upstreams);
-	free(f);
+	former_free(f);
 }
 
 static bool same_upstreams(const struct node_conf *a, const struct node_conf *b)
@@ -287,7 +292,10 @@ void dns_worker_fini(struct dns_worker *w)
 	}
 	upstreams_free(w->upstreams);
 	while (w->former) {
-		former_end(&w->former->end);
+		struct former_upstreams *f = w->former;
+
+		w->former = f->next;
+		former_free(f);
 	}
 	tenants_fini(&w->tenants);
 	link_fini(&w->link);

@@ -40,7 +40,7 @@ struct dns_listener {
 	struct dns_worker *worker;
 	struct endpoint local;
 	bool udp;
-	TAILQ_HEAD(, dns_socket) sockets; /* owned */
+	TAILQ_HEAD(dns_sockets, dns_socket) sockets; /* owned */
 };
 
 /* Tokens for answers to those who are no tenants. */
