@@ -8,6 +8,7 @@ import threading
 
 from netns import family_of
 from peers import wait_for
+from pings import missing
 
 
 class Flow:
@@ -56,11 +57,11 @@ class Flow:
                 number = self.number
                 wait_for(lambda: max(self.came) > number,
                          message=f"an answer of {self.name}, at last")
+                self.sent = number - self.first + 1
+                self.lost = len(missing(self.first, number, self.came.copy))
         finally:
             self.ending.set()
             for thread in self.threads:
                 thread.join()
             self.echo.close()
             self.sock.close()
-        self.sent = max(self.came, default=self.first) - self.first + 1
-        self.lost = self.sent - len(self.came)
