@@ -93,6 +93,12 @@ int items_add(struct items *items, struct item *item)
 	return 0;
 }
 
+/* Whether that kind of worker has such items. */
+static bool feed_gets(const struct feed *feed, const struct item *item)
+{
+	return (item->ops->not_for & feed->kind) == 0;
+}
+
 /* Whether the full set has already gone past the item, so that a change has to be sent again. */
 static bool feed_passed(const struct feed *feed, const struct item *item)
 {
@@ -143,7 +149,7 @@ void items_change(struct items *items, struct item *item)
 	for (unsigned int i = 0; i < items->n_feeds; i++) {
 		struct feed *feed = &items->feeds[i];
 
-		if (feed->phase == FEED_OFF || (item->ops->not_for & feed->kind)) {
+		if (feed->phase == FEED_OFF || !feed_gets(feed, item)) {
 			continue;
 		}
 		item->waiting |= UINT64_C(1) << i;
@@ -159,8 +165,10 @@ void items_change(struct items *items, struct item *item)
 void items_again(struct items *items, struct item *item)
 {
 	for (unsigned int i = 0; i < items->n_feeds; i++) {
-		if (items->feeds[i].phase != FEED_OFF && feed_passed(&items->feeds[i], item)) {
-			dirty_add(&items->feeds[i].dirty, item->id);
+		struct feed *feed = &items->feeds[i];
+
+		if (feed->phase != FEED_OFF && feed_gets(feed, item) && feed_passed(feed, item)) {
+			dirty_add(&feed->dirty, item->id);
 		}
 	}
 }
@@ -239,7 +247,7 @@ static struct item *feed_walk(struct items *items, unsigned int slot, enum item_
 	while (feed->next_id < items->n_ids) {
 		struct item *item = items->by_id[feed->next_id++];
 
-		if (!item || item->ops->stage != stage || (item->ops->not_for & feed->kind)) {
+		if (!item || item->ops->stage != stage || !feed_gets(feed, item)) {
 			continue;
 		}
 		if (item->removed) {

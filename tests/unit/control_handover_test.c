@@ -154,6 +154,56 @@ static void test_what_nobody_takes_is_closed(void **state)
 	assert_false(is_open(3) || is_open(4));
 }
 
+/* Opens a group of UDP and hands it over, under names that say so or not. Returns its address. */
+static struct handover_name give_datagrams(const struct fixture *f, bool named)
+{
+	const struct selector selector = {.n = WORKERS, .live = 3};
+	struct socket_group group = {.local.port = f->local.port,
+				     .udp = true,
+				     .uid = geteuid(),
+				     .selector = &selector};
+	struct handover_name name = {.udp = named, .n_slots = WORKERS};
+	char names[2 * FDSTORE_NAME_MAX];
+	struct err err;
+	int fds[WORKERS];
+
+	group.local.addr.b[15] = 1; /* ::1 */
+	name.local = group.local;
+	assert_int_equal(sockets_open(&group, fds, &err), 0);
+	handover_name_format(&name, names);
+	names[strlen(names) + 1] = '\0';
+	names[strlen(names)] = ':';
+	name.slot = 1;
+	handover_name_format(&name, names + strlen(names));
+	give(fds, WORKERS, names);
+	name.slot = 0;
+	return name;
+}
+
+static void test_group_of_udp_is_known_by_its_name(void **state)
+{
+	struct fixture *f = *state;
+	struct handover_name name = give_datagrams(f, true);
+	int got[WORKERS];
+
+	take_in(f);
+	match(f, WORKERS, geteuid());
+	assert_false(take(f, &name.local, WORKERS, got)); /* of TCP */
+	assert_false(handover_take(&f->handover, &name, geteuid() + 1, got));
+	assert_true(handover_take(&f->handover, &name, geteuid(), got));
+	assert_int_equal(got[0], 3);
+	assert_int_equal(got[1], 4);
+}
+
+static void test_datagrams_under_a_name_of_tcp_are_closed(void **state)
+{
+	struct fixture *f = *state;
+
+	(void)give_datagrams(f, false);
+	take_in(f);
+	assert_false(is_open(3) || is_open(4));
+}
+
 static void assert_refused(struct fixture *f, unsigned int n_slots, uid_t uid)
 {
 	int got[WORKERS + 1], fds[WORKERS];
@@ -330,6 +380,8 @@ int main(void)
 		cmocka_unit_test(test_names_that_are_not_ours),
 		WITH(test_full_group_is_adopted_in_order_of_slots),
 		WITH(test_what_nobody_takes_is_closed),
+		WITH(test_group_of_udp_is_known_by_its_name),
+		WITH(test_datagrams_under_a_name_of_tcp_are_closed),
 		WITH(test_group_for_another_number_of_workers_is_closed),
 		WITH(test_group_made_by_another_user_is_closed),
 		WITH(test_half_a_group_is_closed),

@@ -173,6 +173,51 @@ static void test_again_is_for_those_who_had_it(void **state)
 	expect_nothing(items, 0);
 }
 
+/* Feeds 0 and 1 are proxies', 2 is DNS64's. */
+static void test_each_kind_of_worker_gets_its_own(void **state)
+{
+	static const struct item_ops proxy_ops = {.stage = STAGE_LATE,
+						  .pack = thing_pack,
+						  .remove_type = MSG_LISTENER_REMOVE,
+						  .settled = thing_settled,
+						  .refused = thing_refused,
+						  .not_for = FEED_DNS64};
+	static const struct item_ops dns64_ops = {.stage = STAGE_LATE,
+						  .pack = thing_pack,
+						  .remove_type = MSG_LISTENER_REMOVE,
+						  .settled = thing_settled,
+						  .refused = thing_refused,
+						  .not_for = FEED_PROXY};
+	struct items *items = *state;
+	struct thing tenant, proxy, dns64;
+
+	items_set_dns64(items, 2, 1);
+	assert_string_equal(items->feeds[1].name, "worker 1");
+	assert_string_equal(items->feeds[2].name, "dns64 worker 0");
+	go_live(items, 0);
+	add(items, &tenant, &early_ops, 1);
+	add(items, &proxy, &proxy_ops, 2);
+	add(items, &dns64, &dns64_ops, 3);
+	assert_int_equal(dns64.settled, 1); /* no worker of its kind runs */
+	feed_start(items, 2);
+	expect(items, 2, MSG_BEGIN, NULL);
+	expect(items, 2, MSG_TENANT, &tenant);
+	expect(items, 2, MSG_END, NULL);
+	ack(items, 2, &dns64, expect(items, 2, MSG_TENANT, &dns64));
+	expect_nothing(items, 2);
+	expect(items, 0, MSG_TENANT, &tenant);
+	ack(items, 0, &proxy, expect(items, 0, MSG_TENANT, &proxy));
+	assert_int_equal(proxy.settled, 1); /* without the other's word */
+	expect_nothing(items, 0);
+	items_change(items, &dns64.item);
+	items_again(items, &proxy.item);
+	ack(items, 2, &dns64, expect(items, 2, MSG_TENANT, &dns64));
+	assert_int_equal(dns64.settled, 2);
+	expect_nothing(items, 2);
+	expect(items, 0, MSG_TENANT, &proxy);
+	expect_nothing(items, 0);
+}
+
 static void test_without_workers_a_version_settles_at_once(void **state)
 {
 	struct items *items = *state;
@@ -517,6 +562,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 		TEST(test_full_set_has_late_objects_after_its_end),
 		TEST(test_again_is_for_those_who_had_it),
+		TEST(test_each_kind_of_worker_gets_its_own),
 		TEST(test_without_workers_a_version_settles_at_once),
 		TEST(test_settles_with_the_last_answer),
 		TEST(test_answers_to_several_are_to_those_sent_first),
