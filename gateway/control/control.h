@@ -42,6 +42,7 @@ enum reload_phase {
 	RELOAD_SENT,    /* conf is with the workers */
 	RELOAD_TAKEN,   /* by all of them */
 	RELOAD_REFUSED, /* by one of them: why */
+	RELOAD_TELLING, /* in force; the workers are told of the listeners it has changed */
 };
 
 struct reload {
@@ -50,6 +51,7 @@ struct reload {
 	bool notified;          /* the service manager was told of it */
 	uint64_t serial;        /* of the one under way, or the last */
 	uint32_t confirm_s;     /* its config is to be confirmed within; 0: is not */
+	uint64_t told;          /* while RELOAD_TELLING: items.serial of the last change */
 	struct node_conf *conf; /* owned; NULL: none under way */
 	struct timer late;
 	char why[ERR_MSG_MAX + 64];

@@ -427,6 +427,21 @@ struct listener *listeners_next(const struct listeners *ls, struct table_iter *i
 	return NULL;
 }
 
+bool listeners_told(const struct listeners *ls, uint64_t serial)
+{
+	struct table_iter it = {0};
+	const struct table_node *node;
+
+	while ((node = table_next(&ls->by_local, &it))) {
+		const struct listener *listener = container_of(node, struct listener, node);
+
+		if (item_waiting(&listener->item) && listener->item.serial <= serial) {
+			return false;
+		}
+	}
+	return true;
+}
+
 uint64_t listeners_total(struct listeners *ls, enum counter which)
 {
 	uint64_t sum = totals_get(&ls->totals, which) + slots_kept_listeners(ls->slots, which);

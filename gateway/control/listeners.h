@@ -109,6 +109,8 @@ void listeners_set_live(struct listeners *ls, uint64_t live);
 void listeners_close_all(struct listeners *ls);
 /* What all listeners ever counted, by all workers. */
 uint64_t listeners_total(struct listeners *ls, enum counter which);
+/* No worker has still to be told of a change up to that serial of items. */
+bool listeners_told(const struct listeners *ls, uint64_t serial);
 /* Writes the counter slots in use as lines for carry.h. */
 void listeners_write_slots(const struct listeners *ls, struct buf *out);
 /* Walks the open ones; it starts zeroed. NULL at the end. */

@@ -406,8 +406,20 @@ static void reload_commit(struct control *c)
 		reload_go_back(c, err.msg);
 	} else {
 		c->reload.conf = NULL;
-		reload_end(c, NULL);
+		c->reload.told = c->items.serial;
+		c->reload.phase = RELOAD_TELLING;
 	}
+}
+
+/* Who asks hears of it when a new connection meets it, by whatever listener. */
+static bool reload_told(struct control *c)
+{
+	if (!listeners_told(&c->listeners, c->reload.told) ||
+	    (c->dns64.n > 0 && !listeners_told(&c->dns64_listeners, c->reload.told))) {
+		return false;
+	}
+	reload_end(c, NULL);
+	return true;
 }
 
 bool control_reload_step(struct control *c)
@@ -428,6 +440,8 @@ bool control_reload_step(struct control *c)
 	case RELOAD_REFUSED:
 		reload_go_back(c, c->reload.why);
 		return true;
+	case RELOAD_TELLING:
+		return reload_told(c);
 	}
 	return false;
 }
@@ -444,8 +458,11 @@ static void reload_late(struct timer *timer)
 	struct control *c = container_of(timer, struct control, reload.late);
 
 	control_reloaded(c, c->reload.serial,
-			 "not every worker has answered yet, the former config is in force until "
-			 "they have: 'sixgate status' shows how it ends");
+			 c->reload.phase == RELOAD_TELLING
+				 ? "it is in force, but not every worker has answered yet for the "
+				   "listeners it changes: new connections may meet the former ones"
+				 : "not every worker has answered yet, the former config is in "
+				   "force until they have: 'sixgate status' shows how it ends");
 }
 
 void control_reload_init(struct control *c)

@@ -207,12 +207,16 @@ static int ask(struct fixture *f)
 	return fd;
 }
 
-/* What was answered so far; fd stays open. */
+/* What was answered so far, when workers take the listeners of a config; fd stays open. */
 static const char *answer(struct fixture *f, int fd, char dst[512])
 {
 	ssize_t n;
 
 	turns(f);
+	if (f->rig.c.reload.phase == RELOAD_TELLING) {
+		work_all(f);
+		turns(f);
+	}
 	n = recv(fd, dst, 511, 0);
 	dst[n > 0 ? n : 0] = '\0';
 	return dst;
@@ -234,8 +238,13 @@ static void test_in_force_and_answered_when_all_workers_have_it(void **state)
 	assert_string_equal(c->conf->name, "first");
 	assert_true(is_open(f, 0) && !is_open(f, 1));
 	assert_int_equal(work(f, 1, NULL, name), 1);
-	assert_string_equal(answer(f, fd, text), "{\"ok\":true}\n{\"end\":true}\n");
+	turns(f);
 	assert_string_equal(c->conf->name, "second");
+	assert_int_equal(c->reload.phase, RELOAD_TELLING); /* of the new listener */
+	(void)work(f, 0, NULL, name);
+	turns(f);
+	assert_int_equal(recv(fd, text, sizeof(text), 0), -1);
+	assert_string_equal(answer(f, fd, text), "{\"ok\":true}\n{\"end\":true}\n");
 	assert_true(is_open(f, 1) && !is_open(f, 0));
 	assert_int_equal(problems_count(&c->problems), 0);
 	close(fd);
