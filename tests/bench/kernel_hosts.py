@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A tenant, a gateway and a server on the Internet, as namespaces in a row."""
+import json
 import os
 import pathlib
 import subprocess
@@ -72,7 +73,7 @@ class Chain:
 
     def pktgen(self, seconds):
         """Packets a second of 100 bytes that get from the tenant to the server."""
-        mac = self.gateway.run("cat", "/sys/class/net/tc0/address").strip()
+        mac = json.loads(self.gateway.ip("-j link show dev tc0"))[0]["address"]
         with self.tenant.inside():
             base = pathlib.Path("/proc/thread-self/net/pktgen")
             (base / "kpktgend_0").write_text("rem_device_all\n")
