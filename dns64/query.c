@@ -287,9 +287,10 @@ static bool loses_hint(const struct query *q, const struct answer *a)
 	       answer_has_ipv4hint(a);
 }
 
-static size_t send_without_hint(const struct query *q, const struct found *found, uint8_t *wire)
+/* Sends a, which is made of what was found: nobody has signed it. Frees it; NULL: out of memory. */
+static size_t send_made(const struct query *q, const struct found *found, struct answer *a,
+			uint8_t *wire)
 {
-	struct answer *a = answer_without_ipv4hint(&q->request->q, found->cached.answer);
 	struct reply reply = reply_from(found);
 	size_t len;
 
@@ -311,7 +312,7 @@ static size_t step_asked(struct resolver *r, struct query *q, const struct found
 	unsigned int n;
 
 	if (loses_hint(q, a)) {
-		return send_without_hint(q, found, wire);
+		return send_made(q, found, answer_without_ipv4hint(&q->request->q, a), wire);
 	}
 	if (!synthesises(q) || a->rcode == KNOT_RCODE_NXDOMAIN) {
 		return reply_answer(q->request, &reply, wire);
@@ -378,19 +379,10 @@ static size_t step_a(struct resolver *r, struct query *q, const struct found *fo
 
 static size_t step_reverse(struct query *q, const struct found *found, uint8_t *wire)
 {
-	struct reply reply = reply_from(found);
-	struct answer *a = answer_alias(&q->request->q, REVERSE_TTL_S + found->cached.age_s,
-					&q->target, found->cached.answer);
-	size_t len;
-
-	if (!a) {
-		return query_fail(q, wire);
-	}
-	reply.authentic = false;
-	reply.cached.answer = a;
-	len = reply_answer(q->request, &reply, wire);
-	free(a);
-	return len;
+	return send_made(q, found,
+			 answer_alias(&q->request->q, REVERSE_TTL_S + found->cached.age_s,
+				      &q->target, found->cached.answer),
+			 wire);
 }
 
 size_t query_step(struct resolver *r, struct query *q, const struct found *found, uint8_t *wire)

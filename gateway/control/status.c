@@ -46,17 +46,23 @@ static uint64_t worker_active(const struct control *c, const struct worker *w)
 	return sum;
 }
 
+/* Opens its object, with what workers of both kinds have. */
+static void open_worker(const struct worker *w, struct json *j)
+{
+	json_open(j, NULL, '{');
+	json_u64(j, "worker", w->slot);
+	json_u64(j, "pid", (uint64_t)w->child.pid);
+	json_text(j, "state", worker_state_name(w));
+	json_u64(j, "restarts", w->restarts);
+}
+
 static void write_workers(const struct control *c, struct json *j)
 {
 	json_open(j, "workers", '[');
 	for (unsigned int i = 0; i < c->workers.n; i++) {
 		const struct worker *w = &c->workers.worker[i];
 
-		json_open(j, NULL, '{');
-		json_u64(j, "worker", i);
-		json_u64(j, "pid", (uint64_t)w->child.pid);
-		json_text(j, "state", worker_state_name(w));
-		json_u64(j, "restarts", w->restarts);
+		open_worker(w, j);
 		json_u64(j, "active", worker_active(c, w));
 		json_u64(j, "fds_budget", worker_value(w, WORKER_FDS_BUDGET));
 		json_u64(j, "accept_pauses", worker_value(w, WORKER_ACCEPT_PAUSES));
@@ -120,11 +126,7 @@ static void write_dns64(const struct control *c, struct json *j)
 	for (unsigned int i = 0; i < c->dns64.n; i++) {
 		const struct worker *w = &c->dns64.worker[i];
 
-		json_open(j, NULL, '{');
-		json_u64(j, "worker", i);
-		json_u64(j, "pid", (uint64_t)w->child.pid);
-		json_text(j, "state", worker_state_name(w));
-		json_u64(j, "restarts", w->restarts);
+		open_worker(w, j);
 		json_u64(j, "clients", worker_value(w, WORKER_DNS_CLIENTS));
 		json_close(j, '}');
 	}
