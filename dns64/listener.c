@@ -69,7 +69,8 @@ static int socket_add(struct dns_listener *l, int fd, bool lent)
 		*socket = (struct dns_socket){.io = {.fd = fd, .ready = socket_ready},
 					      .listener = l,
 					      .lent = lent};
-		rc = loop_add(&l->worker->loop, &socket->io, EPOLLIN);
+		rc = loop_add(&l->worker->loop, &socket->io,
+			      l->udp || !timer_armed(&l->worker->accept_timer) ? EPOLLIN : 0);
 	}
 	if (rc < 0) {
 		free(socket);

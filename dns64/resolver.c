@@ -281,13 +281,14 @@ static void resume_all(struct resolver *r, struct query *waiting, const struct f
 	}
 }
 
-/* No memory even for a failure: they ask again. */
-static void drop_all(struct resolver *r, struct query *waiting)
+/* There is no memory to run them once more; a failure needs none. */
+static void fail_all(struct resolver *r, struct query *waiting)
 {
 	while (waiting) {
 		struct query *q = waiting;
 
 		waiting = q->next;
+		r->ops->answer(r->ctx, &q->client, r->wire, query_fail(q, r->wire));
 		query_free(r, q);
 	}
 }
@@ -318,7 +319,7 @@ void fetch_done(struct resolver *r, struct fetch *fetch, struct answer *answer)
 	if (a) {
 		fetch_end(r, fetch, waiting, a);
 	} else {
-		drop_all(r, waiting);
+		fail_all(r, waiting);
 	}
 	fetch_free(r, fetch);
 }

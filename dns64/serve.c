@@ -57,7 +57,7 @@ static void prepare(const struct dns_worker *w, const struct dns_client *client,
 	r->over_tcp = over_tcp;
 	r->keepalive_100ms = (uint16_t)(w->tcp_idle_ms / 100);
 	if (r->wants_nsid) {
-		r->nsid = str_from(w->node->name);
+		r->nsid = str_from(w->nsid);
 	}
 	if (r->cookie_len > 0) {
 		make_cookie(w, client, r);

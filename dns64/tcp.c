@@ -186,6 +186,10 @@ static bool client_flush(struct tcp_client *c)
 	}
 	buf_consume(&c->out, (size_t)n);
 	c->worker->tcp_out_bytes -= (size_t)n;
+	if (c->out.len == 0) { /* its block is not counted any more */
+		buf_fini(&c->out);
+		buf_init(&c->out, 2 * OUT_MAX);
+	}
 	client_lives(c);
 	return true;
 }

@@ -3,7 +3,9 @@
 #include "dns64/worker.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/container.h"
@@ -255,6 +257,8 @@ int dns_worker_set_node(struct dns_worker *w, struct node_conf *node, struct err
 		return err_set(err, rc, "out of memory");
 	}
 	w->node = node;
+	memset(w->nsid, 0, sizeof(w->nsid));
+	(void)snprintf(w->nsid, sizeof(w->nsid), "%s", node->name); /* the schema's bound fits */
 	node_conf_free(former);
 	return 0;
 }

@@ -57,6 +57,7 @@ struct dns_worker {
 	struct counters *own;   /* owned mapping; NULL before COUNTERS */
 	size_t n_workers;       /* of this kind */
 	struct node_conf *node; /* owned; NULL before NODE */
+	char nsid[256];         /* its name: answers that wait borrow it, whatever node is then */
 	struct tenants tenants;
 	struct table listeners; /* owned */
 	struct resolver resolver;

@@ -415,6 +415,27 @@ static void test_synthesised_then_from_cache(void **state)
 	assert_int_equal(atomic_load(&f->counters->slots[SLOT].v[COUNTER_QUERIES]), 2);
 }
 
+/* Its name is what NSID says, also of a query that has waited meanwhile (RFC 5001). */
+static void test_nsid_outlives_a_new_node_config(void **state)
+{
+	static const uint8_t nsid[] = {0, 3, 0, 5, 'e', 'x', 'i', 't', '1'};
+	struct fixture *f = *state;
+	struct dgram query = {.len = 0}, answer;
+
+	put_query(&query, 7, "slow", TYPE_AAAA);
+	query.bytes[11] = 1;
+	put(&query, "\0\0\51\4\320\0\0\0\0\0\4\0\3\0\0", 15); /* OPT with an empty NSID */
+	assert_int_equal(send(f->udp, query.bytes, query.len, 0), query.len);
+	assert_true(readable(f->upstream, WAIT_MS));
+	for (unsigned int i = 0; i < 3; i++) {
+		give_node(f, "127.0.0.1");
+	}
+	play_synthesis(f, 1);
+	assert_true(receive(f->udp, &answer, WAIT_MS));
+	assert_int_equal(u16_at(&answer, 6), 1);
+	assert_non_null(memmem(answer.bytes, answer.len, nsid, sizeof(nsid)));
+}
+
 static void test_many_at_once_are_all_answered(void **state)
 {
 	struct fixture *f = *state;
@@ -738,6 +759,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		WITH(test_synthesised_then_from_cache),
+		WITH(test_nsid_outlives_a_new_node_config),
 		WITH(test_many_at_once_are_all_answered),
 		WITH(test_too_big_for_udp_has_tc_and_comes_by_tcp),
 		WITH(test_tcp_pipeline_is_answered_out_of_order),
