@@ -36,7 +36,7 @@ int file_read(int fd, void *data, size_t len, size_t *ret_len)
 bool file_is_written(int fd)
 {
 	if (fcntl(fd, F_SETSIG, SIGURG) < 0 || fcntl(fd, F_SETLEASE, F_RDLCK) < 0) {
-		return true;
+		return errno == EAGAIN; /* else there are no leases here, or not for us */
 	}
 	(void)fcntl(fd, F_SETLEASE, F_UNLCK); /* it ends with fd, else */
 	return false;

@@ -10,8 +10,8 @@
 /* Reads up to len bytes, or to the end. Returns 0 with how many there were, or a negative errno. */
 int file_read(int fd, void *data, size_t len, size_t *ret_len) CHECKED;
 /*
- * Whether somebody has it open for writing, or may have: not every file system tells, nor of what
- * is another user's. fd: for reading.
+ * Whether somebody has it open for writing. False as well where nobody can tell: not every file
+ * system does, nor of what is another user's. fd: for reading.
  */
 bool file_is_written(int fd);
 /* Writes all of it. Returns 0 or a negative errno. */

@@ -45,8 +45,8 @@ void handover_name_format(const struct handover_name *name, char dst[FDSTORE_NAM
 int handover_name_parse(struct str text, struct handover_name *ret_name) CHECKED;
 
 /*
- * Takes what is handed to us, and the variables out of the environment. What is not a listening
- * TCP socket of its name is warned about and closed. Processes go to former. Returns 0 or -ENOMEM;
+ * Takes what is handed to us, and the variables out of the environment. What is not a TCP or UDP
+ * socket of its name is warned about and closed. Processes go to former. Returns 0 or -ENOMEM;
  * -EINVAL when the list of an upgrade cannot be read.
  */
 int handover_read(struct handover *h, struct notify *notify, struct former *former,

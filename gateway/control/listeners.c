@@ -343,11 +343,22 @@ static void listeners_move_ports(struct listeners *ls, const struct node_conf *f
 	}
 }
 
-int listeners_configure(struct listeners *ls, const struct node_conf *node, struct err *err)
+static const struct listener_conf *confs_of(const struct listeners *ls,
+					    const struct node_conf *node, size_t *ret_n)
 {
-	const struct listener_conf *confs = ls->dns64 ? node->dns64.listeners : node->listeners;
-	const size_t n = ls->dns64 ? node->dns64.n_listeners : node->n_listeners;
-	const struct node_conf *former = ls->node;
+	*ret_n = ls->dns64 ? node->dns64.n_listeners : node->n_listeners;
+	return ls->dns64 ? node->dns64.listeners : node->listeners;
+}
+
+void listeners_abandon(struct listeners *ls)
+{
+	listeners_sweep(ls); /* conf is not set yet: what is new goes */
+}
+
+int listeners_open(struct listeners *ls, const struct node_conf *node, struct err *err)
+{
+	size_t n;
+	const struct listener_conf *confs = confs_of(ls, node, &n);
 	int rc = 0;
 
 	ls->generation++;
@@ -355,9 +366,17 @@ int listeners_configure(struct listeners *ls, const struct node_conf *node, stru
 		rc = listeners_open_conf(ls, node, &confs[i], err);
 	}
 	if (rc < 0) {
-		listeners_sweep(ls); /* conf is not set yet: what is new goes */
-		return rc;
+		listeners_abandon(ls);
 	}
+	return rc;
+}
+
+void listeners_commit(struct listeners *ls, const struct node_conf *node)
+{
+	size_t n;
+	const struct listener_conf *confs = confs_of(ls, node, &n);
+	const struct node_conf *former = ls->node;
+
 	ls->node = node;
 	for (size_t i = 0; i < n; i++) {
 		listeners_apply_conf(ls, node, &confs[i]);
@@ -365,7 +384,16 @@ int listeners_configure(struct listeners *ls, const struct node_conf *node, stru
 	listeners_forget_conf(ls);
 	listeners_move_ports(ls, former);
 	listeners_sweep(ls);
-	return 0;
+}
+
+int listeners_configure(struct listeners *ls, const struct node_conf *node, struct err *err)
+{
+	int rc = listeners_open(ls, node, err);
+
+	if (rc == 0) {
+		listeners_commit(ls, node);
+	}
+	return rc;
 }
 
 static void expose_each(struct listeners *ls, const struct expose_conf *expose, bool want)

@@ -95,6 +95,14 @@ void listeners_fini(struct listeners *ls);
  */
 int listeners_configure(struct listeners *ls, const struct node_conf *node,
 			struct err *err) CHECKED;
+/*
+ * The same in two steps, for more than one kind of workers: listeners_open() does what can fail,
+ * then either listeners_commit() with the same node, or listeners_abandon(), as if nothing had
+ * been.
+ */
+int listeners_open(struct listeners *ls, const struct node_conf *node, struct err *err) CHECKED;
+void listeners_commit(struct listeners *ls, const struct node_conf *node);
+void listeners_abandon(struct listeners *ls);
 
 /* An object of a tenant is in force: its exposures need their listeners. */
 void listeners_expose(struct listeners *ls, const struct tenant_conf *tenant);

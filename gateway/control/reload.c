@@ -242,17 +242,22 @@ static void reload_kernel_back(struct control *c, const struct node_conf *conf)
 /* Both or none. */
 static int reload_listeners(struct control *c, const struct node_conf *conf, struct err *err)
 {
-	struct err back;
-	int rc = listeners_configure(&c->listeners, conf, err);
+	int rc = listeners_open(&c->listeners, conf, err);
 
-	if (rc < 0 || c->dns64.n == 0) {
+	if (rc == 0 && c->dns64.n > 0) {
+		rc = listeners_open(&c->dns64_listeners, conf, err);
+		if (rc < 0) {
+			listeners_abandon(&c->listeners);
+		}
+	}
+	if (rc < 0) {
 		return rc;
 	}
-	rc = listeners_configure(&c->dns64_listeners, conf, err);
-	if (rc < 0 && listeners_configure(&c->listeners, c->conf, &back) < 0) {
-		log_err(MOD, "going back: %s", back.msg);
+	listeners_commit(&c->listeners, conf);
+	if (c->dns64.n > 0) {
+		listeners_commit(&c->dns64_listeners, conf);
 	}
-	return rc;
+	return 0;
 }
 
 /* Puts what every worker has in force; it is taken over on success only. */
@@ -502,7 +507,7 @@ static void node_refused(struct item *item, unsigned int feed, struct str why)
 	if (c->reload.phase == RELOAD_SENT) {
 		c->reload.phase = RELOAD_REFUSED;
 		c->loop.busy = true;
-	} else if (c->reload.phase == RELOAD_IDLE) {
+	} else if (c->reload.phase != RELOAD_REFUSED) {
 		/* what all others have: there is nothing to go back to */
 		log_err(MOD, WHAT_NODE ": %s", c->reload.why);
 		problem_set(&c->problems, LOG_LEVEL_ERR, WHAT_NODE, c->reload.why);

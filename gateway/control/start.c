@@ -289,6 +289,9 @@ static int take_over(struct control *c, unsigned int *n_workers, struct err *err
 		return rc;
 	}
 	n = handover_slots(&c->handover);
+	if (c->conf->dns64.on && n > NODE_DNS64_WORKERS) {
+		n = 0; /* more than there is room for beside DNS64: they are opened anew */
+	}
 	if (n > 0 && n != *n_workers) {
 		(void)snprintf(text, sizeof(text), "%u as before the upgrade, %u after a restart",
 			       n, *n_workers); /* fits */

@@ -84,7 +84,8 @@ static void verb_rollback(struct client *c, struct control *control)
 	uint64_t serial = control_rollback(control);
 
 	if (serial == 0) {
-		client_fail(c, "there is nothing to roll back");
+		client_fail(c, control->confirm.former ? "a reload is under way: try again"
+						       : "there is nothing to roll back");
 		return;
 	}
 	c->call_type = MSG_NODE;
