@@ -303,6 +303,14 @@ static void group_close(struct handover *h, struct handed *group, size_t n)
 	}
 }
 
+/* Or bind(2) would meet the manager's copy. */
+static void wait_closed(struct handover *h, bool closed)
+{
+	if (closed && !fdstore_barrier(h->notify, BARRIER_MS)) {
+		log_warn(MOD, "the service manager did not close sockets within %d ms", BARRIER_MS);
+	}
+}
+
 void handover_match(struct handover *h, unsigned int n_slots, const uid_t uids[2])
 {
 	char text[ENDPOINT_TEXT_MAX];
@@ -320,10 +328,42 @@ void handover_match(struct handover *h, unsigned int n_slots, const uid_t uids[2
 			closed = true;
 		}
 	}
-	/* or bind(2) would meet the manager's copy */
-	if (closed && !fdstore_barrier(h->notify, BARRIER_MS)) {
-		log_warn(MOD, "the service manager did not close sockets within %d ms", BARRIER_MS);
+	wait_closed(h, closed);
+}
+
+static bool names(const struct listener_conf *confs, size_t n, const struct endpoint *local)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (!confs[i].any && confs[i].port == local->port &&
+		    addr_eq(&confs[i].address, &local->addr)) {
+			return true;
+		}
 	}
+	return false;
+}
+
+void handover_match_conf(struct handover *h, const struct node_conf *conf, const uid_t uids[2])
+{
+	char text[ENDPOINT_TEXT_MAX];
+	bool closed = false;
+	size_t n;
+
+	for (size_t i = 0; i < h->n_handed; i += n) {
+		struct handed *group = &h->handed[i];
+		const struct endpoint *local = &group->name.local;
+
+		n = group_size(h, i);
+		if (group->fd < 0 || addr_is_v4(&local->addr) ||
+		    (group->uid == uids[0] && names(conf->listeners, conf->n_listeners, local)) ||
+		    (group->uid == uids[1] && conf->dns64.on &&
+		     names(conf->dns64.listeners, conf->dns64.n_listeners, local))) {
+			continue;
+		}
+		log_info(MOD, "%s: no listener any more", endpoint_format(local, text));
+		group_close(h, group, n);
+		closed = true;
+	}
+	wait_closed(h, closed);
 }
 
 bool handover_take(struct handover *h, const struct handover_name *name, uid_t uid, int *ret_fds)

@@ -9,6 +9,7 @@
 #include "base/addr.h"
 #include "base/cursor.h"
 #include "base/err.h"
+#include "conf/model/node.h"
 #include "gateway/control/fdstore.h"
 
 struct former;
@@ -59,6 +60,12 @@ unsigned int handover_slots(const struct handover *h);
  * let go of it on return.
  */
 void handover_match(struct handover *h, unsigned int n_slots, const uid_t uids[2]);
+/*
+ * Closes the groups of IPv6 addresses that no listener of conf has, of the proxy under the first
+ * uid, of DNS64 under the second: they would stand in the way of what conf opens instead. IPv4
+ * addresses may be tenants', and are left to handover_close().
+ */
+void handover_match_conf(struct handover *h, const struct node_conf *conf, const uid_t uids[2]);
 /* Hands out the group of that name (slot 0) and uid, in order of slots. False: there is none. */
 bool handover_take(struct handover *h, const struct handover_name *group, uid_t uid, int *ret_fds);
 /* Nobody wants what is left: closes it, also at the service manager. */

@@ -323,6 +323,7 @@ int control_start(struct control *c, struct err *err)
 	}
 	if (rc == 0) {
 		handover_match(&c->handover, n_workers, uids);
+		handover_match_conf(&c->handover, c->conf, uids);
 		rc = workers_start(&c->workers, err);
 	}
 	if (rc == 0) {

@@ -311,6 +311,19 @@ def test_the_worker_may_send_to_upstreams_and_answer_tenants_alone(case, upstrea
     assert gateway.status()["kernel"]["dns64_denied"] == before + 1
 
 
+def test_a_restart_listens_elsewhere_with_sockets_kept(case, upstream):
+    """The service manager keeps those of before, which must not be in the way."""
+    elsewhere = {"listen": [OWN], "upstream": [UPSTREAM]}
+    gateway = start(case, {"dns64": elsewhere}, kept=True)
+    for conf in (DNS64["dns64"], elsewhere):
+        assert short(case.lab.acme, "four.example", "AAAA") == [f"{PREF64}c633:6414"]
+        gateway.write_config({"dns64": conf})
+        assert "restart sixgated" in gateway.cli("reload", check=False).stderr
+        assert gateway.stop() == 0
+        gateway.start()
+    assert short(case.lab.acme, "four.example", "AAAA") == [f"{PREF64}c633:6414"]
+
+
 def test_an_upgrade_loses_no_query(case, upstream):
     gateway = start(case)
     stub = Stub(case.lab.acme)

@@ -195,6 +195,26 @@ static void test_group_of_udp_is_known_by_its_name(void **state)
 	assert_int_equal(got[1], 4);
 }
 
+/* Of another address of the same port they would keep [::] from being bound. */
+static void test_what_the_config_does_not_name_is_closed(void **state)
+{
+	struct fixture *f = *state;
+	const uid_t uids[2] = {geteuid() + 1, geteuid()};
+	struct handover_name name = give_datagrams(f, true);
+	struct listener_conf listener = {.address = name.local.addr, .port = name.local.port};
+	struct node_conf conf = {.dns64 = {.on = true, .listeners = &listener, .n_listeners = 1}};
+	int got[WORKERS];
+
+	take_in(f);
+	match(f, WORKERS, geteuid());
+	handover_match_conf(&f->handover, &conf, uids);
+	assert_true(is_open(3) && is_open(4));
+	listener.address = (struct addr){0};
+	handover_match_conf(&f->handover, &conf, uids);
+	assert_false(is_open(3) || is_open(4));
+	assert_false(handover_take(&f->handover, &name, geteuid(), got));
+}
+
 static void test_datagrams_under_a_name_of_tcp_are_closed(void **state)
 {
 	struct fixture *f = *state;
@@ -381,6 +401,7 @@ int main(void)
 		WITH(test_full_group_is_adopted_in_order_of_slots),
 		WITH(test_what_nobody_takes_is_closed),
 		WITH(test_group_of_udp_is_known_by_its_name),
+		WITH(test_what_the_config_does_not_name_is_closed),
 		WITH(test_datagrams_under_a_name_of_tcp_are_closed),
 		WITH(test_group_for_another_number_of_workers_is_closed),
 		WITH(test_group_made_by_another_user_is_closed),
