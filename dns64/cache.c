@@ -35,6 +35,7 @@ struct cache {
 	struct table table;
 	struct hash_key key;
 	struct entry *hand; /* NULL: empty */
+	struct cache_walk *walks;
 	size_t max_bytes;
 	struct cache_stats stats;
 };
@@ -75,8 +76,23 @@ static void ring_add(struct cache *c, struct entry *e)
 	e->next->prev = e;
 }
 
+/* The walks that are under way pass it by. */
+static void walks_leave(struct cache *c, const struct entry *e)
+{
+	for (struct cache_walk *walk = c->walks; walk; walk = walk->other) {
+		if (walk->next == e && walk->last == e) {
+			walk->next = walk->last = NULL;
+		} else if (walk->next == e) {
+			walk->next = e->next;
+		} else if (walk->last == e) {
+			walk->last = e->prev;
+		}
+	}
+}
+
 static void ring_remove(struct cache *c, struct entry *e)
 {
+	walks_leave(c, e);
 	if (c->hand == e) {
 		c->hand = e->next == e ? NULL : e->next;
 	}
@@ -236,21 +252,47 @@ static bool is_below(const struct entry *e, const uint8_t *name)
 	return knot_dname_in_bailiwick(e->name, name) >= 0;
 }
 
-size_t cache_flush(struct cache *c, const uint8_t *name, bool below)
+void cache_walk_begin(struct cache *c, struct cache_walk *walk)
 {
-	struct table_iter it = {0};
-	struct table_node *node;
-	size_t n = 0;
+	*walk = (struct cache_walk){.other = c->walks, .next = c->hand};
+	walk->last = c->hand ? c->hand->prev : NULL;
+	c->walks = walk;
+}
 
-	while ((node = table_next(&c->table, &it))) {
-		struct entry *e = container_of(node, struct entry, node);
+void cache_walk_end(struct cache *c, struct cache_walk *walk)
+{
+	struct cache_walk **at = &c->walks;
+
+	while (*at != walk) {
+		at = &(*at)->other;
+	}
+	*at = walk->other;
+}
+
+static struct entry *walk_take(struct cache_walk *walk)
+{
+	struct entry *e = walk->next;
+
+	if (e == walk->last) {
+		walk->next = walk->last = NULL;
+	} else {
+		walk->next = e->next;
+	}
+	return e;
+}
+
+bool cache_flush(struct cache *c, struct cache_walk *walk, const uint8_t *name, bool below,
+		 size_t *n)
+{
+	for (unsigned int i = 0; i < CACHE_WALK_STEP && walk->next; i++) {
+		struct entry *e = walk_take(walk);
 
 		if (below ? is_below(e, name) : knot_dname_is_equal(e->name, name)) {
 			entry_remove(c, e);
-			n++;
+			(*n)++;
 		}
 	}
-	return n;
+	return walk->next != NULL;
 }
 
 const struct cache_stats *cache_stats(const struct cache *c)

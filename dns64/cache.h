@@ -49,8 +49,26 @@ bool cache_outlasts(struct cache *c, const struct question *q, const struct answ
 		    uint32_t now_s);
 /* Keeps a copy of a instead of what was there, if it may be kept and there is room and memory. */
 void cache_put(struct cache *c, const struct question *q, const struct answer *a, uint32_t now_s);
-/* Forgets all types of that name (lower case), with below of all names under it, too. How many. */
-size_t cache_flush(struct cache *c, const uint8_t *name, bool below);
+/*
+ * A walk over all that is in the cache, in steps, between which it is used as ever: what was there
+ * at the beginning and still is comes once, what is put meanwhile may come or not.
+ */
+struct cache_walk {
+	struct cache_walk *other;  /* cache.walks */
+	struct entry *next, *last; /* NULL: it is through */
+};
+
+#define CACHE_WALK_STEP 2048 /* entries looked at in one go */
+
+void cache_walk_begin(struct cache *c, struct cache_walk *walk);
+/* Before the walk's memory goes, or the cache. */
+void cache_walk_end(struct cache *c, struct cache_walk *walk);
+/*
+ * A step of a walk which forgets all types of that name (lower case), with below of all names under
+ * it, too. Adds to *n how many they were. False: it is through.
+ */
+bool cache_flush(struct cache *c, struct cache_walk *walk, const uint8_t *name, bool below,
+		 size_t *n);
 const struct cache_stats *cache_stats(const struct cache *c);
 
 #endif

@@ -6,6 +6,7 @@ libdns64_a_SOURCES = \
 	%D%/answer_change.c \
 	%D%/answer_read.c \
 	%D%/cache.c %D%/cache.h \
+	%D%/cache_verbs.c %D%/cache_verbs.h \
 	%D%/internal.h \
 	%D%/listener.c \
 	%D%/local_names.c %D%/local_names.h \

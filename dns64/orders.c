@@ -4,6 +4,7 @@
 
 #include "base/container.h"
 #include "conf/model/tenant.h"
+#include "dns64/cache_verbs.h"
 #include "dns64/worker.h"
 
 #define MOD       "dns64"
@@ -144,6 +145,11 @@ static int on_sessions(struct link *link, struct channel_msg *msg, struct err *e
 	return err_set(err, -ENOENT, "there are no sessions here");
 }
 
+static int on_flush(struct link *link, struct channel_msg *msg, struct err *err)
+{
+	return dns_flush(worker_of(link), msg, err);
+}
+
 static void on_ended(struct link *link)
 {
 	dns_worker_drain(worker_of(link), NOBODY_MS);
@@ -169,6 +175,7 @@ static const struct link_order orders[] = {
 	{MSG_KILL, 0, on_sessions},
 	{MSG_DRAIN_SERVICE, 0, on_sessions},
 	{MSG_LOG_LEVEL, 0, link_on_log_level},
+	{MSG_DNS_FLUSH, 1, on_flush},
 };
 
 const struct link_ops dns_link_ops = {

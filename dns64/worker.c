@@ -11,6 +11,7 @@
 #include "base/container.h"
 #include "dns64/upstream.h"
 #include "worker/program.h"
+#include "worker/stream.h"
 
 #define MOD       "dns64"
 #define TCP_MAX   1024 /* connections, where descriptors allow it */
@@ -289,6 +290,7 @@ void dns_worker_fini(struct dns_worker *w)
 {
 	w->loop.stop = true;
 	w->draining = true;
+	streams_end(&w->link);
 	dns_listeners_remove_all(w);
 	tcp_close_idle(w, true);
 	if (w->resolving) {

@@ -179,8 +179,7 @@ static int on_lend_end(struct link *link, struct channel_msg *msg, struct err *e
 static int on_sessions(struct link *link, struct channel_msg *msg, struct err *err)
 {
 	struct worker *w = worker_of(link);
-	const struct str tenant = {.p = (const char *)msg->data, .len = msg->len};
-	int rc = dump_start(w, msg->id, msg->serial, tenant, link_take_fd(msg, 0));
+	int rc = sessions_dump_start(w, msg);
 
 	return rc < 0 ? err_set_errno(err, rc, "sessions") : LINK_ANSWERED;
 }

@@ -6,67 +6,30 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "base/container.h"
 #include "base/json.h"
 #include "proxy/listener.h"
 #include "proxy/worker.h"
+#include "worker/stream.h"
 
-#define DUMP_STEP   512   /* sessions looked at in one go */
-#define DUMP_BUFFER 65536 /* bytes waiting for the reader */
-#define DUMP_LINE   4096  /* bytes kept free for one more line */
+#define DUMP_STEP 512 /* sessions looked at in one go */
 
 struct sessions_dump {
-	struct sessions_dump *next; /* worker.dumps */
+	struct stream stream;
 	struct worker *worker;
-	struct io io; /* the stream; shared with control and the caller */
-	struct timer timer;
-	struct deferred deferred;
-	struct buf out;
-	size_t at; /* index of the next session */
-	uint32_t id;
-	uint64_t serial;
+	size_t at;                        /* index of the next session */
 	char tenant[TENANT_NAME_MAX + 1]; /* empty: all */
 };
 
-static void dump_free(struct deferred *deferred)
+static struct sessions_dump *dump_of(struct stream *s)
 {
-	struct sessions_dump *dump = container_of(deferred, struct sessions_dump, deferred);
-
-	buf_fini(&dump->out);
-	free(dump);
+	return container_of(s, struct sessions_dump, stream);
 }
 
-static void dump_end(struct sessions_dump *dump)
+static void dump_free(struct stream *s)
 {
-	struct worker *w = dump->worker;
-	struct sessions_dump **link = &w->dumps;
-
-	while (*link != dump) {
-		link = &(*link)->next;
-	}
-	*link = dump->next;
-	wheel_disarm(&w->loop.wheel, &dump->timer);
-	loop_del(&w->loop, &dump->io);
-	close(dump->io.fd);
-	dump->io.fd = -1;
-	loop_defer(&w->loop, &dump->deferred);
-}
-
-static void dump_answer(struct sessions_dump *dump, const char *why)
-{
-	struct worker *w = dump->worker;
-	uint32_t id = dump->id;
-	uint64_t serial = dump->serial;
-
-	dump_end(dump); /* first: control may act on the answer at once */
-	if (why) {
-		link_nak(&w->link, MSG_SESSIONS, id, serial, why);
-	} else {
-		link_ack(&w->link, MSG_SESSIONS, id, serial);
-	}
+	free(dump_of(s));
 }
 
 static const char *state_name(const struct session *s)
@@ -124,101 +87,45 @@ static void dump_session(struct buf *out, const struct session *s)
 	json_end_line(&j);
 }
 
-/* Puts the next lines into the buffer. Returns false when all sessions were looked at. */
-static bool dump_fill(struct sessions_dump *dump)
+static enum stream_step dump_step(struct stream *stream)
 {
+	struct sessions_dump *dump = dump_of(stream);
 	const struct session *s;
 
-	for (unsigned int n = 0; n < DUMP_STEP && dump->out.len + DUMP_LINE < DUMP_BUFFER; n++) {
+	for (unsigned int n = 0; n < DUMP_STEP && stream_has_room(stream); n++) {
 		s = session_at(&dump->worker->pool, dump->at);
 		if (!s) {
-			return false;
+			return STREAM_DONE;
 		}
 		dump->at++;
 		if (session_is_open(s) &&
 		    (dump->tenant[0] == '\0' ||
 		     (s->tenant && strcmp(s->tenant->name, dump->tenant) == 0))) {
-			dump_session(&dump->out, s);
+			dump_session(&stream->out, s);
 		}
 	}
-	return true;
+	return STREAM_MORE;
 }
 
-/* Sends what waits. Returns false when the reader has to be waited for, or is gone. */
-static bool dump_send(struct sessions_dump *dump)
+static const struct stream_ops dump_ops = {.step = dump_step, .free = dump_free};
+
+int sessions_dump_start(struct worker *w, struct channel_msg *msg)
 {
-	ssize_t n;
+	struct sessions_dump *dump;
+	int rc;
 
-	if (dump->out.len == 0) {
-		return true;
+	if (msg->len > TENANT_NAME_MAX) {
+		return -EINVAL;
 	}
-	n = send(dump->io.fd, dump->out.data, dump->out.len, MSG_NOSIGNAL | MSG_DONTWAIT);
-	if (n < 0 && errno != EAGAIN && errno != EINTR) {
-		dump_answer(dump, "the reader is gone");
-		return false;
-	}
-	buf_consume(&dump->out, n > 0 ? (size_t)n : 0);
-	return dump->out.len == 0;
-}
-
-/* Level-triggered: one step each time the stream takes more. */
-static void dump_ready(struct io *io, uint32_t events)
-{
-	struct sessions_dump *dump = container_of(io, struct sessions_dump, io);
-	bool more;
-
-	(void)events;
-	more = dump_fill(dump);
-	if (dump->out.bad) {
-		dump_answer(dump, "out of memory");
-	} else if (dump_send(dump) && !more) {
-		dump_answer(dump, NULL);
-	}
-}
-
-static void dump_late(struct timer *timer)
-{
-	dump_answer(container_of(timer, struct sessions_dump, timer), "the reader takes too long");
-}
-
-int dump_start(struct worker *w, uint32_t id, uint64_t serial, struct str tenant, int fd)
-{
-	struct sessions_dump *dump = calloc(1, sizeof(*dump));
-	unsigned int n = 0;
-	int rc = -EBUSY;
-
-	for (const struct sessions_dump *d = w->dumps; d; d = d->next) {
-		n++;
-	}
-	if (!dump || n >= DUMPS_MAX || tenant.len > TENANT_NAME_MAX) {
-		rc = dump ? rc : -ENOMEM;
-		goto out;
+	dump = calloc(1, sizeof(*dump));
+	if (!dump) {
+		return -ENOMEM;
 	}
 	dump->worker = w;
-	dump->io = (struct io){.fd = fd, .ready = dump_ready};
-	dump->deferred.run = dump_free;
-	dump->id = id;
-	dump->serial = serial;
-	memcpy(dump->tenant, tenant.p, tenant.len);
-	buf_init(&dump->out, DUMP_BUFFER);
-	timer_init(&dump->timer, dump_late);
-	rc = loop_add(&w->loop, &dump->io, EPOLLOUT);
+	memcpy(dump->tenant, msg->data, msg->len);
+	rc = stream_start(&dump->stream, &w->link, &dump_ops, msg);
 	if (rc < 0) {
-		goto out;
+		free(dump);
 	}
-	wheel_arm(&w->loop.wheel, &dump->timer, w->loop.now_ms + DUMP_LIMIT_MS);
-	dump->next = w->dumps;
-	w->dumps = dump;
-	return 0;
-out:
-	free(dump);
-	close(fd);
 	return rc;
-}
-
-void dump_end_all(struct worker *w)
-{
-	while (w->dumps) {
-		dump_end(w->dumps);
-	}
 }

@@ -9,7 +9,6 @@
 #include "base/log.h"
 #include "proxy/listener.h"
 #include "proxy/orders.h"
-#include "proxy/sessions_dump.h"
 #include "worker/program.h"
 
 #define MOD          "proxy"
@@ -204,7 +203,6 @@ void worker_fini(struct worker *w)
 	struct session *s;
 
 	w->loop.stop = true;
-	dump_end_all(w);
 	listeners_fini(w);
 	while (ready_take(&w->ready)) {
 		/* none will have its turn */

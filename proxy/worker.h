@@ -25,7 +25,6 @@
 /* Everything a worker process has; there are no globals. */
 struct listen_socket;
 struct listener;
-struct sessions_dump;
 
 /* An order that takes several steps, for its answer. */
 struct order {
@@ -52,7 +51,6 @@ struct worker {
 	size_t n_lent;      /* of these */
 	struct access_log log;
 	struct pipes pipes;
-	struct sessions_dump *dumps; /* owned list */
 
 	struct session_pool pool;
 	struct session_list unrouted; /* sessions without a service yet */

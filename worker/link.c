@@ -9,6 +9,7 @@
 #include "base/counters.h"
 #include "base/cursor.h"
 #include "base/log.h"
+#include "worker/stream.h"
 
 #define ANSWER_MAX 1024 /* bytes */
 
@@ -21,6 +22,7 @@ void link_init(struct link *link, struct loop *loop, const struct link_ops *ops)
 
 void link_fini(struct link *link)
 {
+	streams_end(link);
 	loop_close(link->loop, &link->io);
 	link->channel.fd = -1;
 	channel_fini(&link->channel);

@@ -18,6 +18,7 @@
  * changed.
  */
 struct link;
+struct stream;
 
 #define LINK_ANY_FDS  (-1)
 #define LINK_ANSWERED 1 /* or will be, later */
@@ -48,7 +49,8 @@ struct link {
 	const struct link_ops *ops; /* borrowed, as loop */
 	struct loop *loop;
 	struct channel channel;
-	struct io io; /* fd -1: closed */
+	struct io io;           /* fd -1: closed */
+	struct stream *streams; /* owned list: answers that are being told, see stream.h */
 	bool writable_wanted;
 	unsigned int index; /* of the worker, for its log lines */
 	bool failed;        /* the process ends with an error */

@@ -47,6 +47,35 @@ int listener_msg_unpack(struct cursor in, struct listener_msg *ret_listener)
 	return 0;
 }
 
+void call_msg_pack(const struct call_msg *call, struct buf *out)
+{
+	pack_bool(out, call->begins);
+	buf_u8(out, (uint8_t)call->n_args);
+	for (size_t i = 0; i < call->n_args; i++) {
+		buf_str(out, call->args[i]);
+	}
+}
+
+int call_msg_unpack(struct cursor in, struct call_msg *ret_call)
+{
+	struct unpack u = {.in = in};
+	struct call_msg call = {.begins = unpack_bool(&u, "begins")};
+	size_t n = cursor_u8(&u.in);
+
+	if (n > CALL_ARGS_MAX) {
+		unpack_fail(&u, "arguments");
+		n = 0;
+	}
+	for (; call.n_args < n; call.n_args++) {
+		call.args[call.n_args] = cursor_str(&u.in);
+	}
+	if (unpack_end(&u) < 0) {
+		return u.rc;
+	}
+	*ret_call = call;
+	return 0;
+}
+
 void set_entry_pack(const struct channel_msg *msg, struct buf *out)
 {
 	buf_u16(out, msg->type);

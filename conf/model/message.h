@@ -55,6 +55,11 @@ enum message {
 				 up: theirs is in force until then */
 	MSG_SET = 32, /* between BEGIN and END: set_entry_pack() of NODE and TENANT, any number. NAK
 			 for each that is refused, then one ACK, whose id is how many are not */
+	/*
+	 * For callers of `sixgate dns`, to a worker of DNS64, fd: stream to write JSON lines to.
+	 * id = tenant, 0: none; call_msg_pack(). ACK when done; NAK: nothing was written.
+	 */
+	MSG_DNS_FLUSH = 36, /* name ["below"]: forget what is cached of it */
 
 	/* worker to control */
 	MSG_ACK = 48, /* id, serial of what it answers; data: type u16 */
@@ -119,6 +124,19 @@ struct listener_msg {
 void listener_msg_pack(const struct listener_msg *listener, struct buf *out);
 /* Strings borrow from in. Returns 0 or -EPROTO. */
 int listener_msg_unpack(struct cursor in, struct listener_msg *ret_listener) CHECKED;
+
+#define CALL_ARGS_MAX 4 /* as of a request */
+
+/* What a worker is asked for a caller of the control socket. */
+struct call_msg {
+	bool begins;                    /* its lines are the first: {"ok":true} leads */
+	struct str args[CALL_ARGS_MAX]; /* borrowed; of the request */
+	size_t n_args;
+};
+
+void call_msg_pack(const struct call_msg *call, struct buf *out);
+/* Strings borrow from in. Returns 0 or -EPROTO. */
+int call_msg_unpack(struct cursor in, struct call_msg *ret_call) CHECKED;
 
 /* One of the messages in SET; it has no descriptors. */
 void set_entry_pack(const struct channel_msg *msg, struct buf *out);

@@ -38,6 +38,7 @@
  *           (ports in use), percent, alarm; stats: counter, value, text
  * denied:   tenant, link, reason, packets, bytes, text; tenant null: what is no one tenant's
  * who:      tenant, protocol ("all" for a block of ports), first, last
+ * dns flush: worker, entries
  */
 #define REQUEST_MAX      4096 /* bytes, length included */
 #define REQUEST_ARGS_MAX 4
@@ -60,7 +61,9 @@ enum verb {
 	VERB_TUNNELS = 14, /* [tenant] -> one object a tunnel */
 	VERB_WHO = 15,     /* address, port -> one object a tenant that has it now */
 	VERB_DENIED = 16,  /* [tenant] -> one object a reason for which packets were refused */
-	VERB_LAST = VERB_DENIED,
+	/* Of DNS64's workers, who write the objects. */
+	VERB_DNS_FLUSH = 17, /* name, ["below"]: forget what is cached -> one object a worker */
+	VERB_LAST = VERB_DNS_FLUSH,
 };
 
 struct request {

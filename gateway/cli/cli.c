@@ -84,6 +84,12 @@ static int option_set(struct parse *parse, enum cli_option_id id, const char *va
 	case CLI_OPTION_HELP:
 	case N_CLI_OPTIONS:
 		break;
+	case CLI_OPTION_ALL:
+		cli->all = true;
+		break;
+	case CLI_OPTION_BELOW:
+		cli->below = true;
+		break;
 	case CLI_OPTION_CONFIRM:
 		if (str_to_u64(str_from(value), 1, CONFIRM_MAX_S, &seconds) < 0) {
 			cli_complain(cli, "--confirm takes 1..%d seconds", CONFIRM_MAX_S);
@@ -148,39 +154,51 @@ static int parse_option(struct parse *parse, const char *word)
 	return option_set(parse, option - cli_options, value);
 }
 
+/* The next word of the verb. Returns 0, or -ENOENT: there is no such verb. */
+static int parse_verb(struct cli *cli, const char *word)
+{
+	char name[CLI_VERB_MAX];
+
+	if (!cli->family && cli_is_family(word)) {
+		cli->family = word;
+		return 0;
+	}
+	if (cli->family) {
+		word = cli_verb_join(name, cli->family, word);
+	}
+	cli->verb = cli_verb_find(word);
+	if (!cli->verb) {
+		cli_unknown_verb(cli, word);
+		return -ENOENT;
+	}
+	return 0;
+}
+
 /* Sorts the words of argv into options, verb and arguments. */
 static int parse_words(struct parse *parse, char **words)
 {
 	struct cli *cli = parse->cli;
-	const char *verb = NULL;
 	bool options = true;
+	int rc = 0;
 
 	cli->args = words;
-	while (parse->next < parse->end) {
+	while (rc == 0 && parse->next < parse->end) {
 		char *word = *parse->next++;
 
 		if (options && strcmp(word, "--") == 0) {
 			options = false;
-		} else if (options && strcmp(word, "--version") == 0 && !verb) {
-			verb = "version";
+		} else if (options && strcmp(word, "--version") == 0 && !cli->verb &&
+			   !cli->family) {
+			rc = parse_verb(cli, "version");
 		} else if (options && word[0] == '-' && word[1] != '\0') {
-			if (parse_option(parse, word) < 0) {
-				return -EINVAL;
-			}
-		} else if (!verb) {
-			verb = word;
+			rc = parse_option(parse, word);
+		} else if (!cli->verb) {
+			rc = parse_verb(cli, word);
 		} else {
 			cli->args[cli->n_args++] = word;
 		}
 	}
-	if (verb) {
-		cli->verb = cli_verb_find(verb);
-		if (!cli->verb) {
-			cli_unknown_verb(cli, verb);
-			return -ENOENT;
-		}
-	}
-	return 0;
+	return rc;
 }
 
 /* What was given has to suit the verb. */
@@ -244,11 +262,11 @@ enum cli_exit cli_main(int argc, char **argv, FILE *out, FILE *err)
 		return cli_usage(&cli);
 	}
 	if (parse.given & BIT(CLI_OPTION_HELP)) {
-		cli_help_print(out, cli.verb);
+		cli_help_print(out, cli.verb, cli.family);
 		return finish(&cli, CLI_OK);
 	}
 	if (!cli.verb) {
-		cli_help_print(err, NULL);
+		cli_help_print(err, NULL, cli.family);
 		return CLI_USAGE;
 	}
 	if (parse_suits(&parse) < 0) {

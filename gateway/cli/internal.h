@@ -13,6 +13,8 @@
 #define CLI_SCHEMA "sixgate/1"
 
 enum cli_option_id {
+	CLI_OPTION_ALL,
+	CLI_OPTION_BELOW,
 	CLI_OPTION_CONFIRM,
 	CLI_OPTION_HELP,
 	CLI_OPTION_JSON,
@@ -33,7 +35,7 @@ struct cli;
 
 /* A verb; parsing, --help, sixgate(1) and the completion all follow this table. */
 struct cli_verb {
-	const char *name;
+	const char *name; /* one word, or two: "dns flush" is of the family "dns" */
 	const char *args; /* as shown in the usage line; "" for none */
 	unsigned int min_args, max_args;
 	unsigned int options; /* bits of enum cli_option_id */
@@ -46,10 +48,12 @@ struct cli_verb {
 struct cli {
 	FILE *out, *err;
 	const struct cli_verb *verb;
+	const char *family; /* of what is not a whole verb; NULL: none */
 	char **args;
 	size_t n_args;
 	bool json;
 	bool color; /* out is a terminal and NO_COLOR is not set */
+	bool all, below;
 	const char *socket_path;
 	const char *tenant;     /* NULL: all */
 	const char *confirm;    /* seconds, checked; NULL: none */
@@ -62,6 +66,11 @@ extern const struct cli_option cli_options[N_CLI_OPTIONS];
 
 /* NULL when there is none of that name. */
 const struct cli_verb *cli_verb_find(const char *name);
+/* Whether there are verbs "name ...". */
+bool cli_is_family(const char *name);
+#define CLI_VERB_MAX 128 /* bytes of a verb's words, with the space between them */
+/* "family word", cut if it is longer: then it is no verb. */
+const char *cli_verb_join(char dst[CLI_VERB_MAX], const char *family, const char *word);
 /* The verb that name was probably meant to be; NULL when nothing is near. */
 const struct cli_verb *cli_verb_nearest(const char *name);
 
@@ -71,13 +80,14 @@ void cli_complain(const struct cli *cli, const char *fmt, ...) PRINTF_LIKE(2, 3)
 enum cli_exit cli_unknown_verb(const struct cli *cli, const char *name);
 /* The usage line of cli->verb (or of all) behind a complaint. Returns CLI_USAGE. */
 enum cli_exit cli_usage(const struct cli *cli);
-/* What --help prints for verb, or for all with NULL. */
-void cli_help_print(FILE *out, const struct cli_verb *verb);
+/* What --help prints for verb; with NULL for those of family, or, NULL as well, for all. */
+void cli_help_print(FILE *out, const struct cli_verb *verb, const char *family);
 
 /* The verbs. */
 enum cli_exit cli_apply(struct cli *cli);
 enum cli_exit cli_check(struct cli *cli);
 enum cli_exit cli_confirm(struct cli *cli);
+enum cli_exit cli_dns_flush(struct cli *cli);
 enum cli_exit cli_down(struct cli *cli);
 enum cli_exit cli_drain(struct cli *cli);
 enum cli_exit cli_help(struct cli *cli);

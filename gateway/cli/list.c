@@ -46,9 +46,9 @@ static enum cli_exit print_table(struct cli *cli, const struct list *list, struc
 	return code;
 }
 
-static enum cli_exit print_document(struct cli *cli, const struct list *list, struct client *c)
+enum cli_exit list_document(struct cli *cli, const char *name, struct client *c)
 {
-	struct document doc = document_open(cli->out, list->name);
+	struct document doc = document_open(cli->out, name);
 	enum client_result result;
 	json_t *object;
 
@@ -66,7 +66,7 @@ enum cli_exit list_run(struct cli *cli, const struct list *list, const struct re
 	enum cli_exit code = client_open(&c, cli, req);
 
 	if (code == CLI_OK) {
-		code = cli->json ? print_document(cli, list, &c) : print_table(cli, list, &c);
+		code = cli->json ? list_document(cli, list->name, &c) : print_table(cli, list, &c);
 	}
 	client_close(&c);
 	return code;

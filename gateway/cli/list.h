@@ -21,6 +21,10 @@ struct list {
 	size_t n_columns; /* up to COLUMNS_MAX */
 };
 
+struct client;
+
+/* Prints what c has to tell as the document of --json, with an array of that name. */
+enum cli_exit list_document(struct cli *cli, const char *name, struct client *c) CHECKED;
 /* Asks for a list of objects and prints it as a table or a document, object by object. */
 enum cli_exit list_run(struct cli *cli, const struct list *list, const struct request *req) CHECKED;
 

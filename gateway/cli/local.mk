@@ -6,6 +6,7 @@ libcli_a_SOURCES = \
 	%D%/cli.c %D%/cli.h \
 	%D%/client.c %D%/client.h \
 	%D%/columns.c %D%/columns.h \
+	%D%/dns.c \
 	%D%/down.c \
 	%D%/internal.h \
 	%D%/list.c %D%/list.h \

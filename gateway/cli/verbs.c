@@ -21,6 +21,8 @@
 #define VERB_TYPO_MAX 2
 
 const struct cli_option cli_options[N_CLI_OPTIONS] = {
+	[CLI_OPTION_ALL] = {"all", 0, NULL, "all there is, without NAME"},
+	[CLI_OPTION_BELOW] = {"below", 0, NULL, "NAME with every name below it"},
 	[CLI_OPTION_CONFIRM] = {"confirm", 0, "SECONDS",
 				"go back to the former config unless it is confirmed in time"},
 	[CLI_OPTION_HELP] = {"help", 'h', NULL, "show help and exit"},
@@ -67,6 +69,11 @@ const struct cli_verb cli_verbs[] = {
 	 "2026-11-20T12:00:00Z or in seconds since 1970: that is from the history in\n" PORT_HISTORY_FILE
 	 " and needs no sixgated.\n",
 	 cli_who},
+	{"dns flush", "[NAME]", 0, 1, ASKS | READS | BIT(CLI_OPTION_ALL) | BIT(CLI_OPTION_BELOW),
+	 "forget what DNS64 has cached of a name",
+	 "The workers of DNS64 forget all they have cached of NAME, of every type, and say how many\n"
+	 "entries that were; the next query asks an upstream.\n",
+	 cli_dns_flush},
 	{"reload", "", 0, 0, ASKS, "read the node config again",
 	 "Reads the node config and the registry again. What stays keeps its sessions; an error in\n"
 	 "the file changes nothing.\n",
@@ -102,7 +109,7 @@ const struct cli_verb cli_verbs[] = {
 	 "LEVEL is err, warn, info or debug. Holds until sixgated is started again.\n",
 	 cli_log_level},
 	{"version", "", 0, 0, LOCAL | READS, "print the version of this command", "", cli_version},
-	{"help", "[VERB]", 0, 1, LOCAL | READS, "explain a verb, or list them all", "", cli_help},
+	{"help", "[VERB]", 0, 2, LOCAL | READS, "explain a verb, or list them all", "", cli_help},
 };
 const size_t n_cli_verbs = sizeof(cli_verbs) / sizeof(cli_verbs[0]);
 
@@ -128,6 +135,30 @@ const struct cli_verb *cli_verb_find(const char *name)
 	return NULL;
 }
 
+/* Whether name is "family ...". */
+static bool is_of(const char *name, const char *family)
+{
+	size_t len = strlen(family);
+
+	return strncmp(name, family, len) == 0 && name[len] == ' ';
+}
+
+bool cli_is_family(const char *name)
+{
+	for (size_t i = 0; i < n_cli_verbs; i++) {
+		if (is_of(cli_verbs[i].name, name)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+const char *cli_verb_join(char dst[CLI_VERB_MAX], const char *family, const char *word)
+{
+	(void)snprintf(dst, CLI_VERB_MAX, "%s %s", family, word);
+	return dst;
+}
+
 const struct cli_verb *cli_verb_nearest(const char *name)
 {
 	const struct cli_verb *nearest = NULL;
@@ -144,10 +175,11 @@ const struct cli_verb *cli_verb_nearest(const char *name)
 	return nearest;
 }
 
-static void usage_line(FILE *out, const struct cli_verb *verb)
+static void usage_line(FILE *out, const struct cli_verb *verb, const char *family)
 {
 	if (!verb) {
-		fprintf(out, "usage: sixgate VERB [OPTION...] [ARGUMENT...]\n");
+		fprintf(out, "usage: sixgate %s%sVERB [OPTION...] [ARGUMENT...]\n",
+			family ? family : "", family ? " " : "");
 		return;
 	}
 	fprintf(out, "usage: sixgate %s", verb->name);
@@ -164,9 +196,10 @@ static void usage_line(FILE *out, const struct cli_verb *verb)
 
 enum cli_exit cli_usage(const struct cli *cli)
 {
-	usage_line(cli->err, cli->verb);
-	fprintf(cli->err, "Try 'sixgate help%s%s'.\n", cli->verb ? " " : "",
-		cli->verb ? cli->verb->name : "");
+	const char *about = cli->verb ? cli->verb->name : cli->family;
+
+	usage_line(cli->err, cli->verb, cli->family);
+	fprintf(cli->err, "Try 'sixgate help%s%s'.\n", about ? " " : "", about ? about : "");
 	return CLI_USAGE;
 }
 
@@ -189,21 +222,28 @@ static void print_options(FILE *out, unsigned int options)
 	}
 }
 
-void cli_help_print(FILE *out, const struct cli_verb *verb)
+static void print_verbs(FILE *out, const char *family)
 {
-	usage_line(out, verb);
+	fprintf(out, "\nVerbs:\n");
+	for (size_t i = 0; i < n_cli_verbs; i++) {
+		char left[40];
+
+		if (!family || is_of(cli_verbs[i].name, family)) {
+			snprintf(left, sizeof(left), "%s %s", cli_verbs[i].name, cli_verbs[i].args);
+			fprintf(out, "  %-22s %s\n", left, cli_verbs[i].summary);
+		}
+	}
+}
+
+void cli_help_print(FILE *out, const struct cli_verb *verb, const char *family)
+{
+	usage_line(out, verb, family);
 	if (verb) {
 		fprintf(out, "\n%c%s.\n", verb->summary[0] - 'a' + 'A', verb->summary + 1);
 		fprintf(out, "%s", verb->text);
 		print_options(out, verb->options);
 	} else {
-		fprintf(out, "\nVerbs:\n");
-		for (size_t i = 0; i < n_cli_verbs; i++) {
-			char left[40];
-
-			snprintf(left, sizeof(left), "%s %s", cli_verbs[i].name, cli_verbs[i].args);
-			fprintf(out, "  %-22s %s\n", left, cli_verbs[i].summary);
-		}
+		print_verbs(out, family);
 		print_options(out, BIT(N_CLI_OPTIONS) - 1);
 	}
 	fprintf(out, "\nExit status:\n");
@@ -229,7 +269,7 @@ static void verb_document(struct json *j, const struct cli_verb *verb)
 }
 
 /* The whole table, for completion and the test of the manual page. */
-static enum cli_exit help_document(struct cli *cli, const struct cli_verb *only)
+static enum cli_exit help_document(struct cli *cli, const struct cli_verb *only, const char *family)
 {
 	enum cli_exit code = CLI_CUT;
 	struct buf doc;
@@ -241,7 +281,7 @@ static enum cli_exit help_document(struct cli *cli, const struct cli_verb *only)
 	json_text(&j, "schema", CLI_SCHEMA);
 	json_open(&j, "verbs", '[');
 	for (size_t i = 0; i < n_cli_verbs; i++) {
-		if (!only || only == &cli_verbs[i]) {
+		if (only ? only == &cli_verbs[i] : !family || is_of(cli_verbs[i].name, family)) {
 			verb_document(&j, &cli_verbs[i]);
 		}
 	}
@@ -266,18 +306,25 @@ static enum cli_exit help_document(struct cli *cli, const struct cli_verb *only)
 
 enum cli_exit cli_help(struct cli *cli)
 {
+	const char *name = cli->n_args > 0 ? cli->args[0] : NULL;
 	const struct cli_verb *verb = NULL;
+	char words[CLI_VERB_MAX];
+	bool family = false;
 
-	if (cli->n_args > 0) {
-		verb = cli_verb_find(cli->args[0]);
-		if (!verb) {
-			return cli_unknown_verb(cli, cli->args[0]);
+	if (cli->n_args > 1) {
+		name = cli_verb_join(words, cli->args[0], cli->args[1]);
+	}
+	if (name) {
+		verb = cli_verb_find(name);
+		family = cli_is_family(name);
+		if (!verb && !family) {
+			return cli_unknown_verb(cli, name);
 		}
 	}
 	if (cli->json) {
-		return help_document(cli, verb);
+		return help_document(cli, verb, family ? name : NULL);
 	}
-	cli_help_print(cli->out, verb);
+	cli_help_print(cli->out, verb, family ? name : NULL);
 	return CLI_OK;
 }
 

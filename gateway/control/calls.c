@@ -10,10 +10,33 @@
 #include "conf/model/message.h"
 #include "gateway/control/control.h"
 
-/*
- * Asks the next worker that is up, from c->at on, to write its sessions to the client; those of
- * before an upgrade come last.
- */
+void call_begin(struct client *c, struct control *control, struct workers *whom, uint16_t type,
+		void (*end)(struct client *c, void *ctx))
+{
+	c->call_type = type;
+	c->call_serial = ++control->workers.serial;
+	c->call_pending = 0;
+	c->call_workers = whom;
+	c->call_end = end;
+}
+
+bool call_next(struct client *c, const struct channel_msg *msg)
+{
+	struct workers *whom = c->call_workers;
+
+	while (c->at < whom->n) {
+		struct worker *w = &whom->worker[c->at++];
+
+		if (w->state == WORKER_READY && worker_send(w, msg) == 0) {
+			c->call_pending = UINT64_C(1) << w->slot;
+			client_wait(c, CALL_MS);
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Asks one worker after the other for its sessions; those of before an upgrade come last. */
 static void sessions_more(struct client *c, void *ctx)
 {
 	struct control *control = ctx;
@@ -26,14 +49,8 @@ static void sessions_more(struct client *c, void *ctx)
 		.n_fds = 1,
 	};
 
-	while (c->at < control->workers.n) {
-		struct worker *w = &control->workers.worker[c->at++];
-
-		if (w->state == WORKER_READY && worker_send(w, &msg) == 0) {
-			c->call_pending = UINT64_C(1) << w->slot;
-			client_wait(c, CALL_MS);
-			return;
-		}
+	if (call_next(c, &msg)) {
+		return;
 	}
 	c->former_pending = former_ask(&control->former, &c->former, -1, &msg);
 	if (c->former_pending) {
@@ -41,13 +58,6 @@ static void sessions_more(struct client *c, void *ctx)
 	} else {
 		client_end(c);
 	}
-}
-
-static void begin_call(struct client *c, struct control *control, uint16_t type)
-{
-	c->call_type = type;
-	c->call_serial = ++control->workers.serial;
-	c->call_pending = 0;
 }
 
 void verb_sessions(struct client *c, struct control *control, const struct request *req)
@@ -60,7 +70,7 @@ void verb_sessions(struct client *c, struct control *control, const struct reque
 	}
 	memcpy(c->text, tenant.p ? tenant.p : "", tenant.len); /* a name that exists fits */
 	c->text[tenant.len] = '\0';
-	begin_call(c, control, MSG_SESSIONS);
+	call_begin(c, control, &control->workers, MSG_SESSIONS, sessions_more);
 	client_ok(c);
 	c->more = sessions_more;
 }
@@ -91,10 +101,21 @@ static const struct tenant_conf *find_owner(const struct control *control,
 	return tenant;
 }
 
+static void drain_end(struct client *c, void *ctx)
+{
+	(void)ctx;
+	if (c->found) {
+		client_ok(c);
+		client_end(c);
+	} else {
+		client_fail(c, "%s", c->text[0] != '\0' ? c->text : "the worker has ended");
+	}
+}
+
 /* Sends msg to every worker that is up, and lets the client wait for all of them. */
 static void call_all(struct client *c, struct control *control, struct channel_msg *msg)
 {
-	begin_call(c, control, msg->type);
+	call_begin(c, control, &control->workers, msg->type, drain_end);
 	msg->serial = c->call_serial;
 	for (unsigned int i = 0; i < control->workers.n; i++) {
 		struct worker *w = &control->workers.worker[i];
@@ -160,6 +181,16 @@ static void kill_former(struct client *c, struct control *control)
 	}
 }
 
+static void kill_end(struct client *c, void *ctx)
+{
+	if (c->found) {
+		client_ok(c);
+		client_end(c);
+	} else {
+		kill_former(c, ctx);
+	}
+}
+
 void verb_kill(struct client *c, struct control *control, const struct request *req)
 {
 	struct channel_msg msg = {.type = MSG_KILL};
@@ -173,7 +204,7 @@ void verb_kill(struct client *c, struct control *control, const struct request *
 		return;
 	}
 	msg.serial = session;
-	c->call_type = MSG_KILL;
+	call_begin(c, control, &control->workers, MSG_KILL, kill_end);
 	c->call_serial = session;
 	c->at = (uint32_t)slot;
 	if (slot >= control->workers.n || control->workers.worker[slot].state != WORKER_READY ||
@@ -183,22 +214,6 @@ void verb_kill(struct client *c, struct control *control, const struct request *
 	}
 	c->call_pending = UINT64_C(1) << slot;
 	client_wait(c, CALL_MS);
-}
-
-/* The last worker that was asked has answered, or is gone. */
-static void call_end(struct client *c, struct control *control)
-{
-	if (c->call_type == MSG_SESSIONS) {
-		sessions_more(c, control);
-	} else if (c->found) {
-		client_ok(c);
-		client_end(c);
-	} else if (c->call_type == MSG_KILL) {
-		kill_former(c, control);
-	} else {
-		client_fail(c, "%s", c->text[0] != '\0' ? c->text : "the worker has ended");
-	}
-	client_flush(c);
 }
 
 static void call_answer(struct client *c, struct control *control, unsigned int slot,
@@ -216,30 +231,32 @@ static void call_answer(struct client *c, struct control *control, unsigned int 
 		c->found = true;
 	}
 	if (c->call_pending == 0) {
-		call_end(c, control);
+		c->call_end(c, control);
+		client_flush(c);
 	}
 }
 
-void control_answered(struct control *c, unsigned int slot, uint16_t type, uint64_t serial,
-		      const struct str *refused)
+void control_answered(struct control *c, const struct workers *whom, unsigned int slot,
+		      uint16_t type, uint64_t serial, const struct str *refused)
 {
 	struct client *client = c->server.clients, *next;
 
 	for (; client; client = next) {
 		next = client->next;
-		if (client->call_type == type && client->call_serial == serial) {
+		if (client->call_workers == whom && client->call_type == type &&
+		    client->call_serial == serial) {
 			call_answer(client, c, slot, refused, false);
 		}
 	}
 }
 
-void control_worker_gone(struct control *c, unsigned int slot)
+void control_worker_gone(struct control *c, const struct workers *whom, unsigned int slot)
 {
 	struct client *client = c->server.clients, *next;
 
 	for (; client; client = next) {
 		next = client->next;
-		if (client->call_type != 0) {
+		if (client->call_workers == whom) {
 			call_answer(client, c, slot, NULL, true);
 		}
 	}
@@ -255,7 +272,8 @@ static void former_answer(struct client *c, struct control *control, const struc
 	} else if (!gone) {
 		c->found = true;
 	}
-	call_end(c, control);
+	c->call_end(c, control);
+	client_flush(c);
 }
 
 void control_former_answered(struct control *c, unsigned int number, uint16_t type, uint64_t serial,

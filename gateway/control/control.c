@@ -107,12 +107,31 @@ static void on_workers_changed(void *ctx)
 static void on_worker_answered(void *ctx, unsigned int slot, uint16_t type, uint64_t serial,
 			       const struct str *refused)
 {
-	control_answered(ctx, slot, type, serial, refused);
+	struct control *c = ctx;
+
+	control_answered(c, &c->workers, slot, type, serial, refused);
 }
 
 static void on_worker_gone(void *ctx, unsigned int slot)
 {
-	control_worker_gone(ctx, slot);
+	struct control *c = ctx;
+
+	control_worker_gone(c, &c->workers, slot);
+}
+
+static void on_dns64_answered(void *ctx, unsigned int slot, uint16_t type, uint64_t serial,
+			      const struct str *refused)
+{
+	struct control *c = ctx;
+
+	control_answered(c, &c->dns64, slot, type, serial, refused);
+}
+
+static void on_dns64_gone(void *ctx, unsigned int slot)
+{
+	struct control *c = ctx;
+
+	control_worker_gone(c, &c->dns64, slot);
 }
 
 static void on_worker_logs(void *ctx, unsigned int slot)
@@ -131,6 +150,8 @@ const struct workers_ops control_workers_ops = {
 
 const struct workers_ops control_dns64_ops = {
 	.changed = on_workers_changed,
+	.answered = on_dns64_answered,
+	.gone = on_dns64_gone,
 };
 
 static void on_former_answered(void *ctx, unsigned int number, uint16_t type, uint64_t serial,

@@ -150,9 +150,9 @@ int control_check_machine(const struct node_conf *node, const char *run_dir,
 
 /* verbs.c and calls.c: the control socket's requests. */
 extern const struct server_ops control_server_ops;
-void control_answered(struct control *c, unsigned int slot, uint16_t type, uint64_t serial,
-		      const struct str *refused);
-void control_worker_gone(struct control *c, unsigned int slot);
+void control_answered(struct control *c, const struct workers *whom, unsigned int slot,
+		      uint16_t type, uint64_t serial, const struct str *refused);
+void control_worker_gone(struct control *c, const struct workers *whom, unsigned int slot);
 /* The same of a worker of before an upgrade; number: former_process.number. */
 void control_former_answered(struct control *c, unsigned int number, uint16_t type, uint64_t serial,
 			     const struct str *refused);

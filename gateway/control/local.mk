@@ -46,6 +46,7 @@ libcontrol_a_SOURCES = \
 	%D%/tried.c \
 	%D%/tunnels.c %D%/tunnels.h \
 	%D%/verbs.c \
+	%D%/verbs_dns.c %D%/verbs_dns.h \
 	%D%/verbs_kernel.c %D%/verbs_kernel.h \
 	%D%/upgrade.c %D%/upgrade.h \
 	%D%/uplink.c %D%/uplink.h \

@@ -26,6 +26,8 @@
 #define SERVER_JOB_MS      60000             /* from the request to the end of such an answer */
 #define SERVER_PAUSE_MS    1000              /* after descriptors or memory ran out */
 
+struct workers;
+
 struct client {
 	struct server *server;
 	struct client *next; /* server.clients */
@@ -44,12 +46,16 @@ struct client {
 	void (*more)(struct client *c, void *ctx);
 	/* Free for the verb being answered. */
 	uint16_t call_type; /* message workers were asked with; 0: none */
+	uint32_t call_id;
 	uint64_t call_serial;
-	uint64_t call_pending; /* workers, by bit, that have not answered */
-	uint32_t at;           /* how far a list is */
-	unsigned int former;   /* the last worker of before an upgrade that was asked */
-	bool former_pending;   /* and has not answered */
-	bool found;
+	uint64_t call_pending;        /* workers, by bit, that have not answered */
+	struct workers *call_workers; /* borrowed: who they are */
+	/* All who were asked have answered, or are gone; found: one has, and did not refuse. */
+	void (*call_end)(struct client *c, void *ctx);
+	uint32_t at;         /* how far a list is */
+	unsigned int former; /* the last worker of before an upgrade that was asked */
+	bool former_pending; /* and has not answered */
+	bool found, begun;
 	uint8_t state[CLIENT_STATE_MAX]; /* where an answer in pieces is */
 	char text[ERR_MSG_MAX];          /* argument, or the first refusal */
 	void *job;                       /* owned: what the answer is made from; NULL: nothing */

@@ -476,3 +476,10 @@ const struct tenant_conf *tenants_find(const struct tenants *ts, struct str name
 
 	return t && !t->gone ? t->current : NULL;
 }
+
+uint32_t tenants_id(const struct tenants *ts, struct str name)
+{
+	const struct tenant *t = tenants_lookup(ts, name);
+
+	return t && !t->gone && t->current ? t->item.id : 0;
+}

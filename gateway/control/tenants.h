@@ -113,6 +113,8 @@ const struct tenant_conf *tenants_next(const struct tenants *ts, uint32_t *at);
  * are started later, until the tenant's object changes. False: it has no such thing.
  */
 bool tenants_drain(struct tenants *ts, struct str name, struct str what);
+/* What workers know it by, while there is a version in force; 0: there is none. */
+uint32_t tenants_id(const struct tenants *ts, struct str name);
 /* The version in force, or NULL. */
 const struct tenant_conf *tenants_find(const struct tenants *ts, struct str name);
 

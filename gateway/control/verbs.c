@@ -13,6 +13,7 @@
 #include "gateway/control/control.h"
 #include "gateway/control/probation.h"
 #include "gateway/control/status.h"
+#include "gateway/control/verbs_dns.h"
 #include "gateway/control/verbs_kernel.h"
 #include "gateway/kernel/kernel.h"
 
@@ -155,6 +156,7 @@ static bool verb_changes(enum verb verb)
 	case VERB_APPLY:
 	case VERB_CONFIRM:
 	case VERB_ROLLBACK:
+	case VERB_DNS_FLUSH:
 		return true;
 	}
 	return true;
@@ -220,6 +222,9 @@ static void control_request(struct client *c, const struct request *req, void *c
 		break;
 	case VERB_DRIFT:
 		verb_drift(c, control);
+		break;
+	case VERB_DNS_FLUSH:
+		verb_dns(c, control, req);
 		break;
 	}
 }

@@ -196,6 +196,7 @@ static int worker_answer(struct worker *w, const struct channel_msg *msg)
 	case MSG_SESSIONS:
 	case MSG_KILL:
 	case MSG_DRAIN_SERVICE:
+	case MSG_DNS_FLUSH:
 		if (!ws->ops->answered) {
 			return -EPROTO; /* nobody has asked */
 		}

@@ -76,8 +76,8 @@ extern const struct workers_times workers_times_default;
 struct workers_ops {
 	/* A worker came, went, or is ready. */
 	void (*changed)(void *ctx);
-	/* The answer to SESSIONS, KILL or DRAIN_SERVICE; refused is NULL for ACK. As the next two
-	 * NULL where nobody asks. */
+	/* The answer to what a verb has asked; refused is NULL for ACK. As the next one NULL where
+	 * nobody asks. */
 	void (*answered)(void *ctx, unsigned int slot, uint16_t type, uint64_t serial,
 			 const struct str *refused);
 	/* It ended; what it was asked for will not be answered. */

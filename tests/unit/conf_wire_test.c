@@ -394,6 +394,33 @@ static void a_listener_that_cannot_be_is_refused(void **state)
 	}
 }
 
+static void a_call_comes_back_and_no_part_of_it(void **state)
+{
+	const struct call_msg before = {.begins = true,
+					.args = {str_from("a.example"), str_from("")},
+					.n_args = 2};
+	struct call_msg after;
+	struct buf out;
+
+	(void)state;
+	buf_init(&out, 4096);
+	call_msg_pack(&before, &out);
+	for (size_t len = 0; len < out.len; len++) {
+		assert_int_equal(call_msg_unpack(cursor_from(out.data, len), &after), -EPROTO);
+	}
+	assert_int_equal(call_msg_unpack(cursor_from(out.data, out.len), &after), 0);
+	assert_true(after.begins);
+	assert_int_equal(after.n_args, 2);
+	assert_true(str_eq(after.args[0], before.args[0]));
+	assert_int_equal(after.args[1].len, 0);
+	out.data[1] = CALL_ARGS_MAX + 1;
+	assert_int_equal(call_msg_unpack(cursor_from(out.data, out.len), &after), -EPROTO);
+	out.data[1] = 2;
+	out.data[0] = 2;
+	assert_int_equal(call_msg_unpack(cursor_from(out.data, out.len), &after), -EPROTO);
+	buf_fini(&out);
+}
+
 static void every_close_reason_has_its_own_word(void **state)
 {
 	(void)state;
@@ -424,6 +451,7 @@ int main(void)
 		cmocka_unit_test(a_huge_count_is_refused),
 		cmocka_unit_test(a_listener_comes_back),
 		cmocka_unit_test(a_listener_that_cannot_be_is_refused),
+		cmocka_unit_test(a_call_comes_back_and_no_part_of_it),
 		cmocka_unit_test(every_close_reason_has_its_own_word),
 	};
 

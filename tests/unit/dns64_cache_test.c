@@ -200,21 +200,95 @@ static void questions_differ_in_all_they_have(void **state)
 	assert_int_not_equal(question_hash(&key, &q), question_hash(&key, &other));
 }
 
+/* All steps at once. How many. */
+static size_t flush(struct cache *c, const char *name, bool below)
+{
+	struct question q = question(name);
+	struct cache_walk walk;
+	size_t n = 0;
+
+	cache_walk_begin(c, &walk);
+	while (cache_flush(c, &walk, q.name, below, &n)) {
+	}
+	cache_walk_end(c, &walk);
+	return n;
+}
+
 static void flush_takes_a_name_or_all_below_it(void **state)
 {
 	struct cache *c = cache_new(100000);
-	struct question q = question("example.");
 
 	(void)state;
+	assert_int_equal(flush(c, ".", true), 0);
 	put(c, "example.", 0);
 	put(c, "a.example.", 0);
 	put(c, "b.a.example.", 0);
 	put(c, "notexample.", 0);
-	assert_int_equal(cache_flush(c, q.name, false), 1);
+	assert_int_equal(flush(c, "example.", false), 1);
 	assert_int_equal(find(c, "a.example.", 0), CACHE_FRESH);
-	assert_int_equal(cache_flush(c, q.name, true), 2);
+	assert_int_equal(flush(c, "EXAMPLE.", true), 2);
 	assert_int_equal(find(c, "a.example.", 0), CACHE_MISS);
 	assert_int_equal(find(c, "notexample.", 0), CACHE_FRESH);
+	assert_int_equal(flush(c, ".", true), 1);
+	assert_int_equal(cache_stats(c)->n_entries, 0);
+	assert_int_equal(cache_stats(c)->n_bytes, 0);
+	cache_free(c);
+}
+
+static void put_many(struct cache *c, const char *zone, unsigned int n)
+{
+	char name[64];
+
+	for (unsigned int i = 0; i < n; i++) {
+		(void)snprintf(name, sizeof(name), "n%u.%s", i, zone);
+		put(c, name, 0);
+	}
+}
+
+/* The cache is used between a walk's steps: entries come, go by the hand, and by another walk. */
+static void a_walk_meets_each_entry_whatever_comes_between(void **state)
+{
+	struct question all = question("."), other = question("b.example.");
+	struct cache *c = cache_new(4000000); /* nothing is evicted but what is said here */
+	struct cache_walk walk, second;
+	size_t n = 0, n_second = 0;
+
+	(void)state;
+	put_many(c, "a.example.", 10000);
+	put_many(c, "b.example.", 10000);
+	cache_walk_begin(c, &walk);
+	assert_true(cache_flush(c, &walk, all.name, true, &n));
+	assert_int_equal(n, CACHE_WALK_STEP);
+	cache_walk_begin(c, &second);
+	while (cache_flush(c, &second, other.name, true, &n_second)) { /* takes the last one, too */
+	}
+	cache_walk_end(c, &second);
+	assert_int_equal(n_second, 10000);
+	put_many(c, "c.example.", 100);
+	while (cache_flush(c, &walk, all.name, true, &n)) {
+	}
+	assert_true(n >= 10000 && n <= 10100);
+	assert_int_equal(cache_stats(c)->n_entries, 10100 - n);
+	assert_false(cache_flush(c, &walk, all.name, true, &n));
+	cache_walk_end(c, &walk);
+	cache_free(c);
+}
+
+/* What the walk is to come to next is evicted, up to all there is. */
+static void a_walk_goes_on_behind_what_is_evicted(void **state)
+{
+	struct question none = question("none.");
+	struct cache *c = cache_new(100000);
+	struct cache_walk walk;
+	size_t n = 0;
+
+	(void)state;
+	put_many(c, "a.example.", 5000);
+	cache_walk_begin(c, &walk);
+	put_many(c, "b.example.", 5000);
+	assert_false(cache_flush(c, &walk, none.name, false, &n)); /* some hundred, in one step */
+	cache_walk_end(c, &walk);
+	assert_int_equal(n, 0);
 	cache_free(c);
 }
 
@@ -229,6 +303,8 @@ int main(void)
 		cmocka_unit_test(room_is_made_in_few_steps),
 		cmocka_unit_test(questions_differ_in_all_they_have),
 		cmocka_unit_test(flush_takes_a_name_or_all_below_it),
+		cmocka_unit_test(a_walk_meets_each_entry_whatever_comes_between),
+		cmocka_unit_test(a_walk_goes_on_behind_what_is_evicted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "conf/model/tenant.h"
+#include "worker/stream.h"
 
 #define WAIT_MS   10000
 #define SILENT_MS 300
@@ -753,6 +754,125 @@ static void test_lent_socket_is_served(void **state)
 	close(lent);
 }
 
+/* A caller of `sixgate dns ...`: what it reads, once the worker has answered so. */
+static void call(struct fixture *f, enum message type, const struct call_msg *call,
+		 enum message answer, char text[4096])
+{
+	struct channel_msg msg = {.type = (uint16_t)type, .serial = ++f->serial, .n_fds = 1};
+	size_t len = 0;
+	struct buf data;
+	int fds[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+	buf_init(&data, 4096);
+	call_msg_pack(call, &data);
+	msg.data = data.data;
+	msg.len = data.len;
+	msg.fds[0] = fds[1];
+	assert_int_equal(channel_send(&f->channel, &msg), 0);
+	buf_fini(&data);
+	close(fds[1]);
+	answered(f, answer);
+	for (ssize_t n = 1; n > 0; len += (size_t)n) {
+		assert_true(readable(fds[0], WAIT_MS));
+		n = recv(fds[0], text + len, 4095 - len, 0);
+		assert_true(n >= 0);
+	}
+	text[len] = '\0';
+	close(fds[0]);
+}
+
+static void resolve(struct fixture *f, const char *label, bool asks)
+{
+	struct dgram query = {.len = 0}, answer;
+
+	put_query(&query, 1, label, TYPE_AAAA);
+	assert_int_equal(send(f->udp, query.bytes, query.len, 0), query.len);
+	if (asks) {
+		play_synthesis(f, 1);
+	}
+	assert_true(receive(f->udp, &answer, WAIT_MS));
+	assert_int_equal(u16_at(&answer, 6), 1);
+}
+
+static void test_flush_forgets_both_answers_of_a_name_and_says_so(void **state)
+{
+	struct fixture *f = *state;
+	struct call_msg flush = {.begins = true, .args = {str_from("WWW.example")}, .n_args = 1};
+	char text[4096];
+
+	resolve(f, "www", true);
+	resolve(f, "mail", true);
+	call(f, MSG_DNS_FLUSH, &flush, MSG_ACK, text);
+	assert_string_equal(text, "{\"ok\":true}\n{\"worker\":0,\"entries\":2}\n");
+	resolve(f, "mail", false);
+	resolve(f, "www", true);
+	flush = (struct call_msg){.args = {str_from("."), str_from("below")}, .n_args = 2};
+	call(f, MSG_DNS_FLUSH, &flush, MSG_ACK, text);
+	assert_string_equal(text, "{\"worker\":0,\"entries\":4}\n");
+	call(f, MSG_DNS_FLUSH, &flush, MSG_ACK, text);
+	assert_string_equal(text, "{\"worker\":0,\"entries\":0}\n");
+}
+
+static void test_what_is_no_name_is_refused_without_a_word(void **state)
+{
+	static const char *const names[] = {"", "a..b", "\\999.example", "a\\"};
+	struct call_msg flush = {.begins = true, .n_args = 1};
+	char text[4096], name[1200];
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		flush.args[0] = str_from(names[i]);
+		call(f, MSG_DNS_FLUSH, &flush, MSG_NAK, text);
+		assert_string_equal(text, "");
+	}
+	memset(name, 'a', sizeof(name));
+	for (size_t len = 64; len <= sizeof(name); len += 284) {
+		flush.args[0] = (struct str){.p = name, .len = len};
+		call(f, MSG_DNS_FLUSH, &flush, MSG_NAK, text);
+		assert_string_equal(text, "");
+	}
+	flush.args[0] = (struct str){.p = "a\0b", .len = 3};
+	call(f, MSG_DNS_FLUSH, &flush, MSG_NAK, text);
+	assert_string_equal(text, "");
+}
+
+/* More callers than may be at a time, none of whom reads: the worker serves on. */
+static void test_callers_that_do_not_read_are_few(void **state)
+{
+	struct call_msg flush = {.args = {str_from(".")}, .n_args = 1};
+	struct fixture *f = *state;
+	char text[4096];
+	int fds[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+	memset(text, ' ', sizeof(text));
+	while (send(fds[1], text, sizeof(text), MSG_DONTWAIT) > 0) {
+	}
+	for (int i = 0; i < STREAMS_MAX; i++) {
+		struct channel_msg msg = {.type = MSG_DNS_FLUSH, .serial = ++f->serial};
+		struct buf data;
+
+		buf_init(&data, 4096);
+		call_msg_pack(&flush, &data);
+		msg.data = data.data;
+		msg.len = data.len;
+		msg.fds[msg.n_fds++] = fds[1];
+		assert_int_equal(channel_send(&f->channel, &msg), 0);
+		buf_fini(&data);
+	}
+	call(f, MSG_DNS_FLUSH, &flush, MSG_NAK, text);
+	assert_string_equal(text, "");
+	resolve(f, "www", true);
+	close(fds[0]); /* they leave */
+	for (int i = 0; i < STREAMS_MAX; i++) {
+		answered(f, MSG_NAK);
+	}
+	close(fds[1]);
+	call(f, MSG_DNS_FLUSH, &flush, MSG_ACK, text);
+	assert_string_equal(text, "{\"worker\":0,\"entries\":0}\n");
+}
+
 #define WITH(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -774,6 +894,9 @@ int main(void)
 		WITH(test_other_upstream_while_one_is_asked),
 		WITH(test_drain_answers_what_waits_and_ends),
 		WITH(test_lent_socket_is_served),
+		WITH(test_flush_forgets_both_answers_of_a_name_and_says_so),
+		WITH(test_what_is_no_name_is_refused_without_a_word),
+		WITH(test_callers_that_do_not_read_are_few),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -206,6 +206,11 @@ static void verbs_are_found_whole_and_guessed_when_near(void **state)
 	assert_string_equal(cli_verb_nearest("reolad")->name, "reload");
 	assert_string_equal(cli_verb_nearest("loglevel")->name, "log-level");
 	assert_null(cli_verb_nearest("frobnicate"));
+	assert_true(cli_is_family("dns"));
+	assert_false(cli_is_family("dn"));
+	assert_false(cli_is_family("dns flush"));
+	assert_false(cli_is_family("status"));
+	assert_false(cli_is_family(""));
 }
 
 int main(void)
