@@ -48,6 +48,9 @@ enum worker_counter {
 	WORKER_DNS_FAILED,                  /* answered SERVFAIL, as nobody could be asked */
 	WORKER_DNS_UNSENT,                  /* answers that could not be sent */
 	WORKER_DNS_CLIENTS,                 /* gauge: TCP connections */
+	WORKER_DNS_ZONE,                    /* queries for the farm's zone, of anybody */
+	WORKER_DNS_SLIPPED,                 /* of these, beyond the rate: answered by TC alone */
+	WORKER_DNS_LIMITED,                 /* the same: not answered */
 	N_WORKER_COUNTERS,
 };
 

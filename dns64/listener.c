@@ -116,7 +116,8 @@ static struct dns_listener *listener_new(struct dns_worker *w, uint32_t id,
 	*l = (struct dns_listener){.id = id,
 				   .worker = w,
 				   .local = msg->local,
-				   .udp = msg->protocol == PROTOCOL_UDP};
+				   .udp = msg->protocol == PROTOCOL_UDP,
+				   .zone = msg->zone};
 	TAILQ_INIT(&l->sockets);
 	if (table_insert(&w->listeners, &l->node, id) < 0) {
 		free(l);
@@ -132,6 +133,9 @@ int dns_listener_put(struct dns_worker *w, uint32_t id, const struct listener_ms
 	bool is_new = !l;
 	int rc;
 
+	if (!is_new) {
+		l->zone = msg->zone;
+	}
 	if (fd < 0) {
 		return is_new ? err_set(err, -ENOENT, "no socket for a new listener") : 0;
 	}

@@ -5,6 +5,7 @@ libdns64_a_SOURCES = \
 	%D%/answer.c %D%/answer.h %D%/answer_internal.h \
 	%D%/answer_change.c \
 	%D%/answer_read.c \
+	%D%/authority.c \
 	%D%/cache.c %D%/cache.h \
 	%D%/cache_verbs.c %D%/cache_verbs.h \
 	%D%/internal.h \
@@ -19,6 +20,7 @@ libdns64_a_SOURCES = \
 	%D%/request.c %D%/request.h %D%/request_plain.c \
 	%D%/resolver.c %D%/resolver.h \
 	%D%/reverse.c %D%/reverse.h \
+	%D%/rrl.c %D%/rrl.h \
 	%D%/serve.c \
 	%D%/tcp.c \
 	%D%/tenant_policy.c %D%/tenant_policy.h \
@@ -27,7 +29,7 @@ libdns64_a_SOURCES = \
 	%D%/upstream.c %D%/upstream.h %D%/upstream_internal.h %D%/upstream_server.c \
 	%D%/upstream_tcp.c \
 	%D%/worker.c %D%/worker.h \
-	%D%/zone.c %D%/zone.h %D%/zone_answer.c %D%/zone_internal.h
+	%D%/zone.c %D%/zone.h %D%/zone_answer.c %D%/zone_internal.h %D%/zone_pool.c
 pkglibexec_PROGRAMS += sixgate-dns64
 sixgate_dns64_SOURCES = %D%/main.c
 sixgate_dns64_LDADD = libdns64.a libworker.a libconf-model.a $(BASE_LIBS) $(KNOT_LIBS)

@@ -50,11 +50,11 @@ static int on_end(struct link *link, struct channel_msg *msg, struct err *err)
 {
 	struct dns_worker *w = worker_of(link);
 
-	(void)msg;
 	if (!w->tenants.filling) {
 		return err_set(err, -EPROTO, "END without BEGIN");
 	}
 	tenants_end(&w->tenants);
+	authority_changed(w, msg->serial);
 	return 0;
 }
 
@@ -75,7 +75,13 @@ static int on_node(struct link *link, struct channel_msg *msg, struct err *err)
 		return err_set(err, -EPROTO, "NODE before COUNTERS");
 	}
 	rc = node_conf_unpack(cursor_from(msg->data, msg->len), &node, err);
-	return rc < 0 ? rc : dns_worker_set_node(w, node, err);
+	if (rc == 0) {
+		rc = dns_worker_set_node(w, node, err);
+	}
+	if (rc == 0) {
+		authority_changed(w, msg->serial);
+	}
+	return rc;
 }
 
 static int on_tenant(struct link *link, struct channel_msg *msg, struct err *err)
@@ -88,14 +94,20 @@ static int on_tenant(struct link *link, struct channel_msg *msg, struct err *err
 		return err_set(err, -EPROTO, "TENANT before NODE");
 	}
 	rc = tenant_conf_unpack(cursor_from(msg->data, msg->len), &conf, err);
-	return rc < 0 ? rc
-		      : tenants_put(&w->tenants, msg->id, conf, msg->type == MSG_TENANT_SWAP, err);
+	if (rc == 0) {
+		rc = tenants_put(&w->tenants, msg->id, conf, msg->type == MSG_TENANT_SWAP, err);
+	}
+	if (rc == 0) {
+		authority_changed(w, msg->serial);
+	}
+	return rc;
 }
 
 static int on_tenant_remove(struct link *link, struct channel_msg *msg, struct err *err)
 {
 	(void)err;
 	tenants_remove(&worker_of(link)->tenants, msg->id);
+	authority_changed(worker_of(link), msg->serial);
 	return 0;
 }
 

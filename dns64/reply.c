@@ -144,6 +144,14 @@ size_t reply_error(const struct request *r, uint16_t rcode, uint16_t ede, uint8_
 	return writer_end(&w, rcode, ede, false);
 }
 
+size_t reply_slip(const struct request *r, uint8_t *wire)
+{
+	struct writer w = writer_begin(r, ANSWER_NO_EDE, wire);
+
+	w.truncated = true;
+	return writer_end(&w, KNOT_RCODE_NOERROR, ANSWER_NO_EDE, false);
+}
+
 static uint32_t ttl_now(const struct reply *reply, uint32_t ttl_s)
 {
 	if (reply->stale) {

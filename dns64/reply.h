@@ -25,6 +25,8 @@ struct reply {
 };
 
 size_t reply_error(const struct request *r, uint16_t rcode, uint16_t ede, uint8_t *wire);
+/* That the client is to ask by TCP. */
+size_t reply_slip(const struct request *r, uint8_t *wire);
 /* As it is. */
 size_t reply_answer(const struct request *r, const struct reply *reply, uint8_t *wire);
 /* Of an AAAA answer those addresses that count (RFC 6147 5.1.4); at least one does. */

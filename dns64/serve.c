@@ -51,8 +51,8 @@ static void make_cookie(const struct dns_worker *w, const struct dns_client *cli
 	r->server_cookie_len = COOKIE_SERVER;
 }
 
-static void prepare(const struct dns_worker *w, const struct dns_client *client, bool over_tcp,
-		    struct request *r)
+void serve_prepare(const struct dns_worker *w, const struct dns_client *client, bool over_tcp,
+		   struct request *r)
 {
 	r->over_tcp = over_tcp;
 	r->keepalive_100ms = (uint16_t)(w->tcp_idle_ms / 100);
@@ -64,11 +64,23 @@ static void prepare(const struct dns_worker *w, const struct dns_client *client,
 	}
 }
 
-static size_t malformed(struct dns_worker *w, const struct request *r, uint16_t rcode,
-			uint8_t *wire)
+size_t serve_malformed(struct dns_worker *w, enum request_result result, bool over_tcp,
+		       struct request *r, uint8_t *wire)
 {
 	count(w, WORKER_DNS_MALFORMED);
-	return reply_error(r, rcode, ANSWER_NO_EDE, wire);
+	r->over_tcp = over_tcp;
+	switch (result) {
+	case REQUEST_READ:
+	case REQUEST_DROP:
+		break;
+	case REQUEST_FORMERR:
+		return reply_error(r, KNOT_RCODE_FORMERR, ANSWER_NO_EDE, wire);
+	case REQUEST_NOTIMP:
+		return reply_error(r, KNOT_RCODE_NOTIMPL, ANSWER_NO_EDE, wire);
+	case REQUEST_BADVERS:
+		return reply_error(r, KNOT_RCODE_BADVERS, ANSWER_NO_EDE, wire);
+	}
+	return 0;
 }
 
 /* source: NULL, the client is no tenant. */
@@ -88,33 +100,21 @@ size_t serve(struct dns_worker *w, const struct dns_client *client, bool over_tc
 {
 	struct source source;
 	bool known = tenants_source(&w->tenants, &client->from.addr, &source);
+	enum request_result result;
 	struct request r;
-	size_t n = 0;
+	size_t n;
 
 	*ret_waits = false;
 	count(w, known ? WORKER_DNS_QUERIES : WORKER_DNS_FOREIGN);
 	if (!known && !may_refuse(w)) {
 		return 0;
 	}
-	switch (request_read(message, len, &r)) {
-	case REQUEST_DROP:
-		count(w, WORKER_DNS_MALFORMED);
-		break;
-	case REQUEST_FORMERR:
-		n = malformed(w, &r, KNOT_RCODE_FORMERR, wire);
-		break;
-	case REQUEST_NOTIMP:
-		n = malformed(w, &r, KNOT_RCODE_NOTIMPL, wire);
-		break;
-	case REQUEST_BADVERS:
-		r.over_tcp = over_tcp;
-		n = malformed(w, &r, KNOT_RCODE_BADVERS, wire);
-		break;
-	case REQUEST_READ:
-		prepare(w, client, over_tcp, &r);
-		n = answer(w, client, known ? &source : NULL, &r, wire);
-		*ret_waits = n == 0;
-		break;
+	result = request_read(message, len, &r);
+	if (result != REQUEST_READ) {
+		return serve_malformed(w, result, over_tcp, &r, wire);
 	}
+	serve_prepare(w, client, over_tcp, &r);
+	n = answer(w, client, known ? &source : NULL, &r, wire);
+	*ret_waits = n == 0;
 	return n;
 }

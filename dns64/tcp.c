@@ -7,7 +7,8 @@
  * without one is closed after as long. What a client can make us hold is bounded: the query it is
  * sending, PIPELINE_MAX that wait, OUT_MAX bytes of answers that it does not read (then nothing
  * more is read from it), TENANT_CLIENTS connections of a tenant, the oldest idle one of which gives
- * way to a new one, and tcp_max of all.
+ * way to a new one, and tcp_max of all. Who asks for the zone has PREFIX_CLIENTS in the same way,
+ * with all in the same prefix, and those together ZONE_CLIENTS.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -25,8 +26,10 @@
 #define OUT_MAX        ((size_t)128 << 10)
 #define OUT_ALL_MAX    ((size_t)32 << 20) /* bytes, of all clients */
 #define TENANT_CLIENTS 128
-#define OTHERS_MAX     16 /* of those who are no tenants */
-#define ACCEPT_MAX     16 /* a turn */
+#define OTHERS_MAX     16  /* of those who are no tenants */
+#define PREFIX_CLIENTS 8   /* of a source's prefix, who ask for the zone */
+#define ZONE_CLIENTS   256 /* of all of these */
+#define ACCEPT_MAX     16  /* a turn */
 
 struct tcp_client {
 	TAILQ_ENTRY(tcp_client) entry; /* dns_worker.tcp */
@@ -36,8 +39,9 @@ struct tcp_client {
 	struct deferred gone;
 	struct timer idle;
 	struct dns_client client; /* connection: its number */
-	uint32_t tenant;          /* id; 0: of nobody */
+	uint64_t owner;           /* whose limit it counts for, see owner_of() */
 	unsigned int n_waiting;   /* queries */
+	bool zone;                /* it asks for that */
 	bool ended;               /* it sends nothing any more */
 	bool ready;               /* in dns_worker.tcp_ready */
 	uint32_t events;
@@ -197,15 +201,17 @@ static bool client_flush(struct tcp_client *c)
 /* False: the client is gone. */
 static bool client_serve(struct tcp_client *c, const uint8_t *message, size_t len)
 {
-	bool waits;
-	size_t n = serve(c->worker, &c->client, true, message, len, c->worker->buffer, &waits);
+	struct dns_worker *w = c->worker;
+	bool waits = false;
+	size_t n = c->zone ? serve_world(w, &c->client, true, message, len, w->buffer)
+			   : serve(w, &c->client, true, message, len, w->buffer, &waits);
 
 	client_lives(c);
 	c->n_waiting += waits;
 	if (n == 0 && !waits) {
 		return false; /* nothing that is answered: it may be no DNS at all */
 	}
-	return n == 0 || client_send(c, c->worker->buffer, n);
+	return n == 0 || client_send(c, w->buffer, n);
 }
 
 /* Takes a query off the buffer. 1: there may be another, 0: it is not whole yet, -1: close. */
@@ -325,23 +331,49 @@ void tcp_close_idle(struct dns_worker *w, bool all)
 	}
 }
 
-/* Makes room for one of that tenant (0: of nobody's). False: there is none. */
-static bool make_room(struct dns_worker *w, uint32_t tenant)
+/*
+ * Who has a limit: a tenant, by its id; all who are none, 0; or of those who ask for the zone the
+ * prefix they are in, by its hash.
+ */
+static uint64_t owner_of(const struct dns_worker *w, const struct dns_listener *l,
+			 const struct addr *from)
 {
-	struct tcp_client *c, *idle_own = NULL, *idle = NULL;
-	unsigned int n_own = 0;
+	const struct prefix p = rrl_prefix(from);
+	struct source source = {.id = 0};
+
+	if (l->zone) {
+		return hash_bytes(&w->cookie_key, p.addr.b, sizeof(p.addr.b)) | UINT64_C(1) << 63;
+	}
+	(void)tenants_source(&w->tenants, from, &source); /* else of nobody */
+	return source.id;
+}
+
+static unsigned int clients_max(uint64_t owner, bool zone)
+{
+	return zone ? PREFIX_CLIENTS : owner ? TENANT_CLIENTS : OTHERS_MAX;
+}
+
+/* Makes room for one of that owner. False: there is none. */
+static bool make_room(struct dns_worker *w, uint64_t owner, bool zone)
+{
+	struct tcp_client *c, *idle_own = NULL, *idle_zone = NULL, *idle = NULL;
+	unsigned int n_own = 0, n_zone = 0;
 
 	for (c = TAILQ_FIRST(&w->tcp); c; c = TAILQ_NEXT(c, entry)) {
-		bool own = c->tenant == tenant;
+		bool own = c->owner == owner;
 
 		n_own += own;
+		n_zone += c->zone;
 		if (client_is_idle(c)) {
 			idle = idle ? idle : c;
 			idle_own = idle_own || !own ? idle_own : c;
+			idle_zone = idle_zone || !c->zone ? idle_zone : c;
 		}
 	}
-	if (n_own >= (tenant ? TENANT_CLIENTS : OTHERS_MAX)) {
-		idle = tenant ? idle_own : NULL;
+	if (n_own >= clients_max(owner, zone)) {
+		idle = owner ? idle_own : NULL;
+	} else if (zone && n_zone >= ZONE_CLIENTS) {
+		idle = idle_zone;
 	} else if (w->n_tcp < w->tcp_max) {
 		return true;
 	}
@@ -355,11 +387,11 @@ static bool make_room(struct dns_worker *w, uint32_t tenant)
 static void client_new(struct dns_socket *socket, int fd, const struct endpoint *from)
 {
 	struct dns_worker *w = socket->listener->worker;
-	struct source source = {.id = 0};
+	const struct dns_listener *l = socket->listener;
+	uint64_t owner = owner_of(w, l, &from->addr);
 	struct tcp_client *c = NULL;
 
-	(void)tenants_source(&w->tenants, &from->addr, &source); /* else of nobody */
-	if (make_room(w, source.id)) {
+	if (make_room(w, owner, l->zone)) {
 		c = calloc(1, sizeof(*c));
 	}
 	if (!c) {
@@ -367,9 +399,10 @@ static void client_new(struct dns_socket *socket, int fd, const struct endpoint 
 		return;
 	}
 	c->worker = w;
-	c->tenant = source.id;
+	c->owner = owner;
+	c->zone = l->zone;
 	c->client = (struct dns_client){.from = *from,
-					.listener = socket->listener->id,
+					.listener = l->id,
 					.connection = ++w->last_number};
 	c->io = (struct io){.fd = fd, .ready = client_ready};
 	c->events = EPOLLIN;

@@ -11,6 +11,7 @@
 #include "conf/model/tenant.h"
 #include "dns64/resolver.h"
 #include "dns64/tenant_policy.h"
+#include "dns64/zone.h"
 
 /* A prefix of a tenant, or one of its hosts with a whole IPv4 address. */
 struct claim {
@@ -244,6 +245,28 @@ static int tenant_replace(struct tenants *ts, struct tenant *former, struct tena
 	return rc;
 }
 
+/* t could not come in force: the zone has what former had again (NULL: nothing). */
+static void zone_back(struct tenants *ts, const struct tenant *former, const struct tenant *t)
+{
+	if (ts->zone && (!former || zone_put(ts->zone, former->conf) < 0)) {
+		zone_remove(ts->zone, t->conf);
+	}
+}
+
+/* t takes the place of former (NULL: of none), in the zone, too. As tenant_replace(). */
+static int tenant_enter(struct tenants *ts, struct tenant *former, struct tenant *t)
+{
+	int rc = ts->zone ? zone_put(ts->zone, t->conf) : 0;
+
+	if (rc == 0) {
+		rc = tenant_replace(ts, former, t);
+		if (rc < 0) {
+			zone_back(ts, former, t);
+		}
+	}
+	return rc;
+}
+
 int tenants_put(struct tenants *ts, uint32_t id, struct tenant_conf *conf, bool swaps,
 		struct err *err)
 {
@@ -264,7 +287,7 @@ int tenants_put(struct tenants *ts, uint32_t id, struct tenant_conf *conf, bool 
 		rc = make_policies(t, ts->node);
 	}
 	if (rc == 0) {
-		rc = tenant_replace(ts, find_id(ts, id), t);
+		rc = tenant_enter(ts, find_id(ts, id), t);
 	}
 	if (rc < 0) {
 		tenant_free(t);
@@ -280,6 +303,9 @@ void tenants_remove(struct tenants *ts, uint32_t id)
 	if (t) {
 		claims_drop(ts, t->claims, t->n_claims);
 		table_remove(&ts->by_id, &t->node);
+		if (ts->zone) {
+			zone_remove(ts->zone, t->conf);
+		}
 		tenant_free(t);
 	}
 }
@@ -327,6 +353,18 @@ int tenants_set_node(struct tenants *ts, const struct node_conf *node)
 	ts->node = node;
 	while (rc == 0 && (at = table_next(&ts->by_id, &it))) {
 		rc = make_policies(container_of(at, struct tenant, node), node);
+	}
+	return rc;
+}
+
+int tenants_fill_zone(const struct tenants *ts, struct zone *zone)
+{
+	struct table_iter it = {0};
+	struct table_node *at;
+	int rc = 0;
+
+	while (rc == 0 && (at = table_next(&ts->by_id, &it))) {
+		rc = zone_put(zone, container_of(at, struct tenant, node)->conf);
 	}
 	return rc;
 }

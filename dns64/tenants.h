@@ -18,6 +18,7 @@
 struct dns_tenant;
 struct node_conf;
 struct tenant_conf;
+struct zone;
 
 /* Whom a source is, borrowed until the tenants change. */
 struct source {
@@ -33,6 +34,7 @@ struct tenants {
 	uint8_t lens[129];    /* those there are, the longest first */
 	unsigned int n_lens;
 	const struct node_conf *node; /* borrowed; NULL: not known yet */
+	struct zone *zone;            /* borrowed: they are in there, too; NULL: in none */
 	uint32_t generation;
 	bool filling; /* between BEGIN and END */
 };
@@ -59,5 +61,7 @@ void tenants_end(struct tenants *ts);
  * former one made of them.
  */
 int tenants_set_node(struct tenants *ts, const struct node_conf *node) CHECKED;
+/* Puts all of them into zone. Returns 0 or -ENOMEM. */
+int tenants_fill_zone(const struct tenants *ts, struct zone *zone) CHECKED;
 
 #endif

@@ -24,7 +24,7 @@ union info {
 struct udp_batch {
 	struct mmsghdr in[BATCH], out[BATCH];
 	struct iovec in_part[BATCH], out_part[BATCH];
-	struct sockaddr_in6 from[BATCH];
+	struct sockaddr_in6 from[BATCH]; /* of an IPv4 socket a sockaddr_in */
 	union info info[BATCH];
 	uint8_t in_bytes[BATCH][IN_BYTES];
 	uint8_t out_bytes[BATCH][REQUEST_UDP_MAX];
@@ -75,35 +75,61 @@ static struct dns_client client_of(const struct dns_socket *socket, const struct
 	return client;
 }
 
+/* Whom the i-th message is from. False: it does not say. info: NULL, the socket is of IPv4. */
+static bool read_client(const struct dns_socket *socket, unsigned int i,
+			const struct in6_pktinfo *info, struct dns_client *ret_client)
+{
+	const struct udp_batch *b = socket->listener->worker->batch;
+	const struct sockaddr *from = (const struct sockaddr *)&b->from[i];
+	socklen_t len = b->in[i].msg_hdr.msg_namelen;
+
+	if (addr_is_v4(&socket->listener->local.addr)) {
+		*ret_client = (struct dns_client){.listener = socket->listener->id,
+						  .to = socket->listener->local.addr};
+		return len == sizeof(struct sockaddr_in) &&
+		       endpoint_from_sockaddr(from, &ret_client->from) == 0;
+	}
+	if (!info || len != sizeof(b->from[i])) {
+		return false;
+	}
+	*ret_client = client_of(socket, &b->from[i], info);
+	return true;
+}
+
 /* The i-th message that came. True: its answer is in the n-th place to be sent. */
 static bool serve_one(struct dns_socket *socket, unsigned int i, unsigned int n)
 {
-	struct udp_batch *b = socket->listener->worker->batch;
+	struct dns_worker *w = socket->listener->worker;
+	struct udp_batch *b = w->batch;
 	struct msghdr *in = &b->in[i].msg_hdr;
 	struct in6_pktinfo *info = find_info(in);
 	struct dns_client client;
 	bool waits;
 	size_t len;
 
-	if (!info || in->msg_namelen != sizeof(b->from[i])) {
+	if (!read_client(socket, i, info, &client)) {
 		return false;
 	}
-	client = client_of(socket, &b->from[i], info);
-	len = serve(socket->listener->worker, &client, false, b->in_bytes[i], b->in[i].msg_len,
-		    b->out_bytes[n], &waits);
+	if (socket->listener->zone) {
+		len = serve_world(w, &client, false, b->in_bytes[i], b->in[i].msg_len,
+				  b->out_bytes[n]);
+	} else {
+		len = serve(w, &client, false, b->in_bytes[i], b->in[i].msg_len, b->out_bytes[n],
+			    &waits);
+	}
 	if (len == 0) {
 		return false;
 	}
-	if (!addr_is_link_local(&client.from.addr)) {
+	if (info && !addr_is_link_local(&client.from.addr)) {
 		info->ipi6_ifindex = 0; /* the way back is the routes' matter */
 	}
 	b->out_part[n] = (struct iovec){b->out_bytes[n], len};
 	b->out[n].msg_hdr = (struct msghdr){.msg_name = &b->from[i],
-					    .msg_namelen = sizeof(b->from[i]),
+					    .msg_namelen = in->msg_namelen,
 					    .msg_iov = &b->out_part[n],
 					    .msg_iovlen = 1,
-					    .msg_control = &b->info[i],
-					    .msg_controllen = in->msg_controllen};
+					    .msg_control = info ? &b->info[i] : NULL,
+					    .msg_controllen = info ? in->msg_controllen : 0};
 	return true;
 }
 

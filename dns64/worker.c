@@ -242,8 +242,13 @@ static int start_resolver(struct dns_worker *w, const struct node_conf *node)
 int dns_worker_set_node(struct dns_worker *w, struct node_conf *node, struct err *err)
 {
 	struct node_conf *former = w->node;
-	int rc = 0;
+	struct zone *zone;
+	int rc = authority_prepare(w, node, &zone);
 
+	if (rc < 0) {
+		node_conf_free(node);
+		return err_set_errno(err, rc, "the zone");
+	}
 	if (!w->resolving) {
 		rc = start_resolver(w, node);
 	} else if (!same_upstreams(former, node)) {
@@ -254,9 +259,11 @@ int dns_worker_set_node(struct dns_worker *w, struct node_conf *node, struct err
 	}
 	if (rc < 0) {
 		w->tenants.node = former;
+		authority_abandon(w, zone);
 		node_conf_free(node);
 		return err_set(err, rc, "out of memory");
 	}
+	authority_commit(w, node, zone);
 	w->node = node;
 	memset(w->nsid, 0, sizeof(w->nsid));
 	(void)snprintf(w->nsid, sizeof(w->nsid), "%s", node->name); /* the schema's bound fits */
@@ -303,6 +310,7 @@ void dns_worker_fini(struct dns_worker *w)
 		w->former = f->next;
 		former_free(f);
 	}
+	authority_fini(w);
 	tenants_fini(&w->tenants);
 	link_fini(&w->link);
 	loop_fini(&w->loop);

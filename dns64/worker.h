@@ -17,6 +17,7 @@
 #include "conf/model/node.h"
 #include "dns64/request.h"
 #include "dns64/resolver.h"
+#include "dns64/rrl.h"
 #include "dns64/tenants.h"
 #include "worker/link.h"
 
@@ -24,6 +25,7 @@
 struct former_upstreams;
 struct udp_batch;
 struct upstreams;
+struct zone;
 
 /* A socket that control has made: datagrams, or connections that are accepted. */
 struct dns_socket {
@@ -40,6 +42,7 @@ struct dns_listener {
 	struct dns_worker *worker;
 	struct endpoint local;
 	bool udp;
+	bool zone;                                   /* what comes is for serve_world() */
 	TAILQ_HEAD(dns_sockets, dns_socket) sockets; /* owned */
 };
 
@@ -67,6 +70,9 @@ struct dns_worker {
 	uint16_t upstream_port;
 	struct upstreams *upstreams;     /* owned; NULL before NODE */
 	struct former_upstreams *former; /* owned list: asked before the config changed */
+	struct zone *zone;               /* owned; NULL: the node has none */
+	uint64_t serial;                 /* control's, of the last change: the zone's */
+	struct rrl rrl;                  /* with the first zone */
 	struct hash_key cookie_key;
 	struct refusals refusals;
 	struct udp_batch *batch; /* owned */
@@ -110,6 +116,29 @@ extern const struct link_ops dns_link_ops;
  */
 size_t serve(struct dns_worker *w, const struct dns_client *client, bool over_tcp,
 	     const uint8_t *message, size_t len, uint8_t *wire, bool *ret_waits);
+
+/* For those who answer: what r is to carry besides its records. */
+void serve_prepare(const struct dns_worker *w, const struct dns_client *client, bool over_tcp,
+		   struct request *r);
+/* What is no query gets an error, or nothing: 0. */
+size_t serve_malformed(struct dns_worker *w, enum request_result result, bool over_tcp,
+		       struct request *r, uint8_t *wire);
+
+/* authority.c */
+/* The same as serve(), of what comes to where the zone is asked; nothing waits. */
+size_t serve_world(struct dns_worker *w, const struct dns_client *client, bool over_tcp,
+		   const uint8_t *message, size_t len, uint8_t *wire);
+/*
+ * The zone that node has, with all tenants, or NULL; then either authority_commit() with the same
+ * node, or authority_abandon(). Returns 0, -EINVAL (it is no name) or -ENOMEM.
+ */
+int authority_prepare(struct dns_worker *w, const struct node_conf *node,
+		      struct zone **ret_zone) CHECKED;
+void authority_commit(struct dns_worker *w, const struct node_conf *node, struct zone *zone);
+void authority_abandon(struct dns_worker *w, struct zone *zone);
+/* Control has changed something that the zone may be made from. */
+void authority_changed(struct dns_worker *w, uint64_t serial);
+void authority_fini(struct dns_worker *w);
 
 /* listener.c */
 /*

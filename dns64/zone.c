@@ -55,11 +55,20 @@ static bool is_zone(const struct zone *z, const uint8_t *name)
 	return knot_dname_is_equal(name, z->name);
 }
 
-static void name_drop(struct zone *z, struct zone_name *n)
+/* NULL: it lies below the zone itself. */
+static struct zone_name *name_parent(const struct zone *z, const struct zone_name *n)
 {
+	const uint8_t *up = above(n->name);
+
+	return is_zone(z, up) ? NULL : zone_name_find(z, up);
+}
+
+static void name_drop(struct zone *z, struct zone_name *n, bool own)
+{
+	for (struct zone_name *at = n; own && at && --at->n_own == 0; at = name_parent(z, at)) {
+	}
 	while (n && --n->n_holds == 0) {
-		const uint8_t *up = above(n->name);
-		struct zone_name *parent = is_zone(z, up) ? NULL : zone_name_find(z, up);
+		struct zone_name *parent = name_parent(z, n);
 
 		table_remove(&z->names, &n->node);
 		free(n);
@@ -76,15 +85,15 @@ static struct zone_name *name_new(struct zone *z, const uint8_t *name)
 		free(n);
 		return NULL;
 	}
-	LIST_INIT(&n->uses);
+	TAILQ_INIT(&n->uses);
 	n->n_holds = 1;
 	n->len = (uint8_t)len;
 	memcpy(n->name, name, len);
 	return n;
 }
 
-/* Holds a name, which is made with all that it lies below. NULL: out of memory. */
-static struct zone_name *name_hold(struct zone *z, const uint8_t *name)
+/* A hold of a name, which is made with all that it lies below. NULL: out of memory. */
+static struct zone_name *name_get(struct zone *z, const uint8_t *name)
 {
 	struct zone_name *n = zone_name_find(z, name);
 
@@ -93,7 +102,7 @@ static struct zone_name *name_hold(struct zone *z, const uint8_t *name)
 		return n;
 	}
 	n = name_new(z, name);
-	if (n && !is_zone(z, above(name)) && !name_hold(z, above(name))) {
+	if (n && !is_zone(z, above(name)) && !name_get(z, above(name))) {
 		table_remove(&z->names, &n->node);
 		free(n);
 		n = NULL;
@@ -101,23 +110,54 @@ static struct zone_name *name_hold(struct zone *z, const uint8_t *name)
 	return n;
 }
 
+/* The same; own: by whom it is below. */
+static struct zone_name *name_hold(struct zone *z, const uint8_t *name, bool own)
+{
+	struct zone_name *n = name_get(z, name);
+
+	for (struct zone_name *at = n; own && at && at->n_own++ == 0; at = name_parent(z, at)) {
+	}
+	return n;
+}
+
+/* The label next to the zone, as text. False: it is the zone itself, or the label is no text. */
+static bool label_below(const struct zone *z, const uint8_t *name,
+			char label[KNOT_DNAME_MAXLABELLEN + 1])
+{
+	if (is_zone(z, name)) {
+		return false;
+	}
+	while (!is_zone(z, above(name))) {
+		name = above(name);
+	}
+	memcpy(label, name + 1, *name);
+	label[*name] = '\0';
+	return strlen(label) == *name;
+}
+
 static void use_remove(struct zone *z, struct zone_use *use)
 {
-	LIST_REMOVE(use, link);
-	name_drop(z, use->at);
+	TAILQ_REMOVE(&use->at->uses, use, link);
+	name_drop(z, use->at, use->own);
 }
 
 static bool use_add(struct zone *z, struct zone_tenant *t, const uint8_t *name,
 		    const struct service_conf *service, const struct expose_conf *expose)
 {
 	struct zone_use *use = &t->uses[t->n_uses];
-	struct zone_name *at = name_hold(z, name);
+	char label[KNOT_DNAME_MAXLABELLEN + 1];
+	bool own = label_below(z, name, label) && strcmp(label, t->conf->name) == 0;
+	struct zone_name *at = name_hold(z, name, own);
 
 	if (!at) {
 		return false;
 	}
-	*use = (struct zone_use){.at = at, .tenant = t, .service = service, .expose = expose};
-	LIST_INSERT_HEAD(&at->uses, use, link);
+	*use = (struct zone_use){.at = at,
+				 .tenant = t,
+				 .service = service,
+				 .expose = expose,
+				 .own = own};
+	TAILQ_INSERT_TAIL(&at->uses, use, link);
 	t->n_uses++;
 	return true;
 }
@@ -131,22 +171,25 @@ static size_t put_label(uint8_t *name, const char *text)
 	return len + 1;
 }
 
-/* SERVICE.TENANT.ZONE. False: that is too long for a name. */
+/* SERVICE.TENANT.ZONE, service NULL: TENANT.ZONE. False: that is too long for a name. */
 static bool own_name(const struct zone *z, const struct tenant_conf *tenant,
 		     const struct service_conf *service, uint8_t name[QUESTION_NAME_MAX])
 {
-	size_t zone_len = knot_dname_size(z->name), len;
+	size_t zone_len = knot_dname_size(z->name), len = 0;
 
-	if (strlen(tenant->name) + strlen(service->name) + 2 + zone_len > QUESTION_NAME_MAX) {
+	if (strlen(tenant->name) + (service ? strlen(service->name) + 1 : 0) + 1 + zone_len >
+	    QUESTION_NAME_MAX) {
 		return false;
 	}
-	len = put_label(name, service->name);
+	if (service) {
+		len = put_label(name, service->name);
+	}
 	len += put_label(name + len, tenant->name);
 	memcpy(name + len, z->name, zone_len);
 	return true;
 }
 
-/* The name of an exposure. False: it does not lie in the zone. */
+/* The name of an exposure. False: it does not lie in the zone, or is its server's. */
 static bool custom_name(const struct zone *z, const struct name_pattern *pattern,
 			uint8_t name[QUESTION_NAME_MAX])
 {
@@ -156,7 +199,8 @@ static bool custom_name(const struct zone *z, const struct name_pattern *pattern
 		return false;
 	}
 	knot_dname_to_lower(name + star);
-	return knot_dname_in_bailiwick(name, z->name) > 0;
+	return knot_dname_in_bailiwick(name, z->name) > 0 &&
+	       knot_dname_in_bailiwick(name, z->server) < 0;
 }
 
 static size_t n_uses_max(const struct tenant_conf *tenant)
@@ -206,16 +250,29 @@ static bool add_services(struct zone *z, struct zone_tenant *t)
 	return true;
 }
 
+static bool tenant_hold(struct zone *z, struct zone_tenant *t)
+{
+	uint8_t name[QUESTION_NAME_MAX];
+
+	if (!own_name(z, t->conf, NULL, name)) {
+		return true;
+	}
+	t->at = name_hold(z, name, true);
+	return t->at != NULL;
+}
+
 static void tenant_free(struct zone *z, struct zone_tenant *t)
 {
 	for (size_t i = 0; i < t->n_uses; i++) {
 		use_remove(z, &t->uses[i]);
 	}
+	name_drop(z, t->at, true);
 	tenant_conf_unref(t->conf);
 	free(t->uses);
 	free(t);
 }
 
+/* A suspended one has its name alone. */
 static struct zone_tenant *tenant_new(struct zone *z, struct tenant_conf *conf)
 {
 	struct zone_tenant *t = calloc(1, sizeof(*t));
@@ -225,7 +282,8 @@ static struct zone_tenant *tenant_new(struct zone *z, struct tenant_conf *conf)
 	}
 	t->conf = tenant_conf_ref(conf);
 	t->uses = calloc(n_uses_max(conf) + 1, sizeof(*t->uses));
-	if (!t->uses || !add_services(z, t)) {
+	if (!t->uses || !tenant_hold(z, t) ||
+	    (conf->state == TENANT_ACTIVE && !add_services(z, t))) {
 		tenant_free(z, t);
 		return NULL;
 	}
@@ -234,133 +292,143 @@ static struct zone_tenant *tenant_new(struct zone *z, struct tenant_conf *conf)
 
 static void tenant_remove(struct zone *z, struct zone_tenant *t)
 {
+	zone_pool_drop(z, t->conf);
 	table_remove(&z->tenants, &t->node);
 	tenant_free(z, t);
 }
 
-void zone_remove(struct zone *z, const char *tenant, uint32_t serial)
+void zone_remove(struct zone *z, const struct tenant_conf *tenant)
 {
-	struct zone_tenant *t = tenant_find(z, tenant);
+	struct zone_tenant *t = tenant_find(z, tenant->name);
 
-	if (t) {
-		z->serial = serial;
+	if (t && t->conf == tenant) {
 		tenant_remove(z, t);
+		zone_pool_update(z);
 	}
 }
 
-int zone_put(struct zone *z, struct tenant_conf *tenant, uint32_t serial)
+int zone_put(struct zone *z, struct tenant_conf *tenant)
 {
 	uint64_t hash = bytes_hash(z, tenant->name, strlen(tenant->name));
-	struct zone_tenant *old = tenant_find(z, tenant->name), *t;
+	struct zone_tenant *old = tenant_find(z, tenant->name), *t = tenant_new(z, tenant);
 
-	if (tenant->state == TENANT_SUSPENDED) {
-		zone_remove(z, tenant->name, serial);
-		return 0;
-	}
-	t = tenant_new(z, tenant);
 	if (!t) {
 		return -ENOMEM;
 	}
+	if (zone_pool_hold(z, tenant) < 0) {
+		tenant_free(z, t);
+		return -ENOMEM;
+	}
 	if (table_insert(&z->tenants, &t->node, hash) < 0) {
+		zone_pool_drop(z, tenant);
 		tenant_free(z, t);
 		return -ENOMEM;
 	}
 	if (old) {
 		tenant_remove(z, old);
 	}
-	z->serial = serial;
+	zone_pool_update(z);
 	return 0;
 }
 
-/* The label next to the zone, which names a tenant, perhaps. */
+/* Whose name it is, or lies below. */
 static const struct zone_tenant *tenant_above(const struct zone *z, const uint8_t *name)
 {
 	char label[KNOT_DNAME_MAXLABELLEN + 1];
 
-	while (!is_zone(z, above(name))) {
-		name = above(name);
-	}
-	memcpy(label, name + 1, *name);
-	label[*name] = '\0';
-	return tenant_find(z, label);
+	return label_below(z, name, label) ? tenant_find(z, label) : NULL;
 }
 
 bool zone_use_counts(const struct zone *z, const struct zone_use *use)
 {
-	const struct zone_tenant *t = use->expose ? tenant_above(z, use->at->name) : NULL;
+	const struct zone_tenant *t = tenant_above(z, use->at->name);
 
-	return !t || t == use->tenant;
+	return use->tenant == (t ? t : TAILQ_FIRST(&use->at->uses)->tenant);
+}
+
+/* under: below the name of a tenant, where others have nothing. */
+static const struct zone_name *name_there(const struct zone *z, const uint8_t *name, bool under)
+{
+	const struct zone_name *n = zone_name_find(z, name);
+
+	return n && (!under || n->n_own > 0) ? n : NULL;
 }
 
 const struct zone_name *zone_name_match(const struct zone *z, const uint8_t *name)
 {
-	const struct zone_name *found = zone_name_find(z, name);
+	bool under = tenant_above(z, name) != NULL;
+	const struct zone_name *found = name_there(z, name, under);
 	uint8_t wildcard[QUESTION_NAME_MAX] = {1, '*'};
 
 	while (!found && !is_zone(z, name)) {
 		/* what is nearest above it, and has it by a wildcard or not at all */
 		name = above(name);
-		if (!is_zone(z, name) && !zone_name_find(z, name)) {
+		if (!is_zone(z, name) && !name_there(z, name, under)) {
 			continue;
 		}
 		if (knot_dname_size(name) + 2 > sizeof(wildcard)) {
 			return NULL;
 		}
 		memcpy(wildcard + 2, name, knot_dname_size(name));
-		return zone_name_find(z, wildcard);
+		return name_there(z, wildcard, under);
 	}
 	return found;
 }
 
-/* The first addresses of uplink.ipv4. */
-static void add_pool(struct zone *z, const struct prefix *range)
+/* One label below the zone. False: that is too long. */
+static bool below_zone(const struct zone *z, const char *label, uint8_t name[QUESTION_NAME_MAX])
 {
-	struct addr a = range->addr;
+	size_t len = knot_dname_size(z->name);
 
-	while (z->n_pool < ZONE_ADDRESSES_MAX && prefix_contains(range, &a)) {
-		z->pool[z->n_pool++] = a;
-		for (size_t i = sizeof(a.b); i > 0 && ++a.b[i - 1] == 0; i--) {
-		}
+	if (strlen(label) + 1 + len > QUESTION_NAME_MAX) {
+		return false;
 	}
+	memcpy(name + put_label(name, label), z->name, len);
+	return true;
 }
 
 /* Sets the names of the zone itself. False: they are none. */
 static bool set_names(struct zone *z)
 {
-	static const char server[] = "ns";
-	size_t len;
-
 	if (!z->node->dns64.zone ||
 	    !knot_dname_from_str(z->name, z->node->dns64.zone, sizeof(z->name))) {
 		return false;
 	}
 	knot_dname_to_lower(z->name);
-	len = knot_dname_size(z->name);
-	if (len + sizeof(server) > sizeof(z->server)) {
-		return false;
-	}
-	memcpy(z->server + put_label(z->server, server), z->name, len);
-	return true;
+	return below_zone(z, "ns", z->server) && below_zone(z, NODE_ZONE_HOST, z->mailbox);
 }
 
-int zone_new(const struct node_conf *node, uint32_t serial, struct zone **ret_zone)
+void zone_set_node(struct zone *z, const struct node_conf *node)
+{
+	z->node = node;
+	zone_pool_update(z);
+}
+
+void zone_set_serial(struct zone *z, uint32_t serial)
+{
+	z->serial = serial;
+}
+
+int zone_new(const struct node_conf *node, struct zone **ret_zone)
 {
 	struct zone *z = calloc(1, sizeof(*z));
+	int rc;
 
 	if (!z) {
 		return -ENOMEM;
 	}
-	z->node = node;
-	z->serial = serial;
 	hash_key_init(&z->key);
 	table_init(&z->names);
 	table_init(&z->tenants);
-	if (!set_names(z)) {
-		free(z);
-		return -EINVAL;
+	table_init(&z->whole);
+	zone_set_node(z, node);
+	rc = set_names(z) ? 0 : -EINVAL;
+	if (rc == 0 && !name_hold(z, z->server, true)) {
+		rc = -ENOMEM;
 	}
-	for (size_t i = 0; i < node->n_pool; i++) {
-		add_pool(z, &node->pool[i].range);
+	if (rc < 0) {
+		zone_free(z);
+		return rc;
 	}
 	*ret_zone = z;
 	return 0;
@@ -378,6 +446,10 @@ void zone_free(struct zone *z)
 		tenant_remove(z, container_of(node, struct zone_tenant, node));
 	}
 	table_fini(&z->tenants);
+	if ((node = table_next(&z->names, &(struct table_iter){0}))) { /* the server's is left */
+		name_drop(z, container_of(node, struct zone_name, node), true);
+	}
 	table_fini(&z->names);
+	table_fini(&z->whole);
 	free(z);
 }

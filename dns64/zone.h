@@ -9,14 +9,15 @@
 
 /*
  * The farm's zone (dns64.zone), answered with authority to everybody. SERVICE.TENANT.ZONE is there
- * for each service, and each name or wildcard of an exposure that lies in the zone, but not below
- * another tenant's name:
+ * for each service, and each name or wildcard of an exposure that lies in the zone, but is not the
+ * name of its server or below it, nor another tenant's TENANT.ZONE or below that. A suspended
+ * tenant has nothing there and keeps its name all the same.
  *
  *   AAAA    the backends that are addresses and not drained
  *   A       the public addresses of the exposures; of tls and http those of their listeners
  *   HTTPS   the port, when tls is not at 443
  *
- * Each change has a serial, which is the owner's to let grow; the SOA shows that of the last.
+ * A name is one tenant's: should two have it, the first one has, and nothing of theirs is mixed.
  */
 struct buf;
 struct node_conf;
@@ -28,18 +29,22 @@ struct zone;
 #define ZONE_ADDRESSES_MAX 16 /* of each type in an answer */
 
 /*
- * An empty zone of node, which has dns64.zone; node is borrowed until zone_free(). Returns 0,
- * -EINVAL when that is no name, or -ENOMEM.
+ * An empty zone of node, which has dns64.zone; node is borrowed until zone_free() or
+ * zone_set_node(). Returns 0, -EINVAL when that is no name for a zone, or -ENOMEM.
  */
-int zone_new(const struct node_conf *node, uint32_t serial, struct zone **ret_zone) CHECKED;
+int zone_new(const struct node_conf *node, struct zone **ret_zone) CHECKED;
 void zone_free(struct zone *z);
+/* Another config with the same zone; it is borrowed instead. */
+void zone_set_node(struct zone *z, const struct node_conf *node);
+/* What the SOA shows. It is the owner's to let grow with each change. */
+void zone_set_serial(struct zone *z, uint32_t serial);
 /*
- * Puts a tenant into the zone instead of what it had, and holds a reference to it. A suspended one
- * has nothing there. Returns 0, or -ENOMEM: it has what it had.
+ * Puts a tenant into the zone instead of what it had, and holds a reference to it. Returns 0, or
+ * -ENOMEM: it has what it had.
  */
-int zone_put(struct zone *z, struct tenant_conf *tenant, uint32_t serial) CHECKED;
-/* Nothing happens when there is none of that name. */
-void zone_remove(struct zone *z, const char *tenant, uint32_t serial);
+int zone_put(struct zone *z, struct tenant_conf *tenant) CHECKED;
+/* Nothing happens when what is there is not that object. */
+void zone_remove(struct zone *z, const struct tenant_conf *tenant);
 /*
  * Answers a query; REFUSED for what is not in the zone. Returns the length in wire, which has room
  * for request_answer_max().

@@ -73,22 +73,39 @@ static void add_pool(struct records *r)
 	}
 }
 
-/* Where clients of a name meet us. */
+/* Where the zone is asked. */
+static void add_server(struct records *r)
+{
+	const struct node_conf *node = r->zone->node;
+
+	for (size_t i = 0; i < node->dns64.n_zone_listen; i++) {
+		const struct addr *a = &node->dns64.zone_listen[i];
+
+		add_address(r, a, addr_is_v4(a));
+	}
+}
+
+/* Listeners of the node, or, where none has its port, a tls exposure's own ones. */
 static void add_listeners(struct records *r, const struct expose_conf *e)
 {
 	const struct node_conf *node = r->zone->node;
+	bool found = false;
 
 	for (size_t i = 0; i < node->n_listeners; i++) {
 		const struct listener_conf *l = &node->listeners[i];
 
-		if (l->protocol != e->protocol || (e->port != 0 && l->port != e->port)) {
+		if (e->port != 0 && l->port != e->port) {
 			continue;
 		}
-		if (l->any) {
+		found = true;
+		if (l->protocol == e->protocol && l->any) {
 			add_pool(r);
-		} else {
+		} else if (l->protocol == e->protocol) {
 			add_address(r, &l->address, true);
 		}
+	}
+	if (!found && e->protocol == PROTOCOL_TLS) {
+		add_pool(r);
 	}
 }
 
@@ -143,11 +160,11 @@ static struct local_record soa_of(const struct zone *z, uint8_t soa[SOA_BYTES_MA
 {
 	const uint32_t numbers[] = {z->serial, SOA_REFRESH_S, SOA_RETRY_S, SOA_EXPIRE_S,
 				    ZONE_TTL_S};
-	size_t len = knot_dname_size(z->server);
+	size_t server_len = knot_dname_size(z->server);
+	size_t len = server_len + knot_dname_size(z->mailbox);
 
-	memcpy(soa, z->server, len); /* and the mailbox is of the same name */
-	memcpy(soa + len, z->server, len);
-	len *= 2;
+	memcpy(soa, z->server, server_len);
+	memcpy(soa + server_len, z->mailbox, len - server_len);
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++, len += 4) {
 		knot_wire_write_u32(soa + len, numbers[i]);
 	}
@@ -172,10 +189,10 @@ static void collect(struct records *r, const struct zone *z, const uint8_t *name
 	if (knot_dname_is_equal(name, z->name)) {
 		add(r, KNOT_RRTYPE_NS, z->server, knot_dname_size(z->server));
 	} else if (knot_dname_is_equal(name, z->server)) {
-		add_pool(r);
+		add_server(r);
 	}
-	use = at ? LIST_FIRST(&at->uses) : NULL;
-	for (; use; use = LIST_NEXT(use, link)) {
+	use = at ? TAILQ_FIRST(&at->uses) : NULL;
+	for (; use; use = TAILQ_NEXT(use, link)) {
 		if (zone_use_counts(z, use)) {
 			add_use(r, use);
 		}
@@ -198,7 +215,7 @@ static void answer_any(struct records *r)
 static struct answer *answer_of(const struct zone *z, const struct question *q)
 {
 	const struct zone_name *at = zone_name_match(z, q->name);
-	bool own = knot_dname_is_equal(q->name, z->name) || knot_dname_is_equal(q->name, z->server);
+	bool apex = knot_dname_is_equal(q->name, z->name);
 	struct local_record soa;
 	struct records r;
 
@@ -208,7 +225,7 @@ static struct answer *answer_of(const struct zone *z, const struct question *q)
 	}
 	soa = soa_of(z, r.soa);
 	return local_records_answer(r.list, r.n, q,
-				    at || own ? KNOT_RCODE_NOERROR : KNOT_RCODE_NXDOMAIN, &soa);
+				    at || apex ? KNOT_RCODE_NOERROR : KNOT_RCODE_NXDOMAIN, &soa);
 }
 
 size_t zone_query(const struct zone *z, struct request *request, uint8_t *wire)
@@ -278,20 +295,19 @@ static void print_name(const struct zone *z, const uint8_t *name, const struct z
 void zone_print(const struct zone *z, struct buf *out)
 {
 	char name[KNOT_DNAME_TXT_MAXLEN + 1], server[KNOT_DNAME_TXT_MAXLEN + 1];
+	char mailbox[KNOT_DNAME_TXT_MAXLEN + 1];
 	struct table_iter it = {0};
 	struct table_node *node;
 
 	if (!knot_dname_to_str(name, z->name, sizeof(name)) ||
-	    !knot_dname_to_str(server, z->server, sizeof(server))) {
+	    !knot_dname_to_str(server, z->server, sizeof(server)) ||
+	    !knot_dname_to_str(mailbox, z->mailbox, sizeof(mailbox))) {
 		out->bad = true;
 		return;
 	}
-	buf_printf(out, "%s %u SOA %s %s %u %u %u %u %u\n", name, ZONE_TTL_S, server, server,
+	buf_printf(out, "%s %u SOA %s %s %u %u %u %u %u\n", name, ZONE_TTL_S, server, mailbox,
 		   z->serial, SOA_REFRESH_S, SOA_RETRY_S, SOA_EXPIRE_S, ZONE_TTL_S);
 	print_name(z, z->name, NULL, out);
-	if (!zone_name_find(z, z->server)) {
-		print_name(z, z->server, NULL, out);
-	}
 	while ((node = table_next(&z->names, &it))) {
 		const struct zone_name *at = container_of(node, struct zone_name, node);
 

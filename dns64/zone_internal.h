@@ -15,21 +15,24 @@
 /* zone*.c among themselves. */
 struct expose_conf;
 struct service_conf;
+struct tenant_conf;
 
 /* What a tenant has at a name. */
 struct zone_use {
-	LIST_ENTRY(zone_use) link; /* zone_name.uses */
+	TAILQ_ENTRY(zone_use) link; /* zone_name.uses */
 	struct zone_name *at;
 	const struct zone_tenant *tenant;
 	const struct service_conf *service; /* borrowed of the tenant */
 	const struct expose_conf *expose;   /* of the service; NULL: all of them */
+	bool own;                           /* the name is below the tenant's own */
 };
 
 /* A name in the zone, be it only one that others lie below. */
 struct zone_name {
-	struct table_node node; /* zone.names */
-	LIST_HEAD(zone_uses, zone_use) uses;
-	unsigned int n_holds; /* uses, and names one label longer */
+	struct table_node node;               /* zone.names */
+	TAILQ_HEAD(zone_uses, zone_use) uses; /* the oldest first */
+	unsigned int n_holds;                 /* uses, and names one label longer */
+	unsigned int n_own; /* of these, by the tenant whose name it is below; or the server's */
 	uint8_t len;
 	uint8_t name[]; /* lower case, as on the wire; a wildcard's first label is "*" */
 };
@@ -37,6 +40,7 @@ struct zone_name {
 struct zone_tenant {
 	struct table_node node;   /* zone.tenants */
 	struct tenant_conf *conf; /* counted */
+	struct zone_name *at;     /* TENANT.ZONE; NULL: that is too long */
 	struct zone_use *uses;    /* owned */
 	size_t n_uses;
 };
@@ -46,15 +50,24 @@ struct zone {
 	uint32_t serial;
 	struct hash_key key;
 	struct table names, tenants;
-	uint8_t name[QUESTION_NAME_MAX], server[QUESTION_NAME_MAX]; /* lower case, as on the wire */
-	struct addr pool[ZONE_ADDRESSES_MAX]; /* of the node, the first ones */
+	struct table whole; /* owned: addresses that are a tenant's as a whole */
+	/* lower case, as on the wire */
+	uint8_t name[QUESTION_NAME_MAX], server[QUESTION_NAME_MAX], mailbox[QUESTION_NAME_MAX];
+	struct addr pool[ZONE_ADDRESSES_MAX]; /* of uplink.ipv4 the first others */
 	size_t n_pool;
 };
 
 struct zone_name *zone_name_find(const struct zone *z, const uint8_t *name);
 /* The name itself, or the wildcard that stands for it (RFC 4592 3.3.1). NULL: it does not exist. */
 const struct zone_name *zone_name_match(const struct zone *z, const uint8_t *name);
-/* Whether it counts: a name below that of another tenant does not. */
+/* Whether it counts: a name below that of another tenant does not, nor one that another has. */
 bool zone_use_counts(const struct zone *z, const struct zone_use *use);
+
+/* zone_pool.c: where exposures at any address are reached. */
+/* An object's addresses come into zone.whole. Returns 0, or -ENOMEM: none has. */
+int zone_pool_hold(struct zone *z, const struct tenant_conf *tenant) CHECKED;
+void zone_pool_drop(struct zone *z, const struct tenant_conf *tenant);
+/* After either, or with another node. */
+void zone_pool_update(struct zone *z);
 
 #endif

@@ -35,6 +35,9 @@ static const char *user_of(const struct node_conf *node, const struct addr *a)
 			return "has a listener of the node's";
 		}
 	}
+	if (node->dns64.zone && node_conf_zone_at(node, a)) {
+		return "is of dns64.zone_listen";
+	}
 	if (node->six_in_four.on && addr_eq(&node->six_in_four.local, a)) {
 		return "is six_in_four.local";
 	}

@@ -7,7 +7,8 @@
 #include "conf/model/check.h"
 #include "conf/model/internal.h"
 
-#define LISTEN "/dns64/listen"
+#define LISTEN      "/dns64/listen"
+#define LISTEN_ZONE "/dns64/zone_listen"
 
 /* The one address for all tenants is the farm's own. */
 static void check_for_tenants(const struct node_conf *node, struct issues *issues)
@@ -65,7 +66,9 @@ static void check_apart(const struct node_conf *node, struct issues *issues)
 	for (size_t i = 0; node_conf_dns64_own(node, i, &own); i++) {
 		for (size_t j = 0; j < sizeof(others) / sizeof(others[0]); j++) {
 			if (others[j].prefix->len > 0 && prefix_contains(others[j].prefix, &own)) {
-				issues_add(issues, LISTEN, "%s lies in %s", addr_format(&own, text),
+				issues_add(issues,
+					   node_conf_zone_at(node, &own) ? LISTEN_ZONE : LISTEN,
+					   "%s lies in %s", addr_format(&own, text),
 					   others[j].name);
 			}
 		}
@@ -105,7 +108,7 @@ static bool asks_itself(const struct node_conf *node, const struct addr *a)
 			return true;
 		}
 	}
-	return false;
+	return node_conf_zone_at(node, a);
 }
 
 static void check_upstreams(const struct node_conf *node, struct issues *issues)
@@ -145,6 +148,7 @@ void check_dns64(const struct node_conf *node, struct issues *issues)
 	check_apart(node, issues);
 	check_port(node, issues);
 	check_upstreams(node, issues);
+	check_zone(node, issues);
 	if (node->workers > NODE_DNS64_WORKERS) {
 		issues_add(issues, "/workers", "%u is more than %d, which there may be with dns64",
 			   node->workers, NODE_DNS64_WORKERS);

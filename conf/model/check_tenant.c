@@ -210,6 +210,9 @@ static void check_expose_port(const struct place *p, const struct expose_conf *e
 		issues_add(p->issues, path.text, "a tls exposure takes port %u of each address",
 			   e->port);
 	}
+	if (check_zone_takes(node, e)) {
+		issues_add(p->issues, path.text, "%u is where dns64 answers for its zone", e->port);
+	}
 	if (e->via == VIA_NAT64) {
 		return; /* check_nat64.c */
 	}

@@ -180,7 +180,10 @@ size_t claims_sockets(const struct claims *claims, const struct node_conf *node)
 		}
 	}
 	for (const struct label *port = claims->names.first_port; port; port = port->next) {
-		n += claims_port_spreads(node, label_port(port)) ? pool : 0;
+		n += label_port(port) != NAME_PORT_ZONE &&
+				     claims_port_spreads(node, label_port(port))
+			     ? pool
+			     : 0;
 	}
 	return n;
 }

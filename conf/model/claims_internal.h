@@ -9,6 +9,7 @@
 #include "conf/model/claims_name.h"
 #include "conf/model/claims_prefix.h"
 #include "conf/model/issue.h"
+#include "conf/model/name.h"
 
 /* What claims.c and claims_unit.c share. */
 struct claims {
@@ -18,6 +19,7 @@ struct claims {
 	struct prefix_index prefixes;
 	struct key_index keys;
 	char refused_by[TENANT_NAME_MAX + 1];
+	char zone[NAME_BUF_SIZE]; /* the node's; empty: none. It never changes */
 };
 
 /* A tls exposure of port takes it on each pool address: no listener is configured for it. */

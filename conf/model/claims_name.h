@@ -27,6 +27,8 @@ struct name_index {
 	struct hash_key key;
 };
 
+#define NAME_PORT_ZONE 0 /* names in the farm's zone, whatever their ports */
+
 #define ALPN_NAME_MAX (EXPOSE_ALPN_BYTES_MAX + 1) /* bytes; the longest name there is */
 
 /* The claim that stands against another one. */

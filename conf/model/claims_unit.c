@@ -280,33 +280,66 @@ static int check_spread(struct pass *pass, const struct unit *unit)
 	return -EEXIST;
 }
 
+/* In the farm's zone a name has addresses, and no ports: it is one tenant's at all of them. */
+static bool in_zone(const struct claims *claims, const char *name)
+{
+	size_t len = strlen(name), zone_len = strlen(claims->zone);
+
+	return zone_len > 0 && len >= zone_len &&
+	       strcmp(name + len - zone_len, claims->zone) == 0 &&
+	       (len == zone_len || name[len - zone_len - 1] == '.');
+}
+
+static void refuse_name(struct pass *pass, const struct unit *unit,
+			const struct name_conflict *conflict)
+{
+	const struct name_pattern *name = &unit->e->names[unit->index];
+	bool same = strcmp(name->text, conflict->text) == 0 && name->wildcard == conflict->wildcard;
+	const char *how = strlen(name->text) < strlen(conflict->text) ? "covers" : "is under";
+	char what[2 * NAME_BUF_SIZE + 32];
+
+	(void)snprintf(what, sizeof(what), same ? "%s%s" : "%s%s %s %s%s, which",
+		       name->wildcard ? "*." : "", name->text, how, conflict->wildcard ? "*." : "",
+		       conflict->text);
+	refuse(pass,
+	       issue_path("/services/%zu/expose/%zu/names/%zu", unit->service, unit->expose,
+			  unit->index),
+	       what, conflict->owner->name);
+}
+
 static int take_name(struct pass *pass, const struct unit *unit)
 {
 	const struct name_pattern *name = &unit->e->names[unit->index];
+	const struct str text = str_from(name->text);
+	struct name_index *names = &pass->claims->names;
 	struct name_conflict conflict;
-	char what[2 * NAME_BUF_SIZE + 32];
 	int rc = check_spread(pass, unit);
 
 	if (rc < 0) {
 		return rc;
 	}
-	rc = name_index_take(&pass->claims->names, unit->e->port, str_from(name->text),
-			     name->wildcard, pass->by, &conflict);
+	rc = name_index_take(names, unit->e->port, text, name->wildcard, pass->by, &conflict);
+	if (rc == 0 && in_zone(pass->claims, name->text)) {
+		rc = name_index_take(names, NAME_PORT_ZONE, text, name->wildcard, pass->by,
+				     &conflict);
+		if (rc < 0) {
+			name_index_drop(names, unit->e->port, text, name->wildcard);
+		}
+	}
 	if (rc == -EEXIST) {
-		bool same = strcmp(name->text, conflict.text) == 0 &&
-			    name->wildcard == conflict.wildcard;
-		const char *how =
-			strlen(name->text) < strlen(conflict.text) ? "covers" : "is under";
-
-		(void)snprintf(what, sizeof(what), same ? "%s%s" : "%s%s %s %s%s, which",
-			       name->wildcard ? "*." : "", name->text, how,
-			       conflict.wildcard ? "*." : "", conflict.text);
-		refuse(pass,
-		       issue_path("/services/%zu/expose/%zu/names/%zu", unit->service, unit->expose,
-				  unit->index),
-		       what, conflict.owner->name);
+		refuse_name(pass, unit, &conflict);
 	}
 	return rc;
+}
+
+static void drop_name(struct claims *claims, uint16_t port, const struct name_pattern *name)
+{
+	const struct str text = str_from(name->text);
+
+	name_index_drop(&claims->names, port, text, name->wildcard);
+	if (in_zone(claims, name->text)) {
+		name_index_drop(&claims->names, NAME_PORT_ZONE, text, name->wildcard);
+	}
 }
 
 static int take_alpn(struct pass *pass, const struct unit *unit)
@@ -448,8 +481,7 @@ static void drop(struct claims *claims, const struct tenant_conf *tenant, const 
 			       sizeof(tenant->nat64_block), 0);
 		return;
 	case UNIT_NAME:
-		name_index_drop(&claims->names, e->port, str_from(e->names[unit->index].text),
-				e->names[unit->index].wildcard);
+		drop_name(claims, e->port, &e->names[unit->index]);
 		return;
 	case UNIT_ALPN:
 		name_index_drop(&claims->names, e->port, alpn_name(e->alpn[unit->index], buf),
@@ -484,6 +516,10 @@ int units_take(struct claims *claims, const struct node_conf *node,
 			    .by = by,
 			    .issues = issues};
 
+	if (node && node->dns64.zone) {
+		(void)snprintf(claims->zone, sizeof(claims->zone), "%s",
+			       node->dns64.zone); /* fits */
+	}
 	each_unit(&pass, count_unit);
 	pass.taken = calloc(pass.n > 0 ? pass.n : 1, sizeof(*pass.taken));
 	if (!pass.taken) {
@@ -549,7 +585,15 @@ static struct claim *find(struct claims *claims, const struct tenant_conf *tenan
 
 static void own_unit(struct pass *pass, const struct unit *unit)
 {
+	const struct name_pattern *name =
+		unit->kind == UNIT_NAME ? &unit->e->names[unit->index] : NULL;
+
 	claim_own(find(pass->claims, pass->tenant, unit), pass->by);
+	if (name && in_zone(pass->claims, name->text)) {
+		claim_own(name_index_claim(&pass->claims->names, NAME_PORT_ZONE,
+					   str_from(name->text), name->wildcard),
+			  pass->by);
+	}
 }
 
 void units_own(struct claims *claims, const struct tenant_conf *tenant, struct claimant *by)

@@ -12,6 +12,7 @@ libconf_model_a_SOURCES = \
 	%D%/check_tenant.c \
 	%D%/check_tunnel.c \
 	%D%/check_uplink.c \
+	%D%/check_zone.c \
 	%D%/claim.h \
 	%D%/claims.c %D%/claims.h \
 	%D%/claims_block.c \

@@ -14,6 +14,7 @@ void listener_msg_pack(const struct listener_msg *listener, struct buf *out)
 	pack_addr(out, &listener->local.addr);
 	buf_u16(out, listener->local.port);
 	buf_u8(out, (uint8_t)listener->protocol);
+	pack_bool(out, listener->zone);
 	pack_timeouts(out, &listener->timeouts);
 	buf_u32(out, listener->slot);
 	buf_str(out, listener->default_tenant);
@@ -28,6 +29,7 @@ int listener_msg_unpack(struct cursor in, struct listener_msg *ret_listener)
 	l.local.addr = unpack_addr(&u);
 	l.local.port = cursor_u16(&u.in);
 	l.protocol = unpack_enum(&u, PROTOCOL_DETECT + 1, "protocol");
+	l.zone = unpack_bool(&u, "zone");
 	l.timeouts = unpack_timeouts(&u);
 	l.slot = cursor_u32(&u.in);
 	l.default_tenant = cursor_str(&u.in);

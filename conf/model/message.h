@@ -35,7 +35,8 @@ enum message {
 			      many workers, else as many as there are of them all */
 	MSG_LOG = 17,      /* fd: write end of the access log pipe */
 	MSG_BEGIN = 18,    /* a full set follows */
-	MSG_END = 19,      /* objects not sent since BEGIN are gone */
+	MSG_END = 19,      /* objects not sent since BEGIN are gone; serial: of the last change of
+			      any, which may be one that has gone */
 	MSG_NODE = 20,     /* node_conf_pack() */
 	MSG_TENANT = 21,   /* id, tenant_conf_pack() */
 	MSG_TENANT_REMOVE = 22, /* id */
@@ -116,6 +117,7 @@ enum neighbour_count {
 struct listener_msg {
 	struct endpoint local;
 	enum protocol protocol; /* tcp or tls; of DNS64 udp or tcp */
+	bool zone;              /* of DNS64: listener_conf.zone */
 	struct timeouts timeouts;
 	uint32_t slot;                              /* counters */
 	struct str default_tenant, default_service; /* empty: none */

@@ -50,22 +50,48 @@ struct addr node_conf_dns64_addr(const struct node_conf *node)
 	return a;
 }
 
-bool node_conf_dns64_own(const struct node_conf *node, size_t i, struct addr *ret_addr)
+struct addr node_conf_zone_addr(const struct node_conf *node)
 {
-	if (node->dns64.on && node->dns64.n_listen == 0 && i == 0) {
-		*ret_addr = node_conf_dns64_addr(node);
-		return true;
-	}
-	for (size_t k = 0; node->dns64.on && node->has_ipv6_prefix && k < node->dns64.n_listen;
-	     k++) {
-		const struct addr *a = &node->dns64.listen[k];
+	struct addr a = node->ipv6_prefix.addr;
 
-		if (prefix_contains(&node->ipv6_prefix, a) && i-- == 0) {
-			*ret_addr = *a;
+	a.b[15] = 0x54;
+	return a;
+}
+
+bool node_conf_zone_at(const struct node_conf *node, const struct addr *a)
+{
+	for (size_t i = 0; i < node->dns64.n_zone_listen; i++) {
+		if (addr_eq(&node->dns64.zone_listen[i], a)) {
 			return true;
 		}
 	}
 	return false;
+}
+
+/* Of addrs those in uplink.ipv6.prefix, counting *i down; false: there are not so many. */
+static bool find_own(const struct node_conf *node, const struct addr *addrs, size_t n, size_t *i,
+		     struct addr *ret_addr)
+{
+	for (size_t k = 0; node->has_ipv6_prefix && k < n; k++) {
+		if (prefix_contains(&node->ipv6_prefix, &addrs[k]) && (*i)-- == 0) {
+			*ret_addr = addrs[k];
+			return true;
+		}
+	}
+	return false;
+}
+
+bool node_conf_dns64_own(const struct node_conf *node, size_t i, struct addr *ret_addr)
+{
+	if (!node->dns64.on) {
+		return false;
+	}
+	if (node->dns64.n_listen == 0 && i-- == 0) {
+		*ret_addr = node_conf_dns64_addr(node);
+		return true;
+	}
+	return find_own(node, node->dns64.listen, node->dns64.n_listen, &i, ret_addr) ||
+	       find_own(node, node->dns64.zone_listen, node->dns64.n_zone_listen, &i, ret_addr);
 }
 
 static void pack_addrs(struct buf *out, const struct addr *addrs, size_t n)
@@ -76,14 +102,38 @@ static void pack_addrs(struct buf *out, const struct addr *addrs, size_t n)
 	}
 }
 
-static struct addr *unpack_addrs(struct unpack *u, size_t *ret_n, const char *what)
+static struct addr *unpack_addrs(struct unpack *u, size_t max, size_t *ret_n, const char *what)
 {
-	struct addr *addrs = unpack_array(u, NODE_RESOLVERS_MAX, sizeof(*addrs), ret_n, what);
+	struct addr *addrs = unpack_array(u, max, sizeof(*addrs), ret_n, what);
 
 	for (size_t i = 0; i < *ret_n; i++) {
 		addrs[i] = unpack_addr(u);
 	}
 	return addrs;
+}
+
+/* The zone, and where what tenants expose is reached. */
+static void pack_zone(const struct node_conf *node, struct buf *out)
+{
+	pack_bool(out, node->dns64.zone != NULL);
+	if (!node->dns64.zone) {
+		return;
+	}
+	pack_text(out, node->dns64.zone);
+	pack_addrs(out, node->dns64.zone_listen, node->dns64.n_zone_listen);
+	buf_u32(out, (uint32_t)node->n_pool);
+	for (size_t i = 0; i < node->n_pool; i++) {
+		pack_prefix(out, &node->pool[i].range);
+	}
+	buf_u32(out, (uint32_t)node->n_listeners);
+	for (size_t i = 0; i < node->n_listeners; i++) {
+		const struct listener_conf *l = &node->listeners[i];
+
+		pack_bool(out, l->any);
+		pack_addr(out, &l->address);
+		buf_u16(out, l->port);
+		buf_u8(out, (uint8_t)l->protocol);
+	}
 }
 
 static void pack_dns64(const struct node_conf *node, struct buf *out)
@@ -95,6 +145,7 @@ static void pack_dns64(const struct node_conf *node, struct buf *out)
 	pack_prefix(out, &node->siit_prefix);
 	pack_bool(out, node->dns64.on);
 	pack_addrs(out, node->dns64.upstream, node->dns64.n_upstream);
+	pack_zone(node, out);
 }
 
 /* RFC 6052 2.2; none where there is no translator. */
@@ -109,6 +160,38 @@ static struct prefix unpack_pref64(struct unpack *u, bool there, const char *wha
 	return p;
 }
 
+static void unpack_listeners(struct unpack *u, struct node_conf *node)
+{
+	node->listeners = unpack_array(u, NODE_LISTENERS_MAX, sizeof(*node->listeners),
+				       &node->n_listeners, "listeners");
+	for (size_t i = 0; i < node->n_listeners; i++) {
+		struct listener_conf *l = &node->listeners[i];
+
+		l->any = unpack_bool(u, "listener");
+		l->address = unpack_addr(u);
+		l->port = cursor_u16(&u->in);
+		l->protocol = unpack_enum(u, PROTOCOL_DETECT + 1, "listener");
+	}
+}
+
+static void unpack_zone(struct unpack *u, struct node_conf *node)
+{
+	if (!unpack_bool(u, "zone")) {
+		return;
+	}
+	node->dns64.zone = unpack_host(u, "zone");
+	node->dns64.zone_listen =
+		unpack_addrs(u, NODE_ZONE_MAX, &node->dns64.n_zone_listen, "zone listen");
+	node->pool = unpack_array(u, NODE_POOL_MAX, sizeof(*node->pool), &node->n_pool, "pool");
+	for (size_t i = 0; i < node->n_pool; i++) {
+		node->pool[i].range = unpack_prefix(u, "pool");
+		if (!prefix_is_v4(&node->pool[i].range)) {
+			unpack_fail(u, "pool");
+		}
+	}
+	unpack_listeners(u, node);
+}
+
 static void unpack_dns64(struct unpack *u, struct node_conf *node)
 {
 	node->nat64.on = unpack_bool(u, "nat64");
@@ -118,7 +201,9 @@ static void unpack_dns64(struct unpack *u, struct node_conf *node)
 	node->has_siit_prefix = unpack_bool(u, "siit");
 	node->siit_prefix = unpack_pref64(u, node->has_siit_prefix, "siit prefix");
 	node->dns64.on = unpack_bool(u, "dns64");
-	node->dns64.upstream = unpack_addrs(u, &node->dns64.n_upstream, "upstream");
+	node->dns64.upstream =
+		unpack_addrs(u, NODE_RESOLVERS_MAX, &node->dns64.n_upstream, "upstream");
+	unpack_zone(u, node);
 }
 
 void node_conf_pack(const struct node_conf *node, struct buf *out)
@@ -146,7 +231,7 @@ static void node_read(struct unpack *u, struct node_conf *node)
 	if (node->has_client_prefix && node->client_prefix.len != 96) {
 		unpack_fail(u, "client prefix");
 	}
-	node->resolvers = unpack_addrs(u, &node->n_resolvers, "resolvers");
+	node->resolvers = unpack_addrs(u, NODE_RESOLVERS_MAX, &node->n_resolvers, "resolvers");
 	node->timeouts = unpack_timeouts(u);
 	node->source_limits.connections = cursor_u32(&u->in);
 	node->source_limits.new_per_second = cursor_u32(&u->in);

@@ -18,11 +18,13 @@
 #define NODE_RESOLVERS_MAX  16
 #define NODE_PERMIT_MAX     32
 #define NODE_SLICE_LEN      80
-#define NODE_PREFIX_LEN_MIN 36    /* of uplink.ipv6: a /64 in it has a number of 28 bits */
-#define NODE_EXIT_PORT      51821 /* of uplink.wireguard */
-#define NODE_WORKERS_MAX    63    /* as many segments of counters go with one message */
-#define NODE_DNS64_WORKERS  31    /* of each kind, with DNS64: a bit each of all of them */
-#define NODE_DNS64_MAX      16    /* addresses it listens at */
+#define NODE_PREFIX_LEN_MIN 36           /* of uplink.ipv6: a /64 in it has a number of 28 bits */
+#define NODE_EXIT_PORT      51821        /* of uplink.wireguard */
+#define NODE_WORKERS_MAX    63           /* as many segments of counters go with one message */
+#define NODE_DNS64_WORKERS  31           /* of each kind, with DNS64: a bit each of all of them */
+#define NODE_DNS64_MAX      16           /* addresses it listens at */
+#define NODE_ZONE_MAX       8            /* addresses that dns64.zone is asked at */
+#define NODE_ZONE_HOST      "hostmaster" /* the zone's mailbox, its longest name of its own */
 #define DNS_PORT            53
 #define DNS64_CACHE_BYTES   ((size_t)256 << 20) /* of all workers together */
 
@@ -73,6 +75,7 @@ struct listener_conf {
 	uint16_t port;
 	enum protocol protocol;
 	struct timeouts timeouts;
+	bool zone;                  /* of dns64.zone: answers everybody, of that alone */
 	const char *default_tenant; /* "tenant/service" for what no rule matches; NULL: refuse */
 	const char *default_service;
 };
@@ -161,8 +164,10 @@ struct node_conf {
 		size_t n_listen;
 		struct addr *upstream;
 		size_t n_upstream;
-		const char *zone;
-		struct listener_conf *listeners; /* what that makes */
+		const char *zone;         /* NULL: none */
+		struct addr *zone_listen; /* where that is asked */
+		size_t n_zone_listen;
+		struct listener_conf *listeners; /* what all that makes */
 		size_t n_listeners;
 	} dns64;
 	struct {
@@ -204,9 +209,13 @@ struct addr node_conf_nth(const struct node_conf *node, uint32_t number);
 
 /* Where tenants ask DNS64: <uplink.ipv6.prefix>::53. */
 struct addr node_conf_dns64_addr(const struct node_conf *node);
+/* Where dns64.zone is asked if nothing else is said: <uplink.ipv6.prefix>::54. */
+struct addr node_conf_zone_addr(const struct node_conf *node);
+/* Whether dns64.zone is asked at a. */
+bool node_conf_zone_at(const struct node_conf *node, const struct addr *a);
 /*
- * Of where DNS64 listens the i-th address that is of uplink.ipv6.prefix, and so ours to have;
- * false: there are not so many.
+ * Of where DNS64 listens, for its zone too, the i-th address that is of uplink.ipv6.prefix, and so
+ * ours to have; false: there are not so many.
  */
 bool node_conf_dns64_own(const struct node_conf *node, size_t i, struct addr *ret_addr);
 

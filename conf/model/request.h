@@ -23,14 +23,13 @@
  * before an upgrade, whose sessions are counted nowhere any more), tenants: {active, suspended,
  * refused}, listeners: [{address, protocol}],
  *           dns64: {on, workers: [{worker, pid, state, restarts, clients}], listeners, queries,
- *           cached, asked, failed, foreign, malformed, unsent}, kernel: {applied, and packets
- * dropped by kind}, access_log: {on, running, lines, dropped}, neighbours: {on, running, answered,
- * foreign, malformed, limited}, and node-wide: active, accepted, refused, closed, bytes_in,
- * bytes_out services: tenant, service, drained, backends: [{address, active, accepted,
- * connect_failed, drained}], active, accepted, refused, closed, denied, limited, connect_failed,
- *           bytes_in, bytes_out
- * sessions: id ("worker.number"), tenant, service, name, client, local, backend, state, age_ms,
- *           idle_ms, bytes_in, bytes_out
+ *           cached, asked, failed, foreign, malformed, unsent, zone (its name), zone_queries,
+ * slipped, limited}, kernel: {applied, and packets dropped by kind}, access_log: {on, running,
+ * lines, dropped}, neighbours: {on, running, answered, foreign, malformed, limited}, and node-wide:
+ * active, accepted, refused, closed, bytes_in, bytes_out services: tenant, service, drained,
+ * backends: [{address, active, accepted, connect_failed, drained}], active, accepted, refused,
+ * closed, denied, limited, connect_failed, bytes_in, bytes_out sessions: id ("worker.number"),
+ * tenant, service, name, client, local, backend, state, age_ms, idle_ms, bytes_in, bytes_out
  * tunnels: tenant (null: the uplink's), tunnel, kind, link, prefix, remote, present, handshake_ms,
  *           bytes_in, bytes_out
  * nat64:    sessions: tenant, protocol, inside, outside, remote, state, expires_ms; bib: tenant,

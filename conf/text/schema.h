@@ -89,6 +89,9 @@ extern const struct schema schema_tenant, schema_service, schema_tunnel, schema_
 void schema_read(struct reader *r, const struct tree_node *map, const struct schema *schema,
 		 void *object);
 
+/* schema_network.c, for schema_node.c: where DNS64 listens, when all of the config was read. */
+void schema_finish_dns64(struct reader *r, struct node_conf *node);
+
 /* Reads one scalar (not KEY_MAP) into out; notes an issue when it cannot. */
 void value_read(struct reader *r, const struct tree_node *node, const struct key *key, void *object,
 		void *out);

@@ -74,36 +74,70 @@ static const struct key dns64_keys[] = {
 	 .offset = NODE(dns64.upstream),
 	 .aux = NODE(dns64.n_upstream)},
 	{.name = "zone", .type = KEY_HOST, .offset = NODE(dns64.zone)},
+	{.name = "zone_listen",
+	 .type = KEY_ADDR,
+	 .n_max = NODE_ZONE_MAX,
+	 .offset = NODE(dns64.zone_listen),
+	 .aux = NODE(dns64.n_zone_listen)},
 	{0},
 };
+
+/* The first public address, and one of the farm's own that is reached from outside. */
+static void default_zone_listen(struct reader *r, struct node_conf *node)
+{
+	struct addr *listen = arena_array(r->arena, 2, sizeof(*listen));
+	size_t n = 0;
+
+	if (!listen) {
+		r->no_memory = true;
+		return;
+	}
+	if (node->n_pool > 0 && prefix_is_v4(&node->pool[0].range)) {
+		listen[n++] = node->pool[0].range.addr;
+	}
+	if (node->has_ipv6_prefix && node->ipv6_reserved > 0 && !node->ipv6_on_link) {
+		listen[n++] = node_conf_zone_addr(node);
+	}
+	node->dns64.zone_listen = listen;
+	node->dns64.n_zone_listen = n;
+}
+
 /* Two sockets for each address; for all tenants' one that has any address of this machine. */
-static void finish_dns64(struct reader *r, const struct tree_node *map, void *object)
+void schema_finish_dns64(struct reader *r, struct node_conf *node)
 {
 	static const enum protocol protocols[] = {PROTOCOL_UDP, PROTOCOL_TCP};
-	struct node_conf *node = object;
-	size_t n = node->dns64.n_listen ? node->dns64.n_listen : 1;
-	struct listener_conf *listeners = arena_array(r->arena, n * 2, sizeof(*listeners));
+	static const struct addr any;
+	struct listener_conf *listeners;
+	size_t n = node->dns64.n_listen ? node->dns64.n_listen : 1, n_all;
 
-	(void)map;
+	if (node->dns64.zone && node->dns64.n_zone_listen == 0) {
+		default_zone_listen(r, node);
+	}
+	n_all = n + (node->dns64.zone ? node->dns64.n_zone_listen : 0);
+	listeners = arena_array(r->arena, n_all * 2, sizeof(*listeners));
 	if (!listeners) {
 		r->no_memory = true;
 		return;
 	}
-	for (size_t i = 0; i < n * 2; i++) {
+	for (size_t i = 0; i < n_all * 2; i++) {
+		const struct addr *of = node->dns64.n_listen ? node->dns64.listen : &any;
+
 		listeners[i] =
-			(struct listener_conf){.port = DNS_PORT, .protocol = protocols[i % 2]};
-		if (node->dns64.n_listen) {
-			listeners[i].address = node->dns64.listen[i / 2];
-		}
+			(struct listener_conf){.address =
+						       i / 2 < n
+							       ? of[i / 2]
+							       : node->dns64.zone_listen[i / 2 - n],
+					       .port = DNS_PORT,
+					       .protocol = protocols[i % 2],
+					       .zone = i / 2 >= n};
 	}
 	node->dns64.listeners = listeners;
-	node->dns64.n_listeners = n * 2;
+	node->dns64.n_listeners = n_all * 2;
 }
 
 const struct schema schema_dns64 = {
-	.name = "listen, upstream, zone",
+	.name = "listen, upstream, zone, ...",
 	.keys = dns64_keys,
-	.finish = finish_dns64,
 };
 
 static const struct key wireguard_keys[] = {

@@ -307,9 +307,11 @@ static void finish_node(struct reader *r, const struct tree_node *map, void *obj
 	const struct tree_node *log = tree_get(map, "access_log");
 	struct node_conf *node = object;
 
-	(void)r;
 	default_timeouts(&node->timeouts);
 	node->access_log.on = !log || log->kind == TREE_MAP;
+	if (node->dns64.on) {
+		schema_finish_dns64(r, node);
+	}
 	if (!node->registry.dir && !node->registry.n_etcd_endpoints) {
 		node->registry.dir = SIXGATE_STATEDIR "/registry";
 	}

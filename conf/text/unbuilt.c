@@ -11,7 +11,6 @@ static const struct unbuilt {
 	const char *value; /* NULL: the key as a whole */
 	const char *what;
 } unbuilt[] = {
-	{&schema_dns64, "zone", NULL, "dns64.zone"},
 	{&schema_node, "bgp", NULL, "bgp"},
 	{&schema_listener, "protocol", "udp", "protocol: udp"},
 	{&schema_listener, "protocol", "http", "protocol: http"},

@@ -260,6 +260,7 @@ static void control_batch_end(struct loop *loop)
 	uint64_t until_ms = clock_ms() + STEP_MS;
 	bool more = c->dir && c->phase != CONTROL_DRAINING && dir_work(c->dir, until_ms);
 
+	serial_keep(&c->serial, c->items.serial); /* before anybody hears of it */
 	more |= workers_pump(&c->workers, until_ms);
 	more |= workers_pump(&c->dns64, until_ms);
 	more |= control_reload_step(c);

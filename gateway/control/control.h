@@ -21,6 +21,7 @@
 #include "gateway/control/port_alarm.h"
 #include "gateway/control/problems.h"
 #include "gateway/control/responder.h"
+#include "gateway/control/serial.h"
 #include "gateway/control/server.h"
 #include "gateway/control/slots.h"
 #include "gateway/control/tenants.h"
@@ -85,6 +86,7 @@ struct control {
 	struct reload reload;
 	struct confirm confirm;
 	struct items items;
+	struct serial serial; /* of items, with dns64.zone */
 	struct slots slots;
 	struct problems problems;
 	struct listeners listeners;

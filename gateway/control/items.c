@@ -31,6 +31,11 @@ int items_init(struct items *items, unsigned int n_feeds)
 	return items->feeds ? 0 : -ENOMEM;
 }
 
+void items_begin_at(struct items *items, uint64_t serial)
+{
+	items->serial = items->set_serial = serial;
+}
+
 void items_set_dns64(struct items *items, unsigned int first, unsigned int n)
 {
 	for (unsigned int i = 0; i < n; i++) {
@@ -145,6 +150,9 @@ static void item_answered(struct items *items, struct item *item, unsigned int s
 void items_change(struct items *items, struct item *item)
 {
 	item->serial = ++items->serial;
+	if (item->ops->stage == STAGE_SET) {
+		items->set_serial = item->serial;
+	}
 	item->waiting = 0;
 	for (unsigned int i = 0; i < items->n_feeds; i++) {
 		struct feed *feed = &items->feeds[i];
@@ -311,7 +319,7 @@ bool feed_next(struct items *items, unsigned int slot, struct channel_msg *ret_m
 			return true;
 		}
 	}
-	*ret_msg = (struct channel_msg){.type = mark};
+	*ret_msg = (struct channel_msg){.type = mark, .serial = items->set_serial};
 	return mark != 0;
 }
 

@@ -83,14 +83,17 @@ struct items {
 	struct item **by_id; /* owned array, borrowed items; 0 is not used */
 	uint32_t *free_ids;  /* owned stack */
 	size_t n_ids, size, n_free;
-	uint64_t serial;    /* last one given */
-	struct feed *feeds; /* owned: one for each worker, of all kinds */
+	uint64_t serial;     /* last one given */
+	uint64_t set_serial; /* the same, to an item of STAGE_SET */
+	struct feed *feeds;  /* owned: one for each worker, of all kinds */
 	unsigned int n_feeds;
 	struct buf packed; /* of the message feed_next() made */
 };
 
 /* At most 64 feeds, all of FEED_PROXY. */
 int items_init(struct items *items, unsigned int n_feeds) CHECKED;
+/* Before the first item: serials begin behind that one. */
+void items_begin_at(struct items *items, uint64_t serial);
 /* The n feeds from first on are of DNS64. */
 void items_set_dns64(struct items *items, unsigned int first, unsigned int n);
 /* The items themselves stay with their owners. */

@@ -119,6 +119,32 @@ static void listener_close_sockets(struct listener *listener)
 	sockets_close(listener->fds, ls->selector.n);
 }
 
+/* Whether the two have one port, of which one takes all IPv6 addresses and one its own. */
+static bool are_beside(const struct listener *a, const struct listener *b)
+{
+	return (a->protocol == PROTOCOL_UDP) == (b->protocol == PROTOCOL_UDP) &&
+	       a->local.port == b->local.port && !addr_is_v4(&a->local.addr) &&
+	       !addr_is_v4(&b->local.addr) &&
+	       addr_is_any(&a->local.addr) != addr_is_any(&b->local.addr);
+}
+
+/* Of DNS64: whether its zone's socket meets the tenants' one here. */
+static bool listener_is_beside(const struct listener *listener)
+{
+	const struct listeners *ls = listener->listeners;
+	struct table_iter it = {0};
+	struct table_node *node;
+
+	while (ls->dns64 && (node = table_next(&ls->by_local, &it))) {
+		const struct listener *other = container_of(node, struct listener, node);
+
+		if (other->state != LISTENER_WAITING && are_beside(other, listener)) {
+			return true;
+		}
+	}
+	return false;
+}
+
 /* New sockets, or those that outlived the sixgated before us. */
 static int listener_open_sockets(struct listener *listener, struct err *err)
 {
@@ -127,6 +153,7 @@ static int listener_open_sockets(struct listener *listener, struct err *err)
 		.local = listener->local,
 		.udp = listener->protocol == PROTOCOL_UDP,
 		.defer_accept = listener->protocol == PROTOCOL_TLS,
+		.beside = listener_is_beside(listener),
 		.uid = ls->uid,
 		.selector = &ls->selector,
 	};
@@ -260,6 +287,7 @@ static void listener_pack(struct item *item, unsigned int feed, struct buf *out,
 	};
 
 	if (conf) {
+		body.zone = conf->zone;
 		body.timeouts = conf->timeouts;
 		body.default_tenant = str_from(conf->default_tenant);
 		body.default_service = str_from(conf->default_service);

@@ -33,6 +33,7 @@ libcontrol_a_SOURCES = \
 	%D%/responder.c %D%/responder.h \
 	%D%/rollout.c \
 	%D%/selector.c %D%/selector.h \
+	%D%/serial.c %D%/serial.h \
 	%D%/server.c %D%/server.h \
 	%D%/slots.c %D%/slots.h %D%/slots_kept.c \
 	%D%/socket.c %D%/socket.h \

@@ -89,6 +89,16 @@ static bool listeners_same(const struct node_conf *a, const struct node_conf *b)
 	return true;
 }
 
+static bool zone_listen_same(const struct node_conf *a, const struct node_conf *b)
+{
+	bool same = a->dns64.n_zone_listen == b->dns64.n_zone_listen;
+
+	for (size_t i = 0; same && i < a->dns64.n_zone_listen; i++) {
+		same = addr_eq(&a->dns64.zone_listen[i], &b->dns64.zone_listen[i]);
+	}
+	return same;
+}
+
 static bool ports_same(struct port_range a, struct port_range b)
 {
 	return a.first == b.first && a.last == b.last;
@@ -106,7 +116,7 @@ static bool tenants_depend(const struct node_conf *a, const struct node_conf *b)
 	       a->exit.listen_port != b->exit.listen_port ||
 	       !addr_eq(&a->exit.local, &b->exit.local) ||
 	       !addr_eq(&a->exit.remote, &b->exit.remote) || !pool_same(a, b) ||
-	       !listeners_same(a, b);
+	       !listeners_same(a, b) || !zone_listen_same(a, b);
 }
 
 /* What the start could not do is tried again, and goes without again if it must. */
@@ -203,6 +213,11 @@ static int reload_check(const struct control *c, const struct node_conf *conf, s
 		return err_set(err, -EBUSY,
 			       "dns64 cannot be turned %s while running: restart sixgated",
 			       conf->dns64.on ? "on" : "off");
+	}
+	if (!text_same(conf->dns64.zone, c->conf->dns64.zone)) {
+		return err_set(err, -EBUSY,
+			       "dns64.zone cannot change while running, as tenants' names are "
+			       "claimed in it: restart sixgated");
 	}
 	if (conf->dns64.on && (conf->dns64.n_listen == 0) != (c->conf->dns64.n_listen == 0)) {
 		return err_set(

@@ -131,11 +131,11 @@ static int check_descriptors(int fd, size_t n, struct err *err)
 
 /*
  * Finds a holder of the address that shares its port as we do: with it in the group, connections
- * would go astray without a word.
+ * would go astray without a word. Beside others of ours only one of another user is found.
  */
 static int socket_probe(const struct socket_group *group, struct err *err)
 {
-	int fd = socket_bound(group, false, err);
+	int fd = socket_bound(group, group->beside, err);
 	int rc;
 
 	if (fd < 0) {
@@ -149,8 +149,8 @@ static int socket_probe(const struct socket_group *group, struct err *err)
 /* What a socket of the group needs besides its address. */
 static int set_group_options(int fd, const struct socket_group *group, struct err *err)
 {
+	static const struct option info = {IPPROTO_IPV6, IPV6_RECVPKTINFO, 1, "IPV6_RECVPKTINFO"};
 	static const struct option udp[] = {
-		{IPPROTO_IPV6, IPV6_RECVPKTINFO, 1, "IPV6_RECVPKTINFO"},
 		{SOL_SOCKET, SO_RCVBUF, RECEIVE_BYTES, "SO_RCVBUF"},
 		{SOL_SOCKET, SO_SNDBUF, RECEIVE_BYTES, "SO_SNDBUF"},
 	};
@@ -159,7 +159,8 @@ static int set_group_options(int fd, const struct socket_group *group, struct er
 	if (!group->udp) {
 		return set_inherited_options(fd, group->defer_accept, err);
 	}
-	if (set_options(fd, udp, sizeof(udp) / sizeof(udp[0]), err) < 0) {
+	if (set_options(fd, &info, !addr_is_v4(&group->local.addr), err) < 0 ||
+	    set_options(fd, udp, sizeof(udp) / sizeof(udp[0]), err) < 0) {
 		return err->code;
 	}
 	/* beyond net.core.rmem_max: needs CAP_NET_ADMIN, without it bursts may lose some */
@@ -168,6 +169,17 @@ static int set_group_options(int fd, const struct socket_group *group, struct er
 	return 0;
 }
 
+static int attach_to(int fd, const struct socket_group *group, struct err *err)
+{
+	return group->selector->n > 1
+		       ? selector_attach(group->selector, addr_is_v4(&group->local.addr), fd, err)
+		       : 0;
+}
+
+/*
+ * first: not one connection is to meet a group without the selector. Beside others of ours, whom
+ * listen(2) does not bear any more with it, those of a moment meet the first socket.
+ */
 static int socket_listen(const struct socket_group *group, bool first, struct err *err)
 {
 	int fd = socket_bound(group, true, err);
@@ -177,12 +189,14 @@ static int socket_listen(const struct socket_group *group, bool first, struct er
 		return fd;
 	}
 	rc = set_group_options(fd, group, err);
-	if (rc == 0 && first && group->selector->n > 1) {
-		/* before listen(2): not one connection meets a group without it */
-		rc = selector_attach(group->selector, addr_is_v4(&group->local.addr), fd, err);
+	if (rc == 0 && first && !group->beside) {
+		rc = attach_to(fd, group, err);
 	}
 	if (rc == 0 && !group->udp && listen(fd, BACKLOG) < 0) {
 		rc = err_set_errno(err, -errno, "listen");
+	}
+	if (rc == 0 && first && group->beside) {
+		rc = attach_to(fd, group, err);
 	}
 	if (rc < 0) {
 		close(fd);
@@ -232,8 +246,8 @@ int sockets_adopt(const struct socket_group *group, const int *fds, struct err *
 			rc = set_group_options(fds[i], group, err);
 		}
 	}
-	if (rc == 0 && group->selector->n > 1) {
-		rc = selector_attach(group->selector, addr_is_v4(&group->local.addr), fds[0], err);
+	if (rc == 0) {
+		rc = attach_to(fds[0], group, err);
 	}
 	if (rc < 0) {
 		(void)err_prefix(err, "%s: ", endpoint_format(&group->local, text)); /* is rc */

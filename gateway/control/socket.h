@@ -12,8 +12,9 @@
 
 struct socket_group {
 	struct endpoint local;
-	bool udp;          /* each message says which address it was sent to */
+	bool udp;          /* of IPv6, each message says which address it was sent to */
 	bool defer_accept; /* the client speaks first */
+	bool beside;       /* others of ours have the port, at all addresses or at some of them */
 	uid_t uid;         /* the workers': the output chain knows their sockets by it */
 	const struct selector *selector;
 };

@@ -144,6 +144,9 @@ static int init_parts(struct control *c, unsigned int n_workers, struct err *err
 	if (items_init(&c->items, c->workers.n + c->dns64.n) < 0) {
 		return err_set(err, -ENOMEM, "out of memory");
 	}
+	if (c->conf->dns64.zone) {
+		items_begin_at(&c->items, serial_begin(&c->serial, c->run_dir));
+	}
 	items_set_dns64(&c->items, n_workers, c->dns64.n);
 	rc = init_listeners(c, n_workers, err);
 	if (rc < 0) {

@@ -117,11 +117,13 @@ static void write_dns64(const struct control *c, struct json *j)
 		{WORKER_DNS_QUERIES, "queries"}, {WORKER_DNS_CACHED, "cached"},
 		{WORKER_DNS_ASKED, "asked"},     {WORKER_DNS_FAILED, "failed"},
 		{WORKER_DNS_FOREIGN, "foreign"}, {WORKER_DNS_MALFORMED, "malformed"},
-		{WORKER_DNS_UNSENT, "unsent"},
+		{WORKER_DNS_UNSENT, "unsent"},   {WORKER_DNS_ZONE, "zone_queries"},
+		{WORKER_DNS_SLIPPED, "slipped"}, {WORKER_DNS_LIMITED, "limited"},
 	};
 
 	json_open(j, "dns64", '{');
 	json_bool(j, "on", c->conf->dns64.on);
+	json_text(j, "zone", c->conf->dns64.zone);
 	json_open(j, "workers", '[');
 	for (unsigned int i = 0; i < c->dns64.n; i++) {
 		const struct worker *w = &c->dns64.worker[i];

@@ -212,6 +212,27 @@ static void answer_of_dns(struct rule *r)
 	expr_compare(r, NFT_CMP_EQ, port_be, sizeof(port_be));
 }
 
+/* What is of the farm's zone is for everybody, from where that is asked. */
+static int put_zone_answers(struct batch *b, const struct firewall *fw)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < fw->n_zone; i++) {
+		const struct addr *a = &fw->zone[i];
+		const struct prefix host = {.addr = *a, .len = 128};
+		struct rule r;
+
+		answer_of_dns(&r);
+		if (addr_is_v4(a)) {
+			rule_in_prefix4(&r, RULE_SOURCE, &host);
+		} else {
+			rule_in_prefix(&r, RULE_SOURCE, &host);
+		}
+		rc |= rule_end_accept(&r, b);
+	}
+	return rc;
+}
+
 /*
  * Answers to tenants, and that it is refused to others who have asked, whom only connection
  * tracking knows: without it they hear nothing.
@@ -229,6 +250,7 @@ static int put_dns64(struct batch *b, const struct firewall *fw)
 					tenants[i].set);
 		rc |= rule_end_accept(&r, b);
 	}
+	rc |= put_zone_answers(b, fw);
 	rc |= put_replies(b, "dns64");
 	rc |= put_outer(b, fw, "dns64");
 	rc |= put_servers(b, "dns64", true, FIREWALL_UPSTREAMS_4);

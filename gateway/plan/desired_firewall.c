@@ -92,6 +92,15 @@ static void add_servers(const struct addr *servers, size_t n, enum firewall_set 
 	}
 }
 
+/* Tenants may ask there. */
+static void add_dns(struct object_set *set, const struct addr *addrs, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		add_service(set, &addrs[i], PROTOCOL_UDP, DNS_PORT);
+		add_service(set, &addrs[i], PROTOCOL_TCP, DNS_PORT);
+	}
+}
+
 static void add_dns64(const struct node_conf *node, struct object_set *set)
 {
 	struct addr own;
@@ -103,13 +112,10 @@ static void add_dns64(const struct node_conf *node, struct object_set *set)
 		    FIREWALL_UPSTREAMS_6, set);
 	if (node->dns64.n_listen == 0) {
 		own = node_conf_dns64_addr(node);
-		add_service(set, &own, PROTOCOL_UDP, DNS_PORT);
-		add_service(set, &own, PROTOCOL_TCP, DNS_PORT);
+		add_dns(set, &own, 1);
 	}
-	for (size_t i = 0; i < node->dns64.n_listen; i++) {
-		add_service(set, &node->dns64.listen[i], PROTOCOL_UDP, DNS_PORT);
-		add_service(set, &node->dns64.listen[i], PROTOCOL_TCP, DNS_PORT);
-	}
+	add_dns(set, node->dns64.listen, node->dns64.n_listen);
+	add_dns(set, node->dns64.zone_listen, node->dns64.n_zone_listen);
 }
 
 static void add_listeners(const struct node_conf *node, struct object_set *set)
@@ -253,6 +259,10 @@ void desired_firewall_node(const struct node_conf *node, const struct desired_fa
 	while (firewall->n_permit < node->nat64.n_permit && firewall->n_permit < NODE_PERMIT_MAX) {
 		firewall->permit[firewall->n_permit] = node->nat64.permit[firewall->n_permit];
 		firewall->n_permit++;
+	}
+	while (firewall->n_zone < node->dns64.n_zone_listen && firewall->n_zone < NODE_ZONE_MAX) {
+		firewall->zone[firewall->n_zone] = node->dns64.zone_listen[firewall->n_zone];
+		firewall->n_zone++;
 	}
 	for (size_t i = 0; i < node->n_pool && i < NODE_POOL_MAX; i++) {
 		firewall->pool[firewall->n_pool++] = node->pool[i].range;

@@ -27,6 +27,8 @@ struct firewall {
 	uint32_t proxy_uid, agent_uid;
 	bool has_dns64;
 	uint32_t dns64_uid;
+	struct addr zone[NODE_ZONE_MAX]; /* where it answers everybody */
+	size_t n_zone;
 	bool has_client_prefix;
 	struct prefix client_prefix; /* a /96 */
 	/*

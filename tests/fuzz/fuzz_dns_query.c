@@ -106,7 +106,7 @@ static struct zone *zone_make(void)
 					    .n_services = 1};
 	struct zone *z = NULL;
 
-	check(zone_new(&node, 1, &z) == 0 && zone_put(z, &tenant, 2) == 0);
+	check(zone_new(&node, &z) == 0 && zone_put(z, &tenant) == 0);
 	return z;
 }
 

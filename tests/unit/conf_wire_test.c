@@ -50,13 +50,13 @@ static const char tenant_text[] =
 	"limits: {connections: 11, new_per_second: 12}\n"
 	"state: suspended\n";
 
-static struct node_conf *parse_node(void)
+static struct node_conf *parse_node(const char *text)
 {
 	struct node_conf *node = NULL;
 	struct issues issues;
 
 	issues_init(&issues);
-	assert_int_equal(conf_node_parse("n", str_from(node_text), &node, &issues), 0);
+	assert_int_equal(conf_node_parse("n", str_from(text), &node, &issues), 0);
 	issues_fini(&issues);
 	return node;
 }
@@ -94,7 +94,7 @@ static int unpack_tenant(const uint8_t *data, size_t len, struct tenant_conf **r
 
 static void a_node_comes_back(void **state)
 {
-	struct node_conf *before = parse_node(), *after = NULL;
+	struct node_conf *before = parse_node(node_text), *after = NULL;
 	struct buf out;
 
 	(void)state;
@@ -124,9 +124,53 @@ static void a_node_comes_back(void **state)
 	node_conf_free(NULL);
 }
 
+static const char zone_text[] =
+	"node: {name: n1}\n"
+	"uplink: {interface: eth0, ipv4: [{range: 203.0.113.16/30, delivery: routed}],\n"
+	"  ipv6: {prefix: \"2001:db8:a000::/48\", reserved: 256}}\n"
+	"listeners: [{address: any, port: 443, protocol: tls}, {address: 203.0.113.17, port: 22, "
+	"protocol: tcp}]\n"
+	"nat64: {prefix: \"64:ff9b::/96\", pool: [203.0.113.16], ports: 16384-49151}\n"
+	"local_ports: 49152-57343\n"
+	"dns64: {listen: tenants, upstream: [192.0.2.53], zone: exit1.example.net}\n";
+
+/* With what it needs of the node. */
+static void the_zone_comes_back(void **state)
+{
+	struct node_conf *before = parse_node(zone_text), *after = NULL;
+	struct addr own = node_conf_zone_addr(before);
+	struct buf out;
+
+	(void)state;
+	assert_int_equal(before->dns64.n_listeners, 6);
+	assert_false(before->dns64.listeners[1].zone);
+	assert_true(before->dns64.listeners[2].zone && before->dns64.listeners[5].zone);
+	buf_init(&out, 1 << 20);
+	node_conf_pack(before, &out);
+	assert_int_equal(node_conf_unpack(cursor_from(out.data, out.len), &after, NULL), 0);
+	assert_string_equal(after->dns64.zone, "exit1.example.net");
+	assert_int_equal(after->dns64.n_zone_listen, 2);
+	assert_true(addr_eq(&after->dns64.zone_listen[0], &before->pool[0].range.addr));
+	assert_true(addr_eq(&after->dns64.zone_listen[1], &own));
+	assert_int_equal(after->n_pool, 1);
+	assert_int_equal(prefix_cmp(&after->pool[0].range, &before->pool[0].range), 0);
+	assert_int_equal(after->n_listeners, 2);
+	assert_true(after->listeners[0].any && after->listeners[0].protocol == PROTOCOL_TLS);
+	assert_int_equal(after->listeners[1].port, 22);
+	assert_true(addr_eq(&after->listeners[1].address, &before->listeners[1].address));
+	for (size_t len = 0; len < out.len; len++) {
+		struct node_conf *cut;
+
+		assert_int_equal(node_conf_unpack(cursor_from(out.data, len), &cut, NULL), -EPROTO);
+	}
+	buf_fini(&out);
+	node_conf_free(before);
+	node_conf_free(after);
+}
+
 static void a_node_cut_short_or_longer_is_refused(void **state)
 {
-	struct node_conf *node = parse_node(), *after = NULL;
+	struct node_conf *node = parse_node(node_text), *after = NULL;
 	struct err err = {0};
 	struct buf out;
 
@@ -440,6 +484,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_node_comes_back),
+		cmocka_unit_test(the_zone_comes_back),
 		cmocka_unit_test(a_node_cut_short_or_longer_is_refused),
 		cmocka_unit_test(a_tenant_comes_back),
 		cmocka_unit_test(what_a_tenant_has_of_dns64_comes_back),

@@ -67,3 +67,6 @@ tests_unit_registry_snapshot_test_LDADD = $(CONTROL_TEST_LDADD)
 check_PROGRAMS += tests/unit/control_tried_test
 tests_unit_control_tried_test_SOURCES = tests/unit/control_tried_test.c $(TENANTS_RIG)
 tests_unit_control_tried_test_LDADD = $(CONTROL_TEST_LDADD)
+check_PROGRAMS += tests/unit/control_serial_test
+tests_unit_control_serial_test_SOURCES = tests/unit/control_serial_test.c
+tests_unit_control_serial_test_LDADD = $(CONTROL_TEST_LDADD)

@@ -153,6 +153,27 @@ static void test_full_set_has_late_objects_after_its_end(void **state)
 	expect_nothing(items, 0);
 }
 
+/* A new worker is as far as the others, also when what changed last is not there any more. */
+static void test_the_end_of_a_set_has_the_serial_of_its_last_change(void **state)
+{
+	struct items *items = *state;
+	struct thing tenant, gone, listener;
+	uint64_t removed;
+
+	items_begin_at(items, 1000);
+	go_live(items, 1);
+	add(items, &tenant, &early_ops, 1);
+	add(items, &gone, &early_ops, 2);
+	items_remove(items, &gone.item);
+	removed = items->serial;
+	assert_int_equal(removed, 1003);
+	add(items, &listener, &late_ops, 3);
+	feed_start(items, 0);
+	expect(items, 0, MSG_BEGIN, NULL);
+	expect(items, 0, MSG_TENANT, &tenant);
+	assert_int_equal(expect(items, 0, MSG_END, NULL), removed);
+}
+
 static void test_again_is_for_those_who_had_it(void **state)
 {
 	struct items *items = *state;
@@ -561,6 +582,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 		TEST(test_full_set_has_late_objects_after_its_end),
+		TEST(test_the_end_of_a_set_has_the_serial_of_its_last_change),
 		TEST(test_again_is_for_those_who_had_it),
 		TEST(test_each_kind_of_worker_gets_its_own),
 		TEST(test_without_workers_a_version_settles_at_once),

@@ -676,6 +676,118 @@ static void test_foreign_source_is_refused_at_a_rate(void **state)
 	assert_int_equal(counted(f, WORKER_DNS_QUERIES), 0);
 }
 
+/* With a zone, which is asked at IPv4 addresses. */
+static void give_zone(struct fixture *f)
+{
+	static struct addr at = {.b = {[10] = 0xff, 0xff, 127, 0, 0, 1}};
+	struct addr server = at;
+	struct node_conf node = {.name = "exit1",
+				 .nat64.on = true,
+				 .dns64 = {.on = true,
+					   .upstream = &server,
+					   .n_upstream = 1,
+					   .zone = "farm.example",
+					   .zone_listen = &at,
+					   .n_zone_listen = 1}};
+	struct buf data;
+	struct err err;
+
+	assert_int_equal(prefix_parse(str_from("2001:db8:64::/96"), &node.nat64.prefix, &err), 0);
+	buf_init(&data, 65536);
+	node_conf_pack(&node, &data);
+	order(f, MSG_NODE, 1, &data);
+	buf_fini(&data);
+}
+
+/* A socket where the zone is asked, which the worker gets as listener id. Its port. */
+static uint16_t give_zone_listener(struct fixture *f, uint32_t id, int type)
+{
+	struct listener_msg listener = {.local.addr.b = {[10] = 0xff, 0xff, 127, 0, 0, 1},
+					.protocol =
+						type == SOCK_DGRAM ? PROTOCOL_UDP : PROTOCOL_TCP,
+					.zone = true};
+	struct buf data;
+	int fd = bound(AF_INET, type, &listener.local.port);
+
+	assert_true(fd >= 0 && (type == SOCK_DGRAM || listen(fd, 256) == 0));
+	buf_init(&data, 4096);
+	listener_msg_pack(&listener, &data);
+	order_fds(f, MSG_LISTENER, id, &data, &fd, 1);
+	buf_fini(&data);
+	close(fd);
+	return listener.local.port;
+}
+
+static int connected_v4(uint16_t port, int type)
+{
+	struct sockaddr_in sa = {.sin_family = AF_INET,
+				 .sin_port = htons(port),
+				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int fd = socket(AF_INET, type | SOCK_CLOEXEC, 0);
+
+	assert_true(fd >= 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	return fd;
+}
+
+/* acme.farm.example is a name, and www.example none of the zone's. */
+static void test_the_zone_is_answered_where_it_is_asked(void **state)
+{
+	struct fixture *f = *state;
+	struct dgram query = {.len = 0}, foreign = {.len = 0}, m;
+	int fd;
+
+	give_zone(f);
+	fd = connected_v4(give_zone_listener(f, 3, SOCK_DGRAM), SOCK_DGRAM);
+	put_u16(&query, 7);
+	put(&query, "\1\0\0\1\0\0\0\0\0\0\4acme\4farm\7example\0\0\1\0\1", 33);
+	put_query(&foreign, 8, "www", TYPE_AAAA);
+	assert_int_equal(send(fd, query.bytes, query.len, 0), query.len);
+	assert_true(receive(fd, &m, WAIT_MS));
+	assert_int_equal(u16_at(&m, 2), 0x8500); /* AA, RD as asked, no RA, NOERROR */
+	assert_int_equal(u16_at(&m, 8), 1);      /* the SOA */
+	assert_int_equal(send(fd, foreign.bytes, foreign.len, 0), foreign.len);
+	assert_true(receive(fd, &m, WAIT_MS));
+	assert_int_equal(u16_at(&m, 2), 0x8105);
+	assert_int_equal(counted(f, WORKER_DNS_ZONE), 2);
+	assert_int_equal(counted(f, WORKER_DNS_QUERIES) + counted(f, WORKER_DNS_FOREIGN), 0);
+	for (unsigned int i = 0; i < 1000; i++) { /* some are lost on the way, perhaps */
+		assert_int_equal(send(fd, query.bytes, query.len, 0), query.len);
+	}
+	while (counted(f, WORKER_DNS_LIMITED) == 0) {
+		assert_int_equal(send(fd, query.bytes, query.len, 0), query.len);
+	}
+	assert_true(counted(f, WORKER_DNS_SLIPPED) > 0);
+	query.len = 0;
+	put_local(&query, 9);
+	ask_udp(f, &query, &m); /* at the tenants' socket that is another matter */
+	assert_int_equal(rcode(&m), 0);
+	close(fd);
+}
+
+static void test_connections_of_a_prefix_to_the_zone_are_few(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t most = 0;
+	int fds[40];
+	uint16_t port;
+
+	give_zone(f);
+	port = give_zone_listener(f, 3, SOCK_STREAM);
+	for (size_t i = 0; i < 40; i++) {
+		uint64_t n = counted(f, WORKER_DNS_CLIENTS);
+
+		most = n > most ? n : most;
+		fds[i] = connected_v4(port, SOCK_STREAM);
+		order(f, MSG_STATS, 0, NULL); /* it has looked at its sockets since, too */
+	}
+	expect_end(fds[0]);
+	assert_in_range(most, 4, 8);
+	for (size_t i = 0; i < 40; i++) {
+		close(fds[i]);
+	}
+}
+
 static void test_malformed_messages(void **state)
 {
 	struct fixture *f = *state;
@@ -890,6 +1002,8 @@ int main(void)
 		WITH(test_tcp_what_is_no_query_ends_the_connection),
 		WITH(test_tcp_more_connections_close_the_oldest_idle),
 		WITH(test_foreign_source_is_refused_at_a_rate),
+		WITH(test_the_zone_is_answered_where_it_is_asked),
+		WITH(test_connections_of_a_prefix_to_the_zone_are_few),
 		WITH(test_malformed_messages),
 		WITH(test_other_upstream_while_one_is_asked),
 		WITH(test_drain_answers_what_waits_and_ends),

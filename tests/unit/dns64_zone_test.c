@@ -36,12 +36,16 @@ static struct listener_conf listeners[] = {
 	{.address = V4(203, 0, 113, 17), .port = 8448, .protocol = PROTOCOL_TLS},
 	{.address = V4(203, 0, 113, 16), .port = 80, .protocol = PROTOCOL_HTTP},
 };
+static struct addr listen_at[] = {V4(203, 0, 113, 10), TENANT(0x53)};
 static const struct node_conf node = {
 	.pool = pool,
 	.n_pool = COUNT(pool),
 	.listeners = listeners,
 	.n_listeners = COUNT(listeners),
-	.dns64 = {.on = true, .zone = "exit1.Example.net"},
+	.dns64 = {.on = true,
+		  .zone = "exit1.Example.net",
+		  .zone_listen = listen_at,
+		  .n_zone_listen = COUNT(listen_at)},
 };
 
 static struct backend_conf web_backends[] = {
@@ -158,8 +162,14 @@ static void expect(const struct zone *z, const char *name, const char *type, con
 	free(got);
 }
 
+static void put(struct zone *z, struct tenant_conf *tenant, uint32_t serial)
+{
+	assert_int_equal(zone_put(z, tenant), 0);
+	zone_set_serial(z, serial);
+}
+
 #define Z          "exit1.example.net."
-#define SOA(n)     Z " 60 SOA ns." Z " ns." Z " " #n " 3600 600 86400 60\n"
+#define SOA(n)     Z " 60 SOA ns." Z " hostmaster." Z " " #n " 3600 600 86400 60\n"
 #define NODATA     "NOERROR aa\nauthority " SOA(3)
 #define NXDOMAIN   "NXDOMAIN aa\nauthority " SOA(3)
 #define A(name)    "answer " name " 60 A "
@@ -169,9 +179,9 @@ static int setup(void **state)
 {
 	struct zone *z = NULL;
 
-	assert_int_equal(zone_new(&node, 1, &z), 0);
-	assert_int_equal(zone_put(z, &evil, 2), 0);
-	assert_int_equal(zone_put(z, &acme, 3), 0);
+	assert_int_equal(zone_new(&node, &z), 0);
+	put(z, &evil, 2);
+	put(z, &acme, 3);
 	*state = z;
 	return 0;
 }
@@ -191,8 +201,10 @@ static void the_zone_itself(void **state)
 	expect(z, Z, "SOA", "NOERROR aa\nanswer " SOA(3));
 	expect(z, Z, "NS", "NOERROR aa\nanswer " Z " 60 NS ns." Z "\n");
 	expect(z, Z, "A", NODATA);
-	expect(z, "ns." Z, "A",
-	       "NOERROR aa\n" A("ns." Z) "203.0.113.16\n" A("ns." Z) "203.0.113.17\n");
+	expect(z, "ns." Z, "A", "NOERROR aa\n" A("ns." Z) "203.0.113.10\n"); /* where it is asked */
+	expect(z, "ns." Z, "AAAA", "NOERROR aa\n" AAAA("ns." Z) "53\n");
+	expect(z, "ns." Z, "MX", NODATA);
+	expect(z, "a.ns." Z, "A", NXDOMAIN);
 	expect(z, "none." Z, "A", NXDOMAIN);
 	expect(z, "example.net.", "A", "REFUSED\n");
 	expect(z, "www.example.com.", "A", "REFUSED\n");
@@ -252,32 +264,200 @@ static void names_below_another_tenants_are_nobodys(void **state)
 {
 	struct zone *z = *state;
 
-	expect(z, "new.acme." Z, "AAAA", NODATA); /* not evil's */
+	expect(z, "new.acme." Z, "AAAA", NXDOMAIN); /* not evil's */
 	expect(z, "evil." Z, "AAAA", "NOERROR aa\n" AAAA("evil." Z) "66\n");
-	zone_remove(z, "acme", 4);
+	zone_remove(z, &acme);
 	expect(z, "new.acme." Z, "AAAA", "NOERROR aa\n" AAAA("new.acme." Z) "66\n");
+}
+
+/* A tenant with one service and one exposure, of that name. */
+struct one {
+	struct name_pattern name;
+	struct expose_conf expose;
+	struct service_conf service;
+	struct tenant_conf tenant;
+};
+
+static struct tenant_conf *one(struct one *o, const char *tenant, const char *name, uint16_t port)
+{
+	*o = (struct one){.name = {.text = name, .wildcard = name[0] == '*'},
+			  .expose = {.protocol = PROTOCOL_TLS,
+				     .names = &o->name,
+				     .n_names = 1,
+				     .port = port},
+			  .service = {.name = "one",
+				      .backends = evil_backends,
+				      .n_backends = 1,
+				      .exposes = &o->expose,
+				      .n_exposes = 1},
+			  .tenant = {.refs = 1,
+				     .name = tenant,
+				     .services = &o->service,
+				     .n_services = 1}};
+	if (o->name.wildcard) {
+		o->name.text += 2;
+	}
+	return &o->tenant;
+}
+
+/* What it is answered with that tenant in it, and what is printed, is as without. */
+static void expect_no_change(struct zone *z, struct tenant_conf *tenant, const char *name,
+			     const char *type, const char *want)
+{
+	expect(z, name, type, want);
+	put(z, tenant, 3);
+	expect(z, name, type, want);
+	zone_remove(z, tenant);
+	assert_int_equal(tenant->refs, 1);
+}
+
+static void the_zones_own_server_is_nobodys(void **state)
+{
+	static const char *const names[] = {"ns.exit1.example.net", "*.exit1.example.net",
+					    "*.ns.exit1.example.net", "a.ns.exit1.example.net",
+					    "exit1.example.net"};
+	static const char at_ns[] = "NOERROR aa\n" A("ns." Z) "203.0.113.10\n";
+	static const char *const tenants[] = {"mallory", "ns"};
+	struct one o;
+
+	for (size_t t = 0; t < COUNT(tenants); t++) {
+		for (size_t i = 0; i < COUNT(names); i++) {
+			struct tenant_conf *tenant = one(&o, tenants[t], names[i], 443);
+
+			expect_no_change(*state, tenant, "ns." Z, "A", at_ns);
+			expect_no_change(*state, tenant, "ns." Z, "MX", NODATA);
+			expect_no_change(*state, tenant, "a.ns." Z, "AAAA", NXDOMAIN);
+			expect_no_change(*state, tenant, Z, "A", NODATA);
+			expect_no_change(*state, tenant, Z, "NS",
+					 "NOERROR aa\nanswer " Z " 60 NS ns." Z "\n");
+		}
+	}
+}
+
+static void a_tenants_subtree_is_its_own_also_without_a_service(void **state)
+{
+	struct zone *z = *state;
+	struct tenant_conf empty = {.refs = 1, .name = "empty"};
+	struct one o;
+	struct tenant_conf *all = one(&o, "all", "*.exit1.example.net", 443);
+
+	put(z, all, 3);
+	expect(z, "x.empty." Z, "AAAA", "NOERROR aa\n" AAAA("x.empty." Z) "66\n");
+	put(z, &empty, 3);
+	expect(z, "x.empty." Z, "AAAA", NXDOMAIN);
+	expect(z, "empty." Z, "AAAA", NODATA);
+	expect(z, "none.acme." Z, "AAAA", NXDOMAIN);
+	expect(z, "other." Z, "AAAA", "NOERROR aa\n" AAAA("other." Z) "66\n");
+	zone_remove(z, &empty);
+	zone_remove(z, all);
+}
+
+/* What is claimed below another's name does not even say that it exists. */
+static void a_name_below_another_tenants_hides_nothing(void **state)
+{
+	struct zone *z = *state;
+	struct one own, foreign;
+	struct tenant_conf *owner = one(&own, "owner", "*.owner.exit1.example.net", 443);
+	struct tenant_conf *other = one(&foreign, "other", "a.owner.exit1.example.net", 8449);
+	static const char want[] = "NOERROR aa\n" AAAA("a.owner." Z) "66\n";
+
+	put(z, owner, 3);
+	expect_no_change(z, other, "a.owner." Z, "AAAA", want);
+	expect_no_change(z, other, "a.owner." Z, "HTTPS", NODATA);
+	other = one(&foreign, "other", "*.one.owner.exit1.example.net", 443);
+	expect_no_change(z, other, "b.one.owner." Z, "AAAA", NXDOMAIN);
+	zone_remove(z, owner);
+}
+
+static void what_two_tenants_have_at_a_name_is_not_mixed(void **state)
+{
+	struct zone *z = *state;
+	struct one o;
+	struct tenant_conf *other = one(&o, "other", "matrix.exit1.example.net", 443);
+
+	expect_no_change(z, other, "matrix." Z, "AAAA", "NOERROR aa\n" AAAA("matrix." Z) "20\n");
+	expect_no_change(z, other, "matrix." Z, "HTTPS",
+			 "NOERROR aa\nanswer matrix." Z " 60 HTTPS 1 . port=8448\n");
+}
+
+static void a_port_without_a_listener_is_at_all_addresses(void **state)
+{
+	struct zone *z = *state;
+	struct one o;
+
+	put(z, one(&o, "more", "more.exit1.example.net", 8449), 3);
+	expect(z, "more." Z, "A",
+	       "NOERROR aa\n" A("more." Z) "203.0.113.16\n" A("more." Z) "203.0.113.17\n");
+	zone_remove(z, &o.tenant);
+}
+
+static void an_address_that_is_a_tenants_is_no_one_elses(void **state)
+{
+	static struct expose_conf whole = {.protocol = PROTOCOL_ADDRESS,
+					   .has_ipv4 = true,
+					   .ipv4 = V4(203, 0, 113, 16)};
+	static struct service_conf service = {.name = "host",
+					      .backends = evil_backends,
+					      .n_backends = 1,
+					      .exposes = &whole,
+					      .n_exposes = 1};
+	struct tenant_conf mapped = {.refs = 1,
+				     .name = "whole",
+				     .services = &service,
+				     .n_services = 1};
+	struct zone *z = *state;
+
+	put(z, &mapped, 3);
+	expect(z, "host.whole." Z, "A", "NOERROR aa\n" A("host.whole." Z) "203.0.113.16\n");
+	expect(z, "shop." Z, "A", "NOERROR aa\n" A("shop." Z) "203.0.113.17\n");
+	put(z, &mapped, 3); /* its next version */
+	expect(z, "shop." Z, "A", "NOERROR aa\n" A("shop." Z) "203.0.113.17\n");
+	zone_remove(z, &mapped);
+	expect(z, "shop." Z, "A",
+	       "NOERROR aa\n" A("shop." Z) "203.0.113.16\n" A("shop." Z) "203.0.113.17\n");
 }
 
 static void names_go_with_their_tenant(void **state)
 {
 	struct zone *z = *state;
-	struct tenant_conf less = acme;
+	struct tenant_conf less = acme, suspended;
 
 	less.refs = 1;
 	less.n_services = 1;
-	assert_int_equal(zone_put(z, &less, 4), 0);
+	put(z, &less, 4);
+	assert_int_equal(acme.refs, 1);
+	zone_remove(z, &acme); /* which is not what is there */
 	expect(z, "matrix.acme." Z, "A", "NXDOMAIN aa\nauthority " SOA(4));
 	expect(z, "matrix." Z, "A", "NXDOMAIN aa\nauthority " SOA(4));
 	expect(z, "shop." Z, "AAAA", "NOERROR aa\n" AAAA("shop." Z) "10\n" AAAA("shop." Z) "11\n");
-	less.state = TENANT_SUSPENDED;
-	assert_int_equal(zone_put(z, &less, 5), 0);
+	suspended = less;
+	suspended.refs = 1;
+	suspended.state = TENANT_SUSPENDED;
+	put(z, &suspended, 5);
 	assert_int_equal(less.refs, 1);
 	expect(z, "in.apps." Z, "AAAA", "NXDOMAIN aa\nauthority " SOA(5));
+	expect(z, "web.acme." Z, "AAAA", "NXDOMAIN aa\nauthority " SOA(5)); /* not evil's */
+	expect(z, "acme." Z, "AAAA", "NOERROR aa\nauthority " SOA(5));
+	zone_remove(z, &suspended);
 	expect(z, "web.acme." Z, "AAAA", "NOERROR aa\n" AAAA("web.acme." Z) "66\n");
-	zone_remove(z, "evil", 6);
-	expect(z, "acme." Z, "AAAA", "NXDOMAIN aa\nauthority " SOA(6));
-	zone_remove(z, "evil", 7);
-	expect(z, Z, "SOA", "NOERROR aa\nanswer " SOA(6)); /* there was no change */
+	zone_remove(z, &evil);
+	expect(z, "acme." Z, "AAAA", "NXDOMAIN aa\nauthority " SOA(5));
+	zone_remove(z, &evil);
+}
+
+static void another_config_has_other_addresses(void **state)
+{
+	struct zone *z = *state;
+	struct node_conf less = node;
+
+	less.dns64.n_zone_listen = 1;
+	less.n_listeners = 2;
+	less.n_pool = 0;
+	zone_set_node(z, &less);
+	expect(z, "ns." Z, "AAAA", NODATA);
+	expect(z, "shop." Z, "A", NODATA);
+	zone_set_node(z, &node);
+	expect(z, "ns." Z, "AAAA", "NOERROR aa\n" AAAA("ns." Z) "53\n");
 }
 
 static int line_cmp(const void *a, const void *b)
@@ -289,8 +469,9 @@ static void it_is_printed_as_a_zone_file(void **state)
 {
 	static const char *const want[] = {
 		Z " 60 NS ns." Z,
-		Z " 60 SOA ns." Z " ns." Z " 3 3600 600 86400 60",
+		Z " 60 SOA ns." Z " hostmaster." Z " 3 3600 600 86400 60",
 		"evil." Z " 60 A 203.0.113.16",
+		"ns." Z " 60 A 203.0.113.10",
 		"matrix.acme." Z " 60 AAAA 2001:db8:0:1::20",
 		"matrix.acme." Z " 60 HTTPS 1 . port=8448",
 		"*.apps." Z " 60 A 203.0.113.16",
@@ -333,7 +514,7 @@ static void a_zone_has_a_name(void **state)
 
 	(void)state;
 	without.dns64.zone = NULL;
-	assert_int_equal(zone_new(&without, 1, &z), -EINVAL);
+	assert_int_equal(zone_new(&without, &z), -EINVAL);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -346,7 +527,14 @@ int main(void)
 		TEST(names_of_exposures_are_there_when_they_lie_in_it),
 		TEST(a_wildcard_is_for_what_does_not_exist),
 		TEST(names_below_another_tenants_are_nobodys),
+		TEST(the_zones_own_server_is_nobodys),
+		TEST(a_tenants_subtree_is_its_own_also_without_a_service),
+		TEST(a_name_below_another_tenants_hides_nothing),
+		TEST(what_two_tenants_have_at_a_name_is_not_mixed),
+		TEST(a_port_without_a_listener_is_at_all_addresses),
+		TEST(an_address_that_is_a_tenants_is_no_one_elses),
 		TEST(names_go_with_their_tenant),
+		TEST(another_config_has_other_addresses),
 		TEST(it_is_printed_as_a_zone_file),
 		cmocka_unit_test(a_zone_has_a_name),
 	};
