@@ -55,16 +55,6 @@ static int read_name(struct str text, struct question *q, struct err *err)
 	return err_set(err, -EINVAL, "that is no name of DNS");
 }
 
-static void tell_ok(struct buf *out)
-{
-	struct json j = json_to(out);
-
-	json_open(&j, NULL, '{');
-	json_bool(&j, "ok", true);
-	json_close(&j, '}');
-	json_end_line(&j);
-}
-
 static enum stream_step flush_step(struct stream *s)
 {
 	struct walker *f = walker_of(s);
@@ -117,7 +107,7 @@ int dns_flush(struct dns_worker *w, struct channel_msg *msg, struct err *err)
 	}
 	cache_walk_begin(w->resolver.cache, &f->walk);
 	if (call.begins) {
-		tell_ok(&f->stream.out);
+		stream_tell_ok(&f->stream);
 	}
 	return LINK_ANSWERED;
 }

@@ -29,7 +29,8 @@ libdns64_a_SOURCES = \
 	%D%/upstream.c %D%/upstream.h %D%/upstream_internal.h %D%/upstream_server.c \
 	%D%/upstream_tcp.c \
 	%D%/worker.c %D%/worker.h \
-	%D%/zone.c %D%/zone.h %D%/zone_answer.c %D%/zone_internal.h %D%/zone_pool.c
+	%D%/zone.c %D%/zone.h %D%/zone_answer.c %D%/zone_internal.h %D%/zone_pool.c \
+	%D%/zone_print.c %D%/zone_verbs.c %D%/zone_verbs.h
 pkglibexec_PROGRAMS += sixgate-dns64
 sixgate_dns64_SOURCES = %D%/main.c
 sixgate_dns64_LDADD = libdns64.a libworker.a libconf-model.a $(BASE_LIBS) $(KNOT_LIBS)

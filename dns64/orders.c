@@ -6,6 +6,7 @@
 #include "conf/model/tenant.h"
 #include "dns64/cache_verbs.h"
 #include "dns64/worker.h"
+#include "dns64/zone_verbs.h"
 
 #define MOD       "dns64"
 #define NOBODY_MS 5000 /* to end in, when control has gone */
@@ -162,6 +163,11 @@ static int on_flush(struct link *link, struct channel_msg *msg, struct err *err)
 	return dns_flush(worker_of(link), msg, err);
 }
 
+static int on_zone(struct link *link, struct channel_msg *msg, struct err *err)
+{
+	return dns_zone(worker_of(link), msg, err);
+}
+
 static void on_ended(struct link *link)
 {
 	dns_worker_drain(worker_of(link), NOBODY_MS);
@@ -187,6 +193,7 @@ static const struct link_order orders[] = {
 	{MSG_KILL, 0, on_sessions},
 	{MSG_DRAIN_SERVICE, 0, on_sessions},
 	{MSG_LOG_LEVEL, 0, link_on_log_level},
+	{MSG_DNS_ZONE, 1, on_zone},
 	{MSG_DNS_FLUSH, 1, on_flush},
 };
 

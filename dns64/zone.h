@@ -2,6 +2,7 @@
 #ifndef SIXGATE_DNS64_ZONE_H
 #define SIXGATE_DNS64_ZONE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -50,7 +51,20 @@ void zone_remove(struct zone *z, const struct tenant_conf *tenant);
  * for request_answer_max().
  */
 size_t zone_query(const struct zone *z, struct request *request, uint8_t *wire);
-/* All of it as a zone file (RFC 1035 5): SOA and NS first, then in no order. */
-void zone_print(const struct zone *z, struct buf *out);
+/*
+ * All of it as a zone file (RFC 1035 5), a name's records at a time: the zone's own first, then the
+ * others in no order. What changes meanwhile is in it or not.
+ */
+struct zone_walk {
+	uint8_t *names; /* owned: those there were, as on the wire */
+	size_t len, at;
+	bool begun;
+};
+
+/* Returns 0 or -ENOMEM. */
+int zone_walk_begin(const struct zone *z, struct zone_walk *walk) CHECKED;
+void zone_walk_end(struct zone_walk *walk);
+/* Appends the next name's records, a line each, perhaps none. False: there is none any more. */
+bool zone_print_next(const struct zone *z, struct zone_walk *walk, struct buf *out);
 
 #endif

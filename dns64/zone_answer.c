@@ -5,8 +5,6 @@
 
 #include <libknot/libknot.h>
 
-#include "base/container.h"
-#include "base/cursor.h"
 #include "conf/model/node.h"
 #include "conf/model/tenant.h"
 #include "dns64/answer.h"
@@ -15,28 +13,9 @@
 #include "dns64/request.h"
 #include "dns64/zone_internal.h"
 
-#define HTTPS_BYTES   9 /* priority 1, target ".", port */
-#define HTTPS_PORT_AT 7
-#define TLS_PORT      443
-#define SOA_BYTES_MAX (2 * QUESTION_NAME_MAX + 20)
-#define SOA_REFRESH_S 3600
-#define SOA_RETRY_S   600
-#define SOA_EXPIRE_S  86400
-#define RECORDS_MAX   (2 * ZONE_ADDRESSES_MAX + 3) /* A, AAAA, HTTPS, NS, SOA */
+#define TLS_PORT 443
 
-/* The records of one name. */
-struct records {
-	const struct zone *zone;
-	const uint8_t *name;
-	struct local_record list[RECORDS_MAX];
-	size_t n, n_a, n_aaaa;
-	uint16_t port;   /* of tls, other than the usual one; 0: none */
-	bool usual_port; /* it is at that, too */
-	uint8_t https[HTTPS_BYTES];
-	uint8_t soa[SOA_BYTES_MAX];
-};
-
-static void add(struct records *r, uint16_t type, const void *data, size_t len)
+static void add(struct zone_records *r, uint16_t type, const void *data, size_t len)
 {
 	r->list[r->n++] = (struct local_record){
 		.name = r->name,
@@ -48,7 +27,7 @@ static void add(struct records *r, uint16_t type, const void *data, size_t len)
 }
 
 /* An address that stays where it is, unless it is there already. */
-static void add_address(struct records *r, const struct addr *a, bool v4)
+static void add_address(struct zone_records *r, const struct addr *a, bool v4)
 {
 	const uint8_t *data = v4 ? a->b + 12 : a->b;
 	size_t len = v4 ? 4 : sizeof(a->b);
@@ -66,7 +45,7 @@ static void add_address(struct records *r, const struct addr *a, bool v4)
 	(*n)++;
 }
 
-static void add_pool(struct records *r)
+static void add_pool(struct zone_records *r)
 {
 	for (size_t i = 0; i < r->zone->n_pool; i++) {
 		add_address(r, &r->zone->pool[i], true);
@@ -74,7 +53,7 @@ static void add_pool(struct records *r)
 }
 
 /* Where the zone is asked. */
-static void add_server(struct records *r)
+static void add_server(struct zone_records *r)
 {
 	const struct node_conf *node = r->zone->node;
 
@@ -86,7 +65,7 @@ static void add_server(struct records *r)
 }
 
 /* Listeners of the node, or, where none has its port, a tls exposure's own ones. */
-static void add_listeners(struct records *r, const struct expose_conf *e)
+static void add_listeners(struct zone_records *r, const struct expose_conf *e)
 {
 	const struct node_conf *node = r->zone->node;
 	bool found = false;
@@ -109,7 +88,7 @@ static void add_listeners(struct records *r, const struct expose_conf *e)
 	}
 }
 
-static void add_expose(struct records *r, const struct expose_conf *e)
+static void add_expose(struct zone_records *r, const struct expose_conf *e)
 {
 	if (e->protocol == PROTOCOL_TLS || e->protocol == PROTOCOL_HTTP) {
 		add_listeners(r, e);
@@ -125,7 +104,7 @@ static void add_expose(struct records *r, const struct expose_conf *e)
 	}
 }
 
-static void add_use(struct records *r, const struct zone_use *use)
+static void add_use(struct zone_records *r, const struct zone_use *use)
 {
 	const struct service_conf *service = use->service;
 
@@ -145,20 +124,20 @@ static void add_use(struct records *r, const struct zone_use *use)
 }
 
 /* RFC 9460: where no port is said, clients take 443. */
-static void add_https(struct records *r)
+static void add_https(struct zone_records *r)
 {
-	static const uint8_t data[HTTPS_BYTES] = {0, 1, 0, 0, 3, 0, 2};
+	static const uint8_t data[ZONE_HTTPS_BYTES] = {0, 1, 0, 0, 3, 0, 2};
 
 	if (r->port != 0 && !r->usual_port) {
 		memcpy(r->https, data, sizeof(data));
-		knot_wire_write_u16(r->https + HTTPS_PORT_AT, r->port);
+		knot_wire_write_u16(r->https + ZONE_HTTPS_PORT_AT, r->port);
 		add(r, KNOT_RRTYPE_HTTPS, r->https, sizeof(r->https));
 	}
 }
 
-static struct local_record soa_of(const struct zone *z, uint8_t soa[SOA_BYTES_MAX])
+static struct local_record soa_of(const struct zone *z, uint8_t soa[ZONE_SOA_BYTES_MAX])
 {
-	const uint32_t numbers[] = {z->serial, SOA_REFRESH_S, SOA_RETRY_S, SOA_EXPIRE_S,
+	const uint32_t numbers[] = {z->serial, ZONE_REFRESH_S, ZONE_RETRY_S, ZONE_EXPIRE_S,
 				    ZONE_TTL_S};
 	size_t server_len = knot_dname_size(z->server);
 	size_t len = server_len + knot_dname_size(z->mailbox);
@@ -177,13 +156,12 @@ static struct local_record soa_of(const struct zone *z, uint8_t soa[SOA_BYTES_MA
 	};
 }
 
-/* The records of a name that exists, but for the zone's SOA; at: what is there, or NULL. */
-static void collect(struct records *r, const struct zone *z, const uint8_t *name,
-		    const struct zone_name *at)
+void zone_collect(struct zone_records *r, const struct zone *z, const uint8_t *name,
+		  const struct zone_name *at)
 {
 	const struct zone_use *use;
 
-	memset(r, 0, offsetof(struct records, https));
+	memset(r, 0, offsetof(struct zone_records, https));
 	r->zone = z;
 	r->name = name;
 	if (knot_dname_is_equal(name, z->name)) {
@@ -201,7 +179,7 @@ static void collect(struct records *r, const struct zone *z, const uint8_t *name
 }
 
 /* RFC 8482: ANY is not for finding out all there is. */
-static void answer_any(struct records *r)
+static void answer_any(struct zone_records *r)
 {
 	static const uint8_t hinfo[] = "\7RFC8482";
 
@@ -217,9 +195,9 @@ static struct answer *answer_of(const struct zone *z, const struct question *q)
 	const struct zone_name *at = zone_name_match(z, q->name);
 	bool apex = knot_dname_is_equal(q->name, z->name);
 	struct local_record soa;
-	struct records r;
+	struct zone_records r;
 
-	collect(&r, z, q->name, at);
+	zone_collect(&r, z, q->name, at);
 	if (q->type == KNOT_RRTYPE_ANY) {
 		answer_any(&r);
 	}
@@ -250,67 +228,4 @@ size_t zone_query(const struct zone *z, struct request *request, uint8_t *wire)
 	len = reply_answer(request, &reply, wire);
 	free(a);
 	return len;
-}
-
-static void print_record(const struct local_record *record, struct buf *out)
-{
-	char name[KNOT_DNAME_TXT_MAXLEN + 1], text[KNOT_DNAME_TXT_MAXLEN + 1];
-	struct addr a = {.b = {[10] = 0xff, [11] = 0xff}};
-
-	if (!knot_dname_to_str(name, record->name, sizeof(name))) {
-		out->bad = true;
-		return;
-	}
-	buf_printf(out, "%s %u ", name, record->ttl_s);
-	switch (record->type) {
-	case KNOT_RRTYPE_A:
-		memcpy(a.b + 12, record->data, 4);
-		buf_printf(out, "A %s\n", addr_format(&a, text));
-		break;
-	case KNOT_RRTYPE_AAAA:
-		memcpy(a.b, record->data, sizeof(a.b));
-		buf_printf(out, "AAAA %s\n", addr_format(&a, text));
-		break;
-	case KNOT_RRTYPE_HTTPS:
-		buf_printf(out, "HTTPS 1 . port=%u\n",
-			   knot_wire_read_u16(record->data + HTTPS_PORT_AT));
-		break;
-	default:
-		buf_printf(out, "NS %s\n", knot_dname_to_str(text, record->data, sizeof(text)));
-		break;
-	}
-}
-
-static void print_name(const struct zone *z, const uint8_t *name, const struct zone_name *at,
-		       struct buf *out)
-{
-	struct records r;
-
-	collect(&r, z, name, at);
-	for (size_t i = 0; i < r.n; i++) {
-		print_record(&r.list[i], out);
-	}
-}
-
-void zone_print(const struct zone *z, struct buf *out)
-{
-	char name[KNOT_DNAME_TXT_MAXLEN + 1], server[KNOT_DNAME_TXT_MAXLEN + 1];
-	char mailbox[KNOT_DNAME_TXT_MAXLEN + 1];
-	struct table_iter it = {0};
-	struct table_node *node;
-
-	if (!knot_dname_to_str(name, z->name, sizeof(name)) ||
-	    !knot_dname_to_str(server, z->server, sizeof(server)) ||
-	    !knot_dname_to_str(mailbox, z->mailbox, sizeof(mailbox))) {
-		out->bad = true;
-		return;
-	}
-	buf_printf(out, "%s %u SOA %s %s %u %u %u %u %u\n", name, ZONE_TTL_S, server, mailbox,
-		   z->serial, SOA_REFRESH_S, SOA_RETRY_S, SOA_EXPIRE_S, ZONE_TTL_S);
-	print_name(z, z->name, NULL, out);
-	while ((node = table_next(&z->names, &it))) {
-		const struct zone_name *at = container_of(node, struct zone_name, node);
-
-		print_name(z, at->name, at, out);
-	}
 }

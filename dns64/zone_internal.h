@@ -9,6 +9,7 @@
 
 #include "base/addr.h"
 #include "base/hash.h"
+#include "dns64/local_records.h"
 #include "dns64/question.h"
 #include "dns64/zone.h"
 
@@ -57,11 +58,38 @@ struct zone {
 	size_t n_pool;
 };
 
+#define ZONE_REFRESH_S     3600 /* of the SOA, as the next two */
+#define ZONE_RETRY_S       600
+#define ZONE_EXPIRE_S      86400
+#define ZONE_SOA_BYTES_MAX (2 * QUESTION_NAME_MAX + 20)
+#define ZONE_HTTPS_BYTES   9 /* priority 1, target ".", port */
+#define ZONE_HTTPS_PORT_AT 7
+#define ZONE_RECORDS_MAX   (2 * ZONE_ADDRESSES_MAX + 2) /* A, AAAA, HTTPS, NS */
+
+/* The records of one name. */
+struct zone_records {
+	const struct zone *zone;
+	const uint8_t *name;
+	struct local_record list[ZONE_RECORDS_MAX];
+	size_t n, n_a, n_aaaa;
+	uint16_t port;   /* of tls, other than the usual one; 0: none */
+	bool usual_port; /* it is at that, too */
+	uint8_t https[ZONE_HTTPS_BYTES];
+	uint8_t soa[ZONE_SOA_BYTES_MAX];
+};
+
 struct zone_name *zone_name_find(const struct zone *z, const uint8_t *name);
 /* The name itself, or the wildcard that stands for it (RFC 4592 3.3.1). NULL: it does not exist. */
 const struct zone_name *zone_name_match(const struct zone *z, const uint8_t *name);
 /* Whether it counts: a name below that of another tenant does not, nor one that another has. */
 bool zone_use_counts(const struct zone *z, const struct zone_use *use);
+
+/*
+ * zone_answer.c: the records of a name that exists, but for the zone's SOA; at: what is there, or
+ * NULL.
+ */
+void zone_collect(struct zone_records *r, const struct zone *z, const uint8_t *name,
+		  const struct zone_name *at);
 
 /* zone_pool.c: where exposures at any address are reached. */
 /* An object's addresses come into zone.whole. Returns 0, or -ENOMEM: none has. */

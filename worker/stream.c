@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/container.h"
+#include "base/json.h"
 #include "worker/link.h"
 
 #define BUFFER_MAX 65536 /* bytes waiting for the reader */
@@ -143,6 +144,16 @@ void stream_wake(struct stream *s)
 	if (s->waits) {
 		stream_watch(s, false);
 	}
+}
+
+void stream_tell_ok(struct stream *s)
+{
+	struct json j = json_to(&s->out);
+
+	json_open(&j, NULL, '{');
+	json_bool(&j, "ok", true);
+	json_close(&j, '}');
+	json_end_line(&j);
 }
 
 bool stream_has_room(const struct stream *s)

@@ -60,6 +60,8 @@ int stream_start(struct stream *s, struct link *link, const struct stream_ops *o
 		 struct channel_msg *msg) CHECKED;
 /* What it waited for is there. Not from within step(). */
 void stream_wake(struct stream *s);
+/* The first line, of the worker that is asked first. */
+void stream_tell_ok(struct stream *s);
 bool stream_has_room(const struct stream *s);
 /* Ends those of the link that run, without an answer. */
 void streams_end(struct link *link);

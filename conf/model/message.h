@@ -60,6 +60,7 @@ enum message {
 	 * For callers of `sixgate dns`, to a worker of DNS64, fd: stream to write JSON lines to.
 	 * id = tenant, 0: none; call_msg_pack(). ACK when done; NAK: nothing was written.
 	 */
+	MSG_DNS_ZONE = 33,  /* the farm's zone */
 	MSG_DNS_FLUSH = 36, /* name ["below"]: forget what is cached of it */
 
 	/* worker to control */

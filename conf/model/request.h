@@ -38,6 +38,7 @@
  * denied:   tenant, link, reason, packets, bytes, text; tenant null: what is no one tenant's
  * who:      tenant, protocol ("all" for a block of ports), first, last
  * dns flush: worker, entries
+ * dns zone: record, a line of a zone file
  */
 #define REQUEST_MAX      4096 /* bytes, length included */
 #define REQUEST_ARGS_MAX 4
@@ -62,7 +63,8 @@ enum verb {
 	VERB_DENIED = 16,  /* [tenant] -> one object a reason for which packets were refused */
 	/* Of DNS64's workers, who write the objects. */
 	VERB_DNS_FLUSH = 17, /* name, ["below"]: forget what is cached -> one object a worker */
-	VERB_LAST = VERB_DNS_FLUSH,
+	VERB_DNS_ZONE = 18,  /* -> one object a record of the farm's zone */
+	VERB_LAST = VERB_DNS_ZONE,
 };
 
 struct request {

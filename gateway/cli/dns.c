@@ -54,3 +54,24 @@ enum cli_exit cli_dns_flush(struct cli *cli)
 	client_close(&c);
 	return code;
 }
+
+enum cli_exit cli_dns_zone(struct cli *cli)
+{
+	struct request req = {.verb = VERB_DNS_ZONE};
+	enum client_result result = CLIENT_END;
+	char text[TEXT_MAX];
+	struct client c;
+	json_t *object;
+	enum cli_exit code = client_open(&c, cli, &req);
+
+	if (code == CLI_OK && cli->json) {
+		code = list_document(cli, "zone", &c);
+	}
+	while (code == CLI_OK && !cli->json &&
+	       (result = client_next(&c, &object)) == CLIENT_OBJECT) {
+		fprintf(cli->out, "%s\n", text_of(object, "record", text));
+		json_decref(object);
+	}
+	client_close(&c);
+	return code == CLI_OK && result == CLIENT_CUT ? CLI_CUT : code;
+}

@@ -74,6 +74,9 @@ const struct cli_verb cli_verbs[] = {
 	 "The workers of DNS64 forget all they have cached of NAME, of every type, and say how many\n"
 	 "entries that were; the next query asks an upstream.\n",
 	 cli_dns_flush},
+	{"dns zone", "", 0, 0, ASKS | READS, "print the farm's zone as a zone file",
+	 "What is answered for dns64.zone now, a record a line, in no order but for the zone's own first.\n",
+	 cli_dns_zone},
 	{"reload", "", 0, 0, ASKS, "read the node config again",
 	 "Reads the node config and the registry again. What stays keeps its sessions; an error in\n"
 	 "the file changes nothing.\n",

@@ -148,6 +148,7 @@ static bool verb_changes(enum verb verb)
 	case VERB_TUNNELS:
 	case VERB_WHO:
 	case VERB_DENIED:
+	case VERB_DNS_ZONE:
 		return false;
 	case VERB_RELOAD:
 	case VERB_DRAIN:
@@ -224,6 +225,7 @@ static void control_request(struct client *c, const struct request *req, void *c
 		verb_drift(c, control);
 		break;
 	case VERB_DNS_FLUSH:
+	case VERB_DNS_ZONE:
 		verb_dns(c, control, req);
 		break;
 	}

@@ -23,6 +23,7 @@ struct dns_verb {
 
 static const struct dns_verb dns_verbs[] = {
 	{VERB_DNS_FLUSH, MSG_DNS_FLUSH, 1, 2, NO_TENANT, false},
+	{VERB_DNS_ZONE, MSG_DNS_ZONE, 0, 0, NO_TENANT, true},
 };
 
 static const struct dns_verb *verb_of(enum verb verb)

@@ -2,6 +2,7 @@
 """The farm's zone, answered with authority to everybody at addresses of its own."""
 
 import contextlib
+import json
 import os
 import pwd
 import re
@@ -286,3 +287,26 @@ def test_names_in_it_are_one_tenants_whatever_the_port(case, upstream):
     gateway.put(case.tenant(globex, thief, serial=2, tunnels=tunnels(case, globex)))
     wait_for(lambda: f"shop.{ZONE} belongs to tenant acme" in str(gateway.problems()))
     assert short(case.lab.internet, f"shop.{ZONE}", "AAAA", at=V6) == [case.lab.acme.address()]
+
+
+def test_it_is_printed_as_a_zone_file_that_bind_takes(case, upstream, tmp_path):
+    gateway = start_zone(case)
+    text = gateway.cli("dns", "zone").stdout
+    lines = text.splitlines()
+    assert lines[0].startswith(f"{ZONE}. 60 SOA ns.{ZONE}. hostmaster.{ZONE}. ")
+    assert f"web.acme.{ZONE}. 60 AAAA {case.lab.acme.address()}" in lines
+    assert f"*.apps.{ZONE}. 60 A {POOL[0]}" in lines
+    file = tmp_path / "farm.zone"
+    file.write_text(text)
+    checked = subprocess.run(["named-checkzone", ZONE, file], capture_output=True, text=True,
+                             check=False)
+    assert checked.returncode == 0 and "OK" in checked.stdout, checked.stdout
+    assert f"loaded serial {serial_of(case.lab.client, V4)}" in checked.stdout
+    told = json.loads(gateway.cli("dns", "zone", "--json").stdout)["zone"]
+    assert sorted(entry["record"] for entry in told) == sorted(lines)
+
+
+def test_without_a_zone_there_is_none_to_print(case, upstream):
+    gateway = start(case)
+    done = gateway.cli("dns", "zone", check=False)
+    assert (done.returncode, done.stderr) == (1, "sixgate: dns64.zone is not configured\n")

@@ -477,11 +477,18 @@ static void it_is_printed_as_a_zone_file(void **state)
 		"*.apps." Z " 60 A 203.0.113.16",
 	};
 	char *lines[100], *rest;
+	struct zone_walk walk;
 	struct buf out;
-	size_t n = 0;
+	size_t n = 0, n_steps = 0;
 
 	buf_init(&out, 1 << 16);
-	zone_print(*state, &out);
+	assert_int_equal(zone_walk_begin(*state, &walk), 0);
+	while (zone_print_next(*state, &walk, &out)) {
+		/* the next name; those that have gone are passed over */
+		n_steps++;
+	}
+	zone_walk_end(&walk);
+	assert_true(n_steps > 10);
 	buf_u8(&out, 0);
 	assert_false(out.bad);
 	rest = (char *)out.data;
@@ -504,6 +511,26 @@ static void it_is_printed_as_a_zone_file(void **state)
 	for (size_t i = 1; i < n; i++) {
 		assert_string_not_equal(lines[i - 1], lines[i]);
 	}
+	buf_fini(&out);
+}
+
+static void names_that_go_while_it_is_printed_are_left_out(void **state)
+{
+	struct zone *z = *state;
+	struct zone_walk walk;
+	struct buf out;
+
+	buf_init(&out, 1 << 16);
+	assert_int_equal(zone_walk_begin(z, &walk), 0);
+	assert_true(zone_print_next(z, &walk, &out));
+	zone_remove(z, &acme);
+	zone_remove(z, &evil);
+	while (zone_print_next(z, &walk, &out)) {
+	}
+	zone_walk_end(&walk);
+	buf_u8(&out, 0);
+	assert_null(strstr((char *)out.data, "acme"));
+	assert_non_null(strstr((char *)out.data, "ns." Z " 60 A 203.0.113.10\n"));
 	buf_fini(&out);
 }
 
@@ -536,6 +563,7 @@ int main(void)
 		TEST(names_go_with_their_tenant),
 		TEST(another_config_has_other_addresses),
 		TEST(it_is_printed_as_a_zone_file),
+		TEST(names_that_go_while_it_is_printed_are_left_out),
 		cmocka_unit_test(a_zone_has_a_name),
 	};
 
