@@ -15,20 +15,20 @@
 #include "dns64/answer.h"
 
 #define MALLOC_BYTES 16 /* that an allocation takes besides */
+#define BUCKET_BYTES 16 /* of the table, for each entry at most */
 #define ANSWER_ALIGN _Alignof(struct answer)
-#define SPARED_MAX   256 /* entries in use that the hand leaves alone in one go */
+#define ROOM_STEP    1024 /* entries the hand comes by for one that is put */
 
 struct entry {
 	struct table_node node;    /* cache.table */
 	struct entry *prev, *next; /* cache.hand's ring */
-	struct answer *answer;     /* in here, behind the name: one place to look at */
 	uint32_t stored_s;
 	uint32_t retry_s; /* a stale one: when an upstream is asked again */
 	uint16_t type, class;
 	uint8_t flags;
 	bool used;
 	uint8_t len;
-	uint8_t name[];
+	uint8_t name[]; /* behind it is the answer: one place to look at */
 };
 
 struct cache {
@@ -55,12 +55,18 @@ struct cache *cache_new(size_t max_bytes)
 /* Of an entry before its answer. */
 static size_t name_room(size_t name_len)
 {
-	return (sizeof(struct entry) + name_len + ANSWER_ALIGN - 1) / ANSWER_ALIGN * ANSWER_ALIGN;
+	return (offsetof(struct entry, name) + name_len + ANSWER_ALIGN - 1) / ANSWER_ALIGN *
+	       ANSWER_ALIGN;
+}
+
+static const struct answer *answer_of(const struct entry *e)
+{
+	return (const struct answer *)((const uint8_t *)e + name_room(e->len));
 }
 
 static size_t entry_bytes(size_t name_len, const struct answer *a)
 {
-	return name_room(name_len) + answer_size(a) + MALLOC_BYTES;
+	return name_room(name_len) + answer_size(a) + MALLOC_BYTES + BUCKET_BYTES;
 }
 
 static void ring_add(struct cache *c, struct entry *e)
@@ -105,7 +111,7 @@ static void entry_remove(struct cache *c, struct entry *e)
 	table_remove(&c->table, &e->node);
 	ring_remove(c, e);
 	c->stats.n_entries--;
-	c->stats.n_bytes -= entry_bytes(e->len, e->answer);
+	c->stats.n_bytes -= entry_bytes(e->len, answer_of(e));
 	free(e);
 }
 
@@ -140,10 +146,10 @@ static struct entry *entry_find(const struct cache *c, const struct question *q)
 /* Whether it may be served at that age, be it out of date. */
 static bool may_serve(const struct entry *e, uint32_t age_s)
 {
-	uint32_t ttl_s = e->answer->ttl_s;
+	uint32_t ttl_s = answer_of(e)->ttl_s;
 
 	return age_s < ttl_s ||
-	       (!answer_is_failure(e->answer) && age_s - ttl_s < CACHE_STALE_MAX_S);
+	       (!answer_is_failure(answer_of(e)) && age_s - ttl_s < CACHE_STALE_MAX_S);
 }
 
 enum cache_found cache_find(struct cache *c, const struct question *q, uint32_t now_s,
@@ -155,9 +161,9 @@ enum cache_found cache_find(struct cache *c, const struct question *q, uint32_t 
 		c->stats.n_misses++;
 		return CACHE_MISS;
 	}
-	ret_cached->answer = e->answer;
+	ret_cached->answer = answer_of(e);
 	ret_cached->age_s = now_s - e->stored_s;
-	if (ret_cached->age_s < e->answer->ttl_s) {
+	if (ret_cached->age_s < ret_cached->answer->ttl_s) {
 		e->used = true;
 		c->stats.n_hits++;
 		return CACHE_FRESH;
@@ -172,17 +178,21 @@ enum cache_found cache_find(struct cache *c, const struct question *q, uint32_t 
 }
 
 /*
- * Takes entries away until there is room for so many bytes. Of those in use some are spared, but
- * not all of a large cache for the sake of one.
+ * Takes entries away until there is room for so many bytes, or the hand has come by n_max of them.
+ * Of those in use some are spared, but not all of a large cache for the sake of one. False: there
+ * is no room yet.
  */
-static void make_room(struct cache *c, size_t n_bytes)
+static bool make_room(struct cache *c, size_t n_bytes, unsigned int n_max)
 {
 	unsigned int n_spared = 0;
 
-	while (c->stats.n_bytes + n_bytes > c->max_bytes && c->hand) {
+	for (unsigned int n = 0; c->stats.n_bytes + n_bytes > c->max_bytes && c->hand; n++) {
 		struct entry *e = c->hand;
 
-		if (e->used && n_spared < SPARED_MAX) {
+		if (n == n_max) {
+			return false;
+		}
+		if (e->used && n_spared < n_max / 4) {
 			e->used = false;
 			c->hand = e->next;
 			n_spared++;
@@ -191,6 +201,17 @@ static void make_room(struct cache *c, size_t n_bytes)
 			c->stats.n_evicted++;
 		}
 	}
+	return true;
+}
+
+void cache_set_max(struct cache *c, size_t max_bytes)
+{
+	c->max_bytes = max_bytes;
+}
+
+bool cache_shrink(struct cache *c)
+{
+	return !make_room(c, 0, CACHE_STEP);
 }
 
 /* With a copy of a. NULL: there is no memory. */
@@ -208,8 +229,7 @@ static struct entry *entry_new(struct cache *c, const struct question *q, const 
 	e->flags = q->flags;
 	e->len = q->len;
 	memcpy(e->name, q->name, q->len);
-	e->answer = (struct answer *)((uint8_t *)e + room);
-	memcpy(e->answer, a, n_bytes);
+	memcpy((uint8_t *)e + room, a, n_bytes);
 	return e;
 }
 
@@ -219,7 +239,7 @@ bool cache_outlasts(struct cache *c, const struct question *q, const struct answ
 	struct entry *e = entry_find(c, q);
 
 	if (!e || !answer_is_failure(failure) || answer_is_bogus(failure) ||
-	    answer_is_failure(e->answer) || !may_serve(e, now_s - e->stored_s)) {
+	    answer_is_failure(answer_of(e)) || !may_serve(e, now_s - e->stored_s)) {
 		return false;
 	}
 	e->retry_s = now_s + CACHE_STALE_RETRY_S;
@@ -234,10 +254,9 @@ void cache_put(struct cache *c, const struct question *q, const struct answer *a
 	if (e) {
 		entry_remove(c, e);
 	}
-	if (a->ttl_s == 0 || n_bytes > c->max_bytes) {
+	if (a->ttl_s == 0 || n_bytes > c->max_bytes || !make_room(c, n_bytes, ROOM_STEP)) {
 		return;
 	}
-	make_room(c, n_bytes);
 	e = entry_new(c, q, a);
 	if (e) {
 		e->stored_s = now_s;
@@ -284,7 +303,7 @@ static struct entry *walk_take(struct cache_walk *walk)
 bool cache_flush(struct cache *c, struct cache_walk *walk, const uint8_t *name, bool below,
 		 size_t *n)
 {
-	for (unsigned int i = 0; i < CACHE_WALK_STEP && walk->next; i++) {
+	for (unsigned int i = 0; i < CACHE_STEP && walk->next; i++) {
 		struct entry *e = walk_take(walk);
 
 		if (below ? is_below(e, name) : knot_dname_is_equal(e->name, name)) {

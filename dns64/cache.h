@@ -17,7 +17,8 @@ struct answer;
 struct cache;
 
 #define CACHE_STALE_MAX_S   86400
-#define CACHE_STALE_RETRY_S 30 /* RFC 8767 4: after an upstream failed */
+#define CACHE_STALE_RETRY_S 30   /* RFC 8767 4: after an upstream failed */
+#define CACHE_STEP          2048 /* entries looked at in one go: about a millisecond */
 
 enum cache_found {
 	CACHE_MISS,
@@ -32,13 +33,17 @@ struct cached {
 };
 
 struct cache_stats {
-	size_t n_entries, n_bytes; /* memory for them, without the buckets */
+	size_t n_entries, n_bytes; /* n_bytes: the memory they take */
 	uint64_t n_hits, n_misses, n_stale, n_evicted;
 };
 
 /* max_bytes of entries. NULL when out of memory. */
 struct cache *cache_new(size_t max_bytes);
 void cache_free(struct cache *c);
+/* What is too much then goes by cache_shrink(); until it has, what is put may find no room. */
+void cache_set_max(struct cache *c, size_t max_bytes);
+/* A step towards max_bytes. True: there is more to go. */
+bool cache_shrink(struct cache *c);
 enum cache_found cache_find(struct cache *c, const struct question *q, uint32_t now_s,
 			    struct cached *ret_cached);
 /*
@@ -57,8 +62,6 @@ struct cache_walk {
 	struct cache_walk *other;  /* cache.walks */
 	struct entry *next, *last; /* NULL: it is through */
 };
-
-#define CACHE_WALK_STEP 2048 /* entries looked at in one go */
 
 void cache_walk_begin(struct cache *c, struct cache_walk *walk);
 /* Before the walk's memory goes, or the cache. */

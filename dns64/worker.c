@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/container.h"
+#include "dns64/cache.h"
 #include "dns64/upstream.h"
 #include "worker/program.h"
 #include "worker/stream.h"
@@ -56,6 +57,7 @@ static void batch_end(struct loop *loop)
 	}
 	if (w->resolving) {
 		count_resolver(w);
+		loop->busy |= cache_shrink(w->resolver.cache);
 		if (w->resolver.n_waiting > 0 && !timer_armed(&w->resolver_timer)) {
 			wheel_arm(&loop->wheel, &w->resolver_timer, loop->now_ms + STALE_MS);
 		}
@@ -220,6 +222,12 @@ static int set_upstreams(struct dns_worker *w, const struct node_conf *node)
 	return 0;
 }
 
+/* Our part of the cache's size. */
+static size_t cache_bytes(const struct dns_worker *w, const struct node_conf *node)
+{
+	return node->dns64.cache_bytes / w->n_workers;
+}
+
 /* With the first config. */
 static int start_resolver(struct dns_worker *w, const struct node_conf *node)
 {
@@ -230,7 +238,7 @@ static int start_resolver(struct dns_worker *w, const struct node_conf *node)
 	};
 	w->upstreams = make_upstreams(w, node);
 	if (!w->upstreams ||
-	    resolver_init(&w->resolver, &resolver_ops, w, DNS64_CACHE_BYTES / w->n_workers) < 0) {
+	    resolver_init(&w->resolver, &resolver_ops, w, cache_bytes(w, node)) < 0) {
 		upstreams_free(w->upstreams);
 		w->upstreams = NULL;
 		return -ENOMEM;
@@ -265,6 +273,7 @@ int dns_worker_set_node(struct dns_worker *w, struct node_conf *node, struct err
 	}
 	authority_commit(w, node, zone);
 	w->node = node;
+	cache_set_max(w->resolver.cache, cache_bytes(w, node));
 	memset(w->nsid, 0, sizeof(w->nsid));
 	(void)snprintf(w->nsid, sizeof(w->nsid), "%s", node->name); /* the schema's bound fits */
 	node_conf_free(former);

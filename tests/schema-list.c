@@ -7,22 +7,15 @@
 #include <string.h>
 
 #include "conf/text/schema.h"
+#include "conf/text/value.h"
 
 #define PATH_MAX_BYTES 256
 
-static void print_duration(uint64_t ms)
+static void print_quantity(const struct key *key, uint64_t value)
 {
-	static const struct {
-		const char *name;
-		uint64_t ms;
-	} units[] = {{"h", 3600000}, {"min", 60000}, {"s", 1000}, {"ms", 1}};
-	size_t i = 0;
+	char text[VALUE_QUANTITY_MAX];
 
-	while (i < 3 && (ms == 0 || ms % units[i].ms != 0)) {
-		i++;
-	}
-	i = ms == 0 ? 2 : i;
-	printf("%llu%s", (unsigned long long)(ms / units[i].ms), units[i].name);
+	printf("%s", value_quantity(text, key->type, value));
 }
 
 static void print_words(const struct key *key)
@@ -45,6 +38,7 @@ static void print_type(const struct key *key)
 		[KEY_U32] = "number",
 		[KEY_U64] = "number",
 		[KEY_DURATION] = "duration",
+		[KEY_BYTES] = "size",
 		[KEY_WORD] = "",
 		[KEY_FLAG] = "",
 		[KEY_ADDR] = "address",
@@ -81,10 +75,11 @@ static void print_type(const struct key *key)
 		printf(" %llu..%llu", (unsigned long long)key->min, (unsigned long long)key->max);
 		break;
 	case KEY_DURATION:
+	case KEY_BYTES:
 		printf(" ");
-		print_duration(key->min);
+		print_quantity(key, key->min);
 		printf("..");
-		print_duration(key->max);
+		print_quantity(key, key->max);
 		break;
 	case KEY_MAP:
 		if (key->words) {
@@ -105,9 +100,9 @@ static void print_default(const struct key *key)
 {
 	if (key->mandatory) {
 		printf("; needed");
-	} else if (key->type == KEY_DURATION && key->dflt > 0) {
+	} else if ((key->type == KEY_DURATION || key->type == KEY_BYTES) && key->dflt > 0) {
 		printf("; default ");
-		print_duration(key->dflt);
+		print_quantity(key, key->dflt);
 	} else if (key->type == KEY_WORD) {
 		printf("; default %s", key->words[key->dflt]);
 	} else if (key->dflt > 0) {

@@ -146,6 +146,7 @@ static void pack_dns64(const struct node_conf *node, struct buf *out)
 	pack_bool(out, node->dns64.on);
 	pack_addrs(out, node->dns64.upstream, node->dns64.n_upstream);
 	pack_zone(node, out);
+	buf_u64(out, node->dns64.cache_bytes);
 }
 
 /* RFC 6052 2.2; none where there is no translator. */
@@ -204,6 +205,11 @@ static void unpack_dns64(struct unpack *u, struct node_conf *node)
 	node->dns64.upstream =
 		unpack_addrs(u, NODE_RESOLVERS_MAX, &node->dns64.n_upstream, "upstream");
 	unpack_zone(u, node);
+	node->dns64.cache_bytes = cursor_u64(&u->in);
+	if (node->dns64.on && (node->dns64.cache_bytes < NODE_DNS64_CACHE_MIN ||
+			       node->dns64.cache_bytes > NODE_DNS64_CACHE_MAX)) {
+		unpack_fail(u, "cache");
+	}
 }
 
 void node_conf_pack(const struct node_conf *node, struct buf *out)

@@ -26,7 +26,10 @@
 #define NODE_ZONE_MAX       8            /* addresses that dns64.zone is asked at */
 #define NODE_ZONE_HOST      "hostmaster" /* the zone's mailbox, its longest name of its own */
 #define DNS_PORT            53
-#define DNS64_CACHE_BYTES   ((size_t)256 << 20) /* of all workers together */
+
+#define NODE_DNS64_CACHE_MIN     (UINT64_C(4) << 20) /* bytes, of all workers together */
+#define NODE_DNS64_CACHE_MAX     (UINT64_C(64) << 30)
+#define NODE_DNS64_CACHE_DEFAULT (UINT64_C(256) << 20)
 
 enum uplink_kind {
 	UPLINK_DIRECT,
@@ -164,6 +167,7 @@ struct node_conf {
 		size_t n_listen;
 		struct addr *upstream;
 		size_t n_upstream;
+		uint64_t cache_bytes;     /* for all workers together */
 		const char *zone;         /* NULL: none */
 		struct addr *zone_listen; /* where that is asked */
 		size_t n_zone_listen;

@@ -187,6 +187,8 @@ static void set_default(const struct key *key, char *object)
 		memcpy(object + key->offset, &v16, sizeof(v16));
 	} else if (key->type == KEY_U32 || key->type == KEY_DURATION || key->type == KEY_WORD) {
 		memcpy(object + key->offset, &v32, sizeof(v32));
+	} else if (key->type == KEY_BYTES) {
+		memcpy(object + key->offset, &key->dflt, sizeof(key->dflt));
 	}
 }
 

@@ -27,6 +27,7 @@ enum key_type {
 	KEY_U32,      /* uint32_t: min..max */
 	KEY_U64,      /* uint64_t: min..max */
 	KEY_DURATION, /* uint32_t: milliseconds, min..max */
+	KEY_BYTES,    /* uint64_t: min..max */
 	KEY_WORD,     /* an enum: the word's index */
 	KEY_FLAG,     /* bool: the one word that sets it */
 	KEY_ADDR,     /* struct addr */

@@ -73,6 +73,12 @@ static const struct key dns64_keys[] = {
 	 .n_max = NODE_RESOLVERS_MAX,
 	 .offset = NODE(dns64.upstream),
 	 .aux = NODE(dns64.n_upstream)},
+	{.name = "cache",
+	 .type = KEY_BYTES,
+	 .min = NODE_DNS64_CACHE_MIN,
+	 .max = NODE_DNS64_CACHE_MAX,
+	 .dflt = NODE_DNS64_CACHE_DEFAULT,
+	 .offset = NODE(dns64.cache_bytes)},
 	{.name = "zone", .type = KEY_HOST, .offset = NODE(dns64.zone)},
 	{.name = "zone_listen",
 	 .type = KEY_ADDR,
@@ -136,7 +142,7 @@ void schema_finish_dns64(struct reader *r, struct node_conf *node)
 }
 
 const struct schema schema_dns64 = {
-	.name = "listen, upstream, zone, ...",
+	.name = "listen, upstream, cache, zone, ...",
 	.keys = dns64_keys,
 };
 

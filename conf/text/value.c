@@ -11,12 +11,20 @@
 #include "conf/text/schema.h"
 #include "conf/text/value.h"
 
-static const struct unit {
-	const char *name;
-	uint64_t ms;
-} units[] = {{"ms", 1}, {"s", 1000}, {"min", 60000}, {"h", 3600000}};
+struct unit {
+	const char *name; /* NULL behind the last, which is the largest */
+	uint64_t factor;
+};
 
-#define N_UNITS (sizeof(units) / sizeof(units[0]))
+static const struct unit durations[] = {{"ms", 1},
+					{"s", 1000},
+					{"min", 60000},
+					{"h", 3600000},
+					{0}};
+static const struct unit sizes[] = {{"KiB", 1024},
+				    {"MiB", 1024 * 1024},
+				    {"GiB", 1024 * 1024 * 1024},
+				    {0}};
 
 const char *value_shown(char *buf, const struct tree_node *node)
 {
@@ -33,14 +41,19 @@ const char *value_keep(struct reader *r, struct str text)
 	return copy;
 }
 
-static const char *duration_format(char *buf, size_t size, uint64_t ms)
+const char *value_quantity(char *buf, enum key_type type, uint64_t value)
 {
-	size_t i = ms == 0 ? 1 : N_UNITS - 1; /* "0s" */
+	const struct unit *units = type == KEY_BYTES ? sizes : durations;
+	size_t i = 1; /* "0s" */
 
-	while (i > 0 && ms % units[i].ms != 0) {
+	while (value > 0 && units[i].name) {
+		i++;
+	}
+	while (i > 0 && (!units[i].name || value % units[i].factor != 0)) {
 		i--;
 	}
-	(void)snprintf(buf, size, "%llu%s", (unsigned long long)(ms / units[i].ms), units[i].name);
+	(void)snprintf(buf, VALUE_QUANTITY_MAX, "%llu%s",
+		       (unsigned long long)(value / units[i].factor), units[i].name);
 	return buf;
 }
 
@@ -65,40 +78,51 @@ static void read_number(struct reader *r, const struct tree_node *node, const st
 	}
 }
 
-static void read_duration(struct reader *r, const struct tree_node *node, const struct key *key,
-			  uint32_t *out)
+/* False: there is an issue. */
+static bool read_quantity(struct reader *r, const struct tree_node *node, const struct key *key,
+			  uint64_t *ret_value)
 {
-	char buf[VALUE_SHOWN_MAX], min[24], max[24];
-	struct str number = {node->text.p, 0};
-	uint64_t value = 0;
+	const struct unit *unit = key->type == KEY_BYTES ? sizes : durations;
+	char buf[VALUE_SHOWN_MAX], min[VALUE_QUANTITY_MAX], max[VALUE_QUANTITY_MAX];
+	struct str number = {node->text.p, 0}, name;
+	uint64_t value;
+	int rc = -EINVAL;
 
 	while (number.len < node->text.len && number.p[number.len] >= '0' &&
 	       number.p[number.len] <= '9') {
 		number.len++;
 	}
-	for (size_t i = 0; i < N_UNITS; i++) {
-		struct str unit = {number.p + number.len, node->text.len - number.len};
-		int rc;
-
-		if (!str_eq(unit, str_from(units[i].name))) {
-			continue;
-		}
-		rc = str_to_u64(number, 0, UINT32_MAX, &value);
-		if (rc == -EINVAL) {
-			break;
-		}
-		value *= units[i].ms;
-		if (rc < 0 || value < key->min || value > key->max) {
-			reader_issue(r, node, "%s is not %s..%s", value_shown(buf, node),
-				     duration_format(min, sizeof(min), key->min),
-				     duration_format(max, sizeof(max), key->max));
-			return;
-		}
-		*out = (uint32_t)value;
-		return;
+	name = (struct str){number.p + number.len, node->text.len - number.len};
+	while (unit->name && !str_eq(name, str_from(unit->name))) {
+		unit++;
 	}
-	reader_issue(r, node, "'%s' is not a duration like 500ms, 5s, 10min or 1h",
-		     value_shown(buf, node));
+	if (unit->name) {
+		rc = str_to_u64(number, 0, UINT32_MAX, &value);
+	}
+	if (rc == -EINVAL) {
+		reader_issue(r, node, "'%s' is not a %s", value_shown(buf, node),
+			     key->type == KEY_BYTES ? "size like 512KiB, 64MiB or 1GiB"
+						    : "duration like 500ms, 5s, 10min or 1h");
+		return false;
+	}
+	if (rc < 0 || value * unit->factor < key->min || value * unit->factor > key->max) {
+		reader_issue(r, node, "%s is not %s..%s", value_shown(buf, node),
+			     value_quantity(min, key->type, key->min),
+			     value_quantity(max, key->type, key->max));
+		return false;
+	}
+	*ret_value = value * unit->factor;
+	return true;
+}
+
+static void read_duration(struct reader *r, const struct tree_node *node, const struct key *key,
+			  uint32_t *out)
+{
+	uint64_t value;
+
+	if (read_quantity(r, node, key, &value)) {
+		*out = (uint32_t)value;
+	}
 }
 
 static void read_word(struct reader *r, const struct tree_node *node, const struct key *key,
@@ -182,6 +206,7 @@ size_t value_size(const struct key *key)
 	case KEY_DURATION:
 		return sizeof(uint32_t);
 	case KEY_U64:
+	case KEY_BYTES:
 		return sizeof(uint64_t);
 	case KEY_WORD:
 		return sizeof(unsigned int);
@@ -257,6 +282,9 @@ void value_read(struct reader *r, const struct tree_node *node, const struct key
 		return;
 	case KEY_DURATION:
 		read_duration(r, node, key, out);
+		return;
+	case KEY_BYTES:
+		(void)read_quantity(r, node, key, out); /* the issue is noted */
 		return;
 	case KEY_WORD:
 		read_word(r, node, key, out);

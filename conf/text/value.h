@@ -14,6 +14,9 @@
 
 /* The value as a message shows it. Returns buf (VALUE_SHOWN_MAX bytes). */
 const char *value_shown(char *buf, const struct tree_node *node);
+#define VALUE_QUANTITY_MAX 32
+/* A value of KEY_DURATION or KEY_BYTES as it is written, in the largest unit: "10min". */
+const char *value_quantity(char *buf, enum key_type type, uint64_t value);
 /* A copy in the object's arena, or NULL with no_memory set. */
 const char *value_keep(struct reader *r, struct str text);
 

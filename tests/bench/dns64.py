@@ -131,7 +131,7 @@ def start_sixgate(lab):
                    "ipv6": {"prefix": "2001:db8:a000::/48", "reserved": 256}},
         "nat64": {"prefix": PREF64, "pool": ["198.51.100.1"], "ports": "16384-49151"},
         "local_ports": "49152-57343",
-        "dns64": {"listen": [ADDRESS["sixgate"]], "upstream": [CLIENT_FIRST]},
+        "dns64": {"listen": [ADDRESS["sixgate"]], "upstream": [CLIENT_FIRST], "cache": "1GiB"},
         "workers": 1, "access_log": "off", "registry": {"dir": str(registry)}}))
     return lab.start("sixgated", [lab.build / "sixgated", "-c", config, "--run-dir", folder / "run"])
 
@@ -190,6 +190,24 @@ def measure(subject, queries, *options):
     user_after, total_after = subject.cpu()
     return {"total_us": (total_after - total) / completed,
             "user_us": (user_after - user) / completed, "rate": rate, "completed": completed}
+
+
+def anonymous_bytes(subject):
+    text = "".join(pathlib.Path(f"/proc/{pid}/status").read_text() for pid in subject.pids)
+    return sum(int(kib) * 1024 for kib in re.findall(r"RssAnon:\s+(\d+)", text))
+
+
+def measure_memory(lab, subjects, n_names):
+    """What sixgate's memory grows by with so many more names in the cache, each with both answers."""
+    found = [subject for subject in subjects if subject.name == "sixgate"]
+    if not found or n_names == 0:
+        return None
+    names = write_names(lab, "memory", (f"host-{i:07}.cold" for i in range(n_names)))
+    before = anonymous_bytes(found[0])
+    completed, _ = load("sixgate", names, "-n", "1", "-q", "100")
+    per_name = (anonymous_bytes(found[0]) - before) / completed
+    print(f"memory: {per_name:.0f} bytes a cached name at {completed} names, wanted at most 400")
+    return {"names": completed, "bytes_a_name": round(per_name, 1), "wanted": 400}
 
 
 def write_names(lab, name, names):
@@ -252,6 +270,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=3)
     parser.add_argument("--cold", type=int, default=COLD_NAMES, help="names of a round")
+    parser.add_argument("--names", type=int, default=1000000, help="cached ones, for their memory")
     parser.add_argument("--only", nargs="+", choices=list(ADDRESS), default=list(ADDRESS))
     args = parser.parse_args()
     build = pathlib.Path(os.environ["SIXGATE_BUILD"])
@@ -265,13 +284,14 @@ def main():
                 start_authority(lab)
                 subjects = [start(lab, name) for name in args.only]
                 results = run_rounds(lab, subjects, args)
+                memory = measure_memory(lab, subjects, args.names)
         except BenchError as error:
             sys.exit(f"bench: {error}")
     ratios = table(results)
     out = build / "bench" / "dns64.json"
     out.parent.mkdir(exist_ok=True)
     out.write_text(json.dumps({"rounds": args.rounds, "seconds": args.seconds, "cold": args.cold,
-                               "results": results, "ratios": ratios}, indent=1) + "\n")
+                               "results": results, "ratios": ratios, "memory": memory}, indent=1) + "\n")
     print(out)
 
 

@@ -71,6 +71,7 @@ static void fill_value(struct maker *m, const struct key *key, uint8_t *out)
 		*(uint32_t *)out = 70000 + m->n;
 		break;
 	case KEY_U64:
+	case KEY_BYTES:
 		*(uint64_t *)out = UINT64_C(5000000000) + m->n;
 		break;
 	case KEY_WORD:

@@ -52,6 +52,16 @@ static void put(struct cache *c, const char *name, uint32_t now_s)
 	free(a);
 }
 
+static void put_many(struct cache *c, const char *zone, unsigned int n)
+{
+	char name[64];
+
+	for (unsigned int i = 0; i < n; i++) {
+		(void)snprintf(name, sizeof(name), "n%u.%s", i, zone);
+		put(c, name, 0);
+	}
+}
+
 static enum cache_found find(struct cache *c, const char *name, uint32_t now_s)
 {
 	struct question q = question(name);
@@ -102,7 +112,7 @@ static void a_name_is_within_400_bytes(void **state)
 		put(c, name, 0);
 	}
 	assert_int_equal(cache_stats(c)->n_entries, N_MANY);
-	assert_true(cache_stats(c)->n_bytes / N_MANY + sizeof(void *) * 2 <= 400);
+	assert_true(cache_stats(c)->n_bytes / N_MANY <= 200); /* of which it has two: A and AAAA */
 	cache_free(c);
 }
 
@@ -183,6 +193,39 @@ static void room_is_made_in_few_steps(void **state)
 	cache_free(c);
 }
 
+/* It goes in steps, in which it is used; what is used stays for longest. */
+static void a_smaller_size_is_come_to_in_steps(void **state)
+{
+	struct cache *c = cache_new(20000000);
+	unsigned int n_steps = 0;
+	size_t n;
+
+	(void)state;
+	put(c, "used.example.", 0);
+	put_many(c, "a.example.", 50000);
+	assert_false(cache_shrink(c));
+	assert_int_equal(cache_stats(c)->n_entries, 50001);
+	cache_set_max(c, 100000);
+	for (bool more = true; more; n_steps++) {
+		n = cache_stats(c)->n_entries;
+		assert_int_equal(find(c, "used.example.", 0), CACHE_FRESH);
+		put(c, "new.example.", 0); /* there is no room yet, or a bounded search for it */
+		assert_true(n - cache_stats(c)->n_entries <= CACHE_STEP);
+		n = cache_stats(c)->n_entries;
+		more = cache_shrink(c);
+		assert_true(n - cache_stats(c)->n_entries <= CACHE_STEP);
+	}
+	assert_in_range(n_steps, 50000 / 2 / CACHE_STEP, 50000 / CACHE_STEP + 1);
+	assert_true(cache_stats(c)->n_bytes <= 100000);
+	assert_true(cache_stats(c)->n_entries > 400);
+	put(c, "new.example.", 0);
+	assert_int_equal(find(c, "new.example.", 0), CACHE_FRESH);
+	cache_set_max(c, 20000000);
+	put_many(c, "b.example.", 1000);
+	assert_true(cache_stats(c)->n_entries > 1400);
+	cache_free(c);
+}
+
 static void questions_differ_in_all_they_have(void **state)
 {
 	struct hash_key key = {{1, 2}};
@@ -235,16 +278,6 @@ static void flush_takes_a_name_or_all_below_it(void **state)
 	cache_free(c);
 }
 
-static void put_many(struct cache *c, const char *zone, unsigned int n)
-{
-	char name[64];
-
-	for (unsigned int i = 0; i < n; i++) {
-		(void)snprintf(name, sizeof(name), "n%u.%s", i, zone);
-		put(c, name, 0);
-	}
-}
-
 /* The cache is used between a walk's steps: entries come, go by the hand, and by another walk. */
 static void a_walk_meets_each_entry_whatever_comes_between(void **state)
 {
@@ -258,7 +291,7 @@ static void a_walk_meets_each_entry_whatever_comes_between(void **state)
 	put_many(c, "b.example.", 10000);
 	cache_walk_begin(c, &walk);
 	assert_true(cache_flush(c, &walk, all.name, true, &n));
-	assert_int_equal(n, CACHE_WALK_STEP);
+	assert_int_equal(n, CACHE_STEP);
 	cache_walk_begin(c, &second);
 	while (cache_flush(c, &second, other.name, true, &n_second)) { /* takes the last one, too */
 	}
@@ -301,6 +334,7 @@ int main(void)
 		cmocka_unit_test(a_failure_does_not_replace_what_may_be_served),
 		cmocka_unit_test(what_has_no_room_or_time_is_not_kept),
 		cmocka_unit_test(room_is_made_in_few_steps),
+		cmocka_unit_test(a_smaller_size_is_come_to_in_steps),
 		cmocka_unit_test(questions_differ_in_all_they_have),
 		cmocka_unit_test(flush_takes_a_name_or_all_below_it),
 		cmocka_unit_test(a_walk_meets_each_entry_whatever_comes_between),

@@ -167,7 +167,10 @@ static void give_counters(struct fixture *f)
 static void give_node(struct fixture *f, const char *upstream)
 {
 	struct addr server;
-	struct node_conf node = {.name = "exit1", .dns64.on = true, .nat64.on = true};
+	struct node_conf node = {.name = "exit1",
+				 .dns64.on = true,
+				 .dns64.cache_bytes = NODE_DNS64_CACHE_DEFAULT,
+				 .nat64.on = true};
 	struct buf data;
 	struct err err;
 
