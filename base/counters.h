@@ -28,8 +28,14 @@ enum counter {
 	COUNTER_CONNECT_FAILED, /* backend connects that failed, tries included */
 	COUNTER_BYTES_IN,       /* bytes from the client */
 	COUNTER_BYTES_OUT,      /* bytes to the client */
-	COUNTER_QUERIES,        /* of a tenant to DNS64 */
-	N_COUNTERS = 16,        /* a slot is 128 bytes */
+	COUNTER_QUERIES,        /* of a tenant to DNS64; what follows is of these */
+	COUNTER_OVER_RATE,      /* over its rate: refused, or not answered at all */
+	COUNTER_QUERIES_CACHED, /* answered at once */
+	COUNTER_QUERIES_ASKED,  /* questions to upstreams that they were the first to need */
+	COUNTER_SYNTHESISED,    /* answered with addresses made of IPv4's */
+	COUNTER_NXDOMAIN,       /* answered so, as the next */
+	COUNTER_SERVFAIL,
+	N_COUNTERS = 16, /* a slot is 128 bytes */
 };
 
 enum worker_counter {
@@ -47,10 +53,15 @@ enum worker_counter {
 	WORKER_DNS_ASKED,                   /* questions to upstreams */
 	WORKER_DNS_FAILED,                  /* answered SERVFAIL, as nobody could be asked */
 	WORKER_DNS_UNSENT,                  /* answers that could not be sent */
-	WORKER_DNS_CLIENTS,                 /* gauge: TCP connections */
-	WORKER_DNS_ZONE,                    /* queries for the farm's zone, of anybody */
-	WORKER_DNS_SLIPPED,                 /* of these, beyond the rate: answered by TC alone */
-	WORKER_DNS_LIMITED,                 /* the same: not answered */
+	WORKER_DNS_OVER_RATE,               /* queries of tenants over their rate */
+	WORKER_DNS_SYNTHESISED,             /* as COUNTER_SYNTHESISED, of all; and the next two */
+	WORKER_DNS_NXDOMAIN,
+	WORKER_DNS_SERVFAIL,
+	WORKER_DNS_STALE,   /* answered with what was out of date */
+	WORKER_DNS_ZONE,    /* queries for the farm's zone, of anybody */
+	WORKER_DNS_SLIPPED, /* of these, beyond the rate: answered by TC alone */
+	WORKER_DNS_LIMITED, /* the same: not answered */
+	WORKER_DNS_CLIENTS, /* gauge: TCP connections; counters stand before it */
 	N_WORKER_COUNTERS,
 };
 

@@ -32,6 +32,7 @@ struct query {
 	uint32_t failed_s;      /* when SERVFAIL came, for QUERY_CHECK */
 	uint32_t ttl_max_s;     /* of what is synthesised (RFC 6147 5.1.7) */
 	bool authentic;         /* that there is no AAAA */
+	bool synthesised;       /* the answer has addresses made of those of IPv4 */
 	bool take_stale;        /* rather than to wait on */
 	struct question target; /* of QUERY_REVERSE */
 	struct request own;     /* set when the query waits */

@@ -15,6 +15,7 @@ libdns64_a_SOURCES = \
 	%D%/orders.c \
 	%D%/policy.c %D%/policy.h \
 	%D%/query.c \
+	%D%/query_rate.c %D%/query_rate.h \
 	%D%/question.c %D%/question.h \
 	%D%/reply.c %D%/reply.h \
 	%D%/request.c %D%/request.h %D%/request_plain.c \
@@ -22,7 +23,7 @@ libdns64_a_SOURCES = \
 	%D%/reverse.c %D%/reverse.h \
 	%D%/rrl.c %D%/rrl.h \
 	%D%/serve.c \
-	%D%/tcp.c \
+	%D%/tcp.c %D%/tcp_share.c %D%/tcp_share.h \
 	%D%/tenant_policy.c %D%/tenant_policy.h \
 	%D%/tenants.c %D%/tenants.h \
 	%D%/udp.c \

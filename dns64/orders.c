@@ -36,7 +36,14 @@ static int on_counters(struct link *link, struct channel_msg *msg, struct err *e
 		return rc < 0 ? rc : err_set(err, -EPROTO, "COUNTERS: twice");
 	}
 	link->index = msg->id;
-	return counters_map(msg->fds[0], 1, &w->own, err);
+	rc = counters_map(msg->fds[0], 1, &w->own, err);
+	for (size_t i = 0; rc == 0 && i < w->n_workers; i++) {
+		if (i != msg->id) {
+			rc = counters_map(msg->fds[i + 1], 0, &w->others[w->n_others], err);
+			w->n_others += rc == 0;
+		}
+	}
+	return rc;
 }
 
 static int on_begin(struct link *link, struct channel_msg *msg, struct err *err)

@@ -104,7 +104,7 @@ static size_t send_ipv4only(const struct query *q, uint8_t *wire)
 }
 
 /* From an IPv4 address that the tenant has of its own for that name. 0: there is none. */
-static size_t synthesise_local(const struct query *q, uint8_t *wire)
+static size_t synthesise_local(struct query *q, uint8_t *wire)
 {
 	const struct policy *policy = &q->tenant->policy;
 	struct reply reply = {.ede = KNOT_EDNS_EDE_SYNTHESIZED};
@@ -117,12 +117,13 @@ static size_t synthesise_local(const struct query *q, uint8_t *wire)
 	    answer->n_data > 0) {
 		reply.cached.answer = answer;
 		len = reply_synthesised(q->request, &reply, policy, UINT32_MAX, false, wire);
+		q->synthesised = len > 0;
 	}
 	free(answer);
 	return len;
 }
 
-static size_t begin_local(const struct query *q, uint8_t *wire)
+static size_t begin_local(struct query *q, uint8_t *wire)
 {
 	const struct policy *policy = &q->tenant->policy;
 	struct answer *answer = NULL;
@@ -373,7 +374,7 @@ static size_t step_a(struct resolver *r, struct query *q, const struct found *fo
 	if (len == 0) {
 		return send_nodata(r, q, wire);
 	}
-	r->stats.n_synthesised++;
+	q->synthesised = true;
 	return len;
 }
 

@@ -13,6 +13,7 @@
 #include <libknot/libknot.h>
 
 #include "base/container.h"
+#include "base/counters.h"
 #include "dns64/answer.h"
 #include "dns64/internal.h"
 #include "dns64/reply.h"
@@ -83,8 +84,33 @@ static bool fetch_eq(const struct table_node *node, const void *key)
 	return question_eq(&container_of(node, struct fetch, node)->q, key);
 }
 
-/* The fetch of that question, begun if there is none. NULL: nobody can be asked. */
-static struct fetch *fetch_get(struct resolver *r, const struct question *q)
+static void tally(const struct resolver *r, const struct dns_tenant *tenant, enum counter which)
+{
+	if (r->counters) {
+		counter_add(r->counters, tenant->slot, which, 1);
+	}
+}
+
+/* The query has its answer. */
+static void query_count(struct resolver *r, const struct query *q, const uint8_t *wire)
+{
+	uint8_t rcode = knot_wire_get_rcode(wire);
+
+	if (q->synthesised) {
+		r->stats.n_synthesised++;
+		tally(r, q->tenant, COUNTER_SYNTHESISED);
+	} else if (rcode == KNOT_RCODE_NXDOMAIN) {
+		r->stats.n_nxdomain++;
+		tally(r, q->tenant, COUNTER_NXDOMAIN);
+	} else if (rcode == KNOT_RCODE_SERVFAIL) {
+		r->stats.n_servfail++;
+		tally(r, q->tenant, COUNTER_SERVFAIL);
+	}
+}
+
+/* The fetch of that question, begun for tenant if there is none. NULL: nobody can be asked. */
+static struct fetch *fetch_get(struct resolver *r, const struct dns_tenant *tenant,
+			       const struct question *q)
 {
 	uint64_t hash = question_hash(&r->key, q);
 	struct table_node *node = table_find(&r->fetches, hash, fetch_eq, q);
@@ -108,6 +134,7 @@ static struct fetch *fetch_get(struct resolver *r, const struct question *q)
 	}
 	TAILQ_INSERT_TAIL(&r->young, fetch, link);
 	r->stats.n_asked++;
+	tally(r, tenant, COUNTER_QUERIES_ASKED);
 	return fetch;
 }
 
@@ -170,7 +197,7 @@ static size_t query_give_up(struct resolver *r, struct query *q, uint8_t *wire)
 static bool query_wait(struct resolver *r, struct query *q)
 {
 	struct question room;
-	struct fetch *fetch = fetch_get(r, query_question(q, &room));
+	struct fetch *fetch = fetch_get(r, q->tenant, query_question(q, &room));
 
 	if (!fetch) {
 		return false;
@@ -243,9 +270,22 @@ size_t resolver_query(struct resolver *r, struct dns_tenant *tenant,
 	}
 	if (len > 0) {
 		r->stats.n_cached++;
-		return len;
+		tally(r, tenant, COUNTER_QUERIES_CACHED);
+	} else if (query_park(r, &q)) {
+		return 0;
+	} else {
+		len = query_give_up(r, &q, wire);
 	}
-	return query_park(r, &q) ? 0 : query_give_up(r, &q, wire);
+	query_count(r, &q, wire);
+	return len;
+}
+
+/* Takes q. */
+static void query_end(struct resolver *r, struct query *q, size_t len)
+{
+	query_count(r, q, r->wire);
+	r->ops->answer(r->ctx, &q->client, r->wire, len);
+	query_free(r, q);
 }
 
 /* Goes on with a query that waited; found: what it waited for, NULL: look in the cache. */
@@ -262,8 +302,7 @@ static void query_resume(struct resolver *r, struct query *q, const struct found
 	if (len == 0) {
 		len = query_give_up(r, q, r->wire);
 	}
-	r->ops->answer(r->ctx, &q->client, r->wire, len);
-	query_free(r, q);
+	query_end(r, q, len);
 }
 
 /*
@@ -288,8 +327,7 @@ static void fail_all(struct resolver *r, struct query *waiting)
 		struct query *q = waiting;
 
 		waiting = q->next;
-		r->ops->answer(r->ctx, &q->client, r->wire, query_fail(q, r->wire));
-		query_free(r, q);
+		query_end(r, q, query_fail(q, r->wire));
 	}
 }
 

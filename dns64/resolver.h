@@ -20,6 +20,7 @@
  */
 struct answer;
 struct cache;
+struct counters;
 struct query;
 
 #define RESOLVER_STALE_MS    1800  /* RFC 8767 5: how long a client waits before it gets that */
@@ -30,6 +31,7 @@ struct query;
 struct dns_tenant {
 	unsigned int refs;
 	unsigned int n_queries; /* that wait */
+	uint32_t slot;          /* counters; 0: the tenant is gone */
 	struct policy policy;
 };
 
@@ -58,8 +60,8 @@ struct resolver_ops {
 };
 
 struct resolver_stats {
-	uint64_t n_queries, n_cached, n_asked, n_joined, n_synthesised, n_stale, n_refused,
-		n_failed, n_malformed;
+	uint64_t n_queries, n_cached, n_asked, n_joined, n_synthesised, n_nxdomain, n_servfail,
+		n_stale, n_refused, n_failed;
 };
 
 struct resolver {
@@ -69,7 +71,8 @@ struct resolver {
 	struct table fetches;
 	TAILQ_HEAD(fetch_list, fetch) young; /* the oldest first */
 	struct hash_key key;
-	uint64_t now_ms; /* of resolver_set_time() */
+	struct counters *counters; /* borrowed: of tenants; NULL: they are not counted */
+	uint64_t now_ms;           /* of resolver_set_time() */
 	unsigned int n_waiting;
 	uint8_t *wire; /* owned: for answers that were waited for */
 	struct resolver_stats stats;

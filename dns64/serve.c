@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * A client's message, whatever it came by: whose it is, and what a query has to be given before
- * the resolver gets it. Only tenants are served. Who is none is told so, at a rate that makes us no
- * use to somebody who forges sources.
+ * the resolver gets it. Only tenants are served, each at its rate. Who is none is told so, at a
+ * rate that makes us no use to somebody who forges sources, and what is over a tenant's rate is
+ * refused, or not answered at all (query_rate.h): with no more bytes than the query had, but for
+ * what EDNS needs.
  */
 #include <string.h>
 #include <time.h>
@@ -83,14 +85,50 @@ size_t serve_malformed(struct dns_worker *w, enum request_result result, bool ov
 	return 0;
 }
 
-/* source: NULL, the client is no tenant. */
-static size_t answer(struct dns_worker *w, const struct dns_client *client,
-		     const struct source *source, struct request *r, uint8_t *wire)
+/* Of that tenant by the other workers; what is over the rate is not counted to it. */
+static uint64_t let_through_by_others(const struct dns_worker *w, uint32_t slot)
 {
-	if (!source) {
-		return reply_error(r, KNOT_RCODE_REFUSED, KNOT_EDNS_EDE_PROHIBITED, wire);
-	}
+	return counter_sum(w->others, w->n_others, slot, COUNTER_QUERIES) -
+	       counter_sum(w->others, w->n_others, slot, COUNTER_OVER_RATE);
+}
+
+/* Whether the tenant may ask that much. Counts the query. */
+static enum query_rate_result admit(struct dns_worker *w, const struct source *source)
+{
+	struct query_rate *rate = source->rate;
+	enum query_rate_result result;
+
+	count(w, WORKER_DNS_QUERIES);
 	counter_add(w->own, source->slot, COUNTER_QUERIES, 1);
+	if (rate->per_second == 0) {
+		return QUERY_RATE_ADMIT;
+	}
+	if (rate->at_ms != w->loop.now_ms) {
+		query_rate_fill(rate, let_through_by_others(w, source->slot), w->loop.now_ms);
+	}
+	result = query_rate_ask(rate);
+	if (result != QUERY_RATE_ADMIT) {
+		count(w, WORKER_DNS_OVER_RATE);
+		counter_add(w->own, source->slot, COUNTER_OVER_RATE, 1);
+	}
+	return result;
+}
+
+/* Who is no tenant is told so, at a rate. */
+static enum query_rate_result refuse(struct dns_worker *w)
+{
+	count(w, WORKER_DNS_FOREIGN);
+	return may_refuse(w) ? QUERY_RATE_REFUSE : QUERY_RATE_DROP;
+}
+
+/* source: NULL, the client is no tenant. refused: of a tenant, for its rate. */
+static size_t answer(struct dns_worker *w, const struct dns_client *client,
+		     const struct source *source, bool refused, struct request *r, uint8_t *wire)
+{
+	if (!source || refused) {
+		return reply_error(r, KNOT_RCODE_REFUSED,
+				   source ? KNOT_EDNS_EDE_OTHER : KNOT_EDNS_EDE_PROHIBITED, wire);
+	}
 	resolver_set_time(&w->resolver, w->loop.now_ms);
 	return resolver_query(&w->resolver, source->tenant, client, r, wire);
 }
@@ -100,13 +138,13 @@ size_t serve(struct dns_worker *w, const struct dns_client *client, bool over_tc
 {
 	struct source source;
 	bool known = tenants_source(&w->tenants, &client->from.addr, &source);
+	enum query_rate_result may = known ? admit(w, &source) : refuse(w);
 	enum request_result result;
 	struct request r;
 	size_t n;
 
 	*ret_waits = false;
-	count(w, known ? WORKER_DNS_QUERIES : WORKER_DNS_FOREIGN);
-	if (!known && !may_refuse(w)) {
+	if (may == QUERY_RATE_DROP) {
 		return 0;
 	}
 	result = request_read(message, len, &r);
@@ -114,7 +152,7 @@ size_t serve(struct dns_worker *w, const struct dns_client *client, bool over_tc
 		return serve_malformed(w, result, over_tcp, &r, wire);
 	}
 	serve_prepare(w, client, over_tcp, &r);
-	n = answer(w, client, known ? &source : NULL, &r, wire);
+	n = answer(w, client, known ? &source : NULL, may == QUERY_RATE_REFUSE, &r, wire);
 	*ret_waits = n == 0;
 	return n;
 }

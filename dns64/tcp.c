@@ -3,12 +3,14 @@
  * DOC: queries by TCP (RFC 7766)
  *
  * A connection may have many queries at a time, which are answered as soon as each can be. A query
- * has to be whole in tcp_idle_ms from its first byte, however it is dribbled, and a connection
- * without one is closed after as long. What a client can make us hold is bounded: the query it is
- * sending, PIPELINE_MAX that wait, OUT_MAX bytes of answers that it does not read (then nothing
- * more is read from it), TENANT_CLIENTS connections of a tenant, the oldest idle one of which gives
- * way to a new one, and tcp_max of all. Who asks for the zone has PREFIX_CLIENTS in the same way,
- * with all in the same prefix, and those together ZONE_CLIENTS.
+ * has to be whole in tcp_idle_ms from its first byte, however it is dribbled and whatever is
+ * answered meanwhile, and a connection without one is closed after as long. What a client can make
+ * us hold is bounded: the query it is sending, PIPELINE_MAX that wait, OUT_MAX bytes of answers
+ * that it does not read (then nothing more is read from it), TENANT_CLIENTS connections of a
+ * tenant, the oldest idle one of which gives way to a new one, and tcp_max of all. Who asks for the
+ * zone has PREFIX_CLIENTS in the same way, with all in the same prefix, and those together
+ * ZONE_CLIENTS. Memory for what is not read is counted for each tenant, for all who ask for the
+ * zone, and for all; a connection that would need more than is left ends.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -18,6 +20,7 @@
 
 #include "base/container.h"
 #include "base/cursor.h"
+#include "dns64/tcp_share.h"
 #include "dns64/worker.h"
 
 #define LENGTH_BYTES   2
@@ -25,6 +28,7 @@
 #define PIPELINE_MAX   100
 #define OUT_MAX        ((size_t)128 << 10)
 #define OUT_ALL_MAX    ((size_t)32 << 20) /* bytes, of all clients */
+#define OUT_SHARE_MAX  (OUT_ALL_MAX / 4)  /* of those of one tenant */
 #define TENANT_CLIENTS 128
 #define OTHERS_MAX     16  /* of those who are no tenants */
 #define PREFIX_CLIENTS 8   /* of a source's prefix, who ask for the zone */
@@ -40,12 +44,14 @@ struct tcp_client {
 	struct timer idle;
 	struct dns_client client; /* connection: its number */
 	uint64_t owner;           /* whose limit it counts for, see owner_of() */
+	struct tcp_share *share;  /* its tenant's, or that of others */
 	unsigned int n_waiting;   /* queries */
 	bool zone;                /* it asks for that */
 	bool ended;               /* it sends nothing any more */
 	bool ready;               /* in dns_worker.tcp_ready */
 	uint32_t events;
 	TAILQ_ENTRY(tcp_client) ready_entry; /* dns_worker.tcp_ready */
+	uint64_t whole_ms;                   /* when the query that comes has to be; 0: none does */
 	size_t n_in;                         /* bytes */
 	size_t n_skip;                       /* to come of a query that is too long */
 	uint8_t in[IN_BYTES];
@@ -65,6 +71,13 @@ static void count_clients(struct dns_worker *w)
 	atomic_store_explicit(&w->own->worker[WORKER_DNS_CLIENTS], w->n_tcp, memory_order_relaxed);
 }
 
+/* n: bytes more; -n: less. */
+static void count_out(struct tcp_client *c, size_t n)
+{
+	c->worker->tcp_out_bytes += n;
+	c->share->out_bytes += n;
+}
+
 static void client_free(struct deferred *d)
 {
 	struct tcp_client *c = container_of(d, struct tcp_client, gone);
@@ -77,8 +90,8 @@ static void client_close(struct tcp_client *c)
 {
 	struct dns_worker *w = c->worker;
 
-	w->tcp_out_bytes -= c->out.len;
-	c->out.len = 0;
+	count_out(c, -c->out.size);
+	tcp_share_put(&w->tcp_shares, c->share);
 	TAILQ_REMOVE(&w->tcp, c, entry);
 	if (c->ready) {
 		TAILQ_REMOVE(&w->tcp_ready, c, ready_entry);
@@ -97,24 +110,27 @@ static bool client_is_idle(const struct tcp_client *c)
 	return c->n_waiting == 0 && c->out.len == 0 && c->n_in == 0;
 }
 
-/* A whole query came, or an answer went: it has as long again. */
+/* A whole query came, or an answer went: it has as long again, but not for a query in parts. */
 static void client_lives(struct tcp_client *c)
 {
 	struct dns_worker *w = c->worker;
+	uint64_t until_ms = w->loop.now_ms + w->tcp_idle_ms;
 
 	TAILQ_REMOVE(&w->tcp, c, entry);
 	TAILQ_INSERT_TAIL(&w->tcp, c, entry);
-	wheel_arm(&w->loop.wheel, &c->idle, w->loop.now_ms + w->tcp_idle_ms);
+	wheel_arm(&w->loop.wheel, &c->idle,
+		  c->whole_ms > 0 && c->whole_ms < until_ms ? c->whole_ms : until_ms);
 }
 
 static void client_idle(struct timer *timer)
 {
 	struct tcp_client *c = container_of(timer, struct tcp_client, idle);
+	bool late = c->whole_ms > 0 && c->whole_ms <= c->worker->loop.now_ms;
 
-	if (c->n_waiting > 0 && c->out.len == 0) { /* upstreams take their time, not the client */
-		client_lives(c);
-	} else {
+	if (late || c->out.len > 0 || client_is_idle(c)) {
 		client_close(c);
+	} else { /* upstreams take their time, not the client, or a query has some left */
+		client_lives(c);
 	}
 }
 
@@ -141,17 +157,12 @@ static void client_watch(struct tcp_client *c)
 /* Keeps what the socket does not take now. False: that is too much. */
 static bool client_keep(struct tcp_client *c, const void *data, size_t len)
 {
-	struct dns_worker *w = c->worker;
+	size_t had = c->out.size;
 
-	if (w->tcp_out_bytes + len > OUT_ALL_MAX) {
-		return false;
-	}
 	buf_bytes(&c->out, data, len);
-	if (c->out.bad) {
-		return false;
-	}
-	w->tcp_out_bytes += len;
-	return true;
+	count_out(c, c->out.size - had);
+	return !c->out.bad && c->share->out_bytes <= OUT_SHARE_MAX &&
+	       c->worker->tcp_out_bytes <= OUT_ALL_MAX;
 }
 
 /* False: the client is gone. */
@@ -189,8 +200,8 @@ static bool client_flush(struct tcp_client *c)
 		return errno == EAGAIN;
 	}
 	buf_consume(&c->out, (size_t)n);
-	c->worker->tcp_out_bytes -= (size_t)n;
-	if (c->out.len == 0) { /* its block is not counted any more */
+	if (c->out.len == 0) {
+		count_out(c, -c->out.size);
 		buf_fini(&c->out);
 		buf_init(&c->out, 2 * OUT_MAX);
 	}
@@ -231,12 +242,23 @@ static int client_step(struct tcp_client *c)
 			return 0;
 		}
 		c->n_skip = take > c->n_in ? take - c->n_in : 0;
+		c->whole_ms = c->n_skip > 0 ? c->whole_ms : 0;
 		take -= c->n_skip;
 		rc = client_serve(c, c->in + LENGTH_BYTES, take - LENGTH_BYTES) ? 1 : -1;
 	}
 	c->n_in -= take;
 	memmove(c->in, c->in + take, c->n_in);
 	return rc;
+}
+
+/* The time of a query starts with its first byte, and stands still while it may not be asked. */
+static void client_time(struct tcp_client *c)
+{
+	if (c->n_skip == 0 && (c->n_in == 0 || !client_may_ask(c))) {
+		c->whole_ms = 0;
+	} else if (c->whole_ms == 0) {
+		c->whole_ms = c->worker->loop.now_ms + c->worker->tcp_idle_ms;
+	}
 }
 
 /* What it has asked, as far as it may. The client may be gone on return. */
@@ -247,6 +269,7 @@ static void client_work(struct tcp_client *c)
 	while (rc > 0 && client_may_ask(c)) {
 		rc = client_step(c);
 	}
+	client_time(c);
 	if (rc < 0 || (c->ended && client_is_idle(c))) {
 		client_close(c);
 	} else {
@@ -383,6 +406,32 @@ static bool make_room(struct dns_worker *w, uint64_t owner, bool zone)
 	return idle != NULL;
 }
 
+/* Puts it where it is found. Returns 0, or a negative errno with nothing done. */
+static int client_enter(struct tcp_client *c)
+{
+	struct dns_worker *w = c->worker;
+	int rc = -ENOMEM;
+
+	c->share = tcp_share_get(&w->tcp_shares, c->zone ? TCP_SHARE_ZONE : c->owner);
+	if (c->share) {
+		rc = table_insert(&w->tcp_by_number, &c->node, c->client.connection);
+	}
+	if (rc == 0) {
+		rc = loop_add(&w->loop, &c->io, EPOLLIN);
+		if (rc < 0) {
+			table_remove(&w->tcp_by_number, &c->node);
+		}
+	}
+	if (rc < 0) {
+		tcp_share_put(&w->tcp_shares, c->share);
+		return rc;
+	}
+	TAILQ_INSERT_TAIL(&w->tcp, c, entry);
+	w->n_tcp++;
+	count_clients(w);
+	return 0;
+}
+
 /* Takes fd. */
 static void client_new(struct dns_socket *socket, int fd, const struct endpoint *from)
 {
@@ -408,20 +457,11 @@ static void client_new(struct dns_socket *socket, int fd, const struct endpoint 
 	c->events = EPOLLIN;
 	timer_init(&c->idle, client_idle);
 	buf_init(&c->out, 2 * OUT_MAX);
-	if (table_insert(&w->tcp_by_number, &c->node, c->client.connection) < 0) {
+	if (client_enter(c) < 0) {
 		close(fd);
 		free(c);
 		return;
 	}
-	if (loop_add(&w->loop, &c->io, EPOLLIN) < 0) {
-		table_remove(&w->tcp_by_number, &c->node);
-		close(fd);
-		free(c);
-		return;
-	}
-	TAILQ_INSERT_TAIL(&w->tcp, c, entry);
-	w->n_tcp++;
-	count_clients(w);
 	client_lives(c);
 }
 

@@ -174,7 +174,7 @@ static struct dns_tenant *fill(struct block *b, const struct node_conf *node,
 	put_excluded(b, dns64, &policy);
 	put_records(b, dns64, &policy);
 	if (t) {
-		*t = (struct dns_tenant){.refs = 1, .policy = policy};
+		*t = (struct dns_tenant){.refs = 1, .slot = conf->slot, .policy = policy};
 	}
 	return t;
 }

@@ -27,6 +27,7 @@ struct tenant {
 	uint32_t generation;               /* of the last full set it was in */
 	struct tenant_conf *conf;          /* counted */
 	struct dns_tenant *plain, *mapped; /* a reference each */
+	struct query_rate rate;            /* of all its sources */
 	struct claim *claims;              /* owned array */
 	size_t n_claims;
 };
@@ -82,10 +83,11 @@ bool tenants_source(const struct tenants *ts, const struct addr *from, struct so
 		addr_mask(&p.addr, p.len);
 		claim = find_prefix(ts, &p);
 		if (claim) {
-			const struct tenant *t = claim->tenant;
+			struct tenant *t = claim->tenant;
 
 			*ret_source =
 				(struct source){.tenant = claim->mapped ? t->mapped : t->plain,
+						.rate = &t->rate,
 						.id = t->id,
 						.slot = t->conf->slot};
 			return true;
@@ -194,6 +196,8 @@ static int make_policies(struct tenant *t, const struct node_conf *node)
 	give_back(t->mapped);
 	t->plain = plain;
 	t->mapped = mapped;
+	t->rate.per_second = t->conf->dns64.queries_per_second ? t->conf->dns64.queries_per_second
+							       : node->dns64.queries_per_second;
 	return 0;
 }
 
@@ -219,12 +223,22 @@ static bool collides(const struct tenants *ts, const struct tenant *t)
 	return false;
 }
 
+/* A new object is no reason to begin anew. */
+static void rate_go_on(struct query_rate *rate, const struct query_rate *former)
+{
+	uint32_t per_second = rate->per_second;
+
+	*rate = *former;
+	rate->per_second = per_second;
+}
+
 /* t takes the place of former (NULL: of none). Returns 0 or -ENOMEM, with all as it was. */
 static int tenant_replace(struct tenants *ts, struct tenant *former, struct tenant *t)
 {
 	int rc;
 
 	if (former) {
+		rate_go_on(&t->rate, &former->rate);
 		claims_drop(ts, former->claims, former->n_claims);
 		table_remove(&ts->by_id, &former->node);
 	}
@@ -301,6 +315,7 @@ void tenants_remove(struct tenants *ts, uint32_t id)
 	struct tenant *t = find_id(ts, id);
 
 	if (t) {
+		t->plain->slot = t->mapped->slot = 0; /* its counters will be another's */
 		claims_drop(ts, t->claims, t->n_claims);
 		table_remove(&ts->by_id, &t->node);
 		if (ts->zone) {

@@ -9,6 +9,7 @@
 #include "base/addr.h"
 #include "base/err.h"
 #include "base/hash.h"
+#include "dns64/query_rate.h"
 
 /*
  * The tenants a worker answers, found by the source of a query: the longest of their prefixes that
@@ -23,6 +24,7 @@ struct zone;
 /* Whom a source is, borrowed until the tenants change. */
 struct source {
 	struct dns_tenant *tenant;
+	struct query_rate *rate;
 	uint32_t id;   /* control's, never 0 */
 	uint32_t slot; /* counters */
 };

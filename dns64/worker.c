@@ -29,17 +29,40 @@ struct former_upstreams {
 	struct timer end;
 };
 
-static void count_resolver(struct dns_worker *w)
-{
-	const struct resolver_stats *stats = &w->resolver.stats;
-	_Atomic uint64_t *own = w->own->worker;
+/* What the resolver counts for itself, and where all see it. */
+static const struct {
+	enum worker_counter counter;
+	size_t at;
+} resolver_counts[] = {
+	{WORKER_DNS_CACHED, offsetof(struct resolver_stats, n_cached)},
+	{WORKER_DNS_ASKED, offsetof(struct resolver_stats, n_asked)},
+	{WORKER_DNS_FAILED, offsetof(struct resolver_stats, n_failed)},
+	{WORKER_DNS_SYNTHESISED, offsetof(struct resolver_stats, n_synthesised)},
+	{WORKER_DNS_NXDOMAIN, offsetof(struct resolver_stats, n_nxdomain)},
+	{WORKER_DNS_SERVFAIL, offsetof(struct resolver_stats, n_servfail)},
+	{WORKER_DNS_STALE, offsetof(struct resolver_stats, n_stale)},
+};
+#define N_RESOLVER_COUNTS (sizeof(resolver_counts) / sizeof(resolver_counts[0]))
 
-	atomic_store_explicit(&own[WORKER_DNS_CACHED], w->base.n_cached + stats->n_cached,
-			      memory_order_relaxed);
-	atomic_store_explicit(&own[WORKER_DNS_ASKED], w->base.n_asked + stats->n_asked,
-			      memory_order_relaxed);
-	atomic_store_explicit(&own[WORKER_DNS_FAILED], w->base.n_failed + stats->n_failed,
-			      memory_order_relaxed);
+/* It goes on where the workers in this slot before us have ended. */
+static void count_resolver(const struct dns_worker *w)
+{
+	for (size_t i = 0; i < N_RESOLVER_COUNTS; i++) {
+		const void *n = (const char *)&w->resolver.stats + resolver_counts[i].at;
+
+		atomic_store_explicit(&w->own->worker[resolver_counts[i].counter],
+				      *(const uint64_t *)n, memory_order_relaxed);
+	}
+}
+
+static void count_on(struct dns_worker *w)
+{
+	for (size_t i = 0; i < N_RESOLVER_COUNTS; i++) {
+		void *n = (char *)&w->resolver.stats + resolver_counts[i].at;
+
+		*(uint64_t *)n = atomic_load_explicit(&w->own->worker[resolver_counts[i].counter],
+						      memory_order_relaxed);
+	}
 }
 
 static bool is_drained(const struct dns_worker *w)
@@ -146,6 +169,7 @@ int dns_worker_init(struct dns_worker *w, struct err *err)
 	TAILQ_INIT(&w->tcp);
 	TAILQ_INIT(&w->tcp_ready);
 	table_init(&w->tcp_by_number);
+	table_init(&w->tcp_shares);
 	table_init(&w->listeners);
 	tenants_init(&w->tenants);
 	hash_key_init(&w->cookie_key);
@@ -231,11 +255,6 @@ static size_t cache_bytes(const struct dns_worker *w, const struct node_conf *no
 /* With the first config. */
 static int start_resolver(struct dns_worker *w, const struct node_conf *node)
 {
-	w->base = (struct resolver_stats){
-		.n_cached = atomic_load(&w->own->worker[WORKER_DNS_CACHED]),
-		.n_asked = atomic_load(&w->own->worker[WORKER_DNS_ASKED]),
-		.n_failed = atomic_load(&w->own->worker[WORKER_DNS_FAILED]),
-	};
 	w->upstreams = make_upstreams(w, node);
 	if (!w->upstreams ||
 	    resolver_init(&w->resolver, &resolver_ops, w, cache_bytes(w, node)) < 0) {
@@ -243,6 +262,8 @@ static int start_resolver(struct dns_worker *w, const struct node_conf *node)
 		w->upstreams = NULL;
 		return -ENOMEM;
 	}
+	w->resolver.counters = w->own;
+	count_on(w);
 	w->resolving = true;
 	return 0;
 }
@@ -325,8 +346,12 @@ void dns_worker_fini(struct dns_worker *w)
 	loop_fini(&w->loop);
 	table_fini(&w->listeners);
 	table_fini(&w->tcp_by_number);
+	table_fini(&w->tcp_shares);
 	node_conf_free(w->node);
 	counters_unmap(w->own);
+	while (w->n_others > 0) {
+		counters_unmap(w->others[--w->n_others]);
+	}
 	free(w->batch);
 	free(w->buffer);
 }

@@ -56,8 +56,10 @@ TAILQ_HEAD(tcp_clients, tcp_client);
 
 struct dns_worker {
 	struct loop loop;
-	struct link link;       /* to control */
-	struct counters *own;   /* owned mapping; NULL before COUNTERS */
+	struct link link;                     /* to control */
+	struct counters *own;                 /* owned mapping; NULL before COUNTERS */
+	struct counters *others[WORKERS_MAX]; /* owned mappings: of the other workers */
+	size_t n_others;
 	size_t n_workers;       /* of this kind */
 	struct node_conf *node; /* owned; NULL before NODE */
 	char nsid[256];         /* its name: answers that wait borrow it, whatever node is then */
@@ -65,7 +67,6 @@ struct dns_worker {
 	struct table listeners; /* owned */
 	struct resolver resolver;
 	bool resolving;              /* resolver was initialized */
-	struct resolver_stats base;  /* of the workers in this slot before us */
 	struct timer resolver_timer; /* armed while queries wait */
 	uint16_t upstream_port;
 	struct upstreams *upstreams;     /* owned; NULL before NODE */
@@ -80,9 +81,10 @@ struct dns_worker {
 	struct tcp_clients tcp;       /* owned: all, the one that was silent for longest first */
 	struct tcp_clients tcp_ready; /* of these, which tcp_work() looks at */
 	struct table tcp_by_number;
+	struct table tcp_shares; /* of tenants that have connections */
 	unsigned int n_tcp, tcp_max;
 	uint32_t tcp_idle_ms; /* a query's time to be whole, and a silent client's */
-	size_t tcp_out_bytes; /* that wait to be sent, of all */
+	size_t tcp_out_bytes; /* memory for answers that are not read, of all */
 	uint64_t last_number;
 	uint8_t *buffer;           /* owned: DNS_MESSAGE_MAX bytes, of an answer by TCP */
 	struct timer accept_timer; /* armed: descriptors had run out */

@@ -147,6 +147,7 @@ static void pack_dns64(const struct node_conf *node, struct buf *out)
 	pack_addrs(out, node->dns64.upstream, node->dns64.n_upstream);
 	pack_zone(node, out);
 	buf_u64(out, node->dns64.cache_bytes);
+	buf_u32(out, node->dns64.queries_per_second);
 }
 
 /* RFC 6052 2.2; none where there is no translator. */
@@ -210,6 +211,7 @@ static void unpack_dns64(struct unpack *u, struct node_conf *node)
 			       node->dns64.cache_bytes > NODE_DNS64_CACHE_MAX)) {
 		unpack_fail(u, "cache");
 	}
+	node->dns64.queries_per_second = cursor_u32(&u->in);
 }
 
 void node_conf_pack(const struct node_conf *node, struct buf *out)

@@ -167,9 +167,10 @@ struct node_conf {
 		size_t n_listen;
 		struct addr *upstream;
 		size_t n_upstream;
-		uint64_t cache_bytes;     /* for all workers together */
-		const char *zone;         /* NULL: none */
-		struct addr *zone_listen; /* where that is asked */
+		uint64_t cache_bytes;        /* for all workers together */
+		uint32_t queries_per_second; /* of a tenant that has no other rate; 0: no limit */
+		const char *zone;            /* NULL: none */
+		struct addr *zone_listen;    /* where that is asked */
 		size_t n_zone_listen;
 		struct listener_conf *listeners; /* what all that makes */
 		size_t n_listeners;

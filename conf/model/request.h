@@ -16,29 +16,37 @@
  * Verbs that change something are refused to the agent's uid (SO_PEERCRED).
  *
  * The objects' fields; a field that is not known is left out or null, new ones may be added:
- * status:   version, node, farm, pid, uptime_ms, state,
- *           problems: [{level: "error" | "warning", what, text}], worst first, the first hundred,
- *           n_problems, workers: [{worker, pid, state, restarts, active, fds_budget,
- *           accept_pauses, log_dropped, sources}], former: [{worker, pid, state}] (workers of
- * before an upgrade, whose sessions are counted nowhere any more), tenants: {active, suspended,
- * refused}, listeners: [{address, protocol}],
- *           dns64: {on, workers: [{worker, pid, state, restarts, clients}], listeners, queries,
- *           cached, asked, failed, foreign, malformed, unsent, zone (its name), zone_queries,
- * slipped, limited}, kernel: {applied, and packets dropped by kind}, access_log: {on, running,
- * lines, dropped}, neighbours: {on, running, answered, foreign, malformed, limited}, and node-wide:
- * active, accepted, refused, closed, bytes_in, bytes_out services: tenant, service, drained,
- * backends: [{address, active, accepted, connect_failed, drained}], active, accepted, refused,
- * closed, denied, limited, connect_failed, bytes_in, bytes_out sessions: id ("worker.number"),
- * tenant, service, name, client, local, backend, state, age_ms, idle_ms, bytes_in, bytes_out
- * tunnels: tenant (null: the uplink's), tunnel, kind, link, prefix, remote, present, handshake_ms,
- *           bytes_in, bytes_out
- * nat64:    sessions: tenant, protocol, inside, outside, remote, state, expires_ms; bib: tenant,
- *           protocol, inside, outside, kind; pool: tenant, address, ports, size, tcp, udp, icmp
- *           (ports in use), percent, alarm; stats: counter, value, text
- * denied:   tenant, link, reason, packets, bytes, text; tenant null: what is no one tenant's
- * who:      tenant, protocol ("all" for a block of ports), first, last
- * dns flush: worker, entries
- * dns zone: record, a line of a zone file
+ * - status: version, node, farm, pid, uptime_ms, state,
+ *   problems: [{level: "error" | "warning", what, text}] (worst first, the first hundred),
+ *   n_problems,
+ *   workers: [{worker, pid, state, restarts, active, fds_budget, accept_pauses, log_dropped,
+ *   sources}],
+ *   former: [{worker, pid, state}] (workers of before an upgrade, whose sessions are counted
+ *   nowhere any more),
+ *   tenants: {active, suspended, refused},
+ *   listeners: [{address, protocol}],
+ *   dns64: {on, workers: [{worker, pid, state, restarts, clients}], listeners, queries, cached,
+ *   asked, synthesised, nxdomain, servfail, stale, failed, over_rate, foreign, malformed, unsent,
+ *   zone (its name), zone_queries, slipped, limited},
+ *   kernel: {applied, and packets dropped by kind},
+ *   access_log: {on, running, lines, dropped},
+ *   neighbours: {on, running, answered, foreign, malformed, limited},
+ *   and node-wide: active, accepted, refused, closed, bytes_in, bytes_out
+ * - services: tenant, service, drained, backends: [{address, active, accepted, connect_failed,
+ *   drained}], active, accepted, refused, closed, denied, limited, connect_failed, bytes_in,
+ *   bytes_out
+ * - sessions: id ("worker.number"), tenant, service, name, client, local, backend, state, age_ms,
+ *   idle_ms, bytes_in, bytes_out
+ * - tunnels: tenant (null: the uplink's), tunnel, kind, link, prefix, remote, present,
+ *   handshake_ms, bytes_in, bytes_out
+ * - nat64: sessions: tenant, protocol, inside, outside, remote, state, expires_ms;
+ *   bib: tenant, protocol, inside, outside, kind;
+ *   pool: tenant, address, ports, size, tcp, udp, icmp (ports in use), percent, alarm;
+ *   stats: counter, value, text
+ * - denied: tenant, link, reason, packets, bytes, text; tenant null: what is no one tenant's
+ * - who: tenant, protocol ("all" for a block of ports), first, last
+ * - dns flush: worker, entries
+ * - dns zone: record, a line of a zone file
  */
 #define REQUEST_MAX      4096 /* bytes, length included */
 #define REQUEST_ARGS_MAX 4

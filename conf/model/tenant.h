@@ -195,6 +195,7 @@ enum dns64_hint {
 struct tenant_dns64 {
 	enum dns64_synthesis synthesis;
 	enum dns64_hint ipv4hint;      /* of SVCB and HTTPS records */
+	uint32_t queries_per_second;   /* of all its hosts together; 0: as the node says */
 	struct dns64_prefix *prefixes; /* n_prefixes 0: the node's */
 	size_t n_prefixes;
 	struct prefix *exclude; /* IPv6 addresses that count as none */

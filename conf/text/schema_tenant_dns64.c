@@ -52,6 +52,11 @@ static const struct schema schema_record = {
 static const struct key dns64_keys[] = {
 	{.name = "synthesis", .type = KEY_WORD, .words = syntheses, .offset = DNS64(synthesis)},
 	{.name = "ipv4hint", .type = KEY_WORD, .words = hints, .offset = DNS64(ipv4hint)},
+	{.name = "queries_per_second",
+	 .type = KEY_U32,
+	 .min = 1,
+	 .max = 10000000,
+	 .offset = DNS64(queries_per_second)},
 	{.name = "prefixes",
 	 .type = KEY_MAP,
 	 .n_max = DNS64_PREFIXES_MAX,

@@ -189,7 +189,7 @@ static void print_dns64(const struct cli *cli, const json_t *status)
 {
 	const json_t *dns64 = json_object_get(status, "dns64");
 	const json_t *workers = json_object_get(dns64, "workers");
-	char a[TEXT_MAX], b[TEXT_MAX], c[TEXT_MAX], d[TEXT_MAX];
+	char a[TEXT_MAX], b[TEXT_MAX], c[TEXT_MAX], d[TEXT_MAX], e[TEXT_MAX];
 	size_t n_running = 0, i;
 	json_t *worker;
 
@@ -201,10 +201,10 @@ static void print_dns64(const struct cli *cli, const json_t *status)
 	}
 	fprintf(cli->out,
 		"dns64      %zu of %zu workers running; %s queries, %s answered at once, %s "
-		"questions to upstreams, %s queries of no tenant\n",
+		"questions to upstreams, %s queries of no tenant, %s over a rate\n",
 		n_running, json_array_size(workers), text_of(dns64, "queries", a),
 		text_of(dns64, "cached", b), text_of(dns64, "asked", c),
-		text_of(dns64, "foreign", d));
+		text_of(dns64, "foreign", d), text_of(dns64, "over_rate", e));
 }
 
 /* What the rules in the kernel have stopped; not there without the right to set them. */

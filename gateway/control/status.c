@@ -114,11 +114,14 @@ static void write_dns64(const struct control *c, struct json *j)
 		enum worker_counter which;
 		const char *name;
 	} counts[] = {
-		{WORKER_DNS_QUERIES, "queries"}, {WORKER_DNS_CACHED, "cached"},
-		{WORKER_DNS_ASKED, "asked"},     {WORKER_DNS_FAILED, "failed"},
-		{WORKER_DNS_FOREIGN, "foreign"}, {WORKER_DNS_MALFORMED, "malformed"},
-		{WORKER_DNS_UNSENT, "unsent"},   {WORKER_DNS_ZONE, "zone_queries"},
-		{WORKER_DNS_SLIPPED, "slipped"}, {WORKER_DNS_LIMITED, "limited"},
+		{WORKER_DNS_QUERIES, "queries"},     {WORKER_DNS_CACHED, "cached"},
+		{WORKER_DNS_ASKED, "asked"},         {WORKER_DNS_SYNTHESISED, "synthesised"},
+		{WORKER_DNS_NXDOMAIN, "nxdomain"},   {WORKER_DNS_SERVFAIL, "servfail"},
+		{WORKER_DNS_STALE, "stale"},         {WORKER_DNS_FAILED, "failed"},
+		{WORKER_DNS_OVER_RATE, "over_rate"}, {WORKER_DNS_FOREIGN, "foreign"},
+		{WORKER_DNS_MALFORMED, "malformed"}, {WORKER_DNS_UNSENT, "unsent"},
+		{WORKER_DNS_ZONE, "zone_queries"},   {WORKER_DNS_SLIPPED, "slipped"},
+		{WORKER_DNS_LIMITED, "limited"},
 	};
 
 	json_open(j, "dns64", '{');

@@ -229,6 +229,44 @@ class Stub:
         return {struct.unpack("!H", self.sock.recv(2000)[:2])[0] for _ in range(count)}
 
 
+def flood(stub, count):
+    """Asks count times at once: how many answers have no error, and how many are REFUSED."""
+    for _ in range(count):
+        stub.send("four.example")
+    stub.sock.settimeout(0.5)
+    rcodes = []
+    with contextlib.suppress(socket.timeout):
+        while True:
+            rcodes.append(stub.sock.recv(2000)[3] & 15)
+    return rcodes.count(0), rcodes.count(5)
+
+
+def test_a_tenant_over_its_rate_leaves_the_others_alone(case, upstream):
+    gateway = start(case, {"dns64": {**DNS64["dns64"], "queries_per_second": 30}})
+    acme, globex = case.lab.tenants[:2]
+    gateway.put(case.tenant(acme, serial=2, tunnels=tunnels(case, acme),
+                            dns64={"queries_per_second": 10}))
+    stub, other = Stub(acme), Stub(globex)
+    assert wait_for(lambda: 0 < flood(stub, 100)[0] < 30)
+    start_s = time.monotonic()
+    before = dns(gateway)["over_rate"]
+    answered, refused = flood(stub, 100)
+    most = 11 + 10 * (time.monotonic() - start_s)
+    assert 0 < answered <= most and 0 < refused <= most, (answered, refused, most)
+    assert dns(gateway)["over_rate"] == before + 100 - answered
+    for name in range(20):  # of its second's 30
+        for _ in range(50):
+            stub.send("four.example")
+        number = other.send(f"n{name}.example")
+        assert other.ids(1) == {number}
+    assert " over a rate" in gateway.cli("status").stdout
+    answered, refused = flood(other, 100)  # the node's rate
+    assert 0 < answered < 100 and refused > 0
+    gateway.write_config({"dns64": DNS64["dns64"]})
+    gateway.reload()
+    assert flood(other, 100) == (100, 0)
+
+
 def test_a_killed_worker_is_replaced_and_no_query_is_lost(case, upstream):
     gateway = start(case)
     stubs = [Stub(host) for host in case.lab.tenants]

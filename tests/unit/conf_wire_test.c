@@ -42,6 +42,7 @@ static const char tenant_text[] =
 	"dns64:\n"
 	"  synthesis: off\n"
 	"  ipv4hint: drop\n"
+	"  queries_per_second: 10000000\n"
 	"  prefixes: [{prefix: \"2001:db8:64::/96\", ipv4: [192.0.2.0/24]}]\n"
 	"  exclude: [\"2001:db8:bad::/48\"]\n"
 	"  never: [a.example, b.example]\n"
@@ -240,6 +241,7 @@ static void what_a_tenant_has_of_dns64_comes_back(void **state)
 	dns64 = &tenant->dns64;
 	assert_int_equal(dns64->synthesis, DNS64_SYNTHESIS_OFF);
 	assert_int_equal(dns64->ipv4hint, DNS64_HINT_DROP);
+	assert_int_equal(dns64->queries_per_second, 10000000);
 	assert_int_equal(dns64->n_prefixes, 1);
 	assert_int_equal(dns64->prefixes[0].prefix.len, 96);
 	assert_int_equal(dns64->prefixes[0].n_ipv4, 1);

@@ -13,6 +13,7 @@
 
 #include <libknot/libknot.h>
 
+#include "base/counters.h"
 #include "dns64/answer.h"
 #include "dns64/resolver.h"
 
@@ -186,6 +187,41 @@ static void who_may_not_wait_is_answered_with_what_is_old(void **state)
 	dns_tenant_unref(t);
 }
 
+static uint64_t counted(const struct world *w, const struct dns_tenant *t, enum counter which)
+{
+	return atomic_load(&w->r.counters->slots[t->slot].v[which]);
+}
+
+/* To the tenant that asked, and the question to upstreams to the one that came first. */
+static void what_becomes_of_queries_is_counted(void **state)
+{
+	struct world *w = *state;
+	struct dns_tenant *first = tenant(), *second = tenant();
+
+	w->r.counters = calloc(1, sizeof(*w->r.counters));
+	assert_non_null(w->r.counters);
+	first->slot = 3;
+	second->slot = 4;
+	assert_int_equal(ask(w, first, 0), -1);
+	assert_int_equal(ask(w, second, 0), -1);
+	fetch_done(&w->r, w->last, answer_empty(&w->last->q, KNOT_RCODE_NXDOMAIN));
+	assert_int_equal(w->n_answered, 2);
+	w->nobody = true;
+	assert_int_equal(ask(w, second, 1), KNOT_RCODE_SERVFAIL);
+	assert_int_equal(counted(w, first, COUNTER_QUERIES_ASKED), 1);
+	assert_int_equal(counted(w, second, COUNTER_QUERIES_ASKED), 0);
+	assert_int_equal(counted(w, first, COUNTER_NXDOMAIN), 1);
+	assert_int_equal(counted(w, second, COUNTER_NXDOMAIN), 1);
+	assert_int_equal(counted(w, first, COUNTER_SERVFAIL), 0);
+	assert_int_equal(counted(w, second, COUNTER_SERVFAIL), 1);
+	assert_int_equal(w->r.stats.n_nxdomain, 2);
+	assert_int_equal(w->r.stats.n_servfail, 1);
+	free(w->r.counters);
+	w->r.counters = NULL;
+	dns_tenant_unref(first);
+	dns_tenant_unref(second);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -197,6 +233,8 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(who_may_not_wait_is_answered_with_what_is_old,
 						setup, teardown),
+		cmocka_unit_test_setup_teardown(what_becomes_of_queries_is_counted, setup,
+						teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

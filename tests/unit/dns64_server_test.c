@@ -41,7 +41,7 @@ enum {
 struct fixture {
 	pid_t pid;
 	struct channel channel;
-	struct counters *counters;
+	struct counters *counters, *others;
 	int listening[LISTENERS];
 	int udp, upstream; /* ours: a client, and the one the worker asks */
 	uint16_t port;     /* of the worker */
@@ -96,7 +96,7 @@ static int connected(const struct fixture *f, int type)
 }
 
 /* The worker's process. */
-static void run_worker(int fd, uint16_t upstream_port)
+static void run_worker(int fd, uint16_t upstream_port, uint32_t idle_ms)
 {
 	struct dns_worker *w = calloc(1, sizeof(*w));
 	static const int fatal[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
@@ -108,7 +108,7 @@ static void run_worker(int fd, uint16_t upstream_port)
 	}
 	if (w && dns_worker_init(w, &err) == 0) {
 		w->upstream_port = upstream_port;
-		w->tcp_idle_ms = SILENT_MS;
+		w->tcp_idle_ms = idle_ms;
 		status = link_open(&w->link, fd, &err) == 0 ? dns_worker_run(w) : 98;
 		dns_worker_fini(w);
 	}
@@ -149,19 +149,24 @@ static void order(struct fixture *f, enum message type, uint32_t id, const struc
 	order_fds(f, type, id, data, NULL, 0);
 }
 
+/* Of itself, and of another worker, which is this process. */
 static void give_counters(struct fixture *f)
 {
 	struct err err;
-	int fds[2];
+	int fds[3];
 
 	fds[0] = counters_create(&err);
 	assert_true(fds[0] >= 0);
 	fds[1] = counters_reopen_readonly(fds[0], &err);
 	assert_true(fds[1] >= 0);
+	fds[2] = counters_create(&err);
+	assert_true(fds[2] >= 0);
 	assert_int_equal(counters_map(fds[0], 1, &f->counters, &err), 0);
-	order_fds(f, MSG_COUNTERS, 0, NULL, fds, 2);
-	close(fds[0]);
-	close(fds[1]);
+	assert_int_equal(counters_map(fds[2], 1, &f->others, &err), 0);
+	order_fds(f, MSG_COUNTERS, 0, NULL, fds, 3);
+	for (size_t i = 0; i < 3; i++) {
+		close(fds[i]);
+	}
 }
 
 static void give_node(struct fixture *f, const char *upstream)
@@ -184,10 +189,13 @@ static void give_node(struct fixture *f, const char *upstream)
 	buf_fini(&data);
 }
 
-/* The client here is a tenant, or (prefix is another one) not. */
-static void give_tenant(struct fixture *f, const char *prefix)
+/* rate: queries a second; 0: as the node says, which is any. */
+static void give_tenant_with(struct fixture *f, const char *prefix, uint32_t rate)
 {
-	struct tenant_conf conf = {.name = "acme", .serial = 1, .slot = SLOT};
+	struct tenant_conf conf = {.name = "acme",
+				   .serial = 1,
+				   .slot = SLOT,
+				   .dns64.queries_per_second = rate};
 	struct prefix p;
 	struct buf data;
 	struct err err;
@@ -199,6 +207,12 @@ static void give_tenant(struct fixture *f, const char *prefix)
 	tenant_conf_pack(&conf, &data);
 	order(f, MSG_TENANT, 2, &data);
 	buf_fini(&data);
+}
+
+/* The client here is a tenant, or (prefix is another one) not. */
+static void give_tenant(struct fixture *f, const char *prefix)
+{
+	give_tenant_with(f, prefix, 0);
 }
 
 static void give_listeners(struct fixture *f)
@@ -216,7 +230,7 @@ static void give_listeners(struct fixture *f)
 	}
 }
 
-static int setup(void **state)
+static int start(void **state, uint32_t idle_ms)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
 	uint16_t upstream_port = 0;
@@ -239,7 +253,7 @@ static int setup(void **state)
 	assert_true(f->pid >= 0);
 	if (f->pid == 0) {
 		close(fds[0]);
-		run_worker(fds[1], upstream_port);
+		run_worker(fds[1], upstream_port, idle_ms);
 	}
 	close(fds[1]);
 	assert_int_equal(channel_init(&f->channel, fds[0]), 0);
@@ -253,6 +267,17 @@ static int setup(void **state)
 	f->udp = connected(f, SOCK_DGRAM);
 	*state = f;
 	return 0;
+}
+
+static int setup(void **state)
+{
+	return start(state, SILENT_MS);
+}
+
+/* Clients may be silent for longer than any test takes. */
+static int setup_patient(void **state)
+{
+	return start(state, 100 * WAIT_MS);
 }
 
 static int wait_exit(struct fixture *f)
@@ -275,6 +300,7 @@ static int teardown(void **state)
 	}
 	channel_fini(&f->channel);
 	counters_unmap(f->counters);
+	counters_unmap(f->others);
 	close(f->listening[0]);
 	close(f->listening[1]);
 	close(f->udp);
@@ -398,6 +424,12 @@ static uint64_t counted(const struct fixture *f, enum worker_counter which)
 	return atomic_load(&f->counters->worker[which]);
 }
 
+/* Of the tenant. */
+static uint64_t counted_of(const struct fixture *f, enum counter which)
+{
+	return atomic_load(&f->counters->slots[SLOT].v[which]);
+}
+
 static void test_synthesised_then_from_cache(void **state)
 {
 	static const uint8_t address[16] = {0x20, 1, 0xd, 0xb8, 0, 0x64, [12] = 198, 51, 100, 1};
@@ -416,7 +448,11 @@ static void test_synthesised_then_from_cache(void **state)
 	assert_int_equal(second.len, first.len);
 	assert_int_equal(counted(f, WORKER_DNS_QUERIES), 2);
 	assert_int_equal(counted(f, WORKER_DNS_ASKED), 2);
-	assert_int_equal(atomic_load(&f->counters->slots[SLOT].v[COUNTER_QUERIES]), 2);
+	assert_int_equal(counted_of(f, COUNTER_QUERIES), 2);
+	assert_int_equal(counted_of(f, COUNTER_QUERIES_ASKED), 2);
+	assert_int_equal(counted_of(f, COUNTER_QUERIES_CACHED), 1);
+	assert_int_equal(counted_of(f, COUNTER_SYNTHESISED), 2);
+	assert_int_equal(counted_of(f, COUNTER_NXDOMAIN), 0);
 }
 
 /* Its name is what NSID says, also of a query that has waited meanwhile (RFC 5001). */
@@ -601,6 +637,96 @@ static void test_tcp_silent_and_slow_are_closed(void **state)
 	expect_end(silent);
 	close(silent);
 	close(slow);
+}
+
+/* Answers to what was asked before it give a query no time (RFC 7766 6.2.3). */
+static void test_tcp_dribbled_behind_others_is_closed(void **state)
+{
+	static const char *const names[] = {"a", "b", "c", "d", "e", "f", "g", "h", "i", "j"};
+	struct fixture *f = *state;
+	struct dgram stream = {.len = 0}, query;
+	int fd = connected(f, SOCK_STREAM);
+	unsigned int n = 0;
+	uint8_t byte;
+
+	for (unsigned int i = 0; i < 10; i++) {
+		query.len = 0;
+		put_query(&query, i, names[i], TYPE_A);
+		put_stream(&stream, &query);
+	}
+	put(&stream, "\0", 1);
+	assert_int_equal(send(fd, stream.bytes, stream.len, 0), stream.len);
+	while (n < 10 && !readable(fd, SILENT_MS / 4)) {
+		(void)play_upstream(f, 1);
+		assert_true(readable(fd, WAIT_MS));
+		if (recv(fd, &byte, 1, MSG_PEEK) <= 0) {
+			break;
+		}
+		(void)next_id(fd);
+		n++;
+	}
+	assert_in_range(n, 1, 9);
+	expect_end(fd);
+	close(fd);
+}
+
+#define HOLDERS 60
+
+/* With buffers of the kernel that hold little, what is not read is soon the worker's. */
+static int connected_to_hold(const struct fixture *f)
+{
+	struct sockaddr_in6 sa = {.sin6_family = AF_INET6,
+				  .sin6_port = htons(f->port),
+				  .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+	int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0), little = 4096;
+
+	assert_int_equal(setsockopt(f->listening[1], SOL_SOCKET, SO_SNDBUF, &little,
+				    sizeof(little)),
+			 0);
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &little, sizeof(little)), 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	return fd;
+}
+
+static void wait_clients(const struct fixture *f, unsigned int least, unsigned int most)
+{
+	uint64_t n = counted(f, WORKER_DNS_CLIENTS);
+
+	for (int ms = 0; ms < WAIT_MS && (n < least || n > most); ms += 10) {
+		(void)poll(NULL, 0, 10);
+		n = counted(f, WORKER_DNS_CLIENTS);
+	}
+	assert_in_range(n, least, most);
+}
+
+static void test_tcp_unread_answers_of_a_tenant_have_a_bound(void **state)
+{
+	struct fixture *f = *state;
+	struct dgram *stream = calloc(1, sizeof(*stream)), query = {.len = 0}, answer;
+	int fds[HOLDERS];
+
+	put_query(&query, 1, "big", TYPE_AAAA);
+	assert_int_equal(send(f->udp, query.bytes, query.len, 0), query.len);
+	play_synthesis(f, 60);
+	assert_true(receive(f->udp, &answer, WAIT_MS));
+	for (unsigned int i = 0; i < 100; i++) { /* 180 KB of answers */
+		put_stream(stream, &query);
+	}
+	for (size_t i = 0; i < HOLDERS; i++) {
+		fds[i] = connected_to_hold(f);
+	}
+	wait_clients(f, HOLDERS, HOLDERS);
+	for (size_t i = 0; i < HOLDERS; i++) {
+		assert_int_equal(send(fds[i], stream->bytes, stream->len, 0), stream->len);
+	}
+	wait_clients(f, 24, 32); /* a quarter of all there is: 8 MiB, in blocks of 256 KiB */
+	for (unsigned int i = 0; i < 100; i++) {
+		assert_int_equal(next_id(fds[0]), 1);
+	}
+	for (size_t i = 0; i < HOLDERS; i++) {
+		close(fds[i]);
+	}
+	free(stream);
 }
 
 static void test_tcp_too_long_is_malformed_and_the_next_is_answered(void **state)
@@ -789,6 +915,89 @@ static void test_connections_of_a_prefix_to_the_zone_are_few(void **state)
 	for (size_t i = 0; i < 40; i++) {
 		close(fds[i]);
 	}
+}
+
+/* n queries at once, by UDP. How many are answered NOERROR, and in ret_refused how many REFUSED. */
+static unsigned int flood(const struct fixture *f, unsigned int n, unsigned int *ret_refused)
+{
+	unsigned int n_answered = 0;
+	struct dgram m;
+
+	*ret_refused = 0;
+	for (unsigned int i = 0; i < n; i++) {
+		m.len = 0;
+		put_local(&m, i);
+		assert_int_equal(send(f->udp, m.bytes, m.len, 0), m.len);
+	}
+	while (receive(f->udp, &m, SILENT_MS)) {
+		n_answered += rcode(&m) == 0;
+		*ret_refused += rcode(&m) == RCODE_REFUSED;
+	}
+	return n_answered;
+}
+
+/* What a rate of 20 lets through since then. */
+static unsigned int most_of_20(uint64_t since_ms)
+{
+	return 21 + (unsigned int)((clock_ms() - since_ms) * 20 / 1000);
+}
+
+static void test_over_its_rate_a_tenant_is_refused_then_not_answered(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t start_ms = clock_ms();
+	unsigned int n, n_refused;
+
+	give_tenant_with(f, "::/40", 20);
+	n = flood(f, 200, &n_refused);
+	assert_in_range(n, 20, most_of_20(start_ms));
+	assert_in_range(n_refused, 20, most_of_20(start_ms));
+	assert_int_equal(counted_of(f, COUNTER_QUERIES), 200);
+	assert_int_equal(counted_of(f, COUNTER_OVER_RATE), 200 - n);
+	assert_int_equal(counted(f, WORKER_DNS_OVER_RATE), 200 - n);
+}
+
+/* A new object does not begin anew; and by TCP nothing else is allowed. */
+static void test_the_rate_holds_by_tcp_and_over_a_change(void **state)
+{
+	struct fixture *f = *state;
+	struct dgram stream = {.len = 0}, query = {.len = 0};
+	uint64_t start_ms = clock_ms();
+	unsigned int n, n_refused;
+	int fd;
+
+	give_tenant_with(f, "::/40", 20);
+	n = flood(f, 100, &n_refused);
+	give_tenant_with(f, "::/40", 20);
+	fd = connected(f, SOCK_STREAM);
+	put_local(&query, 5);
+	for (unsigned int i = 0; i < 200; i++) {
+		put_stream(&stream, &query);
+	}
+	assert_int_equal(send(fd, stream.bytes, stream.len, 0), stream.len);
+	while (readable(fd, WAIT_MS) && recv(fd, query.bytes, sizeof(query.bytes), 0) > 0) {
+	}
+	assert_in_range(n, 20, most_of_20(start_ms));
+	assert_true(counted_of(f, COUNTER_QUERIES) < 300); /* it was closed before */
+	assert_in_range(counted_of(f, COUNTER_QUERIES) - counted_of(f, COUNTER_OVER_RATE), n,
+			most_of_20(start_ms));
+	close(fd);
+}
+
+static void test_the_rate_is_that_of_all_workers(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t start_ms;
+	unsigned int n, n_refused;
+
+	give_tenant_with(f, "::/40", 20);
+	(void)flood(f, 1, &n_refused);
+	start_ms = clock_ms();
+	counter_add(f->others, SLOT, COUNTER_QUERIES, 1000);
+	counter_add(f->others, SLOT, COUNTER_OVER_RATE, 985);
+	n = flood(f, 100, &n_refused);
+	assert_in_range(n, 0, most_of_20(start_ms) - 15);
+	assert_int_equal(counted_of(f, COUNTER_OVER_RATE), 100 - n);
 }
 
 static void test_malformed_messages(void **state)
@@ -988,7 +1197,8 @@ static void test_callers_that_do_not_read_are_few(void **state)
 	assert_string_equal(text, "{\"worker\":0,\"entries\":0}\n");
 }
 
-#define WITH(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define WITH(name)    cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define PATIENT(name) cmocka_unit_test_setup_teardown(name, setup_patient, teardown)
 
 int main(void)
 {
@@ -1001,12 +1211,17 @@ int main(void)
 		WITH(test_tcp_more_than_may_wait_are_all_answered),
 		WITH(test_tcp_dribbled_and_joined),
 		WITH(test_tcp_silent_and_slow_are_closed),
+		WITH(test_tcp_dribbled_behind_others_is_closed),
+		PATIENT(test_tcp_unread_answers_of_a_tenant_have_a_bound),
 		WITH(test_tcp_too_long_is_malformed_and_the_next_is_answered),
 		WITH(test_tcp_what_is_no_query_ends_the_connection),
 		WITH(test_tcp_more_connections_close_the_oldest_idle),
 		WITH(test_foreign_source_is_refused_at_a_rate),
 		WITH(test_the_zone_is_answered_where_it_is_asked),
 		WITH(test_connections_of_a_prefix_to_the_zone_are_few),
+		WITH(test_over_its_rate_a_tenant_is_refused_then_not_answered),
+		WITH(test_the_rate_holds_by_tcp_and_over_a_change),
+		WITH(test_the_rate_is_that_of_all_workers),
 		WITH(test_malformed_messages),
 		WITH(test_other_upstream_while_one_is_asked),
 		WITH(test_drain_answers_what_waits_and_ends),
