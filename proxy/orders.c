@@ -59,8 +59,8 @@ static int on_log(struct link *link, struct channel_msg *msg, struct err *err)
 	struct worker *w = worker_of(link);
 
 	(void)err;
-	access_log_set(&w->log, link_take_fd(msg, 0),
-		       w->node ? w->node->access_log.format : LOG_FORMAT_JSON);
+	log_lines_set(&w->log, link_take_fd(msg, 0),
+		      w->node ? w->node->access_log.format : LOG_FORMAT_JSON);
 	return 0;
 }
 

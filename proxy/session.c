@@ -233,7 +233,7 @@ static void session_log(const struct session *s)
 	struct worker *w = s->worker;
 	struct access_record record;
 
-	if (!access_log_is_on(&w->log)) {
+	if (!log_lines_are_on(&w->log)) {
 		return;
 	}
 	record = (struct access_record){

@@ -79,8 +79,8 @@ static void worker_tick(struct timer *timer)
 	bool idle = source_expire(&w->sources, w->loop.now_ms, SOURCES_STEP);
 
 	worker_count_sources(w);
-	access_log_flush(&w->log);
-	if (idle || access_log_waits(&w->log)) {
+	log_lines_flush(&w->log);
+	if (idle || log_lines_wait(&w->log)) {
 		worker_arm_tick(w);
 	}
 }
@@ -96,7 +96,7 @@ void worker_count_sources(struct worker *w)
 void worker_arm_tick(struct worker *w)
 {
 	if (!timer_armed(&w->tick)) {
-		wheel_arm(&w->loop.wheel, &w->tick, w->loop.now_ms + ACCESS_FLUSH_MS);
+		wheel_arm(&w->loop.wheel, &w->tick, w->loop.now_ms + LOG_LINES_FLUSH_MS);
 	}
 }
 
@@ -133,7 +133,7 @@ int worker_init(struct worker *w, struct err *err)
 	w->loop.batch_end = worker_batch_end;
 	w->stashed_max = RELAY_STASHED_MAX;
 	w->buffer = malloc(WORKER_BUFFER);
-	if (!w->buffer || access_log_init(&w->log) < 0 ||
+	if (!w->buffer || log_lines_init(&w->log) < 0 ||
 	    source_table_init(&w->sources, SOURCES_MAX) < 0) {
 		return err_set(err, -ENOMEM, "out of memory");
 	}
@@ -194,7 +194,7 @@ int worker_run(struct worker *w)
 	if (rc < 0) {
 		log_err_errno(rc, MOD, "event loop");
 	}
-	access_log_flush(&w->log);
+	log_lines_flush(&w->log);
 	return rc < 0 || w->link.failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
@@ -212,7 +212,7 @@ void worker_fini(struct worker *w)
 			session_close(s, CLOSE_WORKER_EXIT);
 		}
 	}
-	access_log_flush(&w->log);
+	log_lines_flush(&w->log);
 	services_fini(w);
 	tenants_fini(w);
 	link_fini(&w->link);
@@ -220,7 +220,7 @@ void worker_fini(struct worker *w)
 	session_pool_fini(&w->pool);
 	pipes_fini(&w->pipes);
 	table_fini(&w->listeners);
-	access_log_fini(&w->log);
+	log_lines_fini(&w->log);
 	source_table_fini(&w->sources);
 	node_conf_free(w->node);
 	for (size_t i = 0; i < w->n_all; i++) {

@@ -49,7 +49,7 @@ struct worker {
 	struct table listeners;
 	size_t n_listeners; /* sockets */
 	size_t n_lent;      /* of these */
-	struct access_log log;
+	struct log_lines log;
 	struct pipes pipes;
 
 	struct session_pool pool;
@@ -101,7 +101,7 @@ void worker_drain(struct worker *w, uint64_t deadline_ms);
 /* Shares the descriptors out anew after listeners or the number of workers changed. */
 void worker_set_budget(struct worker *w);
 /*
- * A session ended: its access log line is written within ACCESS_FLUSH_MS, its source forgotten a
+ * A session ended: its access log line is written within LOG_LINES_FLUSH_MS, its source forgotten a
  * second after its last session.
  */
 void worker_arm_tick(struct worker *w);

@@ -50,7 +50,7 @@ static void expect_line(size_t len, const char *line, const char *expected)
 static void test_a_line_of_each_format(void **state)
 {
 	struct access_record r = usual_record();
-	char line[ACCESS_LINE_MAX];
+	char line[LOG_LINE_MAX];
 
 	(void)state;
 	expect_line(access_line_json(&r, "2026-11-20T18:00:00", line), line,
@@ -70,7 +70,7 @@ static void test_a_line_of_each_format(void **state)
 static void test_a_session_that_was_not_routed_has_nulls(void **state)
 {
 	struct access_record r = usual_record();
-	char line[ACCESS_LINE_MAX];
+	char line[LOG_LINE_MAX];
 
 	(void)state;
 	r.tenant = r.service = NULL;
@@ -87,7 +87,7 @@ static void test_a_session_that_was_not_routed_has_nulls(void **state)
 static void test_hostile_bytes_stay_in_their_line(void **state)
 {
 	struct access_record r = usual_record();
-	char line[ACCESS_LINE_MAX], name[256];
+	char line[LOG_LINE_MAX], name[256];
 	size_t len;
 
 	(void)state;
@@ -116,7 +116,7 @@ static void test_hostile_bytes_stay_in_their_line(void **state)
 static void test_the_longest_line_fits(void **state)
 {
 	struct access_record r = usual_record();
-	char *line = malloc(ACCESS_LINE_MAX); /* a sanitizer watches its end */
+	char *line = malloc(LOG_LINE_MAX); /* a sanitizer watches its end */
 	char name[255], id[64];
 
 	(void)state;
@@ -129,8 +129,8 @@ static void test_the_longest_line_fits(void **state)
 	r.hello_ms = r.connect_ms = UINT32_MAX;
 	memset(&r.client.addr, 0xff, 16);
 	r.listener = r.backend = r.client;
-	assert_true(access_line_json(&r, "2026-11-20T18:00:00", line) < ACCESS_LINE_MAX);
-	assert_true(access_line_text(&r, "2026-11-20T18:00:00", line) < ACCESS_LINE_MAX);
+	assert_true(access_line_json(&r, "2026-11-20T18:00:00", line) < LOG_LINE_MAX);
+	assert_true(access_line_text(&r, "2026-11-20T18:00:00", line) < LOG_LINE_MAX);
 	free(line);
 }
 
@@ -155,7 +155,7 @@ static void test_addresses_are_written_as_the_system_writes_them(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(addresses) / sizeof(addresses[0]); i++) {
 		struct access_record r = usual_record();
-		char line[ACCESS_LINE_MAX], text[ENDPOINT_TEXT_MAX], expected[80];
+		char line[LOG_LINE_MAX], text[ENDPOINT_TEXT_MAX], expected[80];
 
 		assert_int_equal(addr_parse(str_from(addresses[i]), &r.client.addr), 0);
 		line[access_line_text(&r, "", line)] = '\0';
@@ -175,11 +175,11 @@ static void test_the_calendar_agrees_with_the_c_library(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(seconds) / sizeof(seconds[0]); i++) {
-		char text[ACCESS_SECOND_MAX], expected[32];
+		char text[PEN_SECOND_MAX], expected[32];
 		time_t t = (time_t)seconds[i];
 		struct tm tm;
 
-		access_second_format(seconds[i], text);
+		pen_second_format(seconds[i], text);
 		assert_true(strftime(expected, sizeof(expected), "%Y-%m-%dT%H:%M:%S",
 				     gmtime_r(&t, &tm)) > 0);
 		assert_string_equal(text, expected);
@@ -190,7 +190,7 @@ static void test_a_full_pipe_costs_whole_lines_only(void **state)
 {
 	static struct counters counters;
 	struct access_record r = usual_record();
-	struct access_log log;
+	struct log_lines log;
 	static char text[1 << 20];
 	size_t len = 0, lines = 0, waited;
 	int fds[2];
@@ -198,8 +198,8 @@ static void test_a_full_pipe_costs_whole_lines_only(void **state)
 
 	(void)state;
 	assert_int_equal(pipe2(fds, O_NONBLOCK), 0);
-	assert_int_equal(access_log_init(&log), 0);
-	access_log_set(&log, fds[1], LOG_FORMAT_TEXT);
+	assert_int_equal(log_lines_init(&log), 0);
+	log_lines_set(&log, fds[1], LOG_FORMAT_TEXT);
 	log.counters = &counters;
 	for (r.number = 1; r.number <= 3000; r.number++) {
 		access_log_add(&log, &r);
@@ -210,7 +210,7 @@ static void test_a_full_pipe_costs_whole_lines_only(void **state)
 		while ((n = read(fds[0], text + len, sizeof(text) - 1 - len)) > 0) {
 			len += (size_t)n;
 		}
-		access_log_flush(&log);
+		log_lines_flush(&log);
 	} while (waited > 0);
 	for (char *p = text, *end; (end = strchr(p, '\n')); p = end + 1) {
 		char expected[32];
@@ -221,7 +221,7 @@ static void test_a_full_pipe_costs_whole_lines_only(void **state)
 		assert_memory_equal(end - 5, " idle", 5);
 	}
 	assert_int_equal(lines, 3000 - counters.worker[WORKER_LOG_DROPPED]);
-	access_log_fini(&log);
+	log_lines_fini(&log);
 	close(fds[0]);
 }
 
