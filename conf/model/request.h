@@ -47,6 +47,7 @@
  * - who: tenant, protocol ("all" for a block of ports), first, last
  * - dns flush: worker, entries
  * - dns zone: record, a line of a zone file
+ * - dns stats: tenant, queries, cached, asked, synthesised, nxdomain, servfail, over_rate
  */
 #define REQUEST_MAX      4096 /* bytes, length included */
 #define REQUEST_ARGS_MAX 4
@@ -72,7 +73,8 @@ enum verb {
 	/* Of DNS64's workers, who write the objects. */
 	VERB_DNS_FLUSH = 17, /* name, ["below"]: forget what is cached -> one object a worker */
 	VERB_DNS_ZONE = 18,  /* -> one object a record of the farm's zone */
-	VERB_LAST = VERB_DNS_ZONE,
+	VERB_DNS_STATS = 19, /* [tenant] -> one object a tenant: what became of its queries */
+	VERB_LAST = VERB_DNS_STATS,
 };
 
 struct request {

@@ -75,3 +75,25 @@ enum cli_exit cli_dns_zone(struct cli *cli)
 	client_close(&c);
 	return code == CLI_OK && result == CLIENT_CUT ? CLI_CUT : code;
 }
+
+enum cli_exit cli_dns_stats(struct cli *cli)
+{
+	static const struct list_column columns[] = {
+		{{"TENANT", false}, "tenant", text_of},
+		{{"QUERIES", true}, "queries", text_of},
+		{{"AT-ONCE", true}, "cached", text_of},
+		{{"ASKED", true}, "asked", text_of},
+		{{"SYNTHESISED", true}, "synthesised", text_of},
+		{{"NXDOMAIN", true}, "nxdomain", text_of},
+		{{"SERVFAIL", true}, "servfail", text_of},
+		{{"OVER-RATE", true}, "over_rate", text_of},
+	};
+	static const struct list list = {"stats", columns, sizeof(columns) / sizeof(columns[0])};
+	struct request req = {.verb = VERB_DNS_STATS};
+
+	if (cli->tenant) {
+		req.args[0] = str_from(cli->tenant);
+		req.n_args = 1;
+	}
+	return list_run(cli, &list, &req);
+}

@@ -74,6 +74,12 @@ const struct cli_verb cli_verbs[] = {
 	 "The workers of DNS64 forget all they have cached of NAME, of every type, and say how many\n"
 	 "entries that were; the next query asks an upstream.\n",
 	 cli_dns_flush},
+	{"dns stats", "", 0, 0, ASKS | READS | BIT(CLI_OPTION_TENANT),
+	 "list what became of each tenant's queries",
+	 "One line a tenant, of all workers and since their counters began: queries, how many were\n"
+	 "answered at once, questions to upstreams that it was the first to need, and answers that\n"
+	 "were synthesised, NXDOMAIN or SERVFAIL; and queries over its rate.\n",
+	 cli_dns_stats},
 	{"dns zone", "", 0, 0, ASKS | READS, "print the farm's zone as a zone file",
 	 "What is answered for dns64.zone now, a record a line, in no order but for the zone's own first.\n",
 	 cli_dns_zone},

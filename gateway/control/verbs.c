@@ -149,6 +149,7 @@ static bool verb_changes(enum verb verb)
 	case VERB_WHO:
 	case VERB_DENIED:
 	case VERB_DNS_ZONE:
+	case VERB_DNS_STATS:
 		return false;
 	case VERB_RELOAD:
 	case VERB_DRAIN:
@@ -227,6 +228,9 @@ static void control_request(struct client *c, const struct request *req, void *c
 	case VERB_DNS_FLUSH:
 	case VERB_DNS_ZONE:
 		verb_dns(c, control, req);
+		break;
+	case VERB_DNS_STATS:
+		verb_dns_stats(c, control, req);
 		break;
 	}
 }

@@ -5,11 +5,13 @@
  */
 #include "gateway/control/verbs_dns.h"
 
+#include "base/json.h"
 #include "conf/model/message.h"
 #include "gateway/control/calls.h"
 #include "gateway/control/control.h"
 
 #define NO_TENANT REQUEST_ARGS_MAX
+#define PIECE_MAX 65536 /* bytes of a list's piece */
 
 _Static_assert(CALL_ARGS_MAX == REQUEST_ARGS_MAX, "all that is asked is passed on");
 
@@ -122,5 +124,61 @@ void verb_dns(struct client *c, struct control *control, const struct request *r
 		} else if (v->one) {
 			c->at = control->dns64.n;
 		}
+	}
+}
+
+static void write_stats(const struct control *control, const struct tenant_conf *tenant,
+			struct buf *out)
+{
+	static const struct {
+		enum counter counter;
+		const char *name;
+	} counts[] = {
+		{COUNTER_QUERIES, "queries"},     {COUNTER_QUERIES_CACHED, "cached"},
+		{COUNTER_QUERIES_ASKED, "asked"}, {COUNTER_SYNTHESISED, "synthesised"},
+		{COUNTER_NXDOMAIN, "nxdomain"},   {COUNTER_SERVFAIL, "servfail"},
+		{COUNTER_OVER_RATE, "over_rate"},
+	};
+	struct json j = json_to(out);
+
+	json_open(&j, NULL, '{');
+	json_text(&j, "tenant", tenant->name);
+	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+		json_u64(&j, counts[i].name,
+			 slots_sum(&control->slots, tenant->slot, counts[i].counter));
+	}
+	json_close(&j, '}');
+	json_end_line(&j);
+}
+
+static void stats_more(struct client *c, void *ctx)
+{
+	const struct control *control = ctx;
+	const struct tenant_conf *tenant = NULL;
+
+	while (c->out.len < PIECE_MAX && (tenant = tenants_next(&control->tenants, &c->at))) {
+		write_stats(control, tenant, &c->out);
+	}
+	if (!tenant) {
+		client_end(c);
+	}
+}
+
+void verb_dns_stats(struct client *c, struct control *control, const struct request *req)
+{
+	const struct tenant_conf *tenant =
+		req->n_args > 0 ? tenants_find(&control->tenants, req->args[0]) : NULL;
+
+	if (!control->conf->dns64.on) {
+		client_fail(c, "dns64 is not configured");
+	} else if (req->n_args > 0 && !tenant) {
+		client_fail(c, "there is no such tenant");
+	} else if (tenant) {
+		client_ok(c);
+		write_stats(control, tenant, &c->out);
+		client_end(c);
+	} else {
+		client_ok(c);
+		c->more = stats_more;
 	}
 }

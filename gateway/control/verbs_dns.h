@@ -11,5 +11,7 @@ struct request;
  * objects to the client themselves; what one of them refuses is the answer.
  */
 void verb_dns(struct client *c, struct control *control, const struct request *req);
+/* `sixgate dns stats`, which asks no worker: they count where control sees it. */
+void verb_dns_stats(struct client *c, struct control *control, const struct request *req);
 
 #endif

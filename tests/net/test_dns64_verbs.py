@@ -2,8 +2,12 @@
 """`sixgate dns ...`: what an operator asks DNS64."""
 
 import json
+import os
+import signal
 
-from test_dns64 import PREF64, dns, short, start, upstream  # pylint: disable=unused-import
+from peers import wait_for
+from test_dns64 import (  # pylint: disable=unused-import
+    PREF64, dns, pids, short, start, tunnels, upstream)
 
 
 def told(gateway, *argv):
@@ -48,3 +52,32 @@ def test_without_dns64_it_is_said(case):
     done = gateway.cli("dns", "flush", "--all", check=False)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "sixgate: dns64 is not configured\n"
+
+
+def test_stats_tell_what_became_of_each_tenants_queries(case, upstream):  # pylint: disable=redefined-outer-name
+    gateway = start(case)
+    acme, globex = case.lab.tenants[:2]
+    for _ in range(2):
+        assert short(acme, "n3.example", "AAAA") == [f"{PREF64}c633:6414"]
+    assert short(acme, "none.example", "AAAA") == []
+    assert short(globex, "six.example", "AAAA") == ["2001:db8:77::20"]
+    stats = {tenant["tenant"]: tenant for tenant in told(gateway, "stats")}
+    assert stats["acme"] == {"tenant": "acme", "queries": 3, "cached": 1, "asked": 3,
+                             "synthesised": 2, "nxdomain": 1, "servfail": 0, "over_rate": 0}
+    assert stats["globex"] == {"tenant": "globex", "queries": 1, "cached": 0, "asked": 1,
+                               "synthesised": 0, "nxdomain": 0, "servfail": 0, "over_rate": 0}
+    assert told(gateway, "stats", "--tenant", "globex") == [stats["globex"]]
+    counts = dns(gateway)
+    assert all(counts[name] == sum(tenant[name] for tenant in stats.values())
+               for name in stats["acme"] if name != "tenant")
+    lines = gateway.cli("dns", "stats").stdout.splitlines()
+    assert [line.split()[:4] for line in sorted(lines)] == [
+        ["TENANT", "QUERIES", "AT-ONCE", "ASKED"], ["acme", "3", "1", "3"], ["globex", "1", "0", "1"]]
+    done = gateway.cli("dns", "stats", "--tenant", "nobody", check=False)
+    assert (done.returncode, done.stderr) == (1, "sixgate: there is no such tenant\n")
+    # a change, and the death of the workers, are no reason to begin anew
+    gateway.put(case.tenant(acme, serial=2, tunnels=tunnels(case, acme)))
+    for pid in pids(gateway):
+        os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: all(w["state"] == "running" and w["restarts"] for w in dns(gateway)["workers"]))
+    assert told(gateway, "stats") == list(stats.values())
