@@ -2,7 +2,7 @@
 /*
  * What comes to where the farm's zone is asked, from anybody: answers of that zone alone, without
  * recursion, whoever asks. By UDP no more of them than the source's prefix may have (rrl.h), errors
- * too: what is answered to a forged source is as much as was sent, or nothing.
+ * too, unless a cookie says that the source is not forged.
  */
 #include <errno.h>
 #include <string.h>
@@ -119,7 +119,8 @@ size_t serve_world(struct dns_worker *w, const struct dns_client *client, bool o
 	enum request_result result = request_read(message, len, &r);
 
 	worker_counter_add(w->own, WORKER_DNS_ZONE, 1);
-	if (result != REQUEST_DROP && !over_tcp && w->rrl.entries) {
+	if (result != REQUEST_DROP && !over_tcp && w->rrl.entries &&
+	    !(result == REQUEST_READ && serve_knows(w, client, &r))) {
 		verdict = limit(w, client);
 	}
 	if (verdict == RRL_DROP) {

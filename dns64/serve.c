@@ -17,7 +17,10 @@
 
 #define REFUSALS_PER_S 100
 #define COOKIE_CLIENT  8  /* bytes, RFC 7873 4 */
-#define COOKIE_SERVER  16 /* RFC 9018 4 */
+#define COOKIE_SERVER  16 /* RFC 9018 4: */
+#define COOKIE_HEAD    8
+#define COOKIE_LATE_S  3600 /* RFC 9018 4.3 */
+#define COOKIE_EARLY_S 300
 
 static void count(struct dns_worker *w, enum worker_counter which)
 {
@@ -35,22 +38,46 @@ static bool may_refuse(struct dns_worker *w)
 	return r->n++ < REFUSALS_PER_S;
 }
 
+/* RFC 9018 4.4: of the client's cookie, the head of ours, and the client's address. */
+static uint64_t cookie_hash(const struct dns_worker *w, const struct dns_client *client,
+			    const uint8_t *cookie)
+{
+	uint8_t bytes[COOKIE_CLIENT + COOKIE_HEAD + sizeof(client->from.addr)];
+
+	memcpy(bytes, cookie, COOKIE_CLIENT + COOKIE_HEAD);
+	memcpy(bytes + COOKIE_CLIENT + COOKIE_HEAD, &client->from.addr, sizeof(client->from.addr));
+	return hash_bytes(&w->cookie_key, bytes, sizeof(bytes));
+}
+
 /* RFC 9018 4.3: version, time, and a hash that only we can make. */
 static void make_cookie(const struct dns_worker *w, const struct dns_client *client,
 			struct request *r)
 {
-	uint8_t *own = r->cookie + COOKIE_CLIENT,
-		bytes[COOKIE_CLIENT + 8 + sizeof(client->from.addr)];
+	uint8_t *own = r->cookie + COOKIE_CLIENT;
 	uint64_t hash;
 
-	memset(own, 0, 8);
+	memset(own, 0, COOKIE_HEAD);
 	own[0] = 1;
 	knot_wire_write_u32(own + 4, (uint32_t)time(NULL));
-	memcpy(bytes, r->cookie, COOKIE_CLIENT + 8);
-	memcpy(bytes + COOKIE_CLIENT + 8, &client->from.addr, sizeof(client->from.addr));
-	hash = hash_bytes(&w->cookie_key, bytes, sizeof(bytes));
-	memcpy(own + 8, &hash, sizeof(hash));
+	hash = cookie_hash(w, client, r->cookie);
+	memcpy(own + COOKIE_HEAD, &hash, sizeof(hash));
 	r->server_cookie_len = COOKIE_SERVER;
+}
+
+bool serve_knows(const struct dns_worker *w, const struct dns_client *client,
+		 const struct request *r)
+{
+	const uint8_t *own = r->cookie + COOKIE_CLIENT;
+	uint64_t hash;
+	int32_t age_s;
+
+	if (r->cookie_len != COOKIE_CLIENT + COOKIE_SERVER) {
+		return false;
+	}
+	memcpy(&hash, own + COOKIE_HEAD, sizeof(hash));
+	age_s = (int32_t)((uint32_t)time(NULL) - knot_wire_read_u32(own + 4));
+	return hash == cookie_hash(w, client, r->cookie) && age_s >= -COOKIE_EARLY_S &&
+	       age_s <= COOKIE_LATE_S;
 }
 
 void serve_prepare(const struct dns_worker *w, const struct dns_client *client, bool over_tcp,

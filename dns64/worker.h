@@ -122,6 +122,9 @@ size_t serve(struct dns_worker *w, const struct dns_client *client, bool over_tc
 /* For those who answer: what r is to carry besides its records. */
 void serve_prepare(const struct dns_worker *w, const struct dns_client *client, bool over_tcp,
 		   struct request *r);
+/* Whether r has a cookie of ours for that client: its source is not forged. */
+bool serve_knows(const struct dns_worker *w, const struct dns_client *client,
+		 const struct request *r);
 /* What is no query gets an error, or nothing: 0. */
 size_t serve_malformed(struct dns_worker *w, enum request_result result, bool over_tcp,
 		       struct request *r, uint8_t *wire);

@@ -28,6 +28,9 @@ struct zone;
 
 #define ZONE_TTL_S         60
 #define ZONE_ADDRESSES_MAX 16 /* of each type in an answer */
+/* What an answer is made from, so that no query takes long: more is left out. */
+#define ZONE_USES_MAX    64  /* exposures that have the same name */
+#define ZONE_EXPOSES_MAX 256 /* of a service, at its own name */
 
 /*
  * An empty zone of node, which has dns64.zone; node is borrowed until zone_free() or

@@ -47,9 +47,10 @@ static void add_address(struct zone_records *r, const struct addr *a, bool v4)
 
 static void add_pool(struct zone_records *r)
 {
-	for (size_t i = 0; i < r->zone->n_pool; i++) {
+	for (size_t i = 0; i < r->zone->n_pool && !r->pool; i++) {
 		add_address(r, &r->zone->pool[i], true);
 	}
+	r->pool = true;
 }
 
 /* Where the zone is asked. */
@@ -118,7 +119,7 @@ static void add_use(struct zone_records *r, const struct zone_use *use)
 	if (use->expose) {
 		add_expose(r, use->expose);
 	}
-	for (size_t e = 0; e < service->n_exposes && !use->expose; e++) {
+	for (size_t e = 0; e < service->n_exposes && e < ZONE_EXPOSES_MAX && !use->expose; e++) {
 		add_expose(r, &service->exposes[e]);
 	}
 }
@@ -160,6 +161,7 @@ void zone_collect(struct zone_records *r, const struct zone *z, const uint8_t *n
 		  const struct zone_name *at)
 {
 	const struct zone_use *use;
+	unsigned int n = 0;
 
 	memset(r, 0, offsetof(struct zone_records, https));
 	r->zone = z;
@@ -170,7 +172,7 @@ void zone_collect(struct zone_records *r, const struct zone *z, const uint8_t *n
 		add_server(r);
 	}
 	use = at ? TAILQ_FIRST(&at->uses) : NULL;
-	for (; use; use = TAILQ_NEXT(use, link)) {
+	for (; use && n < ZONE_USES_MAX; use = TAILQ_NEXT(use, link), n++) {
 		if (zone_use_counts(z, use)) {
 			add_use(r, use);
 		}

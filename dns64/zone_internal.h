@@ -72,6 +72,7 @@ struct zone_records {
 	const uint8_t *name;
 	struct local_record list[ZONE_RECORDS_MAX];
 	size_t n, n_a, n_aaaa;
+	bool pool;       /* zone.pool is in it */
 	uint16_t port;   /* of tls, other than the usual one; 0: none */
 	bool usual_port; /* it is at that, too */
 	uint8_t https[ZONE_HTTPS_BYTES];

@@ -218,16 +218,10 @@ static int put_zone_answers(struct batch *b, const struct firewall *fw)
 	int rc = 0;
 
 	for (size_t i = 0; i < fw->n_zone; i++) {
-		const struct addr *a = &fw->zone[i];
-		const struct prefix host = {.addr = *a, .len = 128};
 		struct rule r;
 
 		answer_of_dns(&r);
-		if (addr_is_v4(a)) {
-			rule_in_prefix4(&r, RULE_SOURCE, &host);
-		} else {
-			rule_in_prefix(&r, RULE_SOURCE, &host);
-		}
+		rule_is_address(&r, RULE_SOURCE, &fw->zone[i]);
 		rc |= rule_end_accept(&r, b);
 	}
 	return rc;

@@ -23,6 +23,44 @@
 #define PRIORITY_MSS     (-140)
 #define PORT_MAIL        25
 
+/* Queries for the farm's zone, in, or answers, out; of others than tenants. */
+static int put_zone_raw(struct batch *b, const struct firewall *fw, const char *chain,
+			enum rule_address which, uint32_t device)
+{
+	static const uint8_t port_be[2] = {0, DNS_PORT};
+	int rc = 0;
+
+	for (size_t i = 0; i < fw->n_zone; i++) {
+		struct rule r;
+
+		rule_begin(&r, chain);
+		rule_is_address(&r, which, &fw->zone[i]);
+		rule_l4proto(&r, IPPROTO_UDP);
+		expr_ports(&r, which, 0);
+		expr_compare(&r, NFT_CMP_EQ, port_be, sizeof(port_be));
+		rule_device_in_set(&r, device, FIREWALL_TUNNELS, false);
+		expr_notrack(&r);
+		rc |= rule_end_accept(&r, b);
+	}
+	return rc;
+}
+
+/*
+ * Whoever asks for the zone, from forged sources as well, is not to fill the table of connections.
+ * Tenants' queries need one: the answer comes in to them by it.
+ */
+static int put_zone(struct batch *b, const struct firewall *fw)
+{
+	int rc;
+
+	if (fw->n_zone == 0) {
+		return 0;
+	}
+	rc = put_zone_raw(b, fw, "raw", RULE_DESTINATION, NFT_META_IIFNAME);
+	rc |= chain_put(b, "rawout", "filter", NF_INET_LOCAL_OUT, PRIORITY_RAW);
+	return rc | put_zone_raw(b, fw, "rawout", RULE_SOURCE, NFT_META_OIFNAME);
+}
+
 /* What Jool takes has no connection; a foreign `ct state invalid drop` would stop it. */
 static int put_raw(struct batch *b, const struct firewall *fw)
 {
@@ -31,6 +69,7 @@ static int put_raw(struct batch *b, const struct firewall *fw)
 	struct rule r;
 	int rc = chain_put(b, "raw", "filter", NF_INET_PRE_ROUTING, PRIORITY_RAW);
 
+	rc |= put_zone(b, fw);
 	if (!fw->has_nat64) {
 		return rc;
 	}

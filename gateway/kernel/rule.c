@@ -93,6 +93,17 @@ void rule_in_prefix4(struct rule *r, enum rule_address which, const struct prefi
 	expr_compare(r, NFT_CMP_EQ, p->addr.b + 12, sizeof(mask_be));
 }
 
+void rule_is_address(struct rule *r, enum rule_address which, const struct addr *a)
+{
+	const struct prefix host = {.addr = *a, .len = 128};
+
+	if (addr_is_v4(a)) {
+		rule_in_prefix4(r, which, &host);
+	} else {
+		rule_in_prefix(r, which, &host);
+	}
+}
+
 void rule_destination_in_set(struct rule *r, bool v4, unsigned int len, enum firewall_set set)
 {
 	rule_family(r, v4 ? NFPROTO_IPV4 : NFPROTO_IPV6);

@@ -28,6 +28,8 @@ enum rule_address {
 };
 void rule_in_prefix(struct rule *r, enum rule_address which, const struct prefix *p);
 void rule_in_prefix4(struct rule *r, enum rule_address which, const struct prefix *p);
+/* The same of one address, of either family. */
+void rule_is_address(struct rule *r, enum rule_address which, const struct addr *a);
 /* Destination, masked to len bits for IPv6, is in a set. */
 void rule_destination_in_set(struct rule *r, bool v4, unsigned int len, enum firewall_set set);
 void rule_uid(struct rule *r, bool equal, uid_t uid);

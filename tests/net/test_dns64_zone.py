@@ -219,7 +219,7 @@ def test_a_restart_with_kept_sockets_and_an_upgrade(case, upstream):
     assert serial_of(client, V4) > serial
 
 
-def flood(host, source, count, at=V4):
+def flood(host, source, count, at=V4, wait=1):
     """Queries as fast as they go; how many were answered in full, with TC alone, and not."""
     labels = b"".join(bytes([len(part)]) + part.encode() for part in f"web.acme.{ZONE}".split("."))
     sock = host.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -229,8 +229,8 @@ def flood(host, source, count, at=V4):
         full = short_ = 0
         for number in range(count):
             sock.send(struct.pack("!HHHHHH", number, 0, 1, 0, 0, 0) + labels + b"\0\0\x1c\0\1")
-        sock.settimeout(1)
-        with contextlib.suppress(socket.timeout):
+        sock.settimeout(wait)
+        with contextlib.suppress(socket.timeout, BlockingIOError):
             while True:
                 flags, _, answers = struct.unpack("!HHH", sock.recv(2000)[2:8])
                 assert flags & 0x8000
@@ -253,6 +253,20 @@ def test_beyond_the_rate_of_a_prefix_answers_are_cut_short_or_left_out(case, ups
     assert short(client, "-b", "198.51.100.99", "+tcp", f"web.acme.{ZONE}", "AAAA", at=V4) == [
         case.lab.acme.address()]
     assert short(case.lab.internet, f"web.acme.{ZONE}", "AAAA", at=V6) == [case.lab.acme.address()]
+
+
+def test_queries_do_not_fill_the_table_of_connections(case, upstream):
+    start_zone(case)
+
+    def tracked():
+        return int(case.lab.gateway.run("cat", "/proc/sys/net/netfilter/nf_conntrack_count"))
+
+    before = tracked()
+    for number in range(60):  # a port and a source each
+        full, _, _ = flood(case.lab.client, f"198.51.100.{100 + number}", 1, wait=0)
+    assert full <= 1
+    wait_for(lambda: dns(case.gateway)["zone_queries"] >= 60)
+    assert tracked() - before < 20
 
 
 def test_connections_of_a_prefix_are_bounded(case, upstream):

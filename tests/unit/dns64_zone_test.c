@@ -417,6 +417,44 @@ static void an_address_that_is_a_tenants_is_no_one_elses(void **state)
 	       "NOERROR aa\n" A("shop." Z) "203.0.113.16\n" A("shop." Z) "203.0.113.17\n");
 }
 
+/* However much of it there is, an answer is made of as much of it as is said. */
+static void an_answer_is_made_from_so_many_exposures(void **state)
+{
+	static struct expose_conf exposes[ZONE_EXPOSES_MAX + 1];
+	static struct name_pattern name = {.text = "many.exit1.example.net"};
+	struct service_conf services[] = {
+		{.name = "own", .exposes = exposes, .n_exposes = ZONE_EXPOSES_MAX + 1},
+		{.name = "named", .exposes = exposes, .n_exposes = ZONE_USES_MAX + 1},
+	};
+	struct tenant_conf many = {.refs = 1,
+				   .name = "many2",
+				   .services = services,
+				   .n_services = 1};
+	struct zone *z = *state;
+
+	for (size_t i = 0; i <= ZONE_EXPOSES_MAX; i++) {
+		exposes[i] = (struct expose_conf){.protocol = PROTOCOL_TCP,
+						  .has_ipv4 = true,
+						  .ipv4 = V4(203, 0, 113, 17),
+						  .port = 22};
+	}
+	exposes[ZONE_EXPOSES_MAX].ipv4 = (struct addr)V4(203, 0, 113, 16);
+	put(z, &many, 3);
+	expect(z, "own.many2." Z, "A", "NOERROR aa\n" A("own.many2." Z) "203.0.113.17\n");
+	zone_remove(z, &many);
+	for (size_t i = 0; i <= ZONE_USES_MAX; i++) {
+		exposes[i] = (struct expose_conf){.protocol = PROTOCOL_TLS,
+						  .names = &name,
+						  .n_names = 1,
+						  .port = 8448};
+	}
+	exposes[ZONE_USES_MAX].port = 443;
+	many.services = &services[1];
+	put(z, &many, 3);
+	expect(z, "many." Z, "A", "NOERROR aa\n" A("many." Z) "203.0.113.17\n");
+	zone_remove(z, &many);
+}
+
 static void names_go_with_their_tenant(void **state)
 {
 	struct zone *z = *state;
@@ -560,6 +598,7 @@ int main(void)
 		TEST(what_two_tenants_have_at_a_name_is_not_mixed),
 		TEST(a_port_without_a_listener_is_at_all_addresses),
 		TEST(an_address_that_is_a_tenants_is_no_one_elses),
+		TEST(an_answer_is_made_from_so_many_exposures),
 		TEST(names_go_with_their_tenant),
 		TEST(another_config_has_other_addresses),
 		TEST(it_is_printed_as_a_zone_file),
