@@ -152,29 +152,42 @@ static bool may_serve(const struct entry *e, uint32_t age_s)
 	       (!answer_is_failure(answer_of(e)) && age_s - ttl_s < CACHE_STALE_MAX_S);
 }
 
+/* What of it may be served at that age. */
+static enum cache_found found_of(const struct entry *e, uint32_t now_s)
+{
+	uint32_t age_s = now_s - e->stored_s;
+
+	if (age_s < answer_of(e)->ttl_s) {
+		return CACHE_FRESH;
+	}
+	if (!may_serve(e, age_s)) {
+		return CACHE_MISS;
+	}
+	return now_s < e->retry_s ? CACHE_STALE_TRIED : CACHE_STALE;
+}
+
 enum cache_found cache_find(struct cache *c, const struct question *q, uint32_t now_s,
 			    struct cached *ret_cached)
 {
 	struct entry *e = entry_find(c, q);
+	enum cache_found found = e ? found_of(e, now_s) : CACHE_MISS;
 
-	if (!e) {
+	if (found == CACHE_MISS) {
+		if (e) {
+			entry_remove(c, e);
+		}
 		c->stats.n_misses++;
 		return CACHE_MISS;
 	}
 	ret_cached->answer = answer_of(e);
 	ret_cached->age_s = now_s - e->stored_s;
-	if (ret_cached->age_s < ret_cached->answer->ttl_s) {
+	if (found == CACHE_FRESH) {
 		e->used = true;
 		c->stats.n_hits++;
-		return CACHE_FRESH;
+	} else {
+		c->stats.n_stale++;
 	}
-	if (!may_serve(e, ret_cached->age_s)) {
-		entry_remove(c, e);
-		c->stats.n_misses++;
-		return CACHE_MISS;
-	}
-	c->stats.n_stale++;
-	return now_s < e->retry_s ? CACHE_STALE_TRIED : CACHE_STALE;
+	return found;
 }
 
 /*
@@ -266,9 +279,23 @@ void cache_put(struct cache *c, const struct question *q, const struct answer *a
 	}
 }
 
-static bool is_below(const struct entry *e, const uint8_t *name)
+bool cache_entry_is(const struct entry *e, const uint8_t *name, bool below)
 {
-	return knot_dname_in_bailiwick(e->name, name) >= 0;
+	return below ? knot_dname_in_bailiwick(e->name, name) >= 0
+		     : knot_dname_is_equal(e->name, name);
+}
+
+void cache_entry_view(const struct entry *e, uint32_t now_s, struct cache_view *ret_view)
+{
+	*ret_view = (struct cache_view){
+		.name = e->name,
+		.type = e->type,
+		.class = e->class,
+		.flags = e->flags,
+		.cached = {.answer = answer_of(e), .age_s = now_s - e->stored_s},
+		.found = found_of(e, now_s),
+		.n_bytes = entry_bytes(e->len, answer_of(e)),
+	};
 }
 
 void cache_walk_begin(struct cache *c, struct cache_walk *walk)
@@ -300,18 +327,28 @@ static struct entry *walk_take(struct cache_walk *walk)
 	return e;
 }
 
+const struct entry *cache_walk_next(struct cache_walk *walk)
+{
+	return walk->next ? walk_take(walk) : NULL;
+}
+
 bool cache_flush(struct cache *c, struct cache_walk *walk, const uint8_t *name, bool below,
 		 size_t *n)
 {
 	for (unsigned int i = 0; i < CACHE_STEP && walk->next; i++) {
 		struct entry *e = walk_take(walk);
 
-		if (below ? is_below(e, name) : knot_dname_is_equal(e->name, name)) {
+		if (cache_entry_is(e, name, below)) {
 			entry_remove(c, e);
 			(*n)++;
 		}
 	}
 	return walk->next != NULL;
+}
+
+size_t cache_max_bytes(const struct cache *c)
+{
+	return c->max_bytes;
 }
 
 const struct cache_stats *cache_stats(const struct cache *c)

@@ -66,12 +66,30 @@ struct cache_walk {
 void cache_walk_begin(struct cache *c, struct cache_walk *walk);
 /* Before the walk's memory goes, or the cache. */
 void cache_walk_end(struct cache *c, struct cache_walk *walk);
+struct entry;
+
+/* An entry as it is now, all borrowed until the cache is changed. */
+struct cache_view {
+	const uint8_t *name; /* lower case, on the wire */
+	uint16_t type, class;
+	uint8_t flags; /* QUESTION_* */
+	struct cached cached;
+	enum cache_found found; /* what cache_find() would say; MISS: it is too old for anything */
+	size_t n_bytes;
+};
+
+/* NULL: it is through. Borrowed as in cache_view. */
+const struct entry *cache_walk_next(struct cache_walk *walk);
+/* Whether it is of that name (lower case), or, with below, of one under it. */
+bool cache_entry_is(const struct entry *e, const uint8_t *name, bool below);
+void cache_entry_view(const struct entry *e, uint32_t now_s, struct cache_view *ret_view);
 /*
  * A step of a walk which forgets all types of that name (lower case), with below of all names under
  * it, too. Adds to *n how many they were. False: it is through.
  */
 bool cache_flush(struct cache *c, struct cache_walk *walk, const uint8_t *name, bool below,
 		 size_t *n);
+size_t cache_max_bytes(const struct cache *c);
 const struct cache_stats *cache_stats(const struct cache *c);
 
 #endif

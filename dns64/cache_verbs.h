@@ -12,5 +12,6 @@ struct channel_msg;
 struct dns_worker;
 
 int dns_flush(struct dns_worker *w, struct channel_msg *msg, struct err *err) CHECKED;
+int dns_cache(struct dns_worker *w, struct channel_msg *msg, struct err *err) CHECKED;
 
 #endif

@@ -8,6 +8,7 @@ libdns64_a_SOURCES = \
 	%D%/authority.c \
 	%D%/cache.c %D%/cache.h \
 	%D%/cache_verbs.c %D%/cache_verbs.h \
+	%D%/dns_words.c %D%/dns_words.h \
 	%D%/internal.h \
 	%D%/listener.c \
 	%D%/local_names.c %D%/local_names.h \

@@ -175,6 +175,11 @@ static int on_zone(struct link *link, struct channel_msg *msg, struct err *err)
 	return dns_zone(worker_of(link), msg, err);
 }
 
+static int on_cache(struct link *link, struct channel_msg *msg, struct err *err)
+{
+	return dns_cache(worker_of(link), msg, err);
+}
+
 static void on_ended(struct link *link)
 {
 	dns_worker_drain(worker_of(link), NOBODY_MS);
@@ -202,6 +207,7 @@ static const struct link_order orders[] = {
 	{MSG_LOG_LEVEL, 0, link_on_log_level},
 	{MSG_DNS_ZONE, 1, on_zone},
 	{MSG_DNS_FLUSH, 1, on_flush},
+	{MSG_DNS_CACHE, 1, on_cache},
 };
 
 const struct link_ops dns_link_ops = {

@@ -46,6 +46,9 @@
  * - denied: tenant, link, reason, packets, bytes, text; tenant null: what is no one tenant's
  * - who: tenant, protocol ("all" for a block of ports), first, last
  * - dns flush: worker, entries
+ * - dns cache: worker, entries, bytes, bytes_max, hits, misses, stale, evicted; with a name:
+ * worker, name, type, class, dnssec, unchecked, rcode, records, ttl_s, age_s, stale, bogus,
+ * authentic, bytes
  * - dns zone: record, a line of a zone file
  * - dns stats: tenant, queries, cached, asked, synthesised, nxdomain, servfail, over_rate
  */
@@ -74,7 +77,8 @@ enum verb {
 	VERB_DNS_FLUSH = 17, /* name, ["below"]: forget what is cached -> one object a worker */
 	VERB_DNS_ZONE = 18,  /* -> one object a record of the farm's zone */
 	VERB_DNS_STATS = 19, /* [tenant] -> one object a tenant: what became of its queries */
-	VERB_LAST = VERB_DNS_STATS,
+	VERB_DNS_CACHE = 20, /* -> one object a worker; name, ["below"] -> one object an entry */
+	VERB_LAST = VERB_DNS_CACHE,
 };
 
 struct request {

@@ -55,6 +55,55 @@ enum cli_exit cli_dns_flush(struct cli *cli)
 	return code;
 }
 
+/* The words of those members that are true. */
+static const char *text_flags(const json_t *object, const char *key, char *dst)
+{
+	static const char *const flags[] = {"stale", "bogus", "authentic", "dnssec", "unchecked"};
+	size_t len = 0;
+
+	(void)key;
+	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
+		if (json_is_true(json_object_get(object, flags[i]))) {
+			len += (size_t)snprintf(dst + len, TEXT_MAX - len, "%s%s",
+						len > 0 ? "," : "", flags[i]);
+		}
+	}
+	return len > 0 ? dst : "-";
+}
+
+enum cli_exit cli_dns_cache(struct cli *cli)
+{
+	static const struct list_column numbers[] = {
+		{{"WORKER", true}, "worker", text_of}, {{"ENTRIES", true}, "entries", text_of},
+		{{"BYTES", true}, "bytes", text_size}, {{"OF", true}, "bytes_max", text_size},
+		{{"HITS", true}, "hits", text_of},     {{"MISSES", true}, "misses", text_of},
+		{{"STALE", true}, "stale", text_of},   {{"EVICTED", true}, "evicted", text_of},
+	};
+	static const struct list_column entries[] = {
+		{{"WORKER", true}, "worker", text_of}, {{"TYPE", false}, "type", text_of},
+		{{"ANSWER", false}, "rcode", text_of}, {{"RECORDS", true}, "records", text_of},
+		{{"TTL", true}, "ttl_s", text_of},     {{"AGE", true}, "age_s", text_of},
+		{{"BYTES", true}, "bytes", text_of},   {{"IS", false}, NULL, text_flags},
+		{{"NAME", false}, "name", text_of},
+	};
+	static const struct list lists[] = {
+		{"cache", numbers, sizeof(numbers) / sizeof(numbers[0])},
+		{"entries", entries, sizeof(entries) / sizeof(entries[0])},
+	};
+	struct request req = {.verb = VERB_DNS_CACHE, .n_args = cli->n_args};
+
+	if (cli->n_args > 0) {
+		req.args[0] = str_from(cli->args[0]);
+	} else if (cli->below) {
+		cli_complain(cli, "--below needs NAME");
+		return cli_usage(cli);
+	}
+	if (cli->below) {
+		req.args[req.n_args++] = str_from("below");
+	}
+	return list_run(cli, &lists[cli->n_args > 0], &req);
+}
+
 enum cli_exit cli_dns_zone(struct cli *cli)
 {
 	struct request req = {.verb = VERB_DNS_ZONE};

@@ -87,6 +87,7 @@ void cli_help_print(FILE *out, const struct cli_verb *verb, const char *family);
 enum cli_exit cli_apply(struct cli *cli);
 enum cli_exit cli_check(struct cli *cli);
 enum cli_exit cli_confirm(struct cli *cli);
+enum cli_exit cli_dns_cache(struct cli *cli);
 enum cli_exit cli_dns_flush(struct cli *cli);
 enum cli_exit cli_dns_stats(struct cli *cli);
 enum cli_exit cli_dns_zone(struct cli *cli);

@@ -69,6 +69,11 @@ const struct cli_verb cli_verbs[] = {
 	 "2026-11-20T12:00:00Z or in seconds since 1970: that is from the history in\n" PORT_HISTORY_FILE
 	 " and needs no sixgated.\n",
 	 cli_who},
+	{"dns cache", "[NAME]", 0, 1, ASKS | READS | BIT(CLI_OPTION_BELOW),
+	 "show how DNS64's cache does, or what it has of a name",
+	 "One line a worker: how full its cache is, and how often it had the answer. With NAME a line\n"
+	 "an entry of that name: what the answer was, and how long it is good for.\n",
+	 cli_dns_cache},
 	{"dns flush", "[NAME]", 0, 1, ASKS | READS | BIT(CLI_OPTION_ALL) | BIT(CLI_OPTION_BELOW),
 	 "forget what DNS64 has cached of a name",
 	 "The workers of DNS64 forget all they have cached of NAME, of every type, and say how many\n"

@@ -150,6 +150,7 @@ static bool verb_changes(enum verb verb)
 	case VERB_DENIED:
 	case VERB_DNS_ZONE:
 	case VERB_DNS_STATS:
+	case VERB_DNS_CACHE:
 		return false;
 	case VERB_RELOAD:
 	case VERB_DRAIN:
@@ -225,6 +226,7 @@ static void control_request(struct client *c, const struct request *req, void *c
 	case VERB_DRIFT:
 		verb_drift(c, control);
 		break;
+	case VERB_DNS_CACHE:
 	case VERB_DNS_FLUSH:
 	case VERB_DNS_ZONE:
 		verb_dns(c, control, req);

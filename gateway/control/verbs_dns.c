@@ -25,6 +25,7 @@ struct dns_verb {
 
 static const struct dns_verb dns_verbs[] = {
 	{VERB_DNS_FLUSH, MSG_DNS_FLUSH, 1, 2, NO_TENANT, false},
+	{VERB_DNS_CACHE, MSG_DNS_CACHE, 0, 2, NO_TENANT, false},
 	{VERB_DNS_ZONE, MSG_DNS_ZONE, 0, 0, NO_TENANT, true},
 };
 

@@ -7,7 +7,7 @@ import signal
 
 from peers import wait_for
 from test_dns64 import (  # pylint: disable=unused-import
-    PREF64, dns, pids, short, start, tunnels, upstream)
+    DNS64, PREF64, Stub, dns, pids, short, start, tunnels, upstream)
 
 
 def told(gateway, *argv):
@@ -81,3 +81,50 @@ def test_stats_tell_what_became_of_each_tenants_queries(case, upstream):  # pyli
         os.kill(pid, signal.SIGKILL)
     wait_for(lambda: all(w["state"] == "running" and w["restarts"] for w in dns(gateway)["workers"]))
     assert told(gateway, "stats") == list(stats.values())
+
+
+def cached(gateway, *argv):
+    """The entries of all workers, as the set of what is always the same."""
+    return {(e["name"], e["type"], e["rcode"], e["records"], e["stale"])
+            for e in told(gateway, "cache", *argv)}
+
+
+def test_cache_shows_what_it_holds_and_follows_its_size(case, upstream):  # pylint: disable=redefined-outer-name
+    gateway = start(case)
+    assert [w["bytes_max"] for w in told(gateway, "cache")] == [128 << 20] * 2
+    entries = asked(gateway, case, "four.example")
+    assert short(case.lab.acme, "none.example", "AAAA") == []
+    assert sum(w["entries"] for w in told(gateway, "cache")) == entries + 1
+    assert cached(gateway, "FOUR.example") == {("four.example.", "AAAA", "NOERROR", 0, False),
+                                               ("four.example.", "A", "NOERROR", 1, False)}
+    assert all(0 < e["ttl_s"] <= 300 and e["bytes"] <= 250 for e in told(gateway, "cache", "four.example"))
+    assert cached(gateway, "none.example") == {("none.example.", "AAAA", "NXDOMAIN", 0, False)}
+    assert len(cached(gateway, "example", "--below")) == 3
+    assert cached(gateway, "example") == set()
+    table = gateway.cli("dns", "cache", "four.example").stdout.splitlines()
+    assert table[0].split() == ["WORKER", "TYPE", "ANSWER", "RECORDS", "TTL", "AGE", "BYTES", "IS", "NAME"]
+    assert len(table) == 1 + entries
+    # nothing is taken away by a reload but what has no room
+    gateway.write_config({"dns64": {**DNS64["dns64"], "cache": "4MiB"}})
+    gateway.reload()
+    numbers = told(gateway, "cache")
+    assert [w["bytes_max"] for w in numbers] == [2 << 20] * 2
+    assert sum(w["entries"] for w in numbers) == entries + 1
+    assert all(w["bytes"] < 2000 and w["evicted"] == 0 for w in numbers)
+
+
+def test_a_smaller_cache_loses_what_has_no_room(case, upstream):  # pylint: disable=redefined-outer-name
+    """By a client that asks for names until it is full."""
+    gateway = start(case, {"dns64": {**DNS64["dns64"], "cache": "16MiB"}})
+    stub = Stub(case.lab.acme)
+    for first in range(0, 26000, 100):  # each is NXDOMAIN: one question to the upstream
+        numbers = {stub.send(f"x{i}.example") % 65536 for i in range(first, first + 100)}
+        assert stub.ids(100) == numbers
+    full = max(told(gateway, "cache"), key=lambda w: w["entries"])
+    assert full["bytes"] > 4 << 20 and full["evicted"] == 0
+    gateway.write_config({"dns64": {**DNS64["dns64"], "cache": "4MiB"}})
+    gateway.reload()
+    wait_for(lambda: told(gateway, "cache")[full["worker"]]["bytes"] <= 2 << 20)
+    less = told(gateway, "cache")[full["worker"]]
+    assert less["entries"] + less["evicted"] == full["entries"] and less["entries"] > 5000
+    assert short(case.lab.acme, "four.example", "AAAA") == [f"{PREF64}c633:6414"]

@@ -169,12 +169,12 @@ static void give_counters(struct fixture *f)
 	}
 }
 
-static void give_node(struct fixture *f, const char *upstream)
+static void give_node_with(struct fixture *f, const char *upstream, uint64_t cache_bytes)
 {
 	struct addr server;
 	struct node_conf node = {.name = "exit1",
 				 .dns64.on = true,
-				 .dns64.cache_bytes = NODE_DNS64_CACHE_DEFAULT,
+				 .dns64.cache_bytes = cache_bytes,
 				 .nat64.on = true};
 	struct buf data;
 	struct err err;
@@ -187,6 +187,11 @@ static void give_node(struct fixture *f, const char *upstream)
 	node_conf_pack(&node, &data);
 	order(f, MSG_NODE, 1, &data);
 	buf_fini(&data);
+}
+
+static void give_node(struct fixture *f, const char *upstream)
+{
+	give_node_with(f, upstream, NODE_DNS64_CACHE_DEFAULT);
 }
 
 /* rate: queries a second; 0: as the node says, which is any. */
@@ -1215,6 +1220,37 @@ static void test_what_is_no_name_is_refused_without_a_word(void **state)
 	assert_string_equal(text, "");
 }
 
+static void test_cache_tells_numbers_and_the_entries_of_a_name(void **state)
+{
+	static const char numbers[] = "{\"worker\":0,\"entries\":4,\"bytes\":";
+	struct fixture *f = *state;
+	struct call_msg cache = {.begins = true};
+	char text[4096];
+
+	resolve(f, "www", true);
+	resolve(f, "mail", true);
+	call(f, MSG_DNS_CACHE, &cache, MSG_ACK, text);
+	assert_memory_equal(text, "{\"ok\":true}\n", 12);
+	assert_memory_equal(text + 12, numbers, sizeof(numbers) - 1);
+	assert_non_null(strstr(text, ",\"bytes_max\":134217728,\"hits\":0,\"misses\":"));
+	give_node_with(f, "127.0.0.1", NODE_DNS64_CACHE_MIN);
+	cache = (struct call_msg){.args = {str_from("www.example.")}, .n_args = 1};
+	call(f, MSG_DNS_CACHE, &cache, MSG_ACK, text);
+	assert_non_null(strstr(text, "\"name\":\"www.example.\",\"type\":\"AAAA\",\"class\":\"IN\","
+				     "\"dnssec\":false,\"unchecked\":false,\"rcode\":\"NOERROR\","
+				     "\"records\":0,\"ttl_s\":"));
+	assert_non_null(strstr(text, "\"type\":\"A\""));
+	assert_null(strstr(text, "mail"));
+	cache = (struct call_msg){.args = {str_from("example"), str_from("below")}, .n_args = 2};
+	call(f, MSG_DNS_CACHE, &cache, MSG_ACK, text);
+	assert_non_null(strstr(text, "www"));
+	assert_non_null(strstr(text, "mail"));
+	cache = (struct call_msg){.n_args = 0};
+	call(f, MSG_DNS_CACHE, &cache, MSG_ACK, text);
+	assert_non_null(strstr(text, ",\"bytes_max\":2097152,")); /* half of the new config's: there
+								     are two workers */
+}
+
 /* More callers than may be at a time, none of whom reads: the worker serves on. */
 static void test_callers_that_do_not_read_are_few(void **state)
 {
@@ -1281,6 +1317,7 @@ int main(void)
 		WITH(test_drain_answers_what_waits_and_ends),
 		WITH(test_lent_socket_is_served),
 		WITH(test_flush_forgets_both_answers_of_a_name_and_says_so),
+		WITH(test_cache_tells_numbers_and_the_entries_of_a_name),
 		WITH(test_what_is_no_name_is_refused_without_a_word),
 		WITH(test_callers_that_do_not_read_are_few),
 	};
