@@ -79,12 +79,11 @@ char *addr_format(const struct addr *a, char *dst)
 
 void addr_mask(struct addr *a, unsigned int len)
 {
-	for (unsigned int i = 0; i < sizeof(a->b); i++) {
-		unsigned int keep = len > 8 * i ? len - 8 * i : 0;
+	unsigned int whole = len / 8;
 
-		if (keep < 8) {
-			a->b[i] &= (uint8_t)(0xff00u >> keep);
-		}
+	if (whole < sizeof(a->b)) {
+		a->b[whole] &= (uint8_t)(0xff00u >> len % 8);
+		memset(a->b + whole + 1, 0, sizeof(a->b) - whole - 1);
 	}
 }
 

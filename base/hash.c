@@ -13,7 +13,8 @@
 #include <sys/random.h>
 
 #define TABLE_MIN 16 /* buckets */
-#define MOVE_STEP 4  /* old buckets moved with each insert */
+#define MOVE_STEP 16 /* old buckets moved with each insert */
+#define CPU_LINE  64 /* bytes that come to the CPU at once */
 
 void hash_key_init(struct hash_key *key)
 {
@@ -42,11 +43,24 @@ static inline void sip_round(uint64_t v[4])
 	v[2] = rotl(v[2], 32);
 }
 
-static inline uint64_t le64(const uint8_t *p, size_t len)
+static inline uint64_t le64(const uint8_t *p)
 {
+	uint64_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return le64toh(v);
+}
+
+/* The last len % 8 of len bytes, which begin at p. */
+static inline uint64_t last_bytes(const uint8_t *p, size_t len)
+{
+	size_t n = len % 8;
 	uint64_t v = 0;
 
-	for (size_t i = 0; i < len; i++) {
+	if (n > 0 && len > 8) { /* with some of those before, which are shifted out */
+		return le64(p + len - 8) >> (64 - 8 * n);
+	}
+	for (size_t i = 0; i < n; i++) {
 		v |= (uint64_t)p[i] << (8 * i);
 	}
 	return v;
@@ -54,8 +68,7 @@ static inline uint64_t le64(const uint8_t *p, size_t len)
 
 uint64_t hash_bytes(const struct hash_key *key, const void *data, size_t len)
 {
-	const uint8_t *p = data;
-	size_t left = len;
+	const uint8_t *p = data, *whole = p + len / 8 * 8;
 	uint64_t v[4] = {
 		key->k[0] ^ 0x736f6d6570736575ULL,
 		key->k[1] ^ 0x646f72616e646f6dULL,
@@ -64,15 +77,14 @@ uint64_t hash_bytes(const struct hash_key *key, const void *data, size_t len)
 	};
 	uint64_t m;
 
-	for (; left >= 8; left -= 8, p += 8) {
-		memcpy(&m, p, 8);
-		m = le64toh(m);
+	for (; p < whole; p += 8) {
+		m = le64(p);
 		v[3] ^= m;
 		sip_round(v);
 		sip_round(v);
 		v[0] ^= m;
 	}
-	m = (uint64_t)len << 56 | le64(p, left);
+	m = (uint64_t)len << 56 | last_bytes(data, len);
 	v[3] ^= m;
 	sip_round(v);
 	sip_round(v);
@@ -178,6 +190,37 @@ struct table_node *table_find(const struct table *t, uint64_t hash, table_eq_fn 
 		node = chain_find(t->old_buckets[hash & (t->n_old - 1)], hash, eq, key);
 	}
 	return node;
+}
+
+static void chain_expect(struct table_node *const *bucket, uint64_t hash, unsigned int step,
+			 size_t n_bytes)
+{
+	const struct table_node *node;
+
+	if (step == 0) {
+		__builtin_prefetch(bucket);
+		return;
+	}
+	for (node = *bucket; step > 1 && node && node->hash != hash;) {
+		node = node->next;
+	}
+	/* a chain is mostly of one node: its first line is brought before it is known for the one
+	 */
+	for (size_t at = step == 1 ? 0 : CPU_LINE; node && at < (step == 1 ? 1 : n_bytes);
+	     at += CPU_LINE) {
+		__builtin_prefetch((const char *)node + at);
+	}
+}
+
+void table_expect(const struct table *t, uint64_t hash, unsigned int step, size_t n_bytes)
+{
+	if (t->count == 0) {
+		return;
+	}
+	chain_expect(&t->buckets[hash & (t->n_buckets - 1)], hash, step, n_bytes);
+	if (t->old_buckets) {
+		chain_expect(&t->old_buckets[hash & (t->n_old - 1)], hash, step, n_bytes);
+	}
 }
 
 static bool chain_remove(struct table_node **link, const struct table_node *node)

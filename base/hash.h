@@ -42,6 +42,14 @@ int table_insert(struct table *t, struct table_node *node, uint64_t hash)
 	__attribute__((warn_unused_result));
 struct table_node *table_find(const struct table *t, uint64_t hash, table_eq_fn eq,
 			      const void *key);
+/*
+ * Begins to bring closer to the CPU what table_find() will look at, in steps from 0 to
+ * TABLE_EXPECT_STEPS - 1, each of which needs what the one before it began to bring: who looks for
+ * many does one step for all, then the next. n_bytes of the node's owner, which it is the first
+ * member of, will be looked at.
+ */
+#define TABLE_EXPECT_STEPS 3
+void table_expect(const struct table *t, uint64_t hash, unsigned int step, size_t n_bytes);
 /* node must be in t. */
 void table_remove(struct table *t, struct table_node *node);
 

@@ -14,10 +14,11 @@
 #include "base/hash.h"
 #include "dns64/answer.h"
 
-#define MALLOC_BYTES 16 /* that an allocation takes besides */
-#define BUCKET_BYTES 16 /* of the table, for each entry at most */
-#define ANSWER_ALIGN _Alignof(struct answer)
-#define ROOM_STEP    1024 /* entries the hand comes by for one that is put */
+#define MALLOC_BYTES   16 /* that an allocation takes besides */
+#define BUCKET_BYTES   16 /* of the table, for each entry at most */
+#define ANSWER_ALIGN   _Alignof(struct answer)
+#define ROOM_STEP      1024 /* entries the hand comes by for one that is put */
+#define EXPECTED_BYTES 192  /* of an entry that is looked for: most have no more */
 
 struct entry {
 	struct table_node node;    /* cache.table */
@@ -136,9 +137,26 @@ static bool entry_eq(const struct table_node *node, const void *key)
 	       e->len == q->len && memcmp(e->name, q->name, q->len) == 0;
 }
 
+uint64_t cache_hash(const struct cache *c, const struct question *q)
+{
+	return question_hash(&c->key, q);
+}
+
+void cache_expect(const struct cache *c, struct question *q, unsigned int step)
+{
+	if (step == 0) {
+		q->name_hash = hash_bytes(&c->key, q->name, q->len);
+	}
+	table_expect(&c->table, cache_hash(c, q), step, EXPECTED_BYTES);
+	if (q->type == KNOT_RRTYPE_AAAA) {
+		table_expect(&c->table, question_hash_as(&c->key, q, KNOT_RRTYPE_A), step,
+			     EXPECTED_BYTES);
+	}
+}
+
 static struct entry *entry_find(const struct cache *c, const struct question *q)
 {
-	struct table_node *node = table_find(&c->table, question_hash(&c->key, q), entry_eq, q);
+	struct table_node *node = table_find(&c->table, cache_hash(c, q), entry_eq, q);
 
 	return node ? container_of(node, struct entry, node) : NULL;
 }
@@ -233,7 +251,7 @@ static struct entry *entry_new(struct cache *c, const struct question *q, const 
 	size_t room = name_room(q->len), n_bytes = answer_size(a);
 	struct entry *e = calloc(1, room + n_bytes);
 
-	if (!e || table_insert(&c->table, &e->node, question_hash(&c->key, q)) < 0) {
+	if (!e || table_insert(&c->table, &e->node, cache_hash(c, q)) < 0) {
 		free(e);
 		return NULL;
 	}

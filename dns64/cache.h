@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/hash.h"
 #include "dns64/question.h"
 
 /*
@@ -44,6 +45,14 @@ void cache_free(struct cache *c);
 void cache_set_max(struct cache *c, size_t max_bytes);
 /* A step towards max_bytes. True: there is more to go. */
 bool cache_shrink(struct cache *c);
+/*
+ * For q, and the A record of its name if q is for AAAA: brings closer what cache_find() will look
+ * at, in steps from 0 to CACHE_EXPECT_STEPS - 1 as table_expect(). The first one sets q->name_hash.
+ */
+#define CACHE_EXPECT_STEPS TABLE_EXPECT_STEPS
+void cache_expect(const struct cache *c, struct question *q, unsigned int step);
+/* Of a question, as nobody can foresee. */
+uint64_t cache_hash(const struct cache *c, const struct question *q);
 enum cache_found cache_find(struct cache *c, const struct question *q, uint32_t now_s,
 			    struct cached *ret_cached);
 /*

@@ -82,10 +82,10 @@ struct local_record local_records_soa(const uint8_t *zone)
 bool local_records_find(const struct local_record *records, size_t n, const struct question *q,
 			struct answer **ret_answer)
 {
-	const struct local_record soa = local_records_soa(q->name);
-
 	for (size_t i = 0; q->class == KNOT_CLASS_IN && i < n; i++) {
 		if (is_of(&records[i], q)) {
+			const struct local_record soa = local_records_soa(q->name);
+
 			*ret_answer = local_records_answer(records, n, q, KNOT_RCODE_NOERROR, &soa);
 			return true;
 		}

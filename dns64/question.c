@@ -15,12 +15,25 @@ bool question_eq(const struct question *a, const struct question *b)
 	       a->len == b->len && memcmp(a->name, b->name, a->len) == 0;
 }
 
+/*
+ * The name's hash, which nobody can foresee, mixed with the rest by MurmurHash3's finalizer: which
+ * types of a name meet in a bucket cannot be told either.
+ */
+uint64_t question_hash_as(const struct hash_key *key, const struct question *q, uint16_t type)
+{
+	uint64_t h = q->name_hash ? q->name_hash : hash_bytes(key, q->name, q->len);
+
+	h ^= (uint64_t)type << 32 | (uint64_t)q->class << 8 | q->flags;
+	h ^= h >> 33;
+	h *= 0xff51afd7ed558ccdULL;
+	h ^= h >> 33;
+	h *= 0xc4ceb9fe1a85ec53ULL;
+	return h ^ h >> 33;
+}
+
 uint64_t question_hash(const struct hash_key *key, const struct question *q)
 {
-	struct hash_key own = *key;
-
-	own.k[0] ^= (uint64_t)q->type << 32 | (uint64_t)q->class << 8 | q->flags;
-	return hash_bytes(&own, q->name, q->len);
+	return question_hash_as(key, q, q->type);
 }
 
 int question_set_name(struct question *q, const char *text)
@@ -29,6 +42,7 @@ int question_set_name(struct question *q, const char *text)
 		return -EINVAL;
 	}
 	knot_dname_to_lower(q->name);
+	q->name_hash = 0;
 	q->len = (uint8_t)knot_dname_size(q->name);
 	return 0;
 }

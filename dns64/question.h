@@ -21,6 +21,7 @@ enum {
 
 /* What an upstream is asked, and the cache knows an answer by. */
 struct question {
+	uint64_t name_hash; /* set by cache_expect(); 0: not yet */
 	uint16_t type, class;
 	uint8_t flags;                   /* QUESTION_* */
 	uint8_t len;                     /* of name */
@@ -28,8 +29,9 @@ struct question {
 };
 
 bool question_eq(const struct question *a, const struct question *b);
-/* Of all of it. */
+/* Of all of it, and as if it were of another type. name_hash, if set, is by the same key. */
 uint64_t question_hash(const struct hash_key *key, const struct question *q);
+uint64_t question_hash_as(const struct hash_key *key, const struct question *q, uint16_t type);
 /* The bytes of a message before its first record. */
 static inline unsigned int question_message_len(const struct question *q)
 {

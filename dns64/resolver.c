@@ -21,7 +21,6 @@
 int resolver_init(struct resolver *r, const struct resolver_ops *ops, void *ctx, size_t cache_bytes)
 {
 	*r = (struct resolver){.ops = ops, .ctx = ctx};
-	hash_key_init(&r->key);
 	table_init(&r->fetches);
 	TAILQ_INIT(&r->young);
 	r->cache = cache_new(cache_bytes);
@@ -112,7 +111,7 @@ static void query_count(struct resolver *r, const struct query *q, const uint8_t
 static struct fetch *fetch_get(struct resolver *r, const struct dns_tenant *tenant,
 			       const struct question *q)
 {
-	uint64_t hash = question_hash(&r->key, q);
+	uint64_t hash = cache_hash(r->cache, q);
 	struct table_node *node = table_find(&r->fetches, hash, fetch_eq, q);
 	struct fetch *fetch;
 
@@ -248,6 +247,11 @@ static void query_init(struct query *q, struct dns_tenant *tenant, const struct 
 	q->tenant = tenant;
 	q->client = *client;
 	q->request = request;
+}
+
+void resolver_expect(const struct resolver *r, struct request *request, unsigned int step)
+{
+	cache_expect(r->cache, &request->q, step);
 }
 
 size_t resolver_query(struct resolver *r, struct dns_tenant *tenant,

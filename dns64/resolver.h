@@ -70,7 +70,6 @@ struct resolver {
 	struct cache *cache; /* owned */
 	struct table fetches;
 	TAILQ_HEAD(fetch_list, fetch) young; /* the oldest first */
-	struct hash_key key;
 	struct counters *counters; /* borrowed: of tenants; NULL: they are not counted */
 	uint64_t now_ms;           /* of resolver_set_time() */
 	unsigned int n_waiting;
@@ -85,6 +84,8 @@ int resolver_init(struct resolver *r, const struct resolver_ops *ops, void *ctx,
 void resolver_fini(struct resolver *r);
 /* Of a clock that never goes back; before the other calls. */
 void resolver_set_time(struct resolver *r, uint64_t now_ms);
+/* Of many messages, each before resolver_query() of the first one, in steps as cache_expect(). */
+void resolver_expect(const struct resolver *r, struct request *request, unsigned int step);
 /*
  * A tenant's message. Returns the length of the answer in wire, which has room for
  * request_answer_max(), or 0: none now, perhaps later by ops.answer.

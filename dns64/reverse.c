@@ -127,6 +127,7 @@ void reverse_target(const struct question *q, const struct addr *v4, struct ques
 	char text[4];
 
 	*ret_target = *q;
+	ret_target->name_hash = 0;
 	ret_target->len = 0;
 	for (unsigned int i = 16; i > 12; i--) {
 		int n = snprintf(text, sizeof(text), "%u", v4->b[i - 1]);

@@ -148,38 +148,56 @@ static enum query_rate_result refuse(struct dns_worker *w)
 	return may_refuse(w) ? QUERY_RATE_REFUSE : QUERY_RATE_DROP;
 }
 
-/* source: NULL, the client is no tenant. refused: of a tenant, for its rate. */
-static size_t answer(struct dns_worker *w, const struct dns_client *client,
-		     const struct source *source, bool refused, struct request *r, uint8_t *wire)
+static size_t answer(struct dns_worker *w, struct arrival *a, uint8_t *wire)
 {
-	if (!source || refused) {
-		return reply_error(r, KNOT_RCODE_REFUSED,
-				   source ? KNOT_EDNS_EDE_OTHER : KNOT_EDNS_EDE_PROHIBITED, wire);
+	if (a->may == QUERY_RATE_REFUSE) {
+		return reply_error(&a->request, KNOT_RCODE_REFUSED,
+				   a->known ? KNOT_EDNS_EDE_OTHER : KNOT_EDNS_EDE_PROHIBITED, wire);
 	}
 	resolver_set_time(&w->resolver, w->loop.now_ms);
-	return resolver_query(&w->resolver, source->tenant, client, r, wire);
+	return resolver_query(&w->resolver, a->source.tenant, &a->client, &a->request, wire);
 }
 
-size_t serve(struct dns_worker *w, const struct dns_client *client, bool over_tcp,
-	     const uint8_t *message, size_t len, uint8_t *wire, bool *ret_waits)
+/* Whose it is: what is asked comes in bursts, of which the first one is looked up. */
+static bool find_source(const struct dns_worker *w, const struct arrival *before, struct arrival *a)
 {
-	struct source source;
-	bool known = tenants_source(&w->tenants, &client->from.addr, &source);
-	enum query_rate_result may = known ? admit(w, &source) : refuse(w);
-	enum request_result result;
-	struct request r;
+	if (before && addr_eq(&before->client.from.addr, &a->client.from.addr)) {
+		a->source = before->source;
+		return before->known;
+	}
+	return tenants_source(&w->tenants, &a->client.from.addr, &a->source);
+}
+
+bool serve_read(struct dns_worker *w, const struct arrival *before, const uint8_t *message,
+		size_t len, struct arrival *a)
+{
+	a->known = find_source(w, before, a);
+	a->may = a->known ? admit(w, &a->source) : refuse(w);
+	if (a->may == QUERY_RATE_DROP) {
+		return false;
+	}
+	a->read = request_read(message, len, &a->request);
+	return true;
+}
+
+void serve_expect(const struct dns_worker *w, struct arrival *a, unsigned int step)
+{
+	if (a->may == QUERY_RATE_ADMIT && a->read == REQUEST_READ) {
+		resolver_expect(&w->resolver, &a->request, step);
+	}
+}
+
+size_t serve_answer(struct dns_worker *w, struct arrival *a, bool over_tcp, uint8_t *wire,
+		    bool *ret_waits)
+{
 	size_t n;
 
 	*ret_waits = false;
-	if (may == QUERY_RATE_DROP) {
-		return 0;
+	if (a->read != REQUEST_READ) {
+		return serve_malformed(w, a->read, over_tcp, &a->request, wire);
 	}
-	result = request_read(message, len, &r);
-	if (result != REQUEST_READ) {
-		return serve_malformed(w, result, over_tcp, &r, wire);
-	}
-	serve_prepare(w, client, over_tcp, &r);
-	n = answer(w, client, known ? &source : NULL, may == QUERY_RATE_REFUSE, &r, wire);
+	serve_prepare(w, &a->client, over_tcp, &a->request);
+	n = answer(w, a, wire);
 	*ret_waits = n == 0;
 	return n;
 }

@@ -213,9 +213,16 @@ static bool client_flush(struct tcp_client *c)
 static bool client_serve(struct tcp_client *c, const uint8_t *message, size_t len)
 {
 	struct dns_worker *w = c->worker;
+	struct arrival a; /* most of which serve_read() sets */
 	bool waits = false;
-	size_t n = c->zone ? serve_world(w, &c->client, true, message, len, w->buffer)
-			   : serve(w, &c->client, true, message, len, w->buffer, &waits);
+	size_t n = 0;
+
+	a.client = c->client;
+	if (c->zone) {
+		n = serve_world(w, &c->client, true, message, len, w->buffer);
+	} else if (serve_read(w, NULL, message, len, &a)) {
+		n = serve_answer(w, &a, true, w->buffer, &waits);
+	}
 
 	client_lives(c);
 	c->n_waiting += waits;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Queries by UDP, many a system call. The answer goes out from the address that was asked: the
- * socket is bound to all of ours, so each message says which (RFC 3542 6.2). What an answer needs
+ * Queries by UDP, many a system call. The answer goes out from the address that was asked: if the
+ * socket is bound to all of ours, each message says which (RFC 3542 6.2). What an answer needs
  * is made in place, in buffers that are there from the start.
  */
 #include <errno.h>
@@ -10,11 +10,15 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "dns64/cache.h"
 #include "dns64/worker.h"
 
-#define BATCH    64   /* messages a system call */
-#define BATCHES  4    /* of these a turn, then others have theirs */
-#define IN_BYTES 1024 /* of a query; the longest that makes sense has 400 */
+#define BATCH   64 /* messages a system call */
+#define GROUP   16 /* of these, which go step by step together */
+#define BATCHES 4  /* a turn, then others have theirs */
+#define IN_BYTES                                                                           \
+	1088 /* of a query, the longest that makes sense has 400; no power of two, as else \
+	      * all of them would have the same place in the CPU's cache */
 
 union info {
 	struct cmsghdr align;
@@ -28,6 +32,7 @@ struct udp_batch {
 	union info info[BATCH];
 	uint8_t in_bytes[BATCH][IN_BYTES];
 	uint8_t out_bytes[BATCH][REQUEST_UDP_MAX];
+	struct arrival arrivals[GROUP];
 };
 
 struct udp_batch *udp_batch_new(void)
@@ -52,7 +57,7 @@ static void batch_prepare(struct udp_batch *b, unsigned int n)
 	}
 }
 
-/* Which of our addresses was asked. NULL: the message does not say. */
+/* Which of our addresses was asked. NULL: the message does not say, as there may be but one. */
 static struct in6_pktinfo *find_info(struct msghdr *message)
 {
 	struct cmsghdr *c = CMSG_FIRSTHDR(message);
@@ -64,73 +69,108 @@ static struct in6_pktinfo *find_info(struct msghdr *message)
 	return (struct in6_pktinfo *)(void *)CMSG_DATA(c);
 }
 
-static struct dns_client client_of(const struct dns_socket *socket, const struct sockaddr_in6 *from,
-				   const struct in6_pktinfo *info)
+/* Whom the i-th message is from, and to which address. False: it does not say. */
+static bool read_client(const struct dns_listener *l, unsigned int i, struct dns_client *client)
 {
-	struct dns_client client = {.listener = socket->listener->id,
-				    .from.port = ntohs(from->sin6_port)};
+	struct udp_batch *b = l->worker->batch;
+	const struct sockaddr_in6 *from = &b->from[i];
+	struct msghdr *in = &b->in[i].msg_hdr;
+	struct in6_pktinfo *info = find_info(in);
 
-	memcpy(client.from.addr.b, &from->sin6_addr, sizeof(client.from.addr.b));
-	memcpy(client.to.b, &info->ipi6_addr, sizeof(client.to.b));
-	return client;
-}
-
-/* Whom the i-th message is from. False: it does not say. info: NULL, the socket is of IPv4. */
-static bool read_client(const struct dns_socket *socket, unsigned int i,
-			const struct in6_pktinfo *info, struct dns_client *ret_client)
-{
-	const struct udp_batch *b = socket->listener->worker->batch;
-	const struct sockaddr *from = (const struct sockaddr *)&b->from[i];
-	socklen_t len = b->in[i].msg_hdr.msg_namelen;
-
-	if (addr_is_v4(&socket->listener->local.addr)) {
-		*ret_client = (struct dns_client){.listener = socket->listener->id,
-						  .to = socket->listener->local.addr};
-		return len == sizeof(struct sockaddr_in) &&
-		       endpoint_from_sockaddr(from, &ret_client->from) == 0;
+	*client = (struct dns_client){.listener = l->id, .to = l->local.addr};
+	if (addr_is_v4(&l->local.addr)) {
+		return in->msg_namelen == sizeof(struct sockaddr_in) &&
+		       endpoint_from_sockaddr((const struct sockaddr *)from, &client->from) == 0;
 	}
-	if (!info || len != sizeof(b->from[i])) {
+	if (in->msg_namelen != sizeof(*from) || (!info && addr_is_any(&l->local.addr))) {
 		return false;
 	}
-	*ret_client = client_of(socket, &b->from[i], info);
+	memcpy(client->from.addr.b, &from->sin6_addr, sizeof(client->from.addr.b));
+	client->from.port = ntohs(from->sin6_port);
+	if (info) {
+		memcpy(client->to.b, &info->ipi6_addr, sizeof(client->to.b));
+	}
+	if (info && !addr_is_link_local(&client->from.addr)) {
+		info->ipi6_ifindex = 0; /* the way back is the routes' matter */
+	}
 	return true;
 }
 
-/* The i-th message that came. True: its answer is in the n-th place to be sent. */
-static bool serve_one(struct dns_socket *socket, unsigned int i, unsigned int n)
+/* The n-th place is what is sent to whom the i-th message came from. */
+static void put_out(struct udp_batch *b, unsigned int i, unsigned int n, size_t len)
 {
-	struct dns_worker *w = socket->listener->worker;
-	struct udp_batch *b = w->batch;
-	struct msghdr *in = &b->in[i].msg_hdr;
-	struct in6_pktinfo *info = find_info(in);
-	struct dns_client client;
-	bool waits;
-	size_t len;
+	const struct msghdr *in = &b->in[i].msg_hdr;
 
-	if (!read_client(socket, i, info, &client)) {
-		return false;
-	}
-	if (socket->listener->zone) {
-		len = serve_world(w, &client, false, b->in_bytes[i], b->in[i].msg_len,
-				  b->out_bytes[n]);
-	} else {
-		len = serve(w, &client, false, b->in_bytes[i], b->in[i].msg_len, b->out_bytes[n],
-			    &waits);
-	}
-	if (len == 0) {
-		return false;
-	}
-	if (info && !addr_is_link_local(&client.from.addr)) {
-		info->ipi6_ifindex = 0; /* the way back is the routes' matter */
-	}
 	b->out_part[n] = (struct iovec){b->out_bytes[n], len};
 	b->out[n].msg_hdr = (struct msghdr){.msg_name = &b->from[i],
 					    .msg_namelen = in->msg_namelen,
 					    .msg_iov = &b->out_part[n],
 					    .msg_iovlen = 1,
-					    .msg_control = info ? &b->info[i] : NULL,
-					    .msg_controllen = info ? in->msg_controllen : 0};
-	return true;
+					    .msg_control = &b->info[i],
+					    .msg_controllen = in->msg_controllen};
+}
+
+/* What strangers ask; each of these returns how many answers are to be sent now, n before. */
+static unsigned int serve_worlds(const struct dns_listener *l, unsigned int first, unsigned int end,
+				 unsigned int n)
+{
+	struct udp_batch *b = l->worker->batch;
+	struct dns_client client;
+
+	for (unsigned int i = first; i < end; i++) {
+		size_t len = 0;
+
+		if (read_client(l, i, &client)) {
+			len = serve_world(l->worker, &client, false, b->in_bytes[i],
+					  b->in[i].msg_len, b->out_bytes[n]);
+		}
+		put_out(b, i, n, len);
+		n += len > 0;
+	}
+	return n;
+}
+
+/* What tenants ask: messages first to end - 1, at most GROUP, together. */
+static unsigned int serve_group(const struct dns_listener *l, unsigned int first, unsigned int end,
+				unsigned int n)
+{
+	struct udp_batch *b = l->worker->batch;
+	struct arrival *arrivals = b->arrivals;
+	unsigned int at[GROUP], n_read = 0;
+
+	for (unsigned int i = first; i < end; i++) {
+		struct arrival *a = &arrivals[n_read];
+
+		at[n_read] = i;
+		n_read += read_client(l, i, &a->client) &&
+			  serve_read(l->worker, n_read > 0 ? a - 1 : NULL, b->in_bytes[i],
+				     b->in[i].msg_len, a);
+	}
+	for (unsigned int step = 0; step < CACHE_EXPECT_STEPS; step++) {
+		for (unsigned int i = 0; i < n_read; i++) {
+			serve_expect(l->worker, &arrivals[i], step);
+		}
+	}
+	for (unsigned int i = 0; i < n_read; i++) {
+		bool waits;
+		size_t len = serve_answer(l->worker, &arrivals[i], false, b->out_bytes[n], &waits);
+
+		put_out(b, at[i], n, len);
+		n += len > 0;
+	}
+	return n;
+}
+
+static unsigned int serve_all(const struct dns_listener *l, unsigned int n_in)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < n_in; i += GROUP) {
+		unsigned int end = i + GROUP < n_in ? i + GROUP : n_in;
+
+		n = l->zone ? serve_worlds(l, i, end, n) : serve_group(l, i, end, n);
+	}
+	return n;
 }
 
 /* One that the kernel does not take is no reason to keep the others back. */
@@ -155,18 +195,14 @@ bool udp_serve(struct dns_socket *socket)
 	struct udp_batch *b = w->batch;
 
 	for (unsigned int turn = 0; turn < BATCHES; turn++) {
-		unsigned int n_out = 0;
 		int n;
 
 		batch_prepare(b, BATCH);
 		n = recvmmsg(socket->io.fd, b->in, BATCH, MSG_DONTWAIT, NULL);
-		for (int i = 0; i < n; i++) {
-			n_out += serve_one(socket, (unsigned int)i, n_out);
-		}
-		send_all(w, socket->io.fd, n_out);
-		if (n < BATCH) {
+		if (n <= 0) {
 			return false;
 		}
+		send_all(w, socket->io.fd, serve_all(socket->listener, (unsigned int)n));
 	}
 	return true;
 }

@@ -110,14 +110,33 @@ void dns_worker_drain(struct dns_worker *w, uint32_t ms);
 /* orders.c */
 extern const struct link_ops dns_link_ops;
 
+/* A message on its way through serve.c, while no tenant changes. */
+struct arrival {
+	struct dns_client client; /* set by who received it */
+	struct source source;
+	bool known;                 /* a tenant's: source is set */
+	enum query_rate_result may; /* it is looked at: not DROP */
+	enum request_result read;
+	struct request request;
+};
+
 /* serve.c */
 /*
- * A client's message. Returns the length of the answer in wire, which has room for
+ * A client's message, first step; before: the one before in the same batch, NULL: none. False:
+ * it is not answered. Of many, each goes through one step before the first one goes through the
+ * next, so that none waits for memory.
+ */
+bool serve_read(struct dns_worker *w, const struct arrival *before, const uint8_t *message,
+		size_t len, struct arrival *a);
+/* What may be left out, in steps as cache_expect(). */
+void serve_expect(const struct dns_worker *w, struct arrival *a, unsigned int step);
+/*
+ * The last one. Returns the length of the answer in wire, which has room for
  * request_answer_max(): REQUEST_UDP_MAX, or over_tcp DNS_MESSAGE_MAX; or 0: none now, perhaps
  * later. ret_waits: one will come.
  */
-size_t serve(struct dns_worker *w, const struct dns_client *client, bool over_tcp,
-	     const uint8_t *message, size_t len, uint8_t *wire, bool *ret_waits);
+size_t serve_answer(struct dns_worker *w, struct arrival *a, bool over_tcp, uint8_t *wire,
+		    bool *ret_waits);
 
 /* For those who answer: what r is to carry besides its records. */
 void serve_prepare(const struct dns_worker *w, const struct dns_client *client, bool over_tcp,

@@ -149,7 +149,9 @@ static int socket_probe(const struct socket_group *group, struct err *err)
 /* What a socket of the group needs besides its address. */
 static int set_group_options(int fd, const struct socket_group *group, struct err *err)
 {
+	/* where there is but one address a worker needs not be told which was asked */
 	static const struct option info = {IPPROTO_IPV6, IPV6_RECVPKTINFO, 1, "IPV6_RECVPKTINFO"};
+	bool all = !addr_is_v4(&group->local.addr) && addr_is_any(&group->local.addr);
 	static const struct option udp[] = {
 		{SOL_SOCKET, SO_RCVBUF, RECEIVE_BYTES, "SO_RCVBUF"},
 		{SOL_SOCKET, SO_SNDBUF, RECEIVE_BYTES, "SO_SNDBUF"},
@@ -159,7 +161,7 @@ static int set_group_options(int fd, const struct socket_group *group, struct er
 	if (!group->udp) {
 		return set_inherited_options(fd, group->defer_accept, err);
 	}
-	if (set_options(fd, &info, !addr_is_v4(&group->local.addr), err) < 0 ||
+	if (set_options(fd, &info, all, err) < 0 ||
 	    set_options(fd, udp, sizeof(udp) / sizeof(udp[0]), err) < 0) {
 		return err->code;
 	}

@@ -3,8 +3,9 @@
 """./dev bench dns64: sixgate beside unbound and BIND, and a bare responder as the floor, in one run.
 
 Prints a table and writes build/bench/dns64.json. One core for each server in its turn, another for
-the load (dnsperf) and the authority they ask (BIND). Rounds are interleaved, values are medians over
-them. Nothing here fails on a time: it measures, and says beside each number what is wanted.
+the load (dnsperf, for latencies asker.c) and the authority they ask (BIND). Rounds are interleaved,
+values are medians over them. Nothing here fails on a time: it measures, and says beside each number
+what is wanted.
 """
 import argparse
 import json
@@ -12,19 +13,34 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 
-from lab import BACKEND, CLIENT_FIRST, CLIENTS, CORE_LOAD, GATEWAY, TENANT_PREFIX, BenchError, Lab, run
+from lab import (BACKEND, CLIENT_FIRST, CLIENTS, CORE_LOAD, CORE_PROXY, FIRST, GATEWAY, TENANT_PREFIX,
+                 BenchError, Lab, run)
+from report import Report
 
 N_NAMES = 10000
 COLD_NAMES = 40000  # of a round, each asked once
 PREF64 = "2001:db8:64::/96"
 ADDRESS = {name: f"2001:db8:a000:{number}::53"
            for number, name in enumerate(("floor", "sixgate", "unbound", "bind"), 2)}
+COLUMNS = ["sixgate", "unbound", "bind", "floor"]
+TARGETS = [
+    ("warm", "cpu", "floor", 1.15),
+    ("warm", "cpu", "best", 1.0),
+    ("warm", "user", "unbound", 0.5),
+    ("cold", "cpu", "unbound", 0.9),
+    ("half-load", "p99", "best", 1.0),
+    ("memory", "name", None, 400),
+    ("two-workers", "scale", None, 1.8),
+]
+N_SOURCES = 16  # addresses of the tenant, among which there are some for each worker
+BURST = 2000    # queries, less than a socket's queue holds
 TICK_US = 1e6 / os.sysconf("SC_CLK_TCK")
 
 ZONE = """$TTL 86400
@@ -117,8 +133,8 @@ def start_authority(lab):
                      namespace=CLIENTS, core=CORE_LOAD)
 
 
-def start_sixgate(lab):
-    folder = folder_of(lab, "sixgate")
+def start_sixgate(lab, workers=1):
+    folder = folder_of(lab, f"sixgate{workers}")
     registry = folder / "registry"
     registry.mkdir()
     (registry / "bench.yaml").write_text(json.dumps(
@@ -132,8 +148,9 @@ def start_sixgate(lab):
         "nat64": {"prefix": PREF64, "pool": ["198.51.100.1"], "ports": "16384-49151"},
         "local_ports": "49152-57343",
         "dns64": {"listen": [ADDRESS["sixgate"]], "upstream": [CLIENT_FIRST], "cache": "1GiB"},
-        "workers": 1, "access_log": "off", "registry": {"dir": str(registry)}}))
-    return lab.start("sixgated", [lab.build / "sixgated", "-c", config, "--run-dir", folder / "run"])
+        "workers": workers, "access_log": "off", "registry": {"dir": str(registry)}}))
+    return lab.start(f"sixgated{workers}",
+                     [lab.build / "sixgated", "-c", config, "--run-dir", folder / "run"])
 
 
 def start(lab, name):
@@ -152,10 +169,12 @@ def start(lab, name):
         process = lab.start(name, argv)
     wait_answer(name, process)
     process.settle()
-    comm = {"sixgate": "sixgate-dns64"}.get(name)
-    pids = [pid for pid in process.pids if comm is None
-            or pathlib.Path(f"/proc/{pid}/comm").read_text().strip() == comm]
-    return Subject(name, process, pids)
+    return Subject(name, process, workers_of(process) if name == "sixgate" else process.pids)
+
+
+def workers_of(process):
+    return [pid for pid in process.pids
+            if pathlib.Path(f"/proc/{pid}/comm").read_text().strip() == "sixgate-dns64"]
 
 
 def wait_answer(name, process):
@@ -188,26 +207,22 @@ def measure(subject, queries, *options):
     user, total = subject.cpu()
     completed, rate = load(subject.name, queries, *options)
     user_after, total_after = subject.cpu()
-    return {"total_us": (total_after - total) / completed,
-            "user_us": (user_after - user) / completed, "rate": rate, "completed": completed}
+    return {"cpu": (total_after - total) / completed, "user": (user_after - user) / completed,
+            "rate": rate}
 
 
-def anonymous_bytes(subject):
-    text = "".join(pathlib.Path(f"/proc/{pid}/status").read_text() for pid in subject.pids)
-    return sum(int(kib) * 1024 for kib in re.findall(r"RssAnon:\s+(\d+)", text))
+def asker(lab, *argv):
+    return ["ip", "netns", "exec", BACKEND, *FIRST, "taskset", "-c", str(CORE_LOAD),
+            str(lab.build / "tests/bench/asker"), *[str(a) for a in argv]]
 
 
-def measure_memory(lab, subjects, n_names):
-    """What sixgate's memory grows by with so many more names in the cache, each with both answers."""
-    found = [subject for subject in subjects if subject.name == "sixgate"]
-    if not found or n_names == 0:
-        return None
-    names = write_names(lab, "memory", (f"host-{i:07}.cold" for i in range(n_names)))
-    before = anonymous_bytes(found[0])
-    completed, _ = load("sixgate", names, "-n", "1", "-q", "100")
-    per_name = (anonymous_bytes(found[0]) - before) / completed
-    print(f"memory: {per_name:.0f} bytes a cached name at {completed} names, wanted at most 400")
-    return {"names": completed, "bytes_a_name": round(per_name, 1), "wanted": 400}
+def latency(lab, subject, queries, rate, seconds):
+    """At a fixed rate, which is far from what it is able to."""
+    got = json.loads(run(*asker(lab, "rate", ADDRESS[subject.name], queries, rate, seconds)))
+    if got["failed"] > 0 or got["answered"] < got["sent"] / 2:
+        raise BenchError(f"{subject.name} at {rate} queries a second: {got}")
+    return {"p50": got["p50_us"], "p99": got["p99_us"],
+            "lost": 1e6 * (1 - got["answered"] / got["sent"])}
 
 
 def write_names(lab, name, names):
@@ -216,83 +231,198 @@ def write_names(lab, name, names):
     return path
 
 
-def run_rounds(lab, subjects, args):
-    """All rounds of both workloads: {workload: {subject: [measured]}}"""
-    warm = write_names(lab, "warm", (f"n{i}" for i in range(N_NAMES)))
-    results = {"warm": {}, "cold": {}}
-    for subject in subjects:
-        load(subject.name, warm, "-n", "2", "-q", "100")
-    for number in range(args.rounds):
+def rounds(subjects, n, once):
+    """Runs once(subject, number) for each, n times, in turning order; {name: [result, ...]}."""
+    results = {subject.name: [] for subject in subjects}
+    for number in range(n):
         turn = number % len(subjects)
         for subject in [*subjects[turn:], *subjects[:turn]]:
-            results["warm"].setdefault(subject.name, []).append(
-                measure(subject, warm, "-l", str(args.seconds), "-q", "200"))
-            if subject.name != "floor":
-                cold = write_names(lab, "cold", (f"{subject.name}-{number}-{i}.cold"
-                                                 for i in range(args.cold)))
-                results["cold"].setdefault(subject.name, []).append(
-                    measure(subject, cold, "-n", "1", "-q", "100"))
-        print(f"round {number + 1} of {args.rounds}", file=sys.stderr)
+            results[subject.name].append(once(subject, number))
     return results
 
 
-def median(measured, key):
-    return statistics.median(one[key] for one in measured)
+def add_rows(report, workload, results, metrics):
+    for metric, unit, better in metrics:
+        report.row(workload, metric, unit,
+                   {name: [one[metric] for one in got] for name, got in results.items()},
+                   better=better)
 
 
-def table(results):
-    """What is printed, and the ratios that are wanted."""
-    names = list(results["warm"])
-    print("| | " + " | ".join(names) + " |")
-    print("|---" * (len(names) + 1) + "|")
-    rows = [("warm, CPU us a query", "warm", "total_us"), ("of it in user space", "warm", "user_us"),
-            ("cold, CPU us a query", "cold", "total_us")]
-    for title, workload, key in rows:
-        cells = [f"{median(results[workload][n], key):.2f}" if n in results[workload] else "-"
-                 for n in names]
-        print(f"| {title} | " + " | ".join(cells) + " |")
-    wanted = [("warm", "total_us", "floor", 1.15), ("warm", "total_us", "unbound", 1.0),
-              ("warm", "total_us", "bind", 1.0), ("warm", "user_us", "unbound", 0.5),
-              ("cold", "total_us", "unbound", 0.9)]
-    ratios = []
-    for workload, key, other, limit in wanted:
-        if other in results[workload] and "sixgate" in results[workload]:
-            base = median(results[workload][other], key)
-            ratio = median(results[workload]["sixgate"], key) / base if base else 0.0
-            ratios.append({"workload": workload, "of": key, "to": other, "ratio": round(ratio, 2),
-                           "wanted": limit})
-            print(f"{workload} {key}: {ratio:.2f} of {other}, wanted at most {limit}")
-    return ratios
+def warm(lab, report, subjects, names, args):
+    """All from the cache, as much as the server can."""
+    for subject in subjects:
+        load(subject.name, names, "-n", "2", "-q", "100")
+    results = rounds(subjects, args.rounds, lambda subject, _: measure(
+        subject, names, "-l", str(args.seconds), "-q", "200"))
+    add_rows(report, "warm", results, [("cpu", "us/query", "less"), ("user", "us/query", "less"),
+                                       ("rate", "1/s", "more")])
+    return results
+
+
+def cold(lab, report, subjects, args):
+    """Each name once: an upstream is asked for each."""
+    def once(subject, number):
+        names = write_names(lab, "cold", (f"{subject.name}-{number}-{i}.cold"
+                                          for i in range(args.cold)))
+        return measure(subject, names, "-n", "1", "-q", "100")
+    results = rounds([s for s in subjects if s.name != "floor"], args.rounds, once)
+    add_rows(report, "cold", results, [("cpu", "us/query", "less"), ("user", "us/query", "less")])
+
+
+def half_load(lab, report, subjects, names, rates, args):
+    """Latencies at half of what the slowest peer is able to."""
+    slowest = min(statistics.median(one["rate"] for one in got) for name, got in rates.items()
+                  if name != "floor")
+    rate = int(slowest / 2)
+    report.notes.append(f"half-load: {rate} queries/s")
+    results = rounds(subjects, args.rounds, lambda subject, _: latency(
+        lab, subject, names, rate, max(1, int(args.seconds))))
+    add_rows(report, "half-load", results, [("p50", "us", "less"), ("p99", "us", "less"),
+                                            ("lost", "of a million", "less")])
+
+
+class Bursts:
+    """Queries that wait for stopped workers, which then work them off without any load beside."""
+
+    def __init__(self, lab, names, pids):
+        self.pids = pids
+        for i in range(N_SOURCES):
+            run("ip", "-n", BACKEND, "address", "add", f"{self.source(i)}/64", "dev", "gw0", "nodad")
+        self.child = subprocess.Popen(
+            asker(lab, "burst", ADDRESS["sixgate"], names, *map(self.source, range(N_SOURCES))),
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        owners = [self.owner(i) for i in range(N_SOURCES)]
+        self.sources = [owners.index(pid) for pid in pids]
+
+    @staticmethod
+    def source(i):
+        return TENANT_PREFIX.replace("::/64", f"::1:{i}")
+
+    def ask(self, line):
+        self.child.stdin.write(line + "\n")
+        self.child.stdin.flush()
+        return self.child.stdout.readline().split()
+
+    def once(self, counts):
+        """So many queries from each source; {pid: microseconds of CPU}."""
+        for pid in self.pids:
+            os.kill(pid, signal.SIGSTOP)
+        self.ask(" ".join(map(str, counts)))
+        before = {pid: cpu_us(pid) for pid in self.pids}
+        for pid in self.pids:
+            os.kill(pid, signal.SIGCONT)
+        time.sleep(0.1)
+        spent = {pid: cpu_us(pid) - before[pid] for pid in self.pids}
+        answered = [int(n) for n in self.ask("")]
+        if answered != counts:
+            raise BenchError(f"two workers: {counts} were asked and {answered} answered")
+        return spent
+
+    def owner(self, source):
+        """The worker that answers a source."""
+        spent = self.once([BURST if i == source else 0 for i in range(N_SOURCES)])
+        return max(spent, key=spent.get)
+
+    def cost(self, pids):
+        """Microseconds a query of these workers, which all work at the same time."""
+        busy = [self.sources[self.pids.index(pid)] for pid in pids]
+        spent = self.once([BURST if i in busy else 0 for i in range(N_SOURCES)])
+        return sum(spent[pid] for pid in pids) / (BURST * len(pids))
+
+    def close(self):
+        self.child.stdin.close()
+        self.child.wait()
+
+
+def cpu_us(pid):
+    return int(pathlib.Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e3
+
+
+def two_workers(lab, report, names, args):
+    """What a query costs of two workers on two cores at the same time, and of each alone."""
+    process = start_sixgate(lab, 2)
+    wait_answer("sixgate", process)
+    process.settle()
+    pids = workers_of(process)
+    for pid, core in zip(pids, (CORE_PROXY, CORE_LOAD)):
+        os.sched_setaffinity(pid, [core])
+    bursts = Bursts(lab, names, pids)
+    for _ in range(2 * N_NAMES // BURST):  # each has a cache of its own
+        bursts.cost(pids)
+    alone, together = [], []
+    for _ in range(args.rounds * 8):
+        alone.append(statistics.mean(bursts.cost([pid]) for pid in pids))
+        together.append(bursts.cost(pids))
+    bursts.close()
+    report.row("two-workers", "alone", "us/query", {"sixgate": alone})
+    report.row("two-workers", "together", "us/query", {"sixgate": together})
+    report.row("two-workers", "scale", "of one", {"sixgate": [
+        2 * a / t for a, t in zip(alone, together)]}, better="more")
+
+
+def anonymous_bytes(subject):
+    text = "".join(pathlib.Path(f"/proc/{pid}/status").read_text() for pid in subject.pids)
+    return sum(int(kib) * 1024 for kib in re.findall(r"RssAnon:\s+(\d+)", text))
+
+
+def memory(lab, report, subject, n_names):
+    """What sixgate's memory grows by with so many more names in the cache, each with both answers."""
+    names = write_names(lab, "memory", (f"host-{i:07}.cold" for i in range(n_names)))
+    before = anonymous_bytes(subject)
+    completed, _ = load("sixgate", names, "-n", "1", "-q", "100")
+    report.row("memory", "name", "bytes", {
+        "sixgate": [(anonymous_bytes(subject) - before) / completed]})
+    report.notes.append(f"memory: {completed} names")
+
+
+WORKLOADS = ["warm", "cold", "half-load", "memory", "two-workers"]
+
+
+def bench_run(lab, report, args):
+    start_authority(lab)
+    subjects = [start(lab, name) for name in args.only]
+    names = write_names(lab, "warm", (f"n{i}" for i in range(N_NAMES)))
+    report.print_head()
+    rates = warm(lab, report, subjects, names, args)
+    if "cold" in args.workload:
+        cold(lab, report, subjects, args)
+    if "half-load" in args.workload:
+        half_load(lab, report, subjects, names, rates, args)
+    ours = [subject for subject in subjects if subject.name == "sixgate"]
+    if "memory" in args.workload and ours:
+        memory(lab, report, ours[0], args.names)
+    if "two-workers" in args.workload and ours:
+        lab.stop(ours[0].process)
+        two_workers(lab, report, names, args)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=3)
+    parser.add_argument("workload", nargs="*", default=WORKLOADS,
+                        help=f"of {', '.join(WORKLOADS)}; all by default, warm always")
+    parser.add_argument("--quick", action="store_true", help="small sizes, for development")
+    parser.add_argument("--rounds", type=int)
+    parser.add_argument("--seconds", type=int)
     parser.add_argument("--cold", type=int, default=COLD_NAMES, help="names of a round")
-    parser.add_argument("--names", type=int, default=1000000, help="cached ones, for their memory")
-    parser.add_argument("--only", nargs="+", choices=list(ADDRESS), default=list(ADDRESS))
+    parser.add_argument("--names", type=int, help="cached ones, for their memory")
+    parser.add_argument("--only", nargs="+", choices=COLUMNS, default=COLUMNS)
     args = parser.parse_args()
+    args.rounds = args.rounds or (3 if args.quick else 7)
+    args.seconds = args.seconds or (1 if args.quick else 3)
+    args.names = args.names or (50000 if args.quick else 1000000)
     build = pathlib.Path(os.environ["SIXGATE_BUILD"])
     for program in ("dnsperf", "dig", "named", "unbound"):
         if not shutil.which(program):
             sys.exit(f"bench: {program} is missing: ./dev setup installs it")
+    report = Report(COLUMNS, TARGETS, "floor")
     with tempfile.TemporaryDirectory(prefix="sixgate-bench-") as work:
         os.chmod(work, 0o755)
         try:
             with Lab(build, work) as lab:
-                start_authority(lab)
-                subjects = [start(lab, name) for name in args.only]
-                results = run_rounds(lab, subjects, args)
-                memory = measure_memory(lab, subjects, args.names)
+                bench_run(lab, report, args)
         except BenchError as error:
             sys.exit(f"bench: {error}")
-    ratios = table(results)
-    out = build / "bench" / "dns64.json"
-    out.parent.mkdir(exist_ok=True)
-    out.write_text(json.dumps({"rounds": args.rounds, "seconds": args.seconds, "cold": args.cold,
-                               "results": results, "ratios": ratios, "memory": memory}, indent=1) + "\n")
-    print(out)
+    report.write(build, "dns64", args.quick)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,10 @@ tests_bench_sink_SOURCES = %D%/sink.c %D%/net.c %D%/net.h
 tests_bench_parts_SOURCES = %D%/parts.c tests/unit/hello.c tests/unit/hello.h
 tests_bench_parts_LDADD = libproxy.a libworker.a libconf-model.a libbase.a
 dist_noinst_SCRIPTS += %D%/dns64.py %D%/kernel.py %D%/proxy.py
-dist_noinst_DATA += %D%/kernel_hosts.py %D%/kernel_script.py %D%/kernel_sixgate.py %D%/lab.py %D%/peers.py %D%/sixgate.py %D%/workloads.py
-noinst_PROGRAMS += tests/bench/responder
+dist_noinst_DATA += %D%/kernel_hosts.py %D%/kernel_script.py %D%/kernel_sixgate.py %D%/lab.py %D%/peers.py %D%/report.py \
+	%D%/sixgate.py %D%/workloads.py
+noinst_PROGRAMS += tests/bench/asker tests/bench/responder
+tests_bench_asker_SOURCES = %D%/asker.c %D%/net.c %D%/net.h
+tests_bench_asker_LDADD =
 tests_bench_responder_SOURCES = %D%/responder.c
 tests_bench_responder_LDADD =

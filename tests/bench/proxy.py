@@ -7,13 +7,9 @@ the order turns), values are medians over the rounds, ratios are of medians. Not
 a time: it measures, and says beside each number what issue and README promise.
 """
 import argparse
-import json
 import os
 import pathlib
-import platform
-import re
 import shutil
-import statistics
 import sys
 import tempfile
 import time
@@ -21,6 +17,7 @@ import time
 import peers
 import sixgate
 from lab import GATEWAY, BenchError, Lab, run
+from report import Report
 from workloads import OURS_ALONE, SLEEPING, WORKLOADS, Sizes, random_names
 
 COLUMNS = ["sixgate", "haproxy", "haproxy-splice", "nginx", "sniproxy", "relay"]
@@ -53,8 +50,7 @@ class Bench:
         self.lab = lab
         self.sizes = sizes
         self.subjects = {}
-        self.rows = []
-        self.notes = []
+        self.report = Report(COLUMNS, TARGETS, "relay")
         self.folder = None
         self.sink = None
         self.replaced = False
@@ -140,44 +136,11 @@ class Bench:
         time.sleep(0.05)  # the last sessions' ends and log lines
         return subject.process.cpu_ns() - before, result
 
-    def row(self, workload, metric, unit, samples, *, better="less", floor="relay"):
-        """Adds a row from {name: [value, ...]}; floor is the name ratio_floor is to."""
-        values = {name: statistics.median(s) for name, s in samples.items()}
-        others = [v for name, v in values.items() if name not in ("sixgate", floor)]
-        best = (min if better == "less" else max)(others) if others else None
-        ours, floor = values.get("sixgate"), values.get(floor)
-        self.rows.append({
-            "workload": workload, "metric": metric, "unit": unit, "better": better,
-            "values": {name: round(v, 3) for name, v in values.items()},
-            "samples": {name: [round(v, 3) for v in s] for name, s in samples.items()},
-            "floor": round(floor, 3) if floor is not None else None,
-            "ratio_best": round(ours / best, 3) if ours is not None and best else None,
-            "ratio_floor": round(ours / floor, 3) if ours is not None and floor else None,
-        })
-        print_row(self.rows[-1])
-
     def rows_of(self, workload, results, metrics):
         """Adds a row for each (metric, unit, better) of results {name: [{metric: value}]}."""
         for metric, unit, better in metrics:
             samples = {name: [r[metric] for r in rs] for name, rs in results.items()}
-            self.row(workload, metric, unit, samples, better=better)
-
-
-def print_head():
-    print(f"{'workload':<16}{'metric':<11}{'unit':<15}" +
-          "".join(f"{c:>{width(c)}}" for c in COLUMNS) + f"{'/best':>8}{'/floor':>8}", flush=True)
-
-
-def width(column):
-    return max(len(column), 8) + 2
-
-
-def print_row(row):
-    def shown(value):
-        return "-" if value is None else f"{value:.3f}" if value < 100 else f"{value:.0f}"
-    print(f"{row['workload']:<16}{row['metric']:<11}{row['unit']:<15}" +
-          "".join(f"{shown(row['values'].get(c)):>{width(c)}}" for c in COLUMNS) +
-          f"{shown(row['ratio_best']):>8}{shown(row['ratio_floor']):>8}", flush=True)
+            self.report.row(workload, metric, unit, samples, better=better)
 
 
 def arguments():
@@ -195,48 +158,12 @@ def arguments():
     return args
 
 
-def target_value(row, other):
-    """What the target limits: sixgate's value, or its ratio to another's."""
-    if other is None:
-        return row["values"].get("sixgate")
-    if other in ("best", "floor"):
-        return row[f"ratio_{other}"]
-    ours, theirs = row["values"].get("sixgate"), row["values"].get(other)
-    return ours / theirs if ours is not None and theirs else None
-
-
-def targets_of(rows):
-    """The targets that these rows speak of, with what was reached."""
-    reached = []
-    for workload, metric, other, limit in TARGETS:
-        for row in rows:
-            value = target_value(row, other)
-            if (row["workload"], row["metric"]) == (workload, metric) and value is not None:
-                met = value >= limit if row["better"] == "more" else value <= limit
-                reached.append({"workload": workload, "metric": metric, "to": other,
-                                "limit": limit, "value": round(value, 3), "met": met})
-    return reached
-
-
-def print_targets(targets):
-    for t in targets:
-        of = f"of {t['to']}'s" if t["to"] else "itself"
-        print(f"{'met   ' if t['met'] else 'MISSED'} {t['workload']} {t['metric']} {of}: "
-              f"{t['value']:.3f}, target {t['limit']}")
-
-
-def host():
-    """Where the numbers come from."""
-    cpu = re.search(r"^model name\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text(), re.M)
-    return {"kernel": platform.release(), "cpu": cpu.group(1) if cpu else platform.machine()}
-
-
 def bench_run(args, work):
     sizes = Sizes.quick() if args.quick else Sizes.full()
     with Lab(args.build, work) as lab:
         bench = Bench(lab, sizes)
         bench.start(args.subject or COLUMNS)
-        print_head()
+        bench.report.print_head()
         for name in args.workload or WORKLOADS:
             if name not in OURS_ALONE or "sixgate" in bench.subjects:
                 bench.start_sink(name not in SLEEPING)
@@ -256,13 +183,7 @@ def main():
             print(f"configs and logs: {work}", file=sys.stderr)
         else:
             shutil.rmtree(work)
-    targets = targets_of(bench.rows)
-    print_targets(targets)
-    out = pathlib.Path(args.build) / "bench"
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "proxy.json").write_text(json.dumps({
-        "rows": bench.rows, "targets": targets, "notes": bench.notes, "host": host(),
-        "quick": args.quick}, indent=1) + "\n")
+    bench.report.write(args.build, "proxy", args.quick)
     return 0
 
 

@@ -114,7 +114,7 @@ def latency(bench):
                                 **echo_of(bench, subject))
         return {"p50": result["p50_us"], "p99": result["p99_us"], "max": result["max_us"]}
     results = bench.rounds(subjects, once, 35)
-    bench.notes.append(f"open-loop: {rate} requests/s")
+    bench.report.notes.append(f"open-loop: {rate} requests/s")
     bench.rows_of("open-loop", results, [("p50", "us", "less"), ("p99", "us", "less"),
                                          ("max", "us", "less")])
 
@@ -153,7 +153,7 @@ def embed(bench):
             "conn", subject.tls("close"), connections=32, units=bench.sizes.connections,
             names=names, spin=True))
         samples[name].append(ns / bench.sizes.connections / 1000)
-    bench.row("embed", "cpu", "us/connection", samples, floor="without")
+    bench.report.row("embed", "cpu", "us/connection", samples, floor="without")
 
 
 def many_names(bench):
@@ -176,9 +176,9 @@ def many_names(bench):
     for i in range(bench.sizes.rounds):
         for name in (list(cases), list(reversed(cases)))[i % 2]:
             samples[name].append(names_once(bench, name, *ready[name]))
-    bench.row("many-names", "cpu", "us/connection",
+    bench.report.row("many-names", "cpu", "us/connection",
               {name: samples[name] for name in ("sixgate", "ten")}, floor="ten")
-    bench.row("many-tenants", "cpu", "us/connection",
+    bench.report.row("many-tenants", "cpu", "us/connection",
               {"sixgate": samples["tenants"], "ten": samples["ten"]}, floor="ten")
 
 
@@ -202,7 +202,7 @@ def add_tenant(bench):
         sixgate.filler_tenant(i, names[i:i + 1]) for i in range(total)])
     subject = bench.replace(folder, "tenants")
     fresh = iter(range(total, total + 100))
-    bench.row("add-tenant", "cpu", "ms/tenant", {"sixgate": [
+    bench.report.row("add-tenant", "cpu", "ms/tenant", {"sixgate": [
         add_one(bench, subject, folder, next(fresh), names) for _ in range(10)]})
     waits, stalls = ({"sixgate": [], "without": []} for _ in range(2))
     for i in range(14):
@@ -212,8 +212,8 @@ def add_tenant(bench):
             sixgate.filler_tenant(k, names[k:k + 1]) for k in itertools.islice(fresh, n)])
         waits[name].append(result["max_us"] / 1000)
         stalls[name].append(result["stall_us"] / 1000)
-    bench.row("add-tenant", "wait", "ms", waits, floor="without")
-    bench.row("add-tenant", "stall", "ms", stalls, floor="without")
+    bench.report.row("add-tenant", "wait", "ms", waits, floor="without")
+    bench.report.row("add-tenant", "stall", "ms", stalls, floor="without")
 
 
 def add_one(bench, subject, folder, number, names):

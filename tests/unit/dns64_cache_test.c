@@ -243,6 +243,38 @@ static void questions_differ_in_all_they_have(void **state)
 	assert_int_not_equal(question_hash(&key, &q), question_hash(&key, &other));
 }
 
+/* At each number of entries, among them those at which the table is growing. */
+static void what_is_expected_is_found_by_the_hash_that_is_kept(void **state)
+{
+	struct cache *c = cache_new(1000000);
+	struct question q = question("n0.example.");
+	char name[32];
+
+	(void)state;
+	assert_int_equal(find(c, "n0.example.", 0), CACHE_MISS);
+	for (unsigned int i = 0; i < 1000; i++) {
+		struct cached cached;
+		uint64_t hash;
+
+		for (unsigned int step = 0; step < CACHE_EXPECT_STEPS; step++) {
+			cache_expect(c, &q, step);
+		}
+		hash = cache_hash(c, &q);
+		assert_true(q.name_hash != 0);
+		assert_int_equal(cache_find(c, &q, 0, &cached), i > 0 ? CACHE_FRESH : CACHE_MISS);
+		q.type = KNOT_RRTYPE_AAAA;
+		assert_int_equal(cache_find(c, &q, 0, &cached), CACHE_MISS);
+		q.type = KNOT_RRTYPE_A;
+		q.name_hash = 0;
+		assert_int_equal(cache_hash(c, &q), hash);
+		(void)snprintf(name, sizeof(name), "n%u.example.", i);
+		put(c, name, 0);
+	}
+	assert_int_equal(question_set_name(&q, "n1.example."), 0);
+	assert_int_equal(q.name_hash, 0);
+	cache_free(c);
+}
+
 /* All steps at once. How many. */
 static size_t flush(struct cache *c, const char *name, bool below)
 {
@@ -336,6 +368,7 @@ int main(void)
 		cmocka_unit_test(room_is_made_in_few_steps),
 		cmocka_unit_test(a_smaller_size_is_come_to_in_steps),
 		cmocka_unit_test(questions_differ_in_all_they_have),
+		cmocka_unit_test(what_is_expected_is_found_by_the_hash_that_is_kept),
 		cmocka_unit_test(flush_takes_a_name_or_all_below_it),
 		cmocka_unit_test(a_walk_meets_each_entry_whatever_comes_between),
 		cmocka_unit_test(a_walk_goes_on_behind_what_is_evicted),

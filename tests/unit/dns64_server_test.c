@@ -1116,6 +1116,38 @@ static void test_drain_answers_what_waits_and_ends(void **state)
 	assert_int_equal(wait_exit(f), 0);
 }
 
+/* Where there is but one address nothing says which was asked: at once, and after a while. */
+static void test_socket_of_one_address_answers_from_it(void **state)
+{
+	struct listener_msg listener = {.local.addr = {.b = {[15] = 1}}, .protocol = PROTOCOL_UDP};
+	struct fixture *f = *state;
+	struct dgram query = {.len = 0}, answer;
+	struct sockaddr_in6 sa = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+	socklen_t len = sizeof(sa);
+	struct buf data;
+	int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	assert_int_equal(bind(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&sa, &len), 0);
+	f->port = listener.local.port = ntohs(sa.sin6_port);
+	buf_init(&data, 4096);
+	listener_msg_pack(&listener, &data);
+	order_fds(f, MSG_LISTENER, LISTENERS + 1, &data, &fd, 1);
+	buf_fini(&data);
+	close(f->udp);
+	f->udp = connected(f, SOCK_DGRAM);
+	put_local(&query, 14);
+	ask_udp(f, &query, &answer);
+	assert_int_equal(u16_at(&answer, 0), 14);
+	query.len = 0;
+	put_query(&query, 15, "later", TYPE_AAAA);
+	assert_int_equal(send(f->udp, query.bytes, query.len, 0), query.len);
+	play_synthesis(f, 1);
+	assert_true(receive(f->udp, &answer, WAIT_MS));
+	assert_int_equal(u16_at(&answer, 0), 15);
+	close(fd);
+}
+
 static void test_lent_socket_is_served(void **state)
 {
 	struct fixture *f = *state;
@@ -1315,6 +1347,7 @@ int main(void)
 		WITH(test_malformed_messages),
 		WITH(test_other_upstream_while_one_is_asked),
 		WITH(test_drain_answers_what_waits_and_ends),
+		WITH(test_socket_of_one_address_answers_from_it),
 		WITH(test_lent_socket_is_served),
 		WITH(test_flush_forgets_both_answers_of_a_name_and_says_so),
 		WITH(test_cache_tells_numbers_and_the_entries_of_a_name),
