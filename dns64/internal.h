@@ -28,6 +28,7 @@ struct query {
 	struct dns_tenant *tenant; /* counted */
 	struct dns_client client;
 	const struct request *request; /* borrowed; own, once the query waits */
+	uint64_t started_ms;
 	enum query_step step;
 	uint32_t failed_s;      /* when SERVFAIL came, for QUERY_CHECK */
 	uint32_t ttl_max_s;     /* of what is synthesised (RFC 6147 5.1.7) */

@@ -107,20 +107,21 @@ static void query_count(struct resolver *r, const struct query *q, const uint8_t
 	}
 }
 
-/* The fetch of that question, begun for tenant if there is none. NULL: nobody can be asked. */
-static struct fetch *fetch_get(struct resolver *r, const struct dns_tenant *tenant,
+/* NULL: there is none of that question. */
+static struct fetch *fetch_find(const struct resolver *r, const struct question *q)
+{
+	struct table_node *node = table_find(&r->fetches, cache_hash(r->cache, q), fetch_eq, q);
+
+	return node ? container_of(node, struct fetch, node) : NULL;
+}
+
+/* For tenant. NULL: nobody can be asked. */
+static struct fetch *fetch_new(struct resolver *r, const struct dns_tenant *tenant,
 			       const struct question *q)
 {
-	uint64_t hash = cache_hash(r->cache, q);
-	struct table_node *node = table_find(&r->fetches, hash, fetch_eq, q);
-	struct fetch *fetch;
+	struct fetch *fetch = calloc(1, sizeof(*fetch));
 
-	if (node) {
-		r->stats.n_joined++;
-		return container_of(node, struct fetch, node);
-	}
-	fetch = calloc(1, sizeof(*fetch));
-	if (!fetch || table_insert(&r->fetches, &fetch->node, hash) < 0) {
+	if (!fetch || table_insert(&r->fetches, &fetch->node, cache_hash(r->cache, q)) < 0) {
 		free(fetch);
 		return NULL;
 	}
@@ -192,12 +193,36 @@ static size_t query_give_up(struct resolver *r, struct query *q, uint8_t *wire)
 	return len;
 }
 
+/* What q needs after its next step, asked meanwhile: one after the other would be too late. */
+static void ask_ahead(struct resolver *r, const struct query *q)
+{
+	struct question a = q->request->q;
+	struct cached cached;
+
+	a.type = KNOT_RRTYPE_A;
+	if (cache_find(r->cache, &a, resolver_now_s(r), &cached) != CACHE_FRESH &&
+	    !fetch_find(r, &a)) {
+		(void)fetch_new(r, q->tenant, &a); /* else it is asked when it is its turn */
+	}
+}
+
 /* Takes q; false: it cannot wait. */
 static bool query_wait(struct resolver *r, struct query *q)
 {
 	struct question room;
-	struct fetch *fetch = fetch_get(r, q->tenant, query_question(q, &room));
+	const struct question *question = query_question(q, &room);
+	struct fetch *fetch = fetch_find(r, question);
 
+	r->stats.n_joined += fetch != NULL;
+	if ((fetch ? fetch->started_ms : r->now_ms) > q->started_ms + RESOLVER_LAST_MS) {
+		return false;
+	}
+	if (!fetch) {
+		fetch = fetch_new(r, q->tenant, question);
+		if (fetch && q->step == QUERY_CHECK) {
+			ask_ahead(r, q);
+		}
+	}
 	if (!fetch) {
 		return false;
 	}
@@ -241,9 +266,10 @@ static size_t refuse(struct resolver *r, const struct request *request, uint16_t
 
 /* But for target and own, which are set with what they are for. */
 static void query_init(struct query *q, struct dns_tenant *tenant, const struct dns_client *client,
-		       const struct request *request)
+		       const struct request *request, uint64_t now_ms)
 {
 	memset(q, 0, offsetof(struct query, target));
+	q->started_ms = now_ms;
 	q->tenant = tenant;
 	q->client = *client;
 	q->request = request;
@@ -267,7 +293,7 @@ size_t resolver_query(struct resolver *r, struct dns_tenant *tenant,
 	if (!request->rd) { /* what is cached is nobody's to look into */
 		return refuse(r, request, KNOT_RCODE_REFUSED, KNOT_EDNS_EDE_NOTAUTH, wire);
 	}
-	query_init(&q, tenant, client, request);
+	query_init(&q, tenant, client, request, r->now_ms);
 	len = query_begin(&q, wire);
 	if (len == 0) {
 		len = query_run(r, &q, wire);

@@ -24,6 +24,7 @@ struct counters;
 struct query;
 
 #define RESOLVER_STALE_MS    1800  /* RFC 8767 5: how long a client waits before it gets that */
+#define RESOLVER_LAST_MS     2800  /* nobody is asked later: a client waits for 5 s at most */
 #define RESOLVER_QUERIES_MAX 10000 /* waiting at a time */
 #define RESOLVER_TENANT_MAX  1000  /* of one tenant */
 
@@ -54,7 +55,7 @@ struct fetch {
 };
 
 struct resolver_ops {
-	/* Asks: fetch_done() follows, not from within, 5 s later at most. Returns 0 or -errno. */
+	/* Asks: fetch_done() follows, not from within, soon enough. Returns 0 or -errno. */
 	int (*ask)(void *ctx, struct fetch *fetch);
 	void (*answer)(void *ctx, const struct dns_client *client, const uint8_t *wire, size_t len);
 };
@@ -70,8 +71,8 @@ struct resolver {
 	struct cache *cache; /* owned */
 	struct table fetches;
 	TAILQ_HEAD(fetch_list, fetch) young; /* the oldest first */
-	struct counters *counters; /* borrowed: of tenants; NULL: they are not counted */
-	uint64_t now_ms;           /* of resolver_set_time() */
+	struct counters *counters;           /* borrowed: of tenants; NULL: they are not counted */
+	uint64_t now_ms;                     /* of resolver_set_time() */
 	unsigned int n_waiting;
 	uint8_t *wire; /* owned: for answers that were waited for */
 	struct resolver_stats stats;

@@ -188,6 +188,7 @@ static int ask_try(struct ask *a)
 	while (a->n_tries < UPSTREAM_TRIES && left_ms(a) > 0 && (s = server_choose(a->u, a))) {
 		a->tried |= 1u << (s - a->u->servers);
 		a->server = s;
+		a->uncookied = a->bad_cookie = false;
 		ask_prepare(a);
 		if (send_udp(a) == 0) {
 			a->n_tries++;
@@ -200,8 +201,18 @@ static int ask_try(struct ask *a)
 	return -EHOSTUNREACH;
 }
 
+static void forget_cookie(struct server *s)
+{
+	s->has_cookies = false;
+	s->cookie_len = COOKIE_CLIENT_BYTES;
+}
+
 void ask_failed(struct ask *a)
 {
+	if (a->tcp && a->uncookied) {
+		/* it answers by UDP alone, and without: to insist would be not to hear it again */
+		forget_cookie(a->server);
+	}
 	server_silent(a->server);
 	ask_detach(a);
 	if (ask_try(a) < 0) {
@@ -218,11 +229,12 @@ static void ask_timeout(struct timer *timer)
 static void ask_again(struct ask *a, bool tcp)
 {
 	ask_detach(a);
-	if (a->n_tries < UPSTREAM_TRIES * 2 && left_ms(a) > 0) {
-		a->n_tries++;
+	if (a->n_again < UPSTREAM_TRIES && left_ms(a) > 0) {
+		a->n_again++;
 		ask_prepare(a);
 		if ((tcp ? tcp_ask(a) : send_udp(a)) == 0) {
-			ask_arm(a, tcp ? left_ms(a) : server_patience_ms(a->server));
+			/* what is left of a connection that leads nowhere is for the others */
+			ask_arm(a, tcp ? left_ms(a) / 2 : server_patience_ms(a->server));
 			return;
 		}
 	}
@@ -295,18 +307,15 @@ static enum cookie take_cookie(struct server *s, const uint8_t *wire, size_t len
 	return cookie;
 }
 
-static void forget_cookie(struct server *s)
-{
-	s->has_cookies = false;
-	s->cookie_len = COOKIE_CLIENT_BYTES;
-}
-
 static void ask_answered(struct ask *a, struct answer *answer)
 {
 	server_answered(a->server, (uint32_t)(a->u->loop->now_ms - a->sent_ms));
-	if (answer->rcode == KNOT_RCODE_BADCOOKIE) {
+	if (answer->rcode == KNOT_RCODE_BADCOOKIE && !a->tcp) { /* RFC 7873 5.3 */
+		bool tcp = a->bad_cookie;
+
 		free(answer);
-		ask_again(a, false);
+		a->bad_cookie = true;
+		ask_again(a, tcp);
 		return;
 	}
 	if (answer->rcode == KNOT_RCODE_FORMERR && a->edns && !answer->edns) {
@@ -365,7 +374,8 @@ void ask_received(struct ask *a, uint8_t *wire, size_t len)
 		a->server->stats.n_foreign++;
 		ask_again(a, true);
 	} else if (cookie == COOKIE_NONE && a->edns && a->server->has_cookies) {
-		ask_again(a, true); /* somebody else's, or it has given up cookies */
+		a->uncookied = true; /* somebody else's, or it has given up cookies */
+		ask_again(a, true);
 	} else {
 		ask_read(a, wire, len);
 	}

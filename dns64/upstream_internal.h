@@ -53,10 +53,13 @@ struct ask {
 	struct timer timer;
 	struct answer *held; /* owned: a failure, while others are asked */
 	uint64_t started_ms, sent_ms;
-	unsigned int n_tries;
-	uint32_t tried; /* servers, by bit */
+	unsigned int n_tries; /* of servers */
+	unsigned int n_again; /* the same server once more, with what was learnt */
+	uint32_t tried;       /* servers, by bit */
 	uint16_t id;
 	bool edns;                       /* as asked, with our cookie */
+	bool bad_cookie;                 /* the server has said so once (BADCOOKIE) */
+	bool uncookied;                  /* its answer had no cookie, as those before it had */
 	uint8_t name[QUESTION_NAME_MAX]; /* as asked */
 };
 

@@ -21,6 +21,8 @@
 #define DRAIN_MS  5000 /* the longest that a query waits */
 #define PAUSE_MS  1000
 
+_Static_assert(RESOLVER_LAST_MS + UPSTREAM_TOTAL_MS <= DRAIN_MS, "no query waits for longer");
+
 /* Upstreams of the config before, until all that they were asked is answered. */
 struct former_upstreams {
 	struct former_upstreams *next; /* dns_worker.former */

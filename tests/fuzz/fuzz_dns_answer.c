@@ -20,6 +20,7 @@
 #define PREFIX_AT    4
 #define PREFIX_BYTES 12
 #define LATER_S      2
+#define ASKED_MAX    2 /* at a time: what SERVFAIL is for, and the A record */
 
 /* Of the first byte. */
 #define OPTION_TWO    0x20 /* Pref64s */
@@ -30,7 +31,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 struct play {
 	struct resolver r;
-	struct fetch *asked;
+	struct fetch *asked[ASKED_MAX]; /* the first one first */
+	unsigned int n_asked;
 	struct policy policy;
 	struct pref64 pref64s[2];
 	struct request request;
@@ -54,8 +56,8 @@ static int play_ask(void *ctx, struct fetch *fetch)
 {
 	struct play *p = ctx;
 
-	check(!p->asked);
-	p->asked = fetch;
+	check(p->n_asked < ASKED_MAX);
+	p->asked[p->n_asked++] = fetch;
 	return 0;
 }
 
@@ -158,11 +160,12 @@ static uint32_t longest_ttl(const uint8_t *wire, size_t len)
 /* An upstream says that to what is asked. */
 static void say(struct play *p, const uint8_t *wire, size_t len)
 {
-	struct fetch *fetch = p->asked;
+	struct fetch *fetch = p->asked[0];
 	struct answer *answer = NULL;
 	uint32_t ttl_s = len > 0 && len <= UINT16_MAX ? longest_ttl(wire, len) : 0;
 
-	p->asked = NULL;
+	p->asked[0] = p->asked[1];
+	p->n_asked--;
 	if (answer_read(&fetch->q, wire, len, &answer) != ANSWER_READ) {
 		answer = NULL;
 	}
@@ -181,8 +184,8 @@ static void answer_all(struct play *p)
 {
 	bool first = true;
 
-	while (p->asked) {
-		if (first && p->asked->q.type != KNOT_RRTYPE_A) {
+	while (p->n_asked > 0) {
+		if (first && p->asked[0]->q.type != KNOT_RRTYPE_A) {
 			say(p, p->aaaa, p->aaaa_len);
 		} else {
 			say(p, p->a, p->a_len);
