@@ -205,6 +205,12 @@ static void print_dns64(const struct cli *cli, const json_t *status)
 		n_running, json_array_size(workers), text_of(dns64, "queries", a),
 		text_of(dns64, "cached", b), text_of(dns64, "asked", c),
 		text_of(dns64, "foreign", d), text_of(dns64, "over_rate", e));
+	if (json_is_string(json_object_get(dns64, "zone"))) {
+		fprintf(cli->out,
+			"zone       %s: %s queries, over the rate %s cut short and %s left out\n",
+			text_of(dns64, "zone", a), text_of(dns64, "zone_queries", b),
+			text_of(dns64, "slipped", c), text_of(dns64, "limited", d));
+	}
 }
 
 /* What the rules in the kernel have stopped; not there without the right to set them. */

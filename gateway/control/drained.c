@@ -53,7 +53,7 @@ bool tenants_drain(struct tenants *ts, struct str name, struct str what)
 		(void)conf_drain(t->next, what); /* the same, read with another node config */
 	}
 	if (t->item.id > 0 && !t->swapping) {
-		items_again(ts->items, &t->item); /* workers that are not told by a message */
+		items_change(ts->items, &t->item); /* those of DNS64 are not told by a message */
 	}
 	ts->n_changes++;
 	return true;

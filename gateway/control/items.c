@@ -170,17 +170,6 @@ void items_change(struct items *items, struct item *item)
 	}
 }
 
-void items_again(struct items *items, struct item *item)
-{
-	for (unsigned int i = 0; i < items->n_feeds; i++) {
-		struct feed *feed = &items->feeds[i];
-
-		if (feed->phase != FEED_OFF && feed_gets(feed, item) && feed_passed(feed, item)) {
-			dirty_add(&feed->dirty, item->id);
-		}
-	}
-}
-
 void items_remove(struct items *items, struct item *item)
 {
 	item->removed = true;

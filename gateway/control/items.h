@@ -103,8 +103,6 @@ void items_fini(struct items *items);
 int items_add(struct items *items, struct item *item) CHECKED;
 /* Rolls out a new version. May call settled() at once, when no worker runs. */
 void items_change(struct items *items, struct item *item);
-/* As items_change(), of the same version: for those who had it when something in it was not so. */
-void items_again(struct items *items, struct item *item);
 /* Takes the item from all workers; settled() follows and the item may be gone on return. */
 void items_remove(struct items *items, struct item *item);
 /* A version is still being rolled out. */

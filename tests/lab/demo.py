@@ -27,6 +27,7 @@ from gateway import service, tls  # noqa: E402
 from topology import GATEWAY4, GLOBEX4, HOME4, SERVER4, Topology, embedded  # noqa: E402
 
 DNS64 = "2001:db8:a000::53"
+ZONE = "exit1.example.net"
 SIZE = 5_000_000  # bytes of each exchange
 SSH = {"acme": 2201, "globex": 2202}
 
@@ -64,7 +65,7 @@ class Demo:
     def start(self):
         place, case = self.place, self.case
         self.names = names.Names(place.in4, SERVER4[1], {"www.example": SERVER4[0]})
-        case.prepare({"dns64": {"listen": "tenants", "upstream": [SERVER4[1]]}})
+        case.prepare({"dns64": {"listen": "tenants", "upstream": [SERVER4[1]], "zone": ZONE}})
         case.gateway.put(case.acme(services=self.services(place.acme)))
         case.gateway.put(case.globex(services=self.services(place.globex)))
         case.gateway.start()
@@ -108,11 +109,15 @@ class Demo:
     def reached(self, tenant, how):
         """A client that has IPv4 only reaches the tenant, by name and by port."""
         name, client = f"{tenant.tenant}.example", self.place.in4
-        got = self.curl(client, name, GATEWAY4)
+        farm_name = f"web.{tenant.tenant}.{ZONE}"
+        address = names.lookup(client, GATEWAY4, farm_name, names.A)
+        got = self.curl(client, name, address) if address else b""
         seen = (self.web[tenant.role].clients() or ["nobody"])[-1]
         self.show(f"{tenant.tenant} ({how}) is reached from {SERVER4[0]} by name",
-                  f"curl https://{name}/file       ({SERVER4[0]} -> {GATEWAY4}:443)",
-                  got, seen, seen == embedded(SERVER4[0], "2001:db8:a000:ff::"))
+                  f"{GATEWAY4} for the address of {farm_name}, then\n"
+                  f"                     curl https://{name}/file       ({SERVER4[0]} -> {address}:443)",
+                  got, seen,
+                  seen == embedded(SERVER4[0], "2001:db8:a000:ff::") and address == GATEWAY4)
         port = SSH[tenant.tenant]
         got = self.echo(client, port)
         seen = (self.ssh[tenant.tenant].peers or [("nobody",)])[-1][0]

@@ -6,6 +6,8 @@ import socket
 import struct
 import threading
 
+from netns import family_of
+
 A, AAAA = 1, 28
 SOA = b"\xc0\x0c\0\x06\0\x01\0\0\0\x3c\0\x16\0\0" + struct.pack("!5I", 1, 60, 60, 60, 60)
 
@@ -51,14 +53,15 @@ class Names:
         return query[:2] + struct.pack("!H", code) + counts + query[12:end] + record
 
 
-def lookup(host, server, name, timeout=5):
-    """The IPv6 address that a client on host is told, or None."""
-    query = struct.pack("!6H", 1, 0x100, 1, 0, 0, 0) + encoded(name) + struct.pack("!2H", AAAA, 1)
-    with host.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sock:
+def lookup(host, server, name, kind=AAAA, timeout=5):
+    """The first address that a client on host is told, or None."""
+    query = struct.pack("!6H", 1, 0x100, 1, 0, 0, 0) + encoded(name) + struct.pack("!2H", kind, 1)
+    with host.socket(family_of(server), socket.SOCK_DGRAM) as sock:
         sock.settimeout(timeout)
         sock.connect((server, 53))
         sock.send(query)
         answer = sock.recv(2000)
     if struct.unpack("!H", answer[6:8])[0] == 0:
         return None
-    return socket.inet_ntop(socket.AF_INET6, answer[len(query) + 12:len(query) + 28])
+    family, size = (socket.AF_INET6, 16) if kind == AAAA else (socket.AF_INET, 4)
+    return socket.inet_ntop(family, answer[len(query) + 12:len(query) + 12 + size])

@@ -174,26 +174,6 @@ static void test_the_end_of_a_set_has_the_serial_of_its_last_change(void **state
 	assert_int_equal(expect(items, 0, MSG_END, NULL), removed);
 }
 
-static void test_again_is_for_those_who_had_it(void **state)
-{
-	struct items *items = *state;
-	struct thing one, two;
-
-	add(items, &one, &early_ops, 1);
-	add(items, &two, &early_ops, 2);
-	feed_start(items, 0);
-	expect(items, 0, MSG_BEGIN, NULL);
-	expect(items, 0, MSG_TENANT, &one);
-	one.value = 7;
-	two.value = 8;
-	items_again(items, &one.item);
-	items_again(items, &two.item);
-	expect(items, 0, MSG_TENANT, &two);
-	expect(items, 0, MSG_END, NULL);
-	expect(items, 0, MSG_TENANT, &one);
-	expect_nothing(items, 0);
-}
-
 /* Feeds 0 and 1 are proxies', 2 is DNS64's. */
 static void test_each_kind_of_worker_gets_its_own(void **state)
 {
@@ -231,7 +211,7 @@ static void test_each_kind_of_worker_gets_its_own(void **state)
 	assert_int_equal(proxy.settled, 1); /* without the other's word */
 	expect_nothing(items, 0);
 	items_change(items, &dns64.item);
-	items_again(items, &proxy.item);
+	items_change(items, &proxy.item);
 	ack(items, 2, &dns64, expect(items, 2, MSG_TENANT, &dns64));
 	assert_int_equal(dns64.settled, 2);
 	expect_nothing(items, 2);
@@ -583,7 +563,6 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 		TEST(test_full_set_has_late_objects_after_its_end),
 		TEST(test_the_end_of_a_set_has_the_serial_of_its_last_change),
-		TEST(test_again_is_for_those_who_had_it),
 		TEST(test_each_kind_of_worker_gets_its_own),
 		TEST(test_without_workers_a_version_settles_at_once),
 		TEST(test_settles_with_the_last_answer),
