@@ -16,6 +16,7 @@ import pytest
 
 sys.path[:0] = [os.path.dirname(__file__), os.path.join(os.path.dirname(__file__), "..", "net")]
 
+import failures  # noqa: E402
 import state  # noqa: E402
 from byhand import ByHand  # noqa: E402
 from exitgate import Case  # noqa: E402
@@ -112,5 +113,4 @@ def pytest_runtest_makereport(item, call):
     place, case = getattr(item, "place", None), getattr(item, "case", None)
     if result.failed and place and place.gateway:
         result.sections.append(("kernel of the gateway", state.report(place.gateway)))
-        if case and case.gateway and os.path.exists(case.gateway.log_path):
-            result.sections.append(("sixgated", case.gateway.log()[-20000:]))
+    failures.tell(result, call, case and case.gateway)

@@ -163,10 +163,19 @@ class Stream:
         """The numbers of the pings that were answered."""
         return {int(number) for number in re.findall(r"icmp_seq=(\d+) ttl", self.text())}
 
+    def counts(self):
+        """How many were sent, each time that ping was asked."""
+        return [int(count) for count in re.findall(r"\d+/(\d+) packets, ", self.text())]
+
     def sent_by_now(self):
+        before = len(self.counts())
         self.process.send_signal(signal.SIGQUIT)
-        told = wait_for(lambda: re.search(r"\d+/(\d+) packets, ", self.text()), message="its count")
-        return int(told.group(1))
+        return wait_for(lambda: self.counts()[before:], message="its count")[0]
+
+    def sends(self, count):
+        """Waits until so many more were sent."""
+        enough = self.sent_by_now() + count
+        wait_for(lambda: self.sent_by_now() >= enough, message=f"{count} more pings")
 
     def __exit__(self, *failure):
         # Those on their way at the end are not lost; how many that is depends on the machine. So

@@ -15,6 +15,7 @@ import pytest
 sys.path.insert(0, os.path.dirname(__file__))
 
 import clients  # noqa: E402
+import failures  # noqa: E402
 import peers  # noqa: E402
 import rest  # noqa: E402
 from gateway import Gateway, service, tcp, tenant_object  # noqa: E402
@@ -167,8 +168,7 @@ def pytest_runtest_makereport(item, call):
     if report.when == "call":
         item.failed = report.failed
         case = item.funcargs.get("case")
-        if report.failed and case and case.gateway:
-            report.sections.append(("sixgated", case.gateway.log()[-20000:]))
+        failures.tell(report, call, case and case.gateway)
 
 
 @pytest.fixture
