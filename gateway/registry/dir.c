@@ -10,8 +10,6 @@
  *
  * Called by control's loop. Never writes into the folder and follows no symbolic link out of it.
  */
-#include "gateway/registry/dir.h"
-
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -25,62 +23,21 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "conf/text/conf.h"
+#include "gateway/registry/dir_internal.h"
 
-#define CHECK_MS  2000 /* is the folder still the one that is watched? */
-#define SCAN_STEP 64   /* entries between looks at the clock */
-#define WATCHED_EVENTS                                                                      \
-	(IN_CLOSE_WRITE | IN_MOVED_TO | IN_CREATE | IN_ATTRIB | IN_DELETE | IN_MOVED_FROM | \
-	 IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR)
-
-struct file {
-	struct table_node node; /* registry_dir.files */
-	struct file *next;      /* registry_dir.pending */
-	bool pending;
-	bool force;              /* inotify named it: hand it out even if it looks the same */
-	bool known;              /* was handed out as changed */
-	bool denied;             /* dir_read() could not for its rights */
-	bool made;               /* under this name, and nobody was heard to close it */
-	uint32_t scan;           /* last scan that met it */
-	bool asked;              /* whether it is known from an earlier run */
-	struct file_identity id; /* when it was handed out */
-	char name[];
-};
-
-struct registry_dir {
-	struct loop *loop;         /* borrowed */
-	const struct dir_ops *ops; /* borrowed */
-	void *ctx;
-	char *path; /* owned */
-	int fd;     /* the folder; -1 while there is none */
-	struct io inotify;
-	int watch; /* of fd; -1 */
-	struct timer check;
-	struct hash_key key;
-	struct table files;         /* owned */
-	struct file *first, **last; /* pending */
-	DIR *scanning;              /* owned; NULL when no scan runs */
-	uint32_t scan;
-	size_t n_over;    /* files that the scan had no room for */
-	size_t n_ignored; /* the same of the last one, as was said */
-	bool has_made;    /* some files may be `made` */
-	bool announce;    /* scanned() is due when pending is empty */
-	bool recalling;   /* the first scan is not through */
-	bool unreadable;  /* said so */
-	bool again;       /* something could not be looked at: scan when the timer comes */
-};
+#define SCAN_STEP 64 /* entries between looks at the clock */
 
 static bool file_eq(const struct table_node *node, const void *key)
 {
 	return strcmp(container_of(node, struct file, node)->name, key) == 0;
 }
 
-static struct table_node *dir_find(const struct registry_dir *dir, const char *name)
+struct table_node *dir_find(const struct registry_dir *dir, const char *name)
 {
 	return table_find(&dir->files, hash_bytes(&dir->key, name, strlen(name)), file_eq, name);
 }
 
-/* Finds or makes the entry of a name. NULL when out of memory, or over files_max. */
-static struct file *dir_file(struct registry_dir *dir, const char *name)
+struct file *dir_file(struct registry_dir *dir, const char *name)
 {
 	size_t len = strlen(name);
 	uint64_t hash = hash_bytes(&dir->key, name, len);
@@ -114,7 +71,7 @@ static void dir_pend(struct registry_dir *dir, struct file *file)
 	}
 }
 
-static void dir_say_unreadable(struct registry_dir *dir, const char *why)
+void dir_say_unreadable(struct registry_dir *dir, const char *why)
 {
 	if (why || dir->unreadable) {
 		dir->unreadable = why != NULL;
@@ -122,7 +79,7 @@ static void dir_say_unreadable(struct registry_dir *dir, const char *why)
 	}
 }
 
-static void dir_say_ignored(struct registry_dir *dir)
+void dir_say_ignored(struct registry_dir *dir)
 {
 	if (dir->n_ignored != dir->n_over) {
 		dir->n_ignored = dir->n_over;
@@ -130,8 +87,7 @@ static void dir_say_ignored(struct registry_dir *dir)
 	}
 }
 
-/* Begins a scan anew. */
-static void dir_scan(struct registry_dir *dir)
+void dir_scan(struct registry_dir *dir)
 {
 	int fd = openat(dir->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
@@ -166,93 +122,6 @@ void dir_rescan(struct registry_dir *dir)
 	}
 }
 
-static void dir_unwatch(struct registry_dir *dir)
-{
-	if (dir->watch >= 0) {
-		(void)inotify_rm_watch(dir->inotify.fd, dir->watch); /* may be gone by itself */
-		dir->watch = -1;
-	}
-	if (dir->scanning) {
-		closedir(dir->scanning);
-		dir->scanning = NULL;
-	}
-	if (dir->fd >= 0) {
-		close(dir->fd);
-		dir->fd = -1;
-	}
-}
-
-/* Opens and watches the folder that path names now. */
-static void dir_watch(struct registry_dir *dir)
-{
-	dir->fd = open(dir->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (dir->fd >= 0) {
-		dir->watch = inotify_add_watch(dir->inotify.fd, dir->path, WATCHED_EVENTS);
-	}
-	if (dir->watch < 0) {
-		if (!dir->unreadable) {
-			dir_say_unreadable(dir, strerror(errno));
-		}
-		dir_unwatch(dir);
-		return;
-	}
-	dir_scan(dir);
-}
-
-static bool is_written(const struct registry_dir *dir, const char *name)
-{
-	int fd = openat(dir->fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	bool written = fd < 0 || file_is_written(fd);
-
-	if (fd >= 0) {
-		close(fd);
-	}
-	return written;
-}
-
-/* Hands out those that a writer has closed under another name, or under none (O_TMPFILE). */
-static void dir_check_made(struct registry_dir *dir)
-{
-	struct table_iter it = {0};
-	struct table_node *node;
-
-	if (!dir->has_made) {
-		return;
-	}
-	dir->has_made = false;
-	while ((node = table_next(&dir->files, &it))) {
-		struct file *file = container_of(node, struct file, node);
-
-		if (file->made && is_written(dir, file->name)) {
-			dir->has_made = true;
-		} else if (file->made) {
-			dir_touch(dir, file->name);
-		}
-	}
-}
-
-/* Notices a folder that was removed, made, or replaced by another of the same name. */
-static void dir_check(struct timer *timer)
-{
-	struct registry_dir *dir = container_of(timer, struct registry_dir, check);
-	struct stat now, watched;
-
-	if (dir->fd >= 0 && (stat(dir->path, &now) < 0 || fstat(dir->fd, &watched) < 0 ||
-			     now.st_ino != watched.st_ino || now.st_dev != watched.st_dev)) {
-		dir_unwatch(dir);
-	}
-	if (dir->fd < 0) {
-		dir_watch(dir);
-	} else if (dir->again) {
-		dir->again = false;
-		dir_scan(dir);
-	}
-	if (dir->fd >= 0) {
-		dir_check_made(dir);
-	}
-	wheel_arm(&dir->loop->wheel, timer, dir->loop->now_ms + CHECK_MS);
-}
-
 void dir_retry(struct registry_dir *dir, const char *name)
 {
 	struct file *file = dir_file(dir, name);
@@ -272,87 +141,6 @@ void dir_touch(struct registry_dir *dir, const char *name)
 		file->made = false;
 		dir_pend(dir, file);
 		dir->loop->busy = true;
-	}
-}
-
-/*
- * One that was just made may be read when its writer has closed it, which is another event. What
- * nobody will close is looked at now: a name more of a file, or no file at all, which is to be
- * refused. A file whose close is not heard of, dir_check_made() finds.
- */
-static bool made_counts(struct registry_dir *dir, const char *name)
-{
-	struct file *file;
-	struct stat st;
-
-	if (dir->fd < 0 || fstatat(dir->fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
-	    !S_ISREG(st.st_mode) || st.st_nlink > 1) {
-		return true;
-	}
-	if (dir->files.count < dir->ops->files_max || dir_find(dir, name)) {
-		file = dir_file(dir, name);
-		if (file) {
-			file->made = dir->has_made = true;
-		}
-	}
-	return false;
-}
-
-/*
- * Whether the event says that a file may be read. Other rights may mend what was refused for them;
- * to a file that could be read they are nothing, and it may be being written.
- */
-static bool event_counts(struct registry_dir *dir, const struct inotify_event *event)
-{
-	const struct table_node *node;
-
-	if (event->mask & IN_CREATE) {
-		return made_counts(dir, event->name);
-	}
-	if (event->mask & IN_ATTRIB) {
-		node = dir_find(dir, event->name);
-		return node && container_of(node, struct file, node)->denied;
-	}
-	return true;
-}
-
-static void dir_event(struct registry_dir *dir, const struct inotify_event *event)
-{
-	if (event->mask & IN_Q_OVERFLOW) {
-		if (dir->fd >= 0) {
-			dir_scan(dir);
-		}
-		return;
-	}
-	if (event->wd != dir->watch) {
-		return; /* of a folder that was let go */
-	}
-	if (event->mask & (IN_DELETE_SELF | IN_MOVE_SELF | IN_IGNORED | IN_UNMOUNT)) {
-		dir_unwatch(dir);
-		wheel_arm(&dir->loop->wheel, &dir->check, dir->loop->now_ms);
-		return;
-	}
-	if (event->len == 0 || conf_object_name_len(event->name) == 0 ||
-	    !event_counts(dir, event)) {
-		return;
-	}
-	dir_touch(dir, event->name);
-	if (!dir->scanning) {
-		dir_say_ignored(dir);
-	}
-}
-
-static void dir_inotify_ready(struct io *io, uint32_t events)
-{
-	struct registry_dir *dir = container_of(io, struct registry_dir, inotify);
-	char buf[16384] __attribute__((aligned(__alignof__(struct inotify_event))));
-	ssize_t n = read(io->fd, buf, sizeof(buf)); /* level-triggered: the rest comes next time */
-	const struct inotify_event *event;
-
-	(void)events;
-	for (ssize_t at = 0; at < n; at += (ssize_t)(sizeof(*event) + event->len)) {
-		event = (const struct inotify_event *)(buf + at);
-		dir_event(dir, event);
 	}
 }
 
@@ -388,7 +176,7 @@ int dir_new(struct loop *loop, const char *path, const struct dir_ops *ops, void
 		goto out;
 	}
 	dir_watch(dir);
-	wheel_arm(&loop->wheel, &dir->check, loop->now_ms + CHECK_MS);
+	wheel_arm(&loop->wheel, &dir->check, loop->now_ms + DIR_CHECK_MS);
 	*ret_dir = dir;
 	return 0;
 out:
@@ -456,25 +244,6 @@ static void dir_scan_step(struct registry_dir *dir)
 	}
 }
 
-static struct file_identity identity_of(const struct stat *st)
-{
-	return (struct file_identity){
-		.dev = st->st_dev,
-		.ino = st->st_ino,
-		.size = (uint64_t)st->st_size,
-		.mtime_ns =
-			(uint64_t)st->st_mtim.tv_sec * 1000000000 + (uint64_t)st->st_mtim.tv_nsec,
-		.ctime_ns =
-			(uint64_t)st->st_ctim.tv_sec * 1000000000 + (uint64_t)st->st_ctim.tv_nsec,
-	};
-}
-
-bool file_identity_eq(const struct file_identity *a, const struct file_identity *b)
-{
-	return a->dev == b->dev && a->ino == b->ino && a->size == b->size &&
-	       a->mtime_ns == b->mtime_ns && a->ctime_ns == b->ctime_ns;
-}
-
 /* What an earlier run has not read like that is looked at when all were asked for. */
 static void dir_recall(struct registry_dir *dir, struct file *file, const struct file_identity *id)
 {
@@ -507,7 +276,7 @@ static void dir_hand_out(struct registry_dir *dir, struct file *file)
 		free(file);
 		return;
 	}
-	id = identity_of(&st);
+	id = dir_identity(&st);
 	if (dir->recalling && !file->asked) {
 		dir_recall(dir, file, &id);
 		return;
@@ -546,70 +315,4 @@ bool dir_work(struct registry_dir *dir, uint64_t until_ms)
 		dir->ops->scanned(dir->ctx, dir->files.count);
 	}
 	return dir->fd >= 0 && (dir->scanning || dir->first);
-}
-
-/* Opens what control may trust: a plain file, root's or ours, that nobody else may write. */
-static int dir_open(const struct registry_dir *dir, const char *file, struct file_identity *ret_id,
-		    struct err *err)
-{
-	/* not blocking: a named pipe must not hold the loop */
-	int fd = openat(dir->fd, file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	struct stat st;
-	int rc;
-
-	if (fd < 0 && errno == ELOOP) {
-		rc = err_set(err, -ELOOP, "%s: is a symbolic link, which is not followed", file);
-	} else if (fd < 0 || fstat(fd, &st) < 0) {
-		rc = err_set_errno(err, -errno, "%s", file);
-	} else if (!S_ISREG(st.st_mode)) {
-		rc = err_set(err, -EINVAL, "%s: not a regular file", file);
-	} else if (st.st_uid != 0 && st.st_uid != geteuid()) {
-		rc = err_set(err, -EPERM, "%s: belongs neither to root nor to us", file);
-	} else if (st.st_mode & (S_IWGRP | S_IWOTH)) {
-		rc = err_set(err, -EPERM, "%s: may be written by others than its owner", file);
-	} else if (st.st_size > (off_t)CONF_FILE_MAX_MIB << 20) {
-		rc = err_set(err, -EFBIG, "%s: is larger than %d MiB", file, CONF_FILE_MAX_MIB);
-	} else {
-		*ret_id = identity_of(&st);
-		return fd;
-	}
-	if (fd >= 0) {
-		close(fd);
-	}
-	return rc;
-}
-
-/* Whether other rights may mend it. */
-static void dir_note_denied(struct registry_dir *dir, const char *name, int rc)
-{
-	struct table_node *node = dir_find(dir, name);
-
-	if (node) {
-		container_of(node, struct file, node)->denied = rc == -EACCES || rc == -EPERM;
-	}
-}
-
-int dir_read(struct registry_dir *dir, const char *file, char **ret_text, size_t *ret_len,
-	     struct file_identity *ret_id, struct err *err)
-{
-	char *text;
-	size_t size;
-	int fd = dir_open(dir, file, ret_id, err);
-	int rc;
-
-	dir_note_denied(dir, file, fd);
-	if (fd < 0) {
-		return fd;
-	}
-	size = ret_id->size;
-	text = malloc(size + 1);
-	rc = text ? file_read(fd, text, size, ret_len) : -ENOMEM;
-	close(fd);
-	if (rc < 0) {
-		free(text);
-		return err_set_errno(err, rc, "%s", file);
-	}
-	text[*ret_len] = '\0';
-	*ret_text = text;
-	return 0;
 }
