@@ -353,7 +353,7 @@ void handover_match_conf(struct handover *h, const struct node_conf *conf, const
 		const struct endpoint *local = &group->name.local;
 
 		n = group_size(h, i);
-		if (group->fd < 0 || addr_is_v4(&local->addr) ||
+		if (group->fd < 0 || (group->uid == uids[0] && addr_is_v4(&local->addr)) ||
 		    (group->uid == uids[0] && names(conf->listeners, conf->n_listeners, local)) ||
 		    (group->uid == uids[1] && conf->dns64.on &&
 		     names(conf->dns64.listeners, conf->dns64.n_listeners, local))) {

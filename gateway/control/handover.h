@@ -61,9 +61,9 @@ unsigned int handover_slots(const struct handover *h);
  */
 void handover_match(struct handover *h, unsigned int n_slots, const uid_t uids[2]);
 /*
- * Closes the groups of IPv6 addresses that no listener of conf has, of the proxy under the first
- * uid, of DNS64 under the second: they would stand in the way of what conf opens instead. IPv4
- * addresses may be tenants', and are left to handover_close().
+ * Closes the groups that no listener of conf has, of the proxy under the first uid, of DNS64 under
+ * the second: they would stand in the way of what conf opens instead. The proxy's at IPv4 addresses
+ * may be tenants', and are left to handover_close().
  */
 void handover_match_conf(struct handover *h, const struct node_conf *conf, const uid_t uids[2]);
 /* Hands out the group of that name (slot 0) and uid, in order of slots. False: there is none. */

@@ -202,9 +202,13 @@ def test_what_has_the_address_already_is_named(case, upstream):
 
 def test_a_restart_with_kept_sockets_and_an_upgrade(case, upstream):
     gateway = start_zone(case, kept=True)
-    assert gateway.stop() == 0
-    gateway.start()
     client = case.lab.client
+    for conf in (DNS64, WITH_ZONE, WITH_ZONE):  # which comes and goes so, too
+        gateway.write_config({"dns64": conf["dns64"]})
+        assert gateway.stop() == 0
+        gateway.start()
+        wait_for(lambda: short(case.lab.acme, "six.example", "AAAA") == ["2001:db8:77::20"])
+        assert (status_of(dig(client, ZONE, "SOA", at=V4)) is None) == (conf is DNS64)
     wait_for(lambda: short(client, f"web.acme.{ZONE}", "AAAA", at=V4) == [case.lab.acme.address()])
     before, serial = set(pids(gateway)), serial_of(client, V4)
     gateway.signal(signal.SIGUSR2)
@@ -249,7 +253,7 @@ def test_beyond_the_rate_of_a_prefix_answers_are_cut_short_or_left_out(case, ups
     gateway = start_zone(case)
     client = case.lab.client
     full, cut, none = flood(client, "198.51.100.99", 1000)
-    assert 50 <= full <= 500 and cut > 100 and none > 100, (full, cut, none)
+    assert 10 <= full <= 500 and cut > 100 and none > 100, (full, cut, none)
     counts = dns(gateway)  # some of what was sent may have been lost here
     assert counts["slipped"] >= cut and abs(counts["slipped"] - counts["limited"]) <= 1
     # by TCP the same source is answered, and others are by UDP

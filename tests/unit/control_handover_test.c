@@ -215,6 +215,24 @@ static void test_what_the_config_does_not_name_is_closed(void **state)
 	assert_false(handover_take(&f->handover, &name, geteuid(), got));
 }
 
+/* Which DNS64 has none of. */
+static void test_ipv4_of_the_proxy_may_be_of_tenants(void **state)
+{
+	struct fixture *f = *state;
+	const uid_t proxy[2] = {geteuid(), geteuid() + 1}, dns64[2] = {geteuid() + 1, geteuid()};
+	const struct node_conf conf = {.dns64 = {.on = true}};
+	int fds[WORKERS];
+
+	open_group(f, fds);
+	give_pair(f, fds, 0, 1);
+	take_in(f);
+	match(f, WORKERS, geteuid());
+	handover_match_conf(&f->handover, &conf, proxy);
+	assert_true(is_open(3) && is_open(4));
+	handover_match_conf(&f->handover, &conf, dns64);
+	assert_false(is_open(3) || is_open(4));
+}
+
 static void test_datagrams_under_a_name_of_tcp_are_closed(void **state)
 {
 	struct fixture *f = *state;
@@ -402,6 +420,7 @@ int main(void)
 		WITH(test_what_nobody_takes_is_closed),
 		WITH(test_group_of_udp_is_known_by_its_name),
 		WITH(test_what_the_config_does_not_name_is_closed),
+		WITH(test_ipv4_of_the_proxy_may_be_of_tenants),
 		WITH(test_datagrams_under_a_name_of_tcp_are_closed),
 		WITH(test_group_for_another_number_of_workers_is_closed),
 		WITH(test_group_made_by_another_user_is_closed),
