@@ -4,6 +4,7 @@
 Each serves the same eight ports of its own address: four of raw TCP and four of TLS by SNI, to the
 backend's four ports. Access log to a file everywhere.
 """
+import collections.abc
 import dataclasses
 import pathlib
 import shutil
@@ -25,8 +26,9 @@ class Subject:
     """A running proxy: where it listens, and its processes."""
     name: str
     address: str
-    process: Process
+    start: collections.abc.Callable[[], Process]
     raw: bool = True  # serves raw TCP
+    process: Process | None = None
 
     def tcp(self, work):
         """Its port of raw TCP for that work of the backend."""

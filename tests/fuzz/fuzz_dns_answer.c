@@ -14,9 +14,7 @@
 #include "dns64/answer.h"
 #include "dns64/resolver.h"
 
-#define HEAD_BYTES                                                                    \
-	16 /* length of Pref64 and options, flags, length of the first answer, Pref64 \
-	    */
+#define HEAD_BYTES   16 /* options and Pref64's length, flags, first answer's length, Pref64 */
 #define PREFIX_AT    4
 #define PREFIX_BYTES 12
 #define LATER_S      2

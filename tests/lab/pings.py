@@ -13,7 +13,7 @@ import tempfile
 import time
 
 from netns import family_of
-from patience import AMPLE_S, Patience
+from patience import AMPLE_S, CLOCK_S, Patience
 from peers import wait_for
 
 IDENTIFIERS = itertools.count(os.getpid())
@@ -191,5 +191,5 @@ class Stream:
                     print(f"{self.host.role} {self.address}: of {self.sent} lost {sorted(lost)}")
         finally:
             self.process.send_signal(signal.SIGINT)
-            self.process.wait(AMPLE_S)
+            self.process.wait(CLOCK_S)
             self.said.close()

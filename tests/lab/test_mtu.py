@@ -11,7 +11,7 @@ import peers
 import pings
 import pytest
 from gateway import service
-from patience import AMPLE_S
+from patience import CLOCK_S
 from topology import GATEWAY4, GLOBEX4, SERVER4, SERVER6, embedded
 
 SIZE = 10_000_000
@@ -167,7 +167,7 @@ class Datagrams:
         self.outside = server.socket(socket.AF_INET, socket.SOCK_DGRAM)
         for sock in (self.inside, self.outside):
             later(sock.close)
-            sock.settimeout(AMPLE_S)
+            sock.settimeout(CLOCK_S)
         self.outside.bind((address, 0))
         self.inside.connect((embedded(address), self.outside.getsockname()[1]))
         self.fragments(ALWAYS_WHOLE)

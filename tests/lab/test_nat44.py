@@ -10,7 +10,7 @@ import peers
 import pings
 import pytest
 from attempts import attempt, connected, opened
-from patience import AMPLE_S, let_pass
+from patience import AMPLE_S, CLOCK_S, let_pass
 from test_modules import exchange
 from topology import GATEWAY4, LAN4, POOL4, SERVER4, embedded
 
@@ -57,8 +57,8 @@ def udp_source(place):
     with place.in4.socket(socket.AF_INET, socket.SOCK_DGRAM) as server, \
             place.acme.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
         server.bind((SERVER4[0], UDP_PORT))
-        client.settimeout(AMPLE_S)
-        server.settimeout(AMPLE_S)
+        client.settimeout(CLOCK_S)
+        server.settimeout(CLOCK_S)
         client.sendto(b"hello", (SERVER4[0], UDP_PORT))
         data, source = server.recvfrom(100)
         server.sendto(data, source)

@@ -10,7 +10,7 @@ from attempts import connected
 from exitgate import PORTS_FIRST, PORTS_PER_TENANT
 from gateway import service
 from netns import family_of
-from patience import AMPLE_S
+from patience import AMPLE_S, CLOCK_S
 from peers import wait_for, works
 from test_modules import exchange
 from test_siit import datagram
@@ -34,7 +34,7 @@ def exposed(host, port, to, protocol="tcp"):
 
 def udp(host, address, port=0):
     sock = host.socket(family_of(address), socket.SOCK_DGRAM)
-    sock.settimeout(AMPLE_S)
+    sock.settimeout(CLOCK_S)
     sock.bind((address, port))
     return sock
 

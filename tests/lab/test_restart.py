@@ -8,7 +8,7 @@ import clients
 import peers
 import pings
 from flows import Flow
-from patience import AMPLE_S
+from patience import CLOCK_S
 from test_nat44 import INSIDE
 from topology import SERVER4, SERVER6, embedded
 
@@ -30,7 +30,7 @@ def restart(gateway):
 
 def kill(gateway):
     gateway.signal(signal.SIGKILL)
-    gateway.process.wait(AMPLE_S)
+    gateway.process.wait(CLOCK_S)
     gateway.start()
 
 

@@ -13,7 +13,7 @@ import pings
 import pytest
 from exitgate import POLLED_S, PORTS_FIRST, SLOWER
 from gateway import service
-from patience import AMPLE_S
+from patience import AMPLE_S, CLOCK_S
 from test_isolation import refused
 from test_modules import exchange
 from test_nat44 import counter, refused_for
@@ -64,8 +64,8 @@ def datagram(client, address, server, bound, port=7777, to=None):
     with client.socket(family, socket.SOCK_DGRAM) as here, \
             server.socket(other, socket.SOCK_DGRAM) as there:
         there.bind((bound, to or port))
-        here.settimeout(AMPLE_S)
-        there.settimeout(AMPLE_S)
+        here.settimeout(CLOCK_S)
+        there.settimeout(CLOCK_S)
         here.sendto(b"hello", (address, port))
         data, source = there.recvfrom(100)
         there.sendto(data, source)

@@ -16,7 +16,7 @@ import peers
 import pytest
 from gateway import BUILD, replace_file, service, tcp
 from netns import Namespace
-from patience import AMPLE_S
+from patience import CLOCK_S
 
 UNIT = "sixgated.service"
 ETC, VAR = "/usr/local/etc/sixgate", "/usr/local/var"  # where a build without --prefix looks
@@ -131,7 +131,7 @@ class System:
         if self.pid:
             os.kill(self.pid, signal.SIGKILL)
         if self.process:
-            self.process.wait(AMPLE_S)
+            self.process.wait(CLOCK_S)
         for folder, _, _ in os.walk(self.cgroup, topdown=False):
             os.rmdir(folder)
         self.host.delete()

@@ -5,7 +5,7 @@ import os
 import signal
 import tempfile
 
-from patience import AMPLE_S
+from patience import CLOCK_S
 from peers import wait_for
 
 
@@ -33,7 +33,7 @@ class Changes:
             self._mark(1)
         for process in self.processes:
             process.send_signal(signal.SIGTERM)
-            process.wait(AMPLE_S)
+            process.wait(CLOCK_S)
         for text in self._texts():
             between = text[text.rfind(self._name(0)):].split(self._name(1))[0]
             self.lines += [line for line in between.splitlines()[1:-1]

@@ -15,7 +15,7 @@ import tempfile
 import lab as places
 from keeper import Keeper
 from netns import run
-from patience import AMPLE_S, Patience
+from patience import AMPLE_S, CLOCK_S, Patience
 from peers import read_to_end, wait_for
 
 BUILD = os.environ.get("SIXGATE_BUILD") or os.path.abspath(
@@ -218,7 +218,7 @@ class Gateway:
 
     # What it says
 
-    def ask(self, verb, *args, timeout=AMPLE_S):
+    def ask(self, verb, *args, timeout=CLOCK_S):
         """One request on the control socket; returns the objects of the answer."""
         with self.send(verb, *args, timeout=timeout) as sock:
             lines = [json.loads(line) for line in read_to_end(sock).splitlines()]
@@ -228,7 +228,7 @@ class Gateway:
         assert lines[-1] == {"end": True}, f"{verb}: the answer was cut short: {lines[-1]}"
         return lines[1:-1]
 
-    def send(self, verb, *args, timeout=AMPLE_S):
+    def send(self, verb, *args, timeout=CLOCK_S):
         """The connection that the answer comes by."""
         body = bytes([1, VERBS[verb], len(args)])
         for arg in args:
@@ -260,7 +260,7 @@ class Gateway:
         where = [] if argv[0] == "check" else [
             "--socket", os.path.join(self.run_folder, "control.sock")]
         if argv[0] not in ("check", "down"):  # those ask nobody
-            where += ["--timeout", str(AMPLE_S)]
+            where += ["--timeout", str(CLOCK_S)]
         done = subprocess.run(
             [os.path.join(BUILD, "sixgate"), argv[0], *where, *argv[1:]],
             capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)

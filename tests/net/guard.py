@@ -11,7 +11,7 @@ import pytest
 from gateway import BUILD
 from lab import CLIENT, CLIENT_PREFIX, INTERNET, embedded
 from netns import libc
-from patience import AMPLE_S
+from patience import CLOCK_S
 
 PROXY, AGENT, STRANGER = 61001, 61002, 61003  # uids need no entry in passwd
 RESOLVER4, RESOLVER6 = CLIENT, INTERNET       # hosts of the lab play the resolvers
@@ -45,7 +45,7 @@ class Tool:
 
     def end(self):
         self.process.stdin.close()
-        assert self.process.wait(AMPLE_S) == 0
+        assert self.process.wait(CLOCK_S) == 0
         self.process.stdout.close()
 
 

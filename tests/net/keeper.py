@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 
-from patience import AMPLE_S
+from patience import AMPLE_S, CLOCK_S
 from peers import wait_for
 
 # Puts the descriptors argv[1] at 3 and up, names argv[2], and becomes argv[3:], under its own pid.
@@ -44,7 +44,7 @@ class Keeper:
         # an empty datagram: the end
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
             sock.sendto(b"", self.path)
-        self.thread.join(AMPLE_S)
+        self.thread.join(CLOCK_S)
         self.sock.close()
         os.unlink(self.path)
         self.drop()

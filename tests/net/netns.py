@@ -14,7 +14,7 @@ import signal
 import socket
 import subprocess
 
-from patience import AMPLE_S
+from patience import CLOCK_S
 
 CLONE_NEWNET = 0x40000000
 libc = ctypes.CDLL(None, use_errno=True)
@@ -129,7 +129,7 @@ class Namespace:
         sock.listen(backlog)
         return sock
 
-    def connect(self, address, port, source=None, timeout=AMPLE_S, **options):
+    def connect(self, address, port, source=None, timeout=CLOCK_S, **options):
         """A connected TCP socket; source: the address to come from."""
         sock = self.socket(family_of(address))
         try:

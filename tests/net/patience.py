@@ -10,7 +10,8 @@ took far longer counts as a short one.
 import threading
 import time
 
-AMPLE_S = 60  # for what has to come, where no test is about how soon
+AMPLE_S = 60   # for what has to come, where no test is about how soon
+CLOCK_S = 240  # the same, for who counts by the clock: sockets and programs
 STEP_S = 0.2  # of a wait that ends by the clock: more of them may follow
 BEAT_S, BEAT_MAX_S = 0.05, 0.1
 

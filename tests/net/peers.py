@@ -9,7 +9,7 @@ import threading
 import time
 
 from netns import run
-from patience import AMPLE_S, Patience
+from patience import AMPLE_S, CLOCK_S, Patience
 
 LINGER_RESET = struct.pack("ii", 1, 0)
 
@@ -184,7 +184,7 @@ class Process:
 
     def close(self):
         self.process.terminate()
-        self.process.wait(AMPLE_S)
+        self.process.wait(CLOCK_S)
 
 
 NGINX_CONF = """

@@ -9,7 +9,7 @@ import subprocess
 import pytest
 from gateway import BUILD
 from netns import Namespace, remove_stale, run
-from patience import AMPLE_S
+from patience import CLOCK_S
 from peers import wait_for
 
 OBJECTS = """
@@ -74,7 +74,7 @@ class Tool:
 
     def close(self):
         self.process.stdin.close()
-        assert self.process.wait(AMPLE_S) == 0
+        assert self.process.wait(CLOCK_S) == 0
         self.process.stdout.close()
 
 
