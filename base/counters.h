@@ -57,11 +57,12 @@ enum worker_counter {
 	WORKER_DNS_SYNTHESISED,             /* as COUNTER_SYNTHESISED, of all; and the next two */
 	WORKER_DNS_NXDOMAIN,
 	WORKER_DNS_SERVFAIL,
-	WORKER_DNS_STALE,   /* answered with what was out of date */
-	WORKER_DNS_ZONE,    /* queries for the farm's zone, of anybody */
-	WORKER_DNS_SLIPPED, /* of these, beyond the rate: answered by TC alone */
-	WORKER_DNS_LIMITED, /* the same: not answered */
-	WORKER_DNS_CLIENTS, /* gauge: TCP connections; counters stand before it */
+	WORKER_DNS_STALE,       /* answered with what was out of date */
+	WORKER_DNS_LOG_DROPPED, /* query log lines lost to a full pipe */
+	WORKER_DNS_ZONE,        /* queries for the farm's zone, of anybody */
+	WORKER_DNS_SLIPPED,     /* of these, beyond the rate: answered by TC alone */
+	WORKER_DNS_LIMITED,     /* the same: not answered */
+	WORKER_DNS_CLIENTS,     /* gauge: TCP connections; counters stand before it */
 	N_WORKER_COUNTERS,
 };
 
@@ -87,12 +88,15 @@ void counters_settle(struct counters *c, uint32_t n_slots);
 void counters_clear_slot(struct counters *c, uint32_t slot);
 
 /* Single writer: a relaxed load and store, no locked instruction. */
-static inline void counter_add(struct counters *c, uint32_t slot, enum counter which, uint64_t n)
+static inline void counter_up(_Atomic uint64_t *v, uint64_t n)
 {
-	_Atomic uint64_t *v = &c->slots[slot].v[which];
-
 	atomic_store_explicit(v, atomic_load_explicit(v, memory_order_relaxed) + n,
 			      memory_order_relaxed);
+}
+
+static inline void counter_add(struct counters *c, uint32_t slot, enum counter which, uint64_t n)
+{
+	counter_up(&c->slots[slot].v[which], n);
 }
 
 static inline void counter_sub(struct counters *c, uint32_t slot, enum counter which, uint64_t n)
@@ -102,9 +106,7 @@ static inline void counter_sub(struct counters *c, uint32_t slot, enum counter w
 
 static inline void worker_counter_add(struct counters *c, unsigned int which, uint64_t n)
 {
-	atomic_store_explicit(&c->worker[which],
-			      atomic_load_explicit(&c->worker[which], memory_order_relaxed) + n,
-			      memory_order_relaxed);
+	counter_up(&c->worker[which], n);
 }
 
 /* Sum of one counter over the n segments of all workers. */

@@ -16,6 +16,7 @@ libdns64_a_SOURCES = \
 	%D%/orders.c \
 	%D%/policy.c %D%/policy.h \
 	%D%/query.c \
+	%D%/query_log.c %D%/query_log.h \
 	%D%/query_rate.c %D%/query_rate.h \
 	%D%/question.c %D%/question.h \
 	%D%/reply.c %D%/reply.h \
@@ -30,7 +31,7 @@ libdns64_a_SOURCES = \
 	%D%/udp.c \
 	%D%/upstream.c %D%/upstream.h %D%/upstream_internal.h %D%/upstream_server.c \
 	%D%/upstream_tcp.c \
-	%D%/worker.c %D%/worker.h \
+	%D%/worker.c %D%/worker.h %D%/worker_log.c \
 	%D%/zone.c %D%/zone.h %D%/zone_answer.c %D%/zone_internal.h %D%/zone_pool.c \
 	%D%/zone_print.c %D%/zone_verbs.c %D%/zone_verbs.h
 pkglibexec_PROGRAMS += sixgate-dns64

@@ -46,6 +46,13 @@ static int on_counters(struct link *link, struct channel_msg *msg, struct err *e
 	return rc;
 }
 
+static int on_log(struct link *link, struct channel_msg *msg, struct err *err)
+{
+	(void)err;
+	dns_log_set(worker_of(link), link_take_fd(msg, 0));
+	return 0;
+}
+
 static int on_begin(struct link *link, struct channel_msg *msg, struct err *err)
 {
 	(void)msg;
@@ -190,6 +197,7 @@ static const struct link_order orders[] = {
 	{MSG_DRAIN, 0, on_drain},
 	{MSG_QUIT, 0, link_on_quit},
 	{MSG_COUNTERS, LINK_ANY_FDS, on_counters},
+	{MSG_LOG, 1, on_log},
 	{MSG_BEGIN, 0, on_begin},
 	{MSG_END, 0, on_end},
 	{MSG_NODE, 0, on_node},

@@ -378,6 +378,33 @@ static size_t step_a(struct resolver *r, struct query *q, const struct found *fo
 	return len;
 }
 
+const char *query_synthesis(const struct query *q, uint8_t rcode)
+{
+	const struct policy *policy = &q->tenant->policy;
+
+	if (q->request->q.type != KNOT_RRTYPE_AAAA || q->request->q.class != KNOT_CLASS_IN) {
+		return NULL;
+	}
+	if (q->synthesised) {
+		return "yes";
+	}
+	if (!policy->on || policy->n_pref64s == 0) {
+		return "off";
+	}
+	if (q->request->cd) {
+		return "cd";
+	}
+	if (policy_never(policy, q->request->q.name)) {
+		return "never";
+	}
+	if (rcode != KNOT_RCODE_NOERROR) {
+		return rcode == KNOT_RCODE_NXDOMAIN ? "no-name"
+		       : q->step == QUERY_CHECK     ? "bogus"
+						    : "failed";
+	}
+	return q->step == QUERY_A ? "no-ipv4" : "has-ipv6";
+}
+
 static size_t step_reverse(struct query *q, const struct found *found, uint8_t *wire)
 {
 	return send_made(q, found,

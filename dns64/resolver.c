@@ -90,6 +90,25 @@ static void tally(const struct resolver *r, const struct dns_tenant *tenant, enu
 	}
 }
 
+static void query_tell(struct resolver *r, const struct query *q, uint8_t rcode)
+{
+	const struct query_report report = {
+		.tenant = q->tenant,
+		.client = &q->client,
+		.request = q->request,
+		.from = q->local                ? "here"
+			: q->stale              ? "stale"
+			: q->request == &q->own ? "upstream"
+						: "cache",
+		.synthesis = query_synthesis(q, rcode),
+		.rcode = rcode,
+		.ms = r->now_ms - q->started_ms,
+	};
+
+	r->n_unreported = 0;
+	r->ops->report(r->ctx, &report);
+}
+
 /* The query has its answer. */
 static void query_count(struct resolver *r, const struct query *q, const uint8_t *wire)
 {
@@ -104,6 +123,9 @@ static void query_count(struct resolver *r, const struct query *q, const uint8_t
 	} else if (rcode == KNOT_RCODE_SERVFAIL) {
 		r->stats.n_servfail++;
 		tally(r, q->tenant, COUNTER_SERVFAIL);
+	}
+	if (r->report_one_in > 0 && ++r->n_unreported >= r->report_one_in) {
+		query_tell(r, q, rcode);
 	}
 }
 
@@ -174,6 +196,7 @@ static size_t query_run(struct resolver *r, struct query *q, uint8_t *wire)
 
 	while (len == 0 && lookup(r, q, &found)) {
 		len = query_step(r, q, &found, wire);
+		q->stale = found.stale;
 		r->stats.n_stale += len > 0 && found.stale;
 	}
 	return len;
@@ -188,6 +211,7 @@ static size_t query_give_up(struct resolver *r, struct query *q, uint8_t *wire)
 	len = query_run(r, q, wire);
 	if (len == 0) {
 		r->stats.n_failed++;
+		q->local = true;
 		len = query_fail(q, wire);
 	}
 	return len;
@@ -257,11 +281,17 @@ static bool query_park(struct resolver *r, const struct query *q)
 	return true;
 }
 
-static size_t refuse(struct resolver *r, const struct request *request, uint16_t rcode,
-		     uint16_t ede, uint8_t *wire)
+/* What is nobody's to ask; 0: it is none of that. */
+static size_t refuse(struct resolver *r, const struct request *request, uint8_t *wire)
 {
+	bool meta = request_is_meta(request->q.type);
+
+	if (!meta && request->rd) { /* else: what is cached is nobody's to look into */
+		return 0;
+	}
 	r->stats.n_refused++;
-	return reply_error(request, rcode, ede, wire);
+	return reply_error(request, meta ? KNOT_RCODE_NOTIMPL : KNOT_RCODE_REFUSED,
+			   meta ? ANSWER_NO_EDE : KNOT_EDNS_EDE_NOTAUTH, wire);
 }
 
 /* But for target and own, which are set with what they are for. */
@@ -287,14 +317,12 @@ size_t resolver_query(struct resolver *r, struct dns_tenant *tenant,
 	size_t len;
 
 	r->stats.n_queries++;
-	if (request_is_meta(request->q.type)) {
-		return refuse(r, request, KNOT_RCODE_NOTIMPL, ANSWER_NO_EDE, wire);
-	}
-	if (!request->rd) { /* what is cached is nobody's to look into */
-		return refuse(r, request, KNOT_RCODE_REFUSED, KNOT_EDNS_EDE_NOTAUTH, wire);
-	}
 	query_init(&q, tenant, client, request, r->now_ms);
-	len = query_begin(&q, wire);
+	len = refuse(r, request, wire);
+	if (len == 0) {
+		len = query_begin(&q, wire);
+	}
+	q.local = len > 0;
 	if (len == 0) {
 		len = query_run(r, &q, wire);
 	}

@@ -33,6 +33,7 @@ struct dns_tenant {
 	unsigned int refs;
 	unsigned int n_queries; /* that wait */
 	uint32_t slot;          /* counters; 0: the tenant is gone */
+	const char *name;       /* borrowed, as what policy has */
 	struct policy policy;
 };
 
@@ -54,10 +55,23 @@ struct fetch {
 	bool old;              /* who could be answered with stale data, was */
 };
 
+/* A query that has its answer. All is borrowed. */
+struct query_report {
+	const struct dns_tenant *tenant;
+	const struct dns_client *client;
+	const struct request *request;
+	const char *from; /* "here", "cache", "upstream", or "stale": from the cache, out of date */
+	const char *synthesis; /* "yes", or why not; NULL: no IPv6 addresses were asked for */
+	uint8_t rcode;
+	uint64_t ms; /* since it came */
+};
+
 struct resolver_ops {
 	/* Asks: fetch_done() follows, not from within, soon enough. Returns 0 or -errno. */
 	int (*ask)(void *ctx, struct fetch *fetch);
 	void (*answer)(void *ctx, const struct dns_client *client, const uint8_t *wire, size_t len);
+	/* Of one query in resolver.report_one_in. */
+	void (*report)(void *ctx, const struct query_report *report);
 };
 
 struct resolver_stats {
@@ -73,6 +87,8 @@ struct resolver {
 	TAILQ_HEAD(fetch_list, fetch) young; /* the oldest first */
 	struct counters *counters;           /* borrowed: of tenants; NULL: they are not counted */
 	uint64_t now_ms;                     /* of resolver_set_time() */
+	uint32_t report_one_in;              /* 0: none is reported */
+	uint32_t n_unreported;               /* since the last one */
 	unsigned int n_waiting;
 	uint8_t *wire; /* owned: for answers that were waited for */
 	struct resolver_stats stats;

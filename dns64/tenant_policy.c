@@ -43,6 +43,17 @@ static const struct prefix *put_prefixes(struct block *b, const struct prefix *p
 	return copy;
 }
 
+static const char *put_text(struct block *b, const char *text)
+{
+	size_t size = strlen(text) + 1;
+	char *copy = take(b, size, 1);
+
+	if (copy) {
+		memcpy(copy, text, size);
+	}
+	return copy;
+}
+
 /* As on the wire; what is no name, which the object was checked for, is the root's. */
 static const uint8_t *put_name(struct block *b, const char *text)
 {
@@ -159,6 +170,7 @@ static struct dns_tenant *fill(struct block *b, const struct node_conf *node,
 {
 	const struct tenant_dns64 *dns64 = &conf->dns64;
 	struct dns_tenant *t = take(b, 1, sizeof(*t));
+	const char *name = put_text(b, conf->name);
 	struct policy policy = {
 		.on = node->nat64.on && dns64->synthesis == DNS64_SYNTHESIS_ON,
 		.no_ipv4hint = dns64->ipv4hint == DNS64_HINT_DROP,
@@ -174,7 +186,12 @@ static struct dns_tenant *fill(struct block *b, const struct node_conf *node,
 	put_excluded(b, dns64, &policy);
 	put_records(b, dns64, &policy);
 	if (t) {
-		*t = (struct dns_tenant){.refs = 1, .slot = conf->slot, .policy = policy};
+		*t = (struct dns_tenant){
+			.refs = 1,
+			.slot = conf->slot,
+			.name = name,
+			.policy = policy,
+		};
 	}
 	return t;
 }

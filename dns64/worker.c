@@ -126,7 +126,12 @@ static void asked(void *ctx, struct fetch *fetch, struct answer *found)
 	fetch_done(&w->resolver, fetch, found);
 }
 
-static const struct resolver_ops resolver_ops = {.ask = ask, .answer = answer};
+static void report(void *ctx, const struct query_report *r)
+{
+	dns_log_report(ctx, r);
+}
+
+static const struct resolver_ops resolver_ops = {.ask = ask, .answer = answer, .report = report};
 static const struct upstreams_ops upstreams_ops = {.done = asked};
 
 static void accept_again(struct timer *timer)
@@ -185,7 +190,8 @@ int dns_worker_init(struct dns_worker *w, struct err *err)
 	w->loop.batch_end = batch_end;
 	w->batch = udp_batch_new();
 	w->buffer = malloc(DNS_MESSAGE_MAX);
-	return w->batch && w->buffer ? 0 : err_set(err, -ENOMEM, "out of memory");
+	rc = dns_log_init(w);
+	return rc == 0 && w->batch && w->buffer ? 0 : err_set(err, -ENOMEM, "out of memory");
 }
 
 static struct upstreams *make_upstreams(struct dns_worker *w, const struct node_conf *node)
@@ -300,6 +306,7 @@ int dns_worker_set_node(struct dns_worker *w, struct node_conf *node, struct err
 	memset(w->nsid, 0, sizeof(w->nsid));
 	(void)snprintf(w->nsid, sizeof(w->nsid), "%s", node->name); /* the schema's bound fits */
 	node_conf_free(former);
+	dns_log_configure(w);
 	return 0;
 }
 
@@ -350,6 +357,8 @@ void dns_worker_fini(struct dns_worker *w)
 	table_fini(&w->tcp_by_number);
 	table_fini(&w->tcp_shares);
 	node_conf_free(w->node);
+	log_lines_flush(&w->log);
+	log_lines_fini(&w->log);
 	counters_unmap(w->own);
 	while (w->n_others > 0) {
 		counters_unmap(w->others[--w->n_others]);

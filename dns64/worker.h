@@ -20,6 +20,7 @@
 #include "dns64/rrl.h"
 #include "dns64/tenants.h"
 #include "worker/link.h"
+#include "worker/log_lines.h"
 
 /* Everything a worker process of sixgate-dns64 has; there are no globals. */
 struct former_upstreams;
@@ -89,6 +90,9 @@ struct dns_worker {
 	uint8_t *buffer;           /* owned: DNS_MESSAGE_MAX bytes, of an answer by TCP */
 	struct timer accept_timer; /* armed: descriptors had run out */
 	struct log_limit warning;
+
+	struct log_lines log;   /* of queries */
+	struct timer log_timer; /* armed: lines wait */
 
 	struct timer drain_end; /* armed: what waits then is not answered */
 	bool draining;          /* ends when nothing waits any more */
@@ -201,6 +205,15 @@ void tcp_answer(struct dns_worker *w, const struct dns_client *client, const uin
 void tcp_work(struct dns_worker *w);
 /* Closes those that wait for nothing; all: every one. */
 void tcp_close_idle(struct dns_worker *w, bool all);
+
+/* worker_log.c: the query log */
+int dns_log_init(struct dns_worker *w) CHECKED;
+/* With another node config. */
+void dns_log_configure(struct dns_worker *w);
+/* Takes fd, the log child's pipe. */
+void dns_log_set(struct dns_worker *w, int fd);
+/* A query has its answer. */
+void dns_log_report(struct dns_worker *w, const struct query_report *report);
 
 /* worker.c: no connections for a second, as descriptors or memory (rc says which) ran out. */
 void tcp_accept_pause(struct dns_worker *w, int rc);

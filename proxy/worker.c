@@ -155,7 +155,7 @@ int worker_set_counters(struct worker *w, struct channel_msg *msg, size_t n_work
 	w->n_workers = n_workers;
 	w->index = w->link.index = msg->id;
 	w->pipes.counters = w->own;
-	w->log.counters = w->own;
+	w->log.dropped = &w->own->worker[WORKER_LOG_DROPPED];
 	w->last_number = atomic_load_explicit(&w->own->worker[WORKER_NUMBER], memory_order_relaxed);
 	if (w->last_number > NUMBERS_MAX) {
 		w->last_number = 0; /* a predecessor that was taken over may have left anything */

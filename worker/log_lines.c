@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/counters.h"
+
 int log_lines_init(struct log_lines *log)
 {
 	*log = (struct log_lines){.fd = -1, .buffer = malloc(LOG_LINES_BUFFER)};
@@ -61,8 +63,8 @@ char *log_lines_room(struct log_lines *log, uint64_t time_ms)
 		log_compact(log);
 	}
 	if (LOG_LINES_BUFFER - log->end < LOG_LINE_MAX) {
-		if (log->counters) {
-			worker_counter_add(log->counters, WORKER_LOG_DROPPED, 1);
+		if (log->dropped) {
+			counter_up(log->dropped, 1);
 		}
 		return NULL;
 	}

@@ -6,7 +6,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/counters.h"
 #include "base/err.h"
 #include "conf/model/node.h"
 #include "worker/pen.h"
@@ -26,7 +25,7 @@ struct log_lines {
 	enum log_format format;
 	char *buffer;              /* owned; LOG_LINES_BUFFER */
 	size_t start, end;         /* of buffer: not yet written */
-	struct counters *counters; /* borrowed; NULL: not counted */
+	_Atomic uint64_t *dropped; /* borrowed counter; NULL: not counted */
 	uint64_t second;           /* real time, of text */
 	char text[PEN_SECOND_MAX];
 };

@@ -4,6 +4,8 @@
  * Pure; called by check_node.c and
  * check_tenant.c.
  */
+#include <string.h>
+
 #include "conf/model/check.h"
 #include "conf/model/internal.h"
 
@@ -132,11 +134,22 @@ static void check_upstreams(const struct node_conf *node, struct issues *issues)
 	}
 }
 
+/* Two processes would write to it. */
+static void check_query_log(const struct node_conf *node, struct issues *issues)
+{
+	const char *file = node->dns64.query_log.to.file;
+
+	if (file && node->access_log.file && strcmp(file, node->access_log.file) == 0) {
+		issues_add(issues, "/dns64/query_log/file", "is where the access log goes");
+	}
+}
+
 void check_dns64(const struct node_conf *node, struct issues *issues)
 {
 	if (!node->dns64.on) {
 		return;
 	}
+	check_query_log(node, issues);
 	if (!node->nat64.on) {
 		issues_add(issues, "/dns64",
 			   "needs nat64: its prefix is what names' IPv4 addresses are put into");

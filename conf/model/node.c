@@ -148,6 +148,9 @@ static void pack_dns64(const struct node_conf *node, struct buf *out)
 	pack_zone(node, out);
 	buf_u64(out, node->dns64.cache_bytes);
 	buf_u32(out, node->dns64.queries_per_second);
+	pack_bool(out, node->dns64.query_log.to.on);
+	buf_u8(out, (uint8_t)node->dns64.query_log.to.format);
+	buf_u32(out, node->dns64.query_log.one_in);
 }
 
 /* RFC 6052 2.2; none where there is no translator. */
@@ -212,6 +215,9 @@ static void unpack_dns64(struct unpack *u, struct node_conf *node)
 		unpack_fail(u, "cache");
 	}
 	node->dns64.queries_per_second = cursor_u32(&u->in);
+	node->dns64.query_log.to.on = unpack_bool(u, "query log");
+	node->dns64.query_log.to.format = unpack_enum(u, LOG_FORMAT_TEXT + 1, "query log format");
+	node->dns64.query_log.one_in = cursor_u32(&u->in);
 }
 
 void node_conf_pack(const struct node_conf *node, struct buf *out)

@@ -102,6 +102,11 @@ struct access_log_conf {
 	const char *file, *syslog; /* absolute paths, one of them; NULL: standard error */
 };
 
+struct query_log_conf {
+	struct access_log_conf to;
+	uint32_t one_in; /* of so many queries one is logged */
+};
+
 /* What one source (an IPv4 address, an IPv6 /64) may do. */
 struct source_limits {
 	uint32_t connections; /* sessions at a time */
@@ -169,8 +174,9 @@ struct node_conf {
 		size_t n_upstream;
 		uint64_t cache_bytes;        /* for all workers together */
 		uint32_t queries_per_second; /* of a tenant that has no other rate; 0: no limit */
-		const char *zone;            /* NULL: none */
-		struct addr *zone_listen;    /* where that is asked */
+		struct query_log_conf query_log;
+		const char *zone;         /* NULL: none */
+		struct addr *zone_listen; /* where that is asked */
 		size_t n_zone_listen;
 		struct listener_conf *listeners; /* what all that makes */
 		size_t n_listeners;

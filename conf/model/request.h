@@ -29,7 +29,7 @@
  *   asked, synthesised, nxdomain, servfail, stale, failed, over_rate, foreign, malformed, unsent,
  *   zone (its name), zone_queries, slipped, limited},
  *   kernel: {applied, and packets dropped by kind},
- *   access_log: {on, running, lines, dropped},
+ *   access_log, query_log: {on, running, lines, dropped},
  *   neighbours: {on, running, answered, foreign, malformed, limited},
  *   and node-wide: active, accepted, refused, closed, bytes_in, bytes_out
  * - services: tenant, service, drained, backends: [{address, active, accepted, connect_failed,

@@ -7,6 +7,7 @@ libconf_text_a_SOURCES = \
 	%D%/internal.h \
 	%D%/refused.c \
 	%D%/schema.c %D%/schema.h \
+	%D%/schema_log.c \
 	%D%/schema_network.c \
 	%D%/schema_node.c \
 	%D%/schema_tenant.c \

@@ -78,6 +78,7 @@ struct schema {
 
 extern const struct schema schema_node, schema_uplink, schema_pool_range, schema_listener;
 extern const struct schema schema_exit_wireguard, schema_exit_6in4;
+extern const struct schema schema_access_log, schema_query_log;
 extern const struct schema schema_nat64, schema_nat44, schema_siit, schema_dns64, schema_wireguard;
 extern const struct schema schema_six_in_four, schema_bgp, schema_registry, schema_timeouts;
 extern const struct schema schema_tenant, schema_service, schema_tunnel, schema_expose,

@@ -58,6 +58,7 @@ static const struct key siit_keys[] = {
 const struct schema schema_siit = {.name = "prefix", .keys = siit_keys};
 
 static const char *const tenants[] = {"tenants", NULL};
+static const char *const off[] = {"off", NULL};
 
 static const struct key dns64_keys[] = {
 	{.name = "listen",
@@ -84,6 +85,11 @@ static const struct key dns64_keys[] = {
 	 .min = 1,
 	 .max = 10000000,
 	 .offset = NODE(dns64.queries_per_second)},
+	{.name = "query_log",
+	 .type = KEY_MAP,
+	 .words = off,
+	 .sub = &schema_query_log,
+	 .offset = NODE(dns64.query_log)},
 	{.name = "zone", .type = KEY_HOST, .offset = NODE(dns64.zone)},
 	{.name = "zone_listen",
 	 .type = KEY_ADDR,

@@ -5,9 +5,6 @@
  */
 #include "conf/text/schema.h"
 
-#include <string.h>
-#include <sys/un.h>
-
 #define NODE(member) offsetof(struct node_conf, member)
 
 #define SECOND 1000u
@@ -17,7 +14,6 @@
 static const char *const kinds[] = {"direct", "wireguard", "6in4", NULL};
 static const char *const deliveries[] = {"present", "onlink", "routed", NULL};
 static const char *const protocols[] = {"tcp", "udp", "tls", "http", "address", "detect", NULL};
-static const char *const formats[] = {"json", "text", NULL};
 static const char *const off[] = {"off", NULL};
 
 static const struct key name_keys[] = {
@@ -211,36 +207,6 @@ static const struct key source_limits_keys[] = {
 static const struct schema schema_source_limits = {
 	.name = "connections, new_per_second",
 	.keys = source_limits_keys,
-};
-
-static const struct key access_log_keys[] = {
-	{.name = "file", .type = KEY_PATH, .offset = offsetof(struct access_log_conf, file)},
-	{.name = "syslog", .type = KEY_PATH, .offset = offsetof(struct access_log_conf, syslog)},
-	{.name = "format",
-	 .type = KEY_WORD,
-	 .words = formats,
-	 .offset = offsetof(struct access_log_conf, format)},
-	{0},
-};
-
-static void finish_access_log(struct reader *r, const struct tree_node *map, void *object)
-{
-	const struct tree_node *syslog = tree_get(map, "syslog");
-	const struct access_log_conf *log = object;
-
-	if (syslog && tree_get(map, "file")) {
-		reader_issue(r, syslog, "the access log goes to file or to syslog, not to both");
-	}
-	if (log->syslog && strlen(log->syslog) >= sizeof(((struct sockaddr_un *)NULL)->sun_path)) {
-		reader_issue(r, syslog, "a socket's path has at most %zu bytes",
-			     sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1);
-	}
-}
-
-static const struct schema schema_access_log = {
-	.name = "file, syslog, format, or the word off",
-	.keys = access_log_keys,
-	.finish = finish_access_log,
 };
 
 static const struct key node_keys[] = {

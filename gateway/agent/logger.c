@@ -43,7 +43,7 @@ static void report(struct logger *lg, bool last)
 	uint64_t n;
 
 	if (sink_report(&lg->sink, lg->talk.loop.now_ms, last, &n)) {
-		log_warn_errno(lg->sink.cause, MOD, "access log %s: %llu lines lost",
+		log_warn_errno(lg->sink.cause, MOD, "log %s: %llu lines lost",
 			       lg->sink.name ? lg->sink.name : "on standard output",
 			       (unsigned long long)n);
 	}

@@ -138,17 +138,23 @@ static void print_totals(const struct cli *cli, const json_t *status)
 		text_of(tenants, "refused", c));
 }
 
-static void print_access_log(const struct cli *cli, const json_t *status)
+static void print_logs(const struct cli *cli, const json_t *status)
 {
-	const json_t *log = json_object_get(status, "access_log");
+	const json_t *sessions = json_object_get(status, "access_log"),
+		     *queries = json_object_get(status, "query_log");
 	char lines[TEXT_MAX], dropped[TEXT_MAX];
 
-	if (json_is_false(json_object_get(log, "on"))) {
-		fprintf(cli->out, "access log off\n");
-		return;
+	if (json_is_false(json_object_get(sessions, "on"))) {
+		fprintf(cli->out, "access log off");
+	} else {
+		fprintf(cli->out, "access log %s lines, %s dropped",
+			text_of(sessions, "lines", lines), text_of(sessions, "dropped", dropped));
 	}
-	fprintf(cli->out, "access log %s lines, %s dropped\n", text_of(log, "lines", lines),
-		text_of(log, "dropped", dropped));
+	if (json_is_true(json_object_get(queries, "on"))) {
+		fprintf(cli->out, "; query log %s lines, %s dropped",
+			text_of(queries, "lines", lines), text_of(queries, "dropped", dropped));
+	}
+	fprintf(cli->out, "\n");
 }
 
 static bool asked_nothing(const json_t *neighbours)
@@ -244,7 +250,7 @@ static enum cli_exit show(const struct cli *cli, json_t *status)
 	print_workers(cli, status);
 	print_totals(cli, status);
 	print_listeners(cli, status);
-	print_access_log(cli, status);
+	print_logs(cli, status);
 	print_neighbours(cli, status);
 	print_dns64(cli, status);
 	print_kernel(cli, status);

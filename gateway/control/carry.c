@@ -86,6 +86,10 @@ static void read_line(struct control *c, struct str line)
 		c->logchild.lines_before = a;
 		c->logchild.dropped_before = b;
 		break;
+	case 'q':
+		c->query_log.lines_before = a;
+		c->query_log.dropped_before = b;
+		break;
 	default: /* of a version after ours */
 		break;
 	}
@@ -210,6 +214,12 @@ static void write_tenant(const struct tenant_conf *tenant, struct buf *out)
 	}
 }
 
+static void write_log(char kind, const struct logchild *lc, struct buf *out)
+{
+	buf_printf(out, "%c %llu %llu\n", kind, (unsigned long long)(lc->lines_before + lc->lines),
+		   (unsigned long long)(lc->dropped_before + lc->dropped));
+}
+
 static void write_list(const struct control *c, struct buf *out)
 {
 	const struct tenant_conf *tenant;
@@ -220,9 +230,8 @@ static void write_list(const struct control *c, struct buf *out)
 	while ((tenant = tenants_next(&c->tenants, &at))) {
 		write_tenant(tenant, out);
 	}
-	buf_printf(out, "a %llu %llu\n",
-		   (unsigned long long)(c->logchild.lines_before + c->logchild.lines),
-		   (unsigned long long)(c->logchild.dropped_before + c->logchild.dropped));
+	write_log('a', &c->logchild, out);
+	write_log('q', &c->query_log, out);
 }
 
 int carry_pass(struct carry *carry, struct handover_list *list, int *ret_fd)

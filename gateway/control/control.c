@@ -61,17 +61,24 @@ static void control_notify_status(struct control *c)
 		    problems_count(&c->problems));
 }
 
-/* When the last worker has ended, the log child writes what is left, and that is all. */
+/* Else it is told to write what is left, if that was not done before. */
+static bool log_is_drained(struct control *c, struct logchild *lc)
+{
+	if (helper_running(&lc->helper) && lc->helper.on) {
+		logchild_drain(lc);
+		wheel_arm(&c->loop.wheel, &c->deadline, c->loop.now_ms + LOG_DRAIN_MS);
+	}
+	return !helper_running(&lc->helper);
+}
+
+/* When the last worker has ended, the log children write what is left, and that is all. */
 static void control_end(struct control *c)
 {
 	if (workers_are_left(c)) {
 		return;
 	}
-	if (!helper_running(&c->logchild.helper)) {
+	if (log_is_drained(c, &c->logchild) & log_is_drained(c, &c->query_log)) {
 		c->loop.stop = true;
-	} else if (c->logchild.helper.on) {
-		logchild_drain(&c->logchild);
-		wheel_arm(&c->loop.wheel, &c->deadline, c->loop.now_ms + LOG_DRAIN_MS);
 	}
 }
 
@@ -148,10 +155,18 @@ const struct workers_ops control_workers_ops = {
 	.logs = on_worker_logs,
 };
 
+static void on_dns64_logs(void *ctx, unsigned int slot)
+{
+	struct control *c = ctx;
+
+	logchild_add_pipe(&c->query_log, slot);
+}
+
 const struct workers_ops control_dns64_ops = {
 	.changed = on_workers_changed,
 	.answered = on_dns64_answered,
 	.gone = on_dns64_gone,
+	.logs = on_dns64_logs,
 };
 
 static void on_former_answered(void *ctx, unsigned int number, uint16_t type, uint64_t serial,
@@ -272,6 +287,7 @@ static void control_batch_end(struct loop *loop)
 static void control_sighup(struct control *c)
 {
 	logchild_reopen(&c->logchild);
+	logchild_reopen(&c->query_log);
 	(void)control_reload(c); /* nobody waits for it: its end is logged, and in status */
 }
 
@@ -374,7 +390,7 @@ int control_new(const struct control_setup *setup, struct control **ret_control,
 	c->server.io.fd = c->notify.fd = -1;
 	rc = loop_init(&c->loop, err);
 	c->started_ms = c->loop.now_ms;
-	c->dns64.loop = c->dns64_listeners.loop = &c->loop;
+	c->dns64.loop = c->dns64_listeners.loop = c->query_log.helper.loop = &c->loop;
 	c->listeners.loop = c->logchild.helper.loop = c->responder.helper.loop = c->notify.loop =
 		c->workers.loop = &c->loop;
 	c->carry.control = c;
@@ -396,7 +412,8 @@ int control_new(const struct control_setup *setup, struct control **ret_control,
 	} else if (setup->rolled_back) {
 		control_confirm_is_back(c);
 	}
-	logchild_init(&c->logchild);
+	logchild_init(&c->logchild, false);
+	logchild_init(&c->query_log, true);
 	responder_init(&c->responder);
 	if (rc == 0 && tenants_init(&c->tenants) < 0) {
 		rc = err_set(err, -ENOMEM, "out of memory");
@@ -434,6 +451,7 @@ void control_free(struct control *c)
 	workers_fini(&c->workers);
 	workers_fini(&c->dns64);
 	logchild_fini(&c->logchild);
+	logchild_fini(&c->query_log);
 	responder_fini(&c->responder);
 	listeners_fini(&c->listeners);
 	listeners_fini(&c->dns64_listeners);

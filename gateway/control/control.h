@@ -94,7 +94,7 @@ struct control {
 	struct listeners dns64_listeners; /* these two without dns64 are empty */
 	struct workers dns64;
 	struct counters *segments[WORKERS_MAX]; /* of all workers, for sums */
-	struct logchild logchild;
+	struct logchild logchild, query_log;
 	struct responder responder;
 	struct registry_dir *dir; /* owned */
 	unsigned int n_read;      /* its files, until all were handed out once */

@@ -18,8 +18,7 @@
 #include "gateway/control/problems.h"
 #include "gateway/control/workers.h"
 
-#define MOD            "logchild"
-#define PROBLEM_SYSLOG "syslog" /* its name among the problems */
+#define MOD "logchild"
 
 static struct logchild *logchild_of(struct helper *h)
 {
@@ -73,14 +72,14 @@ static void logchild_give_socket(struct logchild *lc)
 	lc->socket_ms = now_ms + LOG_SOCKET_MS;
 	msg.fds[0] = socket_open(lc->syslog, &err);
 	if (msg.fds[0] < 0) {
-		if (!problem_has(problems, PROBLEM_SYSLOG)) {
-			log_err(MOD, "%s, lines of the access log are lost until it is there",
-				err.msg);
+		if (!problem_has(problems, lc->problem)) {
+			log_err(MOD, "%s, lines of the %s are lost until it is there", err.msg,
+				lc->helper.ops->what);
 		}
-		problem_set(problems, LOG_LEVEL_ERR, PROBLEM_SYSLOG, err.msg);
+		problem_set(problems, LOG_LEVEL_ERR, lc->problem, err.msg);
 		return;
 	}
-	problem_clear(problems, PROBLEM_SYSLOG);
+	problem_clear(problems, lc->problem);
 	helper_send(&lc->helper, &msg);
 	close(msg.fds[0]);
 }
@@ -135,18 +134,19 @@ static int logchild_message(struct helper *h, const struct channel_msg *msg)
 	return cursor_done(&in) ? 0 : -EPROTO;
 }
 
-static const struct helper_ops logchild_ops = {
-	.mod = MOD,
-	.what = "access log",
-	.arguments = logchild_arguments,
-	.started = logchild_started,
-	.message = logchild_message,
-	.ended = logchild_ended,
-};
+#define OPS(name)                                                                                  \
+	{                                                                                          \
+		.mod = MOD, .what = (name), .arguments = logchild_arguments,                       \
+		.started = logchild_started, .message = logchild_message, .ended = logchild_ended, \
+	}
 
-void logchild_init(struct logchild *lc)
+void logchild_init(struct logchild *lc, bool queries)
 {
-	lc->helper.ops = &logchild_ops;
+	static const struct helper_ops of_sessions = OPS("access log"),
+				       of_queries = OPS("query log");
+
+	lc->helper.ops = queries ? &of_queries : &of_sessions;
+	lc->problem = queries ? "syslog of queries" : "syslog";
 	helper_init(&lc->helper);
 }
 
@@ -201,7 +201,7 @@ int logchild_configure(struct logchild *lc, const struct access_log_conf *conf)
 	if (rc < 0) {
 		return rc;
 	}
-	problem_clear(lc->helper.problems, PROBLEM_SYSLOG); /* until it is met again */
+	problem_clear(lc->helper.problems, lc->problem); /* until it is met again */
 	if (!conf->on) {
 		helper_stop(&lc->helper);
 	} else if (rc > 0 || lc->helper.stopping) {

@@ -10,20 +10,22 @@
 
 struct workers;
 
-/* The process that writes the access log (sixgate-agent --log). */
+/* The process that writes a log of the workers: of sessions, or of queries (sixgate-agent --log).
+ */
 struct logchild {
 	struct helper helper;     /* its loop, problems, path, user and root are set before */
 	struct workers *workers;  /* borrowed */
 	void (*ended)(void *ctx); /* it has ended, as asked for */
 	void *ctx;
 	char *folder, *file, *syslog; /* owned; NULL: none; without any: standard error */
+	const char *problem;          /* of its socket of the system's log, among the problems */
 	uint64_t socket_ms;           /* monotonic: no socket of syslog is opened before */
 	uint64_t lines, dropped;      /* as it said last, and those before it */
 	uint64_t lines_before, dropped_before;
 };
 
-/* The borrowed members are set before. Starts nothing. */
-void logchild_init(struct logchild *lc);
+/* The borrowed members are set before. queries: it is the query log's. Starts nothing. */
+void logchild_init(struct logchild *lc, bool queries);
 /* Ends it at once. */
 void logchild_fini(struct logchild *lc);
 /* Starts, ends or replaces the process as conf asks for. Returns 0 or -ENOMEM. */

@@ -289,8 +289,9 @@ static int reload_apply(struct control *c, struct node_conf *conf, struct err *e
 		reload_kernel_back(c, conf);
 		return rc;
 	}
-	if (logchild_configure(&c->logchild, &conf->access_log) < 0) {
-		log_err(MOD, "out of memory, the access log keeps its former settings");
+	if (logchild_configure(&c->logchild, &conf->access_log) < 0 ||
+	    logchild_configure(&c->query_log, &conf->dns64.query_log.to) < 0) {
+		log_err(MOD, "out of memory, a log keeps its former settings");
 	}
 	responder_configure(&c->responder, conf);
 	c->conf = conf;

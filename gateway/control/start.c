@@ -94,7 +94,6 @@ static int init_workers(struct control *c, unsigned int n_workers, struct err *e
 	c->dns64.user = c->identity.dns64_user;
 	c->dns64.what = "dns64 worker";
 	c->dns64.first_feed = n_workers;
-	c->dns64.no_log = true;
 	rc = workers_init(&c->workers, n_workers, err);
 	if (rc == 0 && c->conf->dns64.on) {
 		rc = workers_init(&c->dns64, n_workers, err);
@@ -130,6 +129,14 @@ static int init_listeners(struct control *c, unsigned int n_workers, struct err 
 	return rc < 0 ? err_set(err, rc, "out of memory") : 0;
 }
 
+static void init_log(struct control *c, struct logchild *lc, struct workers *workers)
+{
+	lc->ended = control_log_ended;
+	lc->ctx = c;
+	lc->workers = workers;
+	init_helper(c, &lc->helper);
+}
+
 static int init_parts(struct control *c, unsigned int n_workers, struct err *err)
 {
 	int rc = find_programs(c, err);
@@ -154,10 +161,8 @@ static int init_parts(struct control *c, unsigned int n_workers, struct err *err
 	}
 	carry_start(&c->carry);
 	former_start(&c->former, &c->workers);
-	c->logchild.ended = control_log_ended;
-	c->logchild.ctx = c;
-	c->logchild.workers = &c->workers;
-	init_helper(c, &c->logchild.helper);
+	init_log(c, &c->logchild, &c->workers);
+	init_log(c, &c->query_log, &c->dns64);
 	init_helper(c, &c->responder.helper);
 	return 0;
 }
@@ -338,7 +343,8 @@ int control_start(struct control *c, struct err *err)
 	start_kernel(c);
 	c->node.ops = &control_node_ops;
 	if (items_add(&c->items, &c->node) < 0 ||
-	    logchild_configure(&c->logchild, &c->conf->access_log) < 0) {
+	    logchild_configure(&c->logchild, &c->conf->access_log) < 0 ||
+	    logchild_configure(&c->query_log, &c->conf->dns64.query_log.to) < 0) {
 		return err_set(err, -ENOMEM, "out of memory");
 	}
 	responder_configure(&c->responder, c->conf);

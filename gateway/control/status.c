@@ -167,15 +167,16 @@ static void write_kernel(const struct control *c, struct json *j)
 	json_close(j, '}');
 }
 
-static void write_access_log(const struct control *c, struct json *j)
+/* dropped: which counter of workers has what they have lost. */
+static void write_log(const struct control *c, const char *name, const struct logchild *lc,
+		      enum worker_counter dropped, struct json *j)
 {
-	uint64_t dropped = slots_sum_workers(&c->slots, WORKER_LOG_DROPPED);
-
-	json_open(j, "access_log", '{');
-	json_bool(j, "on", c->logchild.helper.on);
-	json_bool(j, "running", helper_running(&c->logchild.helper));
-	json_u64(j, "lines", c->logchild.lines_before + c->logchild.lines);
-	json_u64(j, "dropped", dropped + c->logchild.dropped_before + c->logchild.dropped);
+	json_open(j, name, '{');
+	json_bool(j, "on", lc->helper.on);
+	json_bool(j, "running", helper_running(&lc->helper));
+	json_u64(j, "lines", lc->lines_before + lc->lines);
+	json_u64(j, "dropped",
+		 slots_sum_workers(&c->slots, dropped) + lc->dropped_before + lc->dropped);
 	json_close(j, '}');
 }
 
@@ -201,7 +202,8 @@ void control_write_status(struct control *c, struct buf *out)
 	write_listeners(&c->listeners, &j);
 	write_dns64(c, &j);
 	write_kernel(c, &j);
-	write_access_log(c, &j);
+	write_log(c, "access_log", &c->logchild, WORKER_LOG_DROPPED, &j);
+	write_log(c, "query_log", &c->query_log, WORKER_DNS_LOG_DROPPED, &j);
 	responder_write(&c->responder, &j, "neighbours");
 	json_u64(&j, "active", listeners_total(&c->listeners, COUNTER_ACTIVE));
 	json_u64(&j, "accepted", listeners_total(&c->listeners, COUNTER_ACCEPTED));

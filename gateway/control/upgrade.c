@@ -230,6 +230,7 @@ static int list_processes(const struct control *c, struct handover_list *list)
 	rc = rc == 0 ? list_workers(&c->workers, list) : rc;
 	rc = rc == 0 ? list_workers(&c->dns64, list) : rc;
 	rc = rc == 0 ? list_helper(&c->logchild.helper, list) : rc;
+	rc = rc == 0 ? list_helper(&c->query_log.helper, list) : rc;
 	return rc == 0 ? list_helper(&c->responder.helper, list) : rc;
 }
 

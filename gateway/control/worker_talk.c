@@ -133,7 +133,7 @@ static int worker_hello(struct worker *w)
 		return -EPROTO;
 	}
 	rc = worker_send_counters(w);
-	if (rc == 0 && !w->workers->no_log) {
+	if (rc == 0) {
 		rc = worker_send_log(w);
 	}
 	if (rc < 0) {

@@ -59,7 +59,7 @@ struct worker {
 	unsigned int restarts, backoff_ms;
 	int counters_fd, counters_ro_fd; /* owned */
 	struct counters *counters;       /* owned mapping */
-	int log_fd; /* owned: read end of its access log; the write end is its own */
+	int log_fd;                      /* owned: read end of its log; the write end is its own */
 };
 
 struct workers_times {
@@ -82,7 +82,7 @@ struct workers_ops {
 			 const struct str *refused);
 	/* It ended; what it was asked for will not be answered. */
 	void (*gone)(void *ctx, unsigned int slot);
-	/* It has a new access log: workers.worker[slot].log_fd. */
+	/* It has a new log: workers.worker[slot].log_fd. */
 	void (*logs)(void *ctx, unsigned int slot);
 };
 
@@ -95,7 +95,6 @@ struct workers {
 	const struct former *former; /* NULL: no segments of before an upgrade */
 	const char *what;            /* one of them, for messages; NULL: "worker" */
 	unsigned int first_feed;     /* of items, that of slot 0 */
-	bool no_log;                 /* they write no access log */
 	const struct workers_ops *ops;
 	void *ctx;
 	const struct workers_times *times; /* borrowed */

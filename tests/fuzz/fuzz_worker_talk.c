@@ -170,7 +170,7 @@ static void prepare(struct fuzz *f)
 	problems_init(&f->problems);
 	f->logchild = (struct logchild){.helper = helper, .workers = &f->workers};
 	f->responder = (struct responder){.helper = helper};
-	logchild_init(&f->logchild);
+	logchild_init(&f->logchild, false);
 	responder_init(&f->responder);
 	helper_prepare(f, &f->logchild.helper);
 	helper_prepare(f, &f->responder.helper);

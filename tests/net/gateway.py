@@ -200,14 +200,16 @@ class Gateway:
         """Process ids of the proxy workers, in order of their slots."""
         return [worker["pid"] for worker in self.status()["workers"] if worker.get("pid")]
 
-    def log_child(self):
-        """The process id of sixgate-agent --log; None while there is none."""
+    def log_child(self, queries=False):
+        """The process id of sixgate-agent --log, that of queries.log or the other; None while there
+        is none."""
         pid = self.process.pid
         with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as children:
             for child in children.read().split():
                 with contextlib.suppress(FileNotFoundError), \
                         open(f"/proc/{child}/cmdline", "rb") as cmdline:
-                    if b"--log" in cmdline.read().split(b"\0"):
+                    words = cmdline.read().split(b"\0")
+                    if b"--log" in words and (b"queries.log" in words) == queries:
                         return int(child)
         return None
 

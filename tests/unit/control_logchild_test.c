@@ -56,7 +56,7 @@ static int setup(void **state)
 			   .root = "/"},
 		.workers = &f->rig.c.workers,
 	};
-	logchild_init(f->lc);
+	logchild_init(f->lc, false);
 	*state = f;
 	return 0;
 }

@@ -100,7 +100,10 @@ static int setup(void **state)
 	c->loop.batch_end = on_batch;
 	c->logchild.helper.loop = &c->loop;
 	c->logchild.helper.problems = &c->problems;
-	logchild_init(&c->logchild);
+	c->query_log.helper.loop = &c->loop;
+	c->query_log.helper.problems = &c->problems;
+	logchild_init(&c->logchild, false);
+	logchild_init(&c->query_log, true);
 	c->responder.helper.loop = &c->loop;
 	c->responder.helper.problems = &c->problems;
 	responder_init(&c->responder);

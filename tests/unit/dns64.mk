@@ -12,6 +12,10 @@ tests_unit_dns64_cache_test_LDADD = $(DNS64_TEST_LDADD)
 tests_unit_dns64_request_test_SOURCES = tests/unit/dns64_request_test.c
 tests_unit_dns64_request_test_CPPFLAGS = $(DNS64_TEST_CPPFLAGS)
 tests_unit_dns64_request_test_LDADD = $(DNS64_TEST_LDADD)
+check_PROGRAMS += tests/unit/dns64_query_log_test
+tests_unit_dns64_query_log_test_SOURCES = tests/unit/dns64_query_log_test.c
+tests_unit_dns64_query_log_test_LDADD = libdns64.a libworker.a libconf-model.a $(BASE_LIBS) \
+	$(KNOT_LIBS) $(CMOCKA_LIBS)
 check_PROGRAMS += tests/unit/dns64_query_rate_test
 tests_unit_dns64_query_rate_test_SOURCES = tests/unit/dns64_query_rate_test.c
 tests_unit_dns64_query_rate_test_LDADD = libdns64.a $(CMOCKA_LIBS)

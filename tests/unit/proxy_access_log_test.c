@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "base/counters.h"
 #include "proxy/access_log.h"
 
 static struct access_record usual_record(void)
@@ -200,7 +201,7 @@ static void test_a_full_pipe_costs_whole_lines_only(void **state)
 	assert_int_equal(pipe2(fds, O_NONBLOCK), 0);
 	assert_int_equal(log_lines_init(&log), 0);
 	log_lines_set(&log, fds[1], LOG_FORMAT_TEXT);
-	log.counters = &counters;
+	log.dropped = &counters.worker[WORKER_LOG_DROPPED];
 	for (r.number = 1; r.number <= 3000; r.number++) {
 		access_log_add(&log, &r);
 	}
