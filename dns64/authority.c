@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * What comes to where the farm's zone is asked, from anybody: answers of that zone alone, without
- * recursion, whoever asks. By UDP no more of them than the source's prefix may have (rrl.h), errors
- * too, unless a cookie says that the source is not forged.
+ * recursion, whoever asks. No more of them than the source's prefix may have (rrl.h), errors too,
+ * or, where TCP or a cookie says that it is not forged, than the source itself.
  */
 #include <errno.h>
 #include <string.h>
@@ -93,43 +93,53 @@ static size_t answer(const struct dns_worker *w, struct request *r, bool slips, 
 	return zone_query(w->zone, r, wire);
 }
 
-/* Whether the answer may be sent, and is counted. */
-static enum rrl_verdict limit(struct dns_worker *w, const struct dns_client *client)
+/*
+ * Whether the answer may be sent, and is counted. known: the source is not forged. By TCP, whose
+ * clients have nothing else to turn to, it is sent or not.
+ */
+static enum rrl_verdict limit(struct dns_worker *w, const struct dns_client *client, bool known,
+			      bool over_tcp)
 {
-	enum rrl_verdict verdict = rrl_check(&w->rrl, &client->from.addr, w->loop.now_ms);
+	enum rrl_verdict verdict =
+		w->rrl.entries ? rrl_check(&w->rrl, &client->from.addr, known, w->loop.now_ms)
+			       : RRL_PASS;
 
 	switch (verdict) {
 	case RRL_PASS:
-		break;
+		return RRL_PASS;
 	case RRL_SLIP:
-		worker_counter_add(w->own, WORKER_DNS_SLIPPED, 1);
+		if (!over_tcp) {
+			worker_counter_add(w->own, WORKER_DNS_SLIPPED, 1);
+			return RRL_SLIP;
+		}
 		break;
 	case RRL_DROP:
-		worker_counter_add(w->own, WORKER_DNS_LIMITED, 1);
 		break;
 	}
-	return verdict;
+	worker_counter_add(w->own, WORKER_DNS_LIMITED, 1);
+	return RRL_DROP;
 }
 
 size_t serve_world(struct dns_worker *w, const struct dns_client *client, bool over_tcp,
 		   const uint8_t *message, size_t len, uint8_t *wire)
 {
-	enum rrl_verdict verdict = RRL_PASS;
+	enum rrl_verdict verdict;
 	struct request r;
 	enum request_result result = request_read(message, len, &r);
+	bool known = over_tcp || (result == REQUEST_READ && serve_knows(w, client, &r));
 
 	worker_counter_add(w->own, WORKER_DNS_ZONE, 1);
-	if (result != REQUEST_DROP && !over_tcp && w->rrl.entries &&
-	    !(result == REQUEST_READ && serve_knows(w, client, &r))) {
-		verdict = limit(w, client);
+	if (result == REQUEST_DROP) {
+		return serve_malformed(w, result, over_tcp, &r, wire);
 	}
+	verdict = limit(w, client, known, over_tcp);
 	if (verdict == RRL_DROP) {
 		return 0;
 	}
-	if (result == REQUEST_READ) {
-		serve_prepare(w, client, over_tcp, &r);
-	}
 	r.authoritative = true;
-	return result == REQUEST_READ ? answer(w, &r, verdict == RRL_SLIP, wire)
-				      : serve_malformed(w, result, over_tcp, &r, wire);
+	if (result != REQUEST_READ) {
+		return serve_malformed(w, result, over_tcp, &r, wire);
+	}
+	serve_prepare(w, client, over_tcp, &r);
+	return answer(w, &r, verdict == RRL_SLIP, wire);
 }

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define ANSWER   1000 /* tokens */
 #define BITS_4   (96 + 24)
@@ -32,11 +33,9 @@ struct prefix rrl_prefix(const struct addr *from)
 	return p;
 }
 
-/* The prefix's place, which may have been another's. */
-static struct rrl_entry *find(struct rrl *r, const struct addr *from, uint64_t now_ms)
+/* The place, which may have been another's. most: its tokens when it is new. */
+static struct rrl_entry *find(struct rrl *r, uint64_t hash, uint64_t most, uint64_t now_ms)
 {
-	const struct prefix p = rrl_prefix(from);
-	uint64_t hash = hash_bytes(&r->key, p.addr.b, sizeof(p.addr.b)) | 1; /* never 0 */
 	struct rrl_entry *group = &r->entries[(hash >> 1) % N_GROUPS * RRL_WAYS], *oldest = group;
 
 	for (unsigned int i = 0; i < RRL_WAYS; i++) {
@@ -47,15 +46,26 @@ static struct rrl_entry *find(struct rrl *r, const struct addr *from, uint64_t n
 			oldest = &group[i];
 		}
 	}
-	*oldest = (struct rrl_entry){.prefix = hash, .at_ms = now_ms, .tokens = r->rate * ANSWER};
+	*oldest = (struct rrl_entry){.prefix = hash, .at_ms = now_ms, .tokens = (uint32_t)most};
 	return oldest;
 }
 
-enum rrl_verdict rrl_check(struct rrl *r, const struct addr *from, uint64_t now_ms)
+/* Never 0, which is a free place. */
+static uint64_t hash_of(const struct rrl *r, const struct addr *from, bool known)
 {
-	struct rrl_entry *e = find(r, from, now_ms);
-	uint64_t tokens = e->tokens + (now_ms - e->at_ms) * r->rate; /* thousandths a ms */
-	uint64_t most = (uint64_t)r->rate * ANSWER;
+	const struct prefix p = rrl_prefix(from);
+	uint8_t bytes[sizeof(from->b) + 1];
+
+	memcpy(bytes, known ? from->b : p.addr.b, sizeof(from->b));
+	bytes[sizeof(from->b)] = known;
+	return hash_bytes(&r->key, bytes, sizeof(bytes)) | 1;
+}
+
+enum rrl_verdict rrl_check(struct rrl *r, const struct addr *from, bool known, uint64_t now_ms)
+{
+	uint64_t rate = (uint64_t)r->rate * (known ? RRL_KNOWN : 1), most = rate * ANSWER;
+	struct rrl_entry *e = find(r, hash_of(r, from, known), most, now_ms);
+	uint64_t tokens = e->tokens + (now_ms - e->at_ms) * rate; /* thousandths a ms */
 
 	e->tokens = (uint32_t)(tokens < most ? tokens : most);
 	e->at_ms = now_ms;

@@ -51,7 +51,7 @@ static unsigned int passed(struct rrl *r, const struct addr *from, unsigned int 
 	unsigned int pass = 0;
 
 	for (unsigned int i = 0; i < n; i++) {
-		pass += rrl_check(r, from, now_ms) == RRL_PASS;
+		pass += rrl_check(r, from, false, now_ms) == RRL_PASS;
 	}
 	return pass;
 }
@@ -63,7 +63,7 @@ static void beyond_the_rate_each_second_answer_is_cut_short(void **state)
 
 	assert_int_equal(passed(*state, &a, RATE, START_MS), RATE);
 	for (unsigned int i = 0; i < 100; i++) {
-		enum rrl_verdict v = rrl_check(*state, &a, START_MS);
+		enum rrl_verdict v = rrl_check(*state, &a, false, START_MS);
 
 		n_slip += v == RRL_SLIP;
 		n_drop += v == RRL_DROP;
@@ -102,6 +102,24 @@ static void a_prefix_is_one_source(void **state)
 	}
 }
 
+/* What its neighbours do, or others in its name, is not counted for it; but it has a rate, too. */
+static void a_known_source_is_counted_by_itself(void **state)
+{
+	const struct addr a = address("198.51.100.1"), beside = address("198.51.100.2");
+	unsigned int pass = 0;
+
+	assert_int_equal(passed(*state, &a, 2 * RATE, START_MS), RATE);
+	for (unsigned int i = 0; i < 20 * RATE; i++) {
+		pass += rrl_check(*state, &a, true, START_MS) == RRL_PASS;
+	}
+	assert_int_equal(pass, RRL_KNOWN * RATE);
+	assert_int_equal(rrl_check(*state, &beside, true, START_MS), RRL_PASS);
+	for (unsigned int i = 0; i < 20 * RATE; i++) {
+		pass += rrl_check(*state, &a, true, START_MS + 100) == RRL_PASS;
+	}
+	assert_int_equal(pass, RRL_KNOWN * RATE + RATE);
+}
+
 /* More prefixes than there are places: none is held up, and nothing grows. */
 static void the_table_has_one_size(void **state)
 {
@@ -112,7 +130,7 @@ static void the_table_has_one_size(void **state)
 	for (uint32_t n = 0; n < 40 * RRL_ENTRIES; n++) {
 		const struct addr a = nth(n);
 
-		assert_int_equal(rrl_check(r, &a, START_MS + n), RRL_PASS);
+		assert_int_equal(rrl_check(r, &a, false, START_MS + n), RRL_PASS);
 	}
 	assert_ptr_equal(r->entries, before);
 	for (size_t i = 0; i < RRL_ENTRIES; i++) {
@@ -131,8 +149,8 @@ static void others_do_not_free_who_is_over_the_rate(void **state)
 		const struct addr a = nth(n);
 		uint64_t now_ms = START_MS + n / 1000; /* a million a second */
 
-		(void)rrl_check(*state, &a, now_ms);
-		pass += n % 100 == 0 && rrl_check(*state, &busy, now_ms) == RRL_PASS;
+		(void)rrl_check(*state, &a, false, now_ms);
+		pass += n % 100 == 0 && rrl_check(*state, &busy, false, now_ms) == RRL_PASS;
 	}
 	assert_in_range(pass, RATE, 2 * RATE);
 }
@@ -147,8 +165,8 @@ static void places_are_by_the_key(void **state)
 	for (uint32_t n = 0; n < 64; n++) {
 		const struct addr a = nth(n);
 
-		(void)rrl_check(r, &a, START_MS);
-		(void)rrl_check(&other, &a, START_MS);
+		(void)rrl_check(r, &a, false, START_MS);
+		(void)rrl_check(&other, &a, false, START_MS);
 	}
 	for (size_t i = 0; i < RRL_ENTRIES; i++) {
 		same += r->entries[i].prefix != 0 && other.entries[i].prefix != 0;
@@ -165,6 +183,7 @@ int main(void)
 		TEST(beyond_the_rate_each_second_answer_is_cut_short),
 		TEST(what_was_not_used_is_there_again_up_to_the_rate),
 		TEST(a_prefix_is_one_source),
+		TEST(a_known_source_is_counted_by_itself),
 		TEST(the_table_has_one_size),
 		TEST(others_do_not_free_who_is_over_the_rate),
 		TEST(places_are_by_the_key),

@@ -818,7 +818,6 @@ static void give_zone(struct fixture *f)
 	struct node_conf node = {.name = "exit1",
 				 .nat64.on = true,
 				 .dns64 = {.on = true,
-					   .cache_bytes = NODE_DNS64_CACHE_DEFAULT,
 					   .upstream = &server,
 					   .n_upstream = 1,
 					   .cache_bytes = NODE_DNS64_CACHE_DEFAULT,
@@ -950,6 +949,28 @@ static void test_the_zone_is_answered_where_it_is_asked(void **state)
 	put_local(&query, 9);
 	ask_udp(f, &query, &m); /* at the tenants' socket that is another matter */
 	assert_int_equal(rcode(&m), 0);
+	close(fd);
+}
+
+/* Beyond it the connection ends. */
+static void test_a_connection_to_the_zone_has_a_rate(void **state)
+{
+	struct fixture *f = *state;
+	struct dgram query = {.len = 0}, one = {.len = 0}, m;
+	unsigned int n = 0;
+	int fd;
+
+	give_zone(f);
+	fd = connected_v4(give_zone_listener(f, 3, SOCK_STREAM), SOCK_STREAM);
+	put_query(&query, 8, "www", TYPE_AAAA); /* it is refused */
+	put_stream(&one, &query);
+	while (n < 20000 && send(fd, one.bytes, one.len, MSG_NOSIGNAL) > 0 &&
+	       receive(fd, &m, WAIT_MS)) {
+		assert_int_equal(m.len, one.len);
+		n++;
+	}
+	assert_in_range(n, 100, 19999);
+	assert_int_equal(counted(f, WORKER_DNS_LIMITED), 1);
 	close(fd);
 }
 
@@ -1340,6 +1361,7 @@ int main(void)
 		WITH(test_tcp_more_connections_close_the_oldest_idle),
 		WITH(test_foreign_source_is_refused_at_a_rate),
 		WITH(test_the_zone_is_answered_where_it_is_asked),
+		WITH(test_a_connection_to_the_zone_has_a_rate),
 		WITH(test_connections_of_a_prefix_to_the_zone_are_few),
 		WITH(test_over_its_rate_a_tenant_is_refused_then_not_answered),
 		WITH(test_the_rate_holds_by_tcp_and_over_a_change),
