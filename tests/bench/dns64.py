@@ -20,8 +20,8 @@ import sys
 import tempfile
 import time
 
-from lab import (BACKEND, CLIENT_FIRST, CLIENTS, CORE_LOAD, CORE_PROXY, FIRST, GATEWAY, TENANT_PREFIX,
-                 BenchError, Lab, run)
+from lab import (BACKEND, BACKEND_ADDRESS, CLIENT_FIRST, CLIENTS, CORE_LOAD, CORE_PROXY, FIRST,
+                 GATEWAY, TENANT_PREFIX, BenchError, Lab, run)
 from report import Report
 
 N_NAMES = 10000
@@ -39,7 +39,7 @@ TARGETS = [
     ("memory", "name", None, 400),
     ("two-workers", "scale", None, 1.8),
 ]
-N_SOURCES = 16  # addresses of the tenant, among which there are some for each worker
+N_SOURCES = 16  # networks of the tenant, of which there are some for each worker
 BURST = 2000    # queries, less than a socket's queue holds
 TICK_US = 1e6 / os.sysconf("SC_CLK_TCK")
 
@@ -133,12 +133,18 @@ def start_authority(lab):
                      namespace=CLIENTS, core=CORE_LOAD)
 
 
+def source_prefix(i):
+    """Networks of the tenant, each of which is one worker's; their addresses are the backend's."""
+    return f"2001:db8:a000:{0x2000 + i:x}::/64"
+
+
 def start_sixgate(lab, workers=1):
     folder = folder_of(lab, f"sixgate{workers}")
     registry = folder / "registry"
     registry.mkdir()
     (registry / "bench.yaml").write_text(json.dumps(
-        {"tenant": "bench", "serial": 1, "prefixes": [TENANT_PREFIX], "services": []}))
+        {"tenant": "bench", "serial": 1, "prefixes": [TENANT_PREFIX, *map(source_prefix, range(N_SOURCES))],
+         "services": []}))
     config = folder / "sixgate.yaml"
     config.write_text(json.dumps({
         "node": {"name": "exit1"},
@@ -287,7 +293,9 @@ class Bursts:
     def __init__(self, lab, names, pids):
         self.pids = pids
         for i in range(N_SOURCES):
-            run("ip", "-n", BACKEND, "address", "add", f"{self.source(i)}/64", "dev", "gw0", "nodad")
+            run("ip", "-n", BACKEND, "address", "add", self.source(i), "dev", "lo", "nodad")
+            run("ip", "-n", GATEWAY, "route", "add", source_prefix(i), "via", BACKEND_ADDRESS)
+            load("sixgate", names, "-n", "1", "-q", "100", "-a", self.source(i))  # into the cache
         self.child = subprocess.Popen(
             asker(lab, "burst", ADDRESS["sixgate"], names, *map(self.source, range(N_SOURCES))),
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -296,7 +304,7 @@ class Bursts:
 
     @staticmethod
     def source(i):
-        return TENANT_PREFIX.replace("::/64", f"::1:{i}")
+        return source_prefix(i).replace("/64", "10")
 
     def ask(self, line):
         self.child.stdin.write(line + "\n")
@@ -347,8 +355,6 @@ def two_workers(lab, report, names, args):
     for pid, core in zip(pids, (CORE_PROXY, CORE_LOAD)):
         os.sched_setaffinity(pid, [core])
     bursts = Bursts(lab, names, pids)
-    for _ in range(2 * N_NAMES // BURST):  # each has a cache of its own
-        bursts.cost(pids)
     alone, together = [], []
     for _ in range(args.rounds * 8):
         alone.append(statistics.mean(bursts.cost([pid]) for pid in pids))

@@ -820,7 +820,6 @@ static void give_zone(struct fixture *f)
 				 .dns64 = {.on = true,
 					   .upstream = &server,
 					   .n_upstream = 1,
-					   .cache_bytes = NODE_DNS64_CACHE_DEFAULT,
 					   .zone = "farm.example",
 					   .zone_listen = &at,
 					   .n_zone_listen = 1}};
