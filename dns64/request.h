@@ -28,6 +28,7 @@ struct request {
 	struct str nsid;
 	uint16_t keepalive_100ms;
 	uint8_t server_cookie_len; /* of cookie, behind the client's 8; 0: none is sent */
+	bool unproven;             /* by UDP, with a cookie that is not ours (RFC 7873 5.2.4) */
 	bool authoritative;        /* AA, and no RA: it is answered from a zone of ours */
 	/* What is behind the lengths of these is not set. */
 	struct question q;

@@ -294,6 +294,13 @@ static size_t refuse(struct resolver *r, const struct request *request, uint8_t 
 			   meta ? ANSWER_NO_EDE : KNOT_EDNS_EDE_NOTAUTH, wire);
 }
 
+/* Half of what may wait does: who has a cookie has to show that it gets what we send. */
+static bool is_crowded(const struct resolver *r, const struct dns_tenant *tenant)
+{
+	return r->n_waiting >= RESOLVER_QUERIES_MAX / 2 ||
+	       tenant->n_queries >= RESOLVER_TENANT_MAX / 2;
+}
+
 /* But for target and own, which are set with what they are for. */
 static void query_init(struct query *q, struct dns_tenant *tenant, const struct dns_client *client,
 		       const struct request *request, uint64_t now_ms)
@@ -329,6 +336,9 @@ size_t resolver_query(struct resolver *r, struct dns_tenant *tenant,
 	if (len > 0) {
 		r->stats.n_cached++;
 		tally(r, tenant, COUNTER_QUERIES_CACHED);
+	} else if (request->unproven && is_crowded(r, tenant)) {
+		r->stats.n_refused++;
+		len = reply_error(request, KNOT_RCODE_BADCOOKIE, ANSWER_NO_EDE, wire);
 	} else if (query_park(r, &q)) {
 		return 0;
 	} else {

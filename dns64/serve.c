@@ -150,6 +150,9 @@ static enum query_rate_result refuse(struct dns_worker *w)
 
 static size_t answer(struct dns_worker *w, struct arrival *a, uint8_t *wire)
 {
+	if (a->may == QUERY_RATE_REFUSE && a->known && a->request.unproven) {
+		return reply_error(&a->request, KNOT_RCODE_BADCOOKIE, ANSWER_NO_EDE, wire);
+	}
 	if (a->may == QUERY_RATE_REFUSE) {
 		return reply_error(&a->request, KNOT_RCODE_REFUSED,
 				   a->known ? KNOT_EDNS_EDE_OTHER : KNOT_EDNS_EDE_PROHIBITED, wire);
@@ -196,6 +199,8 @@ size_t serve_answer(struct dns_worker *w, struct arrival *a, bool over_tcp, uint
 	if (a->read != REQUEST_READ) {
 		return serve_malformed(w, a->read, over_tcp, &a->request, wire);
 	}
+	a->request.unproven =
+		a->request.cookie_len > 0 && !over_tcp && !serve_knows(w, &a->client, &a->request);
 	serve_prepare(w, &a->client, over_tcp, &a->request);
 	n = answer(w, a, wire);
 	*ret_waits = n == 0;

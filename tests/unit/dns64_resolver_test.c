@@ -72,16 +72,40 @@ static struct dns_tenant *tenant(void)
 }
 
 /* What a query for that many's name is answered at once; -1: it waits. */
-static int ask(struct world *w, struct dns_tenant *t, unsigned int i)
+static int ask_with(struct world *w, struct dns_tenant *t, unsigned int i, bool unproven)
 {
 	const struct dns_client client = {.connection = 0};
-	struct request r = {.rd = true, .q = {.type = KNOT_RRTYPE_A, .class = KNOT_CLASS_IN}};
+	struct request r = {.rd = true,
+			    .edns = true,
+			    .unproven = unproven,
+			    .q = {.type = KNOT_RRTYPE_A, .class = KNOT_CLASS_IN}};
 	uint8_t wire[REQUEST_UDP_MIN];
 	char name[32];
 
 	(void)snprintf(name, sizeof(name), "n%u.example.", i);
 	assert_int_equal(question_set_name(&r.q, name), 0);
 	return resolver_query(&w->r, t, &client, &r, wire) == 0 ? -1 : knot_wire_get_rcode(wire);
+}
+
+static int ask(struct world *w, struct dns_tenant *t, unsigned int i)
+{
+	return ask_with(w, t, i, false);
+}
+
+/* BADCOOKIE, of which the header has the lower bits: only while there is much that waits. */
+static void who_has_a_cookie_shows_it_in_a_crowd(void **state)
+{
+	struct world *w = *state;
+	struct dns_tenant *t = tenant(), *other = tenant();
+
+	for (unsigned int i = 0; i < RESOLVER_TENANT_MAX / 2; i++) {
+		assert_int_equal(ask_with(w, t, i, true), -1);
+	}
+	assert_int_equal(ask_with(w, t, 0, true), KNOT_RCODE_BADCOOKIE & 0xf);
+	assert_int_equal(ask_with(w, t, 0, false), -1);
+	assert_int_equal(ask_with(w, other, 0, true), -1);
+	dns_tenant_unref(t);
+	dns_tenant_unref(other);
 }
 
 static void one_tenant_cannot_take_all_the_room(void **state)
@@ -225,6 +249,8 @@ static void what_becomes_of_queries_is_counted(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(who_has_a_cookie_shows_it_in_a_crowd, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(one_tenant_cannot_take_all_the_room, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(all_tenants_have_a_bound, setup, teardown),

@@ -818,6 +818,7 @@ static void give_zone(struct fixture *f)
 	struct node_conf node = {.name = "exit1",
 				 .nat64.on = true,
 				 .dns64 = {.on = true,
+					   .cache_bytes = NODE_DNS64_CACHE_DEFAULT,
 					   .upstream = &server,
 					   .n_upstream = 1,
 					   .zone = "farm.example",
@@ -1037,6 +1038,51 @@ static void test_over_its_rate_a_tenant_is_refused_then_not_answered(void **stat
 }
 
 /* A new object does not begin anew; and by TCP nothing else is allowed. */
+/* Asks so often with that cookie. How many get an answer, BADCOOKIE, REFUSED; *m is of the last. */
+static void flood_with_cookie(const struct fixture *f, const uint8_t *cookie, uint8_t len,
+			      unsigned int n_of[16], struct dgram *m)
+{
+	struct dgram query = {.len = 0}, got;
+
+	put_local(&query, 7);
+	query.bytes[11] = 1;
+	put(&query, "\0\0\51\4\320\0\0\0\0", 9);
+	put_u16(&query, 4u + len);
+	put_u16(&query, 10);
+	put_u16(&query, len);
+	put(&query, cookie, len);
+	memset(n_of, 0, 16 * sizeof(n_of[0]));
+	for (unsigned int i = 0; i < 100; i++) {
+		assert_int_equal(send(f->udp, query.bytes, query.len, 0), query.len);
+	}
+	while (receive(f->udp, &got, SILENT_MS)) {
+		n_of[rcode(&got)]++;
+		*m = got;
+	}
+}
+
+/* RFC 7873 5.2.4: who has a cookie of ours is refused, who has not gets one first. */
+static void test_over_its_rate_a_wrong_cookie_is_told(void **state)
+{
+	static const uint8_t extended[] = {0, 0, 41, 4, 208, 1}; /* 16 + 7 */
+	uint8_t cookie[24] = "8 bytes!";
+	struct fixture *f = *state;
+	unsigned int n_of[16];
+	struct dgram m;
+
+	give_tenant_with(f, "::/40", 20);
+	flood_with_cookie(f, cookie, 8, n_of, &m);
+	assert_true(n_of[0] > 0 && n_of[7] > 0 && n_of[RCODE_REFUSED] == 0);
+	assert_non_null(memmem(m.bytes, m.len, extended, sizeof(extended)));
+	memcpy(cookie, m.bytes + m.len - sizeof(cookie), sizeof(cookie));
+	assert_memory_equal(cookie, "8 bytes!", 8);
+	flood_with_cookie(f, cookie, sizeof(cookie), n_of, &m);
+	assert_true(n_of[0] > 0 && n_of[7] == 0 && n_of[RCODE_REFUSED] > 0);
+	cookie[23] ^= 1;
+	flood_with_cookie(f, cookie, sizeof(cookie), n_of, &m);
+	assert_true(n_of[0] > 0 && n_of[7] > 0 && n_of[RCODE_REFUSED] == 0);
+}
+
 static void test_the_rate_holds_by_tcp_and_over_a_change(void **state)
 {
 	struct fixture *f = *state;
@@ -1363,6 +1409,7 @@ int main(void)
 		WITH(test_a_connection_to_the_zone_has_a_rate),
 		WITH(test_connections_of_a_prefix_to_the_zone_are_few),
 		WITH(test_over_its_rate_a_tenant_is_refused_then_not_answered),
+		WITH(test_over_its_rate_a_wrong_cookie_is_told),
 		WITH(test_the_rate_holds_by_tcp_and_over_a_change),
 		WITH(test_the_rate_is_that_of_all_workers),
 		WITH(test_malformed_messages),
