@@ -259,30 +259,9 @@ static int tenant_replace(struct tenants *ts, struct tenant *former, struct tena
 	return rc;
 }
 
-/* t could not come in force: the zone has what former had again (NULL: nothing). */
-static void zone_back(struct tenants *ts, const struct tenant *former, const struct tenant *t)
-{
-	if (ts->zone && (!former || zone_put(ts->zone, former->conf) < 0)) {
-		zone_remove(ts->zone, t->conf);
-	}
-}
-
-/* t takes the place of former (NULL: of none), in the zone, too. As tenant_replace(). */
-static int tenant_enter(struct tenants *ts, struct tenant *former, struct tenant *t)
-{
-	int rc = ts->zone ? zone_put(ts->zone, t->conf) : 0;
-
-	if (rc == 0) {
-		rc = tenant_replace(ts, former, t);
-		if (rc < 0) {
-			zone_back(ts, former, t);
-		}
-	}
-	return rc;
-}
-
-int tenants_put(struct tenants *ts, uint32_t id, struct tenant_conf *conf, bool swaps,
-		struct err *err)
+/* As tenants_put(), but for the zone. */
+static int tenant_put(struct tenants *ts, uint32_t id, struct tenant_conf *conf, bool swaps,
+		      struct err *err)
 {
 	struct tenant *t = calloc(1, sizeof(*t));
 	int rc = t ? 0 : -ENOMEM;
@@ -301,13 +280,39 @@ int tenants_put(struct tenants *ts, uint32_t id, struct tenant_conf *conf, bool 
 		rc = make_policies(t, ts->node);
 	}
 	if (rc == 0) {
-		rc = tenant_enter(ts, find_id(ts, id), t);
+		rc = tenant_replace(ts, find_id(ts, id), t);
 	}
 	if (rc < 0) {
 		tenant_free(t);
 		return err_set(err, rc, "out of memory");
 	}
 	return 0;
+}
+
+/* conf could not come in force: the zone has what was again (NULL: nothing). */
+static void zone_back(struct zone *zone, struct tenant_conf *was, const struct tenant_conf *conf)
+{
+	if (!was || zone_put(zone, was) < 0) {
+		zone_remove(zone, conf);
+	}
+}
+
+int tenants_put(struct tenants *ts, uint32_t id, struct tenant_conf *conf, bool swaps,
+		struct err *err)
+{
+	const struct tenant *former = find_id(ts, id);
+	struct tenant_conf *was = former ? former->conf : NULL; /* stays when conf is refused */
+	int rc;
+
+	if (ts->zone && zone_put(ts->zone, conf) < 0) {
+		tenant_conf_unref(conf);
+		return err_set(err, -ENOMEM, "out of memory");
+	}
+	rc = tenant_put(ts, id, conf, swaps, err);
+	if (rc < 0 && ts->zone) {
+		zone_back(ts->zone, was, conf); /* which has a reference to conf */
+	}
+	return rc;
 }
 
 void tenants_remove(struct tenants *ts, uint32_t id)

@@ -952,6 +952,72 @@ static void test_the_zone_is_answered_where_it_is_asked(void **state)
 	close(fd);
 }
 
+/* web.TENANT.farm.example; its flags. */
+static unsigned int ask_zone_for(int fd, const char *tenant)
+{
+	struct dgram query = {.len = 0}, m;
+	uint8_t len = (uint8_t)strlen(tenant);
+
+	put_u16(&query, 7);
+	put(&query, "\0\0\0\1\0\0\0\0\0\0\3web", 14);
+	put(&query, &len, 1);
+	put(&query, tenant, len);
+	put(&query, "\4farm\7example\0\0\34\0\1", 18);
+	assert_int_equal(send(fd, query.bytes, query.len, 0), query.len);
+	assert_true(receive(fd, &m, WAIT_MS));
+	return u16_at(&m, 2);
+}
+
+/* Its prefix may be another's. */
+static void give_tenant_with_a_service(struct fixture *f, uint32_t id, const char *name,
+				       const char *prefix, enum message answer)
+{
+	struct backend_conf backend = {.slot = 0};
+	struct service_conf service = {.name = "web", .backends = &backend, .n_backends = 1};
+	struct tenant_conf conf = {.name = name,
+				   .serial = 1,
+				   .slot = SLOT,
+				   .services = &service,
+				   .n_services = 1};
+	struct channel_msg msg = {.type = MSG_TENANT, .id = id, .serial = ++f->serial};
+	struct prefix p;
+	struct buf data;
+	struct err err;
+
+	assert_int_equal(prefix_parse(str_from(prefix), &p, &err), 0);
+	backend.address = p.addr;
+	backend.address.b[15] = 1;
+	conf.prefixes = &p;
+	conf.n_prefixes = 1;
+	buf_init(&data, 65536);
+	tenant_conf_pack(&conf, &data);
+	msg.data = data.data;
+	msg.len = data.len;
+	assert_int_equal(channel_send(&f->channel, &msg), 0);
+	answered(f, answer);
+	buf_fini(&data);
+}
+
+static void test_a_refused_tenant_is_not_in_the_zone(void **state)
+{
+	struct fixture *f = *state;
+	int fd;
+
+	give_zone(f);
+	fd = connected_v4(give_zone_listener(f, 3, SOCK_DGRAM), SOCK_DGRAM);
+	give_tenant_with_a_service(f, 4, "other", "2001:db8:1::/64", MSG_ACK);
+	assert_int_equal(ask_zone_for(fd, "other"), 0x8400);
+	give_tenant_with_a_service(f, 5, "thief", "2001:db8:1::/64", MSG_NAK);
+	assert_int_equal(ask_zone_for(fd, "thief"), 0x8403);
+	give_tenant_with_a_service(f, 2, "acme", "2001:db8:1::/64", MSG_NAK);
+	assert_int_equal(ask_zone_for(fd, "acme"), 0x8403); /* it has no service, as before */
+	give_tenant_with_a_service(f, 2, "acme", "2001:db8:2::/64", MSG_ACK);
+	assert_int_equal(ask_zone_for(fd, "acme"), 0x8400);
+	order(f, MSG_TENANT_REMOVE, 2, NULL);
+	assert_int_equal(ask_zone_for(fd, "acme"), 0x8403);
+	close(fd);
+}
+
 /* Beyond it the connection ends. */
 static void test_a_connection_to_the_zone_has_a_rate(void **state)
 {
@@ -1406,6 +1472,7 @@ int main(void)
 		WITH(test_tcp_more_connections_close_the_oldest_idle),
 		WITH(test_foreign_source_is_refused_at_a_rate),
 		WITH(test_the_zone_is_answered_where_it_is_asked),
+		WITH(test_a_refused_tenant_is_not_in_the_zone),
 		WITH(test_a_connection_to_the_zone_has_a_rate),
 		WITH(test_connections_of_a_prefix_to_the_zone_are_few),
 		WITH(test_over_its_rate_a_tenant_is_refused_then_not_answered),
