@@ -18,6 +18,7 @@ libdns64_a_SOURCES = \
 	%D%/query.c \
 	%D%/query_log.c %D%/query_log.h \
 	%D%/query_rate.c %D%/query_rate.h \
+	%D%/query_verbs.c %D%/query_verbs.h \
 	%D%/question.c %D%/question.h \
 	%D%/reply.c %D%/reply.h \
 	%D%/request.c %D%/request.h %D%/request_plain.c \
@@ -26,6 +27,7 @@ libdns64_a_SOURCES = \
 	%D%/rrl.c %D%/rrl.h \
 	%D%/serve.c \
 	%D%/tcp.c %D%/tcp_share.c %D%/tcp_share.h \
+	%D%/trace.c %D%/trace.h \
 	%D%/tenant_policy.c %D%/tenant_policy.h \
 	%D%/tenants.c %D%/tenants.h \
 	%D%/udp.c \

@@ -5,6 +5,7 @@
 #include "base/container.h"
 #include "conf/model/tenant.h"
 #include "dns64/cache_verbs.h"
+#include "dns64/query_verbs.h"
 #include "dns64/worker.h"
 #include "dns64/zone_verbs.h"
 
@@ -187,6 +188,11 @@ static int on_cache(struct link *link, struct channel_msg *msg, struct err *err)
 	return dns_cache(worker_of(link), msg, err);
 }
 
+static int on_query(struct link *link, struct channel_msg *msg, struct err *err)
+{
+	return dns_query(worker_of(link), msg, err);
+}
+
 static void on_ended(struct link *link)
 {
 	dns_worker_drain(worker_of(link), NOBODY_MS);
@@ -216,6 +222,7 @@ static const struct link_order orders[] = {
 	{MSG_DNS_ZONE, 1, on_zone},
 	{MSG_DNS_FLUSH, 1, on_flush},
 	{MSG_DNS_CACHE, 1, on_cache},
+	{MSG_DNS_QUERY, 1, on_query},
 };
 
 const struct link_ops dns_link_ops = {

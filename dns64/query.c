@@ -21,18 +21,43 @@
 #include "dns64/local_records.h"
 #include "dns64/reply.h"
 #include "dns64/reverse.h"
+#include "dns64/trace.h"
 
 #define SYNTHESIS_TTL_S 600 /* RFC 6147 5.1.7: without an SOA */
 #define REVERSE_TTL_S   600
 
-/* Whether addresses are synthesised for the client: RFC 6147 5.5 for CD. */
-static bool synthesises(const struct query *q)
+/* Why addresses are not synthesised for a client, whatever there is: for the query log, in words.
+ */
+static const struct obstacle {
+	const char *word, *text;
+} obstacles[] = {
+	{NULL, "what is asked for is no AAAA records"},
+	{"off", "dns64.synthesis is off"},
+	{"cd", "the client checks data itself (CD)"}, /* RFC 6147 5.5 */
+	{"never", "the name is below one of dns64.never"},
+};
+
+/* NULL: there is none. */
+static const struct obstacle *obstacle(const struct query *q)
 {
 	const struct policy *policy = &q->tenant->policy;
+	const struct question *question = &q->request->q;
 
-	return policy->on && policy->n_pref64s > 0 && !q->request->cd &&
-	       q->request->q.type == KNOT_RRTYPE_AAAA && q->request->q.class == KNOT_CLASS_IN &&
-	       !policy_never(policy, q->request->q.name);
+	if (question->type != KNOT_RRTYPE_AAAA || question->class != KNOT_CLASS_IN) {
+		return &obstacles[0];
+	}
+	if (!policy->on || policy->n_pref64s == 0) {
+		return &obstacles[1];
+	}
+	if (q->request->cd) {
+		return &obstacles[2];
+	}
+	return policy_never(policy, question->name) ? &obstacles[3] : NULL;
+}
+
+static bool synthesises(const struct query *q)
+{
+	return !obstacle(q);
 }
 
 const struct question *query_question(const struct query *q, struct question *room)
@@ -60,6 +85,11 @@ static struct reply reply_from(const struct found *found)
 		.authentic = true,
 		.ede = found->stale ? KNOT_EDNS_EDE_STALE : found->cached.answer->ede,
 	};
+}
+
+static void decide(const struct query *q, const char *text)
+{
+	TRACE(q->client.trace, TRACE_DECISION, "%s", text);
 }
 
 static size_t pass(const struct query *q, const struct found *found, uint8_t *wire)
@@ -92,6 +122,7 @@ static size_t send_ipv4only(const struct query *q, uint8_t *wire)
 	struct answer *answer = NULL;
 	size_t len;
 
+	decide(q, "answered from here with the tenant's Pref64 (RFC 8880)");
 	a.type = KNOT_RRTYPE_A;
 	(void)local_names_find(&a, &answer); /* it is that name */
 	if (!answer) {
@@ -107,7 +138,7 @@ static size_t send_ipv4only(const struct query *q, uint8_t *wire)
 static size_t synthesise_local(struct query *q, uint8_t *wire)
 {
 	const struct policy *policy = &q->tenant->policy;
-	struct reply reply = {.ede = KNOT_EDNS_EDE_SYNTHESIZED};
+	struct reply reply = {.ede = KNOT_EDNS_EDE_SYNTHESIZED, .trace = q->client.trace};
 	struct question a = q->request->q;
 	struct answer *answer = NULL;
 	size_t len = 0;
@@ -132,6 +163,7 @@ static size_t begin_local(struct query *q, uint8_t *wire)
 	if (!local_records_find(policy->local, policy->n_local, &q->request->q, &answer)) {
 		return 0;
 	}
+	decide(q, "the name is of dns64.records: answered from there");
 	if (answer && answer->n_data == 0 && synthesises(q)) {
 		len = synthesise_local(q, wire);
 	}
@@ -163,8 +195,10 @@ static size_t begin_reverse(struct query *q, uint8_t *wire)
 	case REVERSE_OTHER:
 		return 0;
 	case REVERSE_ABOVE:
+		decide(q, "a name above those of addresses in Pref64");
 		return send_nothing(q, KNOT_RCODE_NOERROR, zone, wire);
 	case REVERSE_NONE:
+		decide(q, "no address in Pref64 has that name");
 		return send_nothing(q, KNOT_RCODE_NXDOMAIN, zone, wire);
 	case REVERSE_ADDRESS:
 		break;
@@ -172,6 +206,7 @@ static size_t begin_reverse(struct query *q, uint8_t *wire)
 	if (local_names_pointer(&q->request->q, &v4, &answer)) {
 		return send_local(q, answer, wire);
 	}
+	decide(q, "an address in Pref64: an alias of the reverse name of the IPv4 address in it");
 	reverse_target(&q->request->q, &v4, &q->target);
 	q->step = QUERY_REVERSE;
 	return 0;
@@ -196,6 +231,7 @@ static size_t begin_arpa(struct query *q, uint8_t *wire)
 		return send_ipv4only(q, wire);
 	}
 	if (local_names_find(&q->request->q, &answer)) {
+		decide(q, "a name that is always answered from here");
 		return send_local(q, answer, wire);
 	}
 	return begin_reverse(q, wire);
@@ -210,6 +246,7 @@ size_t query_begin(struct query *q, uint8_t *wire)
 	}
 	q->step = QUERY_ASKED;
 	if (synthesises(q) && policy_always(&q->tenant->policy, q->request->q.name)) {
+		decide(q, "the name is below one of dns64.always: made of A records alone");
 		q->step = QUERY_A;
 		q->ttl_max_s = SYNTHESIS_TTL_S;
 	}
@@ -271,8 +308,13 @@ static size_t step_servfail(struct resolver *r, struct query *q, const struct fo
 	const struct answer *a = found->cached.answer;
 
 	if (answer_is_bogus(a)) {
+		decide(q, "the data is bogus: nothing is made up over that");
 		return pass(q, found, wire);
 	}
+	decide(q,
+	       a->ede == ANSWER_NO_EDE
+		       ? "the upstream does not say why: asked unchecked, as bogus data shows then"
+		       : "not for bogus data: counts as no AAAA records");
 	q->failed_s = resolver_now_s(r) - found->cached.age_s;
 	return a->ede == ANSWER_NO_EDE ? go_on(q, QUERY_CHECK) : want_a(q, found);
 }
@@ -313,15 +355,20 @@ static size_t step_asked(struct resolver *r, struct query *q, const struct found
 	unsigned int n;
 
 	if (loses_hint(q, a)) {
+		decide(q, "its ipv4hint is left out (dns64.ipv4hint)");
 		return send_made(q, found, answer_without_ipv4hint(&q->request->q, a), wire);
 	}
 	if (!synthesises(q) || a->rcode == KNOT_RCODE_NXDOMAIN) {
+		TRACE(q->client.trace, TRACE_DECISION, "passed as it is, not synthesised: %s",
+		      synthesises(q) ? "there is no such name" : obstacle(q)->text);
 		return reply_answer(q->request, &reply, wire);
 	}
 	if (a->rcode == KNOT_RCODE_SERVFAIL) {
 		return step_servfail(r, q, found, wire);
 	}
 	n = a->rcode == KNOT_RCODE_NOERROR ? n_counting(q, a) : 0;
+	TRACE(q->client.trace, TRACE_DECISION, "%u of %u addresses count (dns64.exclude)%s", n,
+	      a->n_data, n == 0 ? ": A records are looked for" : ": not synthesised");
 	if (n == 0) {
 		return want_a(q, found);
 	}
@@ -335,8 +382,10 @@ static size_t step_asked(struct resolver *r, struct query *q, const struct found
 static size_t step_check(struct query *q, const struct found *found, uint8_t *wire)
 {
 	if (!answer_is_failure(found->cached.answer)) {
+		decide(q, "there is data unchecked, so it is bogus: nothing is made up over that");
 		return reply_error(q->request, KNOT_RCODE_SERVFAIL, KNOT_EDNS_EDE_BOGUS, wire);
 	}
+	decide(q, "fails unchecked as well: counts as no AAAA records");
 	q->authentic = false;
 	q->ttl_max_s = SYNTHESIS_TTL_S;
 	return go_on(q, QUERY_A);
@@ -364,13 +413,17 @@ static size_t step_a(struct resolver *r, struct query *q, const struct found *fo
 	struct reply reply = reply_from(found);
 	size_t len;
 
+	reply.trace = q->client.trace;
 	if (a->rcode != KNOT_RCODE_NOERROR || a->n_data == 0) {
+		decide(q, "there are no A records to make addresses of");
 		reply.authentic = q->authentic;
 		return reply_answer(q->request, &reply, wire);
 	}
 	reply.authentic = q->request->dnssec && q->authentic && a->authentic;
 	reply.ede = found->stale ? KNOT_EDNS_EDE_STALE : KNOT_EDNS_EDE_SYNTHESIZED;
 	len = reply_synthesised(q->request, &reply, &q->tenant->policy, q->ttl_max_s, false, wire);
+	decide(q, len > 0 ? "addresses are made of the A records"
+			  : "none of the A records is for this tenant: as without any");
 	if (len == 0) {
 		return send_nodata(r, q, wire);
 	}
@@ -380,22 +433,10 @@ static size_t step_a(struct resolver *r, struct query *q, const struct found *fo
 
 const char *query_synthesis(const struct query *q, uint8_t rcode)
 {
-	const struct policy *policy = &q->tenant->policy;
+	const struct obstacle *why = q->synthesised ? NULL : obstacle(q);
 
-	if (q->request->q.type != KNOT_RRTYPE_AAAA || q->request->q.class != KNOT_CLASS_IN) {
-		return NULL;
-	}
-	if (q->synthesised) {
-		return "yes";
-	}
-	if (!policy->on || policy->n_pref64s == 0) {
-		return "off";
-	}
-	if (q->request->cd) {
-		return "cd";
-	}
-	if (policy_never(policy, q->request->q.name)) {
-		return "never";
+	if (q->synthesised || why) {
+		return q->synthesised ? "yes" : why->word;
 	}
 	if (rcode != KNOT_RCODE_NOERROR) {
 		return rcode == KNOT_RCODE_NXDOMAIN ? "no-name"

@@ -13,6 +13,7 @@
 #include "dns64/answer.h"
 #include "dns64/policy.h"
 #include "dns64/request.h"
+#include "dns64/trace.h"
 
 #define OPT_BYTES    11 /* RFC 6891 6.1.2 */
 #define OPTION_BYTES 4
@@ -26,6 +27,7 @@ struct writer {
 	size_t max; /* without OPT */
 	uint16_t n_rr[N_ANSWER_SECTIONS];
 	bool truncated;
+	struct trace *trace;
 };
 
 static size_t opt_size(const struct request *r, uint16_t ede)
@@ -294,6 +296,7 @@ static bool read_a(const struct answer *a, unsigned int i, struct addr *ret_addr
 static unsigned int put_synthesised(struct writer *w, const struct policy *policy, bool special,
 				    const struct addr *v4, uint16_t owner, uint32_t ttl_s)
 {
+	char text[ADDR_TEXT_MAX], at[ADDR_TEXT_MAX];
 	unsigned int n = 0;
 
 	for (size_t i = 0; i < policy->n_pref64s; i++) {
@@ -302,6 +305,10 @@ static unsigned int put_synthesised(struct writer *w, const struct policy *polic
 		if (special || policy_maps(policy, &policy->pref64s[i], v4)) {
 			put_aaaa(w, owner, ttl_s, &addr);
 			n++;
+		} else {
+			TRACE(w->trace, TRACE_DECISION,
+			      "%s is not put into %s: it is special-use, or not mapped there",
+			      addr_format(v4, text), prefix_format(&policy->pref64s[i].prefix, at));
 		}
 	}
 	return n;
@@ -315,6 +322,7 @@ size_t reply_synthesised(const struct request *r, const struct reply *reply,
 	unsigned int n = 0;
 	struct addr v4;
 
+	w.trace = reply->trace;
 	put_chain(&w, reply);
 	for (unsigned int i = a->n_chain; i < a->n_chain + a->n_data; i++) {
 		uint32_t own_s = ttl_now(reply, answer_rr_ttl(a, i));

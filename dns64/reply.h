@@ -14,14 +14,16 @@
  */
 struct policy;
 struct request;
+struct trace;
 
 #define REPLY_STALE_TTL_S 30 /* RFC 8767 4 */
 
 struct reply {
 	struct cached cached;
 	bool stale;
-	bool authentic; /* AD may be set: nothing is added, and an upstream has said so */
-	uint16_t ede;   /* INFO-CODE, or ANSWER_NO_EDE */
+	bool authentic;      /* AD may be set: nothing is added, and an upstream has said so */
+	uint16_t ede;        /* INFO-CODE, or ANSWER_NO_EDE */
+	struct trace *trace; /* NULL: nobody watches */
 };
 
 size_t reply_error(const struct request *r, uint16_t rcode, uint16_t ede, uint8_t *wire);

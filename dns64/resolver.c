@@ -17,6 +17,7 @@
 #include "dns64/answer.h"
 #include "dns64/internal.h"
 #include "dns64/reply.h"
+#include "dns64/trace.h"
 
 int resolver_init(struct resolver *r, const struct resolver_ops *ops, void *ctx, size_t cache_bytes)
 {
@@ -41,6 +42,9 @@ void dns_tenant_unref(struct dns_tenant *t)
 
 static void query_free(struct resolver *r, struct query *q)
 {
+	if (q->client.trace) {
+		q->client.trace->gone(q->client.trace);
+	}
 	r->n_waiting--;
 	q->tenant->n_queries--;
 	dns_tenant_unref(q->tenant);
@@ -124,7 +128,7 @@ static void query_count(struct resolver *r, const struct query *q, const uint8_t
 		r->stats.n_servfail++;
 		tally(r, q->tenant, COUNTER_SERVFAIL);
 	}
-	if (r->report_one_in > 0 && ++r->n_unreported >= r->report_one_in) {
+	if (r->report_one_in > 0 && !q->client.trace && ++r->n_unreported >= r->report_one_in) {
 		query_tell(r, q, rcode);
 	}
 }
@@ -139,7 +143,7 @@ static struct fetch *fetch_find(const struct resolver *r, const struct question 
 
 /* For tenant. NULL: nobody can be asked. */
 static struct fetch *fetch_new(struct resolver *r, const struct dns_tenant *tenant,
-			       const struct question *q)
+			       const struct question *q, struct trace *trace)
 {
 	struct fetch *fetch = calloc(1, sizeof(*fetch));
 
@@ -149,6 +153,7 @@ static struct fetch *fetch_new(struct resolver *r, const struct dns_tenant *tena
 	}
 	fetch->q = *q;
 	fetch->started_ms = r->now_ms;
+	fetch->trace = trace;
 	if (r->ops->ask(r->ctx, fetch) < 0) {
 		table_remove(&r->fetches, &fetch->node);
 		free(fetch);
@@ -164,10 +169,14 @@ static struct fetch *fetch_new(struct resolver *r, const struct dns_tenant *tena
 static bool lookup(struct resolver *r, const struct query *q, struct found *ret_found)
 {
 	struct question room;
+	const struct question *question = query_question(q, &room);
 	enum cache_found had;
 
 	*ret_found = (struct found){.stale = false};
-	had = cache_find(r->cache, query_question(q, &room), resolver_now_s(r), &ret_found->cached);
+	had = cache_find(r->cache, question, resolver_now_s(r), &ret_found->cached);
+	if (q->client.trace) {
+		trace_found(q->client.trace, question, had, &ret_found->cached);
+	}
 	if (q->step == QUERY_CHECK) {
 		/* what was there before it failed does not say why */
 		return had == CACHE_FRESH &&
@@ -207,9 +216,12 @@ static size_t query_give_up(struct resolver *r, struct query *q, uint8_t *wire)
 {
 	size_t len;
 
+	TRACE(q->client.trace, TRACE_DECISION,
+	      "nobody can be asked now: what is out of date is used");
 	q->take_stale = true;
 	len = query_run(r, q, wire);
 	if (len == 0) {
+		TRACE(q->client.trace, TRACE_DECISION, "there is none");
 		r->stats.n_failed++;
 		q->local = true;
 		len = query_fail(q, wire);
@@ -226,7 +238,7 @@ static void ask_ahead(struct resolver *r, const struct query *q)
 	a.type = KNOT_RRTYPE_A;
 	if (cache_find(r->cache, &a, resolver_now_s(r), &cached) != CACHE_FRESH &&
 	    !fetch_find(r, &a)) {
-		(void)fetch_new(r, q->tenant, &a); /* else it is asked when it is its turn */
+		(void)fetch_new(r, q->tenant, &a, NULL); /* else it is asked when it is its turn */
 	}
 }
 
@@ -237,18 +249,24 @@ static bool query_wait(struct resolver *r, struct query *q)
 	const struct question *question = query_question(q, &room);
 	struct fetch *fetch = fetch_find(r, question);
 
-	r->stats.n_joined += fetch != NULL;
+	if (fetch) {
+		r->stats.n_joined++;
+		TRACE(q->client.trace, TRACE_UPSTREAM, "is being asked already");
+	}
 	if ((fetch ? fetch->started_ms : r->now_ms) > q->started_ms + RESOLVER_LAST_MS) {
 		return false;
 	}
 	if (!fetch) {
-		fetch = fetch_new(r, q->tenant, question);
+		fetch = fetch_new(r, q->tenant, question, q->client.trace);
 		if (fetch && q->step == QUERY_CHECK) {
 			ask_ahead(r, q);
 		}
 	}
 	if (!fetch) {
 		return false;
+	}
+	if (!fetch->trace) {
+		fetch->trace = q->client.trace;
 	}
 	q->next = fetch->waiting;
 	fetch->waiting = q;
@@ -384,6 +402,10 @@ static void resume_all(struct resolver *r, struct query *waiting, const struct f
 		struct query *q = waiting;
 
 		waiting = q->next;
+		if (older) {
+			TRACE(q->client.trace, TRACE_DECISION,
+			      "that is a failure: what is out of date is used");
+		}
 		query_resume(r, q, older && q->step != QUERY_CHECK ? NULL : found);
 	}
 }
@@ -438,10 +460,14 @@ static void fetch_grow_old(struct resolver *r, struct fetch *fetch)
 	TAILQ_REMOVE(&r->young, fetch, link);
 	fetch->old = true;
 	fetch->waiting = NULL;
+	fetch->trace = NULL;
 	while (waiting) {
 		struct query *q = waiting;
 
 		waiting = q->next;
+		TRACE(q->client.trace, TRACE_DECISION,
+		      "no upstream has answered in %d ms: what is out of date is used",
+		      RESOLVER_STALE_MS);
 		q->take_stale = true;
 		query_resume(r, q, NULL);
 	}

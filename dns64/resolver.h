@@ -22,6 +22,7 @@ struct answer;
 struct cache;
 struct counters;
 struct query;
+struct trace;
 
 #define RESOLVER_STALE_MS    1800  /* RFC 8767 5: how long a client waits before it gets that */
 #define RESOLVER_LAST_MS     2800  /* nobody is asked later: a client waits for 5 s at most */
@@ -43,6 +44,7 @@ struct dns_client {
 	struct addr to;      /* which of our addresses was asked; of UDP */
 	uint32_t listener;   /* by which */
 	uint64_t connection; /* of TCP; 0: none */
+	struct trace *trace; /* who watches its query, instead of a client; NULL: nobody */
 };
 
 /* A question that upstreams are asked; owned by the resolver until fetch_done(). */
@@ -52,6 +54,7 @@ struct fetch {
 	struct question q;
 	uint64_t started_ms;
 	struct query *waiting; /* owned */
+	struct trace *trace;   /* of one that waits */
 	bool old;              /* who could be answered with stale data, was */
 };
 

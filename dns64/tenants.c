@@ -96,6 +96,13 @@ bool tenants_source(const struct tenants *ts, const struct addr *from, struct so
 	return false;
 }
 
+const struct tenant_conf *tenants_conf(const struct tenants *ts, uint32_t id)
+{
+	const struct tenant *t = find_id(ts, id);
+
+	return t ? t->conf : NULL;
+}
+
 /* A prefix came or went. */
 static void count_len(struct tenants *ts, uint8_t len, bool came)
 {

@@ -46,6 +46,8 @@ void tenants_init(struct tenants *ts);
 void tenants_fini(struct tenants *ts);
 /* False: it is nobody's. */
 bool tenants_source(const struct tenants *ts, const struct addr *from, struct source *ret_source);
+/* The object of a tenant, which is borrowed; NULL: there is none of that id. */
+const struct tenant_conf *tenants_conf(const struct tenants *ts, uint32_t id);
 /*
  * Puts conf in force for the tenant id, new or known. Takes conf, also on failure. With swaps it
  * may have a prefix that another tenant still has and will give up. On failure (-EEXIST: it is

@@ -19,6 +19,7 @@
 #include "base/container.h"
 #include "dns64/answer.h"
 #include "dns64/resolver.h"
+#include "dns64/trace.h"
 #include "dns64/upstream_internal.h"
 
 #define PLAIN_MS 300000 /* without EDNS */
@@ -34,6 +35,16 @@ void upstream_random(struct upstreams *u, void *p, size_t len)
 	u->n_random -= (unsigned int)len;
 	memcpy(p, u->random + u->n_random, len);
 	explicit_bzero(u->random + u->n_random, len);
+}
+
+/* For who watches: what became of this try, or how it begins. */
+static void note(const struct ask *a, const char *text)
+{
+	char at[ADDR_TEXT_MAX];
+
+	TRACE(a->fetch->trace, TRACE_UPSTREAM, "%s by %s, %llu ms: %s",
+	      addr_format(&a->server->at.addr, at), a->tcp ? "TCP" : "UDP",
+	      (unsigned long long)(a->u->loop->now_ms - a->sent_ms), text);
 }
 
 /* How it is asked now: the name in upper and lower case at random. */
@@ -194,6 +205,7 @@ static int ask_try(struct ask *a)
 			a->n_tries++;
 			s->stats.n_sent++;
 			ask_arm(a, server_patience_ms(s));
+			note(a, "asked");
 			return 0;
 		}
 		server_silent(s); /* there is no way to it now */
@@ -209,6 +221,7 @@ static void forget_cookie(struct server *s)
 
 void ask_failed(struct ask *a)
 {
+	note(a, "no answer");
 	if (a->tcp && a->uncookied) {
 		/* it answers by UDP alone, and without: to insist would be not to hear it again */
 		forget_cookie(a->server);
@@ -235,6 +248,7 @@ static void ask_again(struct ask *a, bool tcp)
 		if ((tcp ? tcp_ask(a) : send_udp(a)) == 0) {
 			/* what is left of a connection that leads nowhere is for the others */
 			ask_arm(a, tcp ? left_ms(a) / 2 : server_patience_ms(a->server));
+			note(a, "asked again");
 			return;
 		}
 	}
@@ -310,6 +324,11 @@ static enum cookie take_cookie(struct server *s, const uint8_t *wire, size_t len
 static void ask_answered(struct ask *a, struct answer *answer)
 {
 	server_answered(a->server, (uint32_t)(a->u->loop->now_ms - a->sent_ms));
+	if (a->fetch->trace) {
+		char text[TRACE_ANSWER_MAX];
+
+		note(a, trace_answer(answer, text));
+	}
 	if (answer->rcode == KNOT_RCODE_BADCOOKIE && !a->tcp) { /* RFC 7873 5.3 */
 		bool tcp = a->bad_cookie;
 
@@ -349,10 +368,12 @@ static void ask_read(struct ask *a, uint8_t *wire, size_t len)
 	result = answer_read(q, wire, len, &answer);
 
 	if (result == ANSWER_TRUNCATED && !a->tcp) {
+		note(a, "the answer does not fit");
 		ask_again(a, true);
 		return;
 	}
 	if (result != ANSWER_READ) { /* what a zone holds can do that: the server is there */
+		note(a, "the answer is malformed, or a loop");
 		answer = answer_failed(q, KNOT_EDNS_EDE_INV_DATA);
 	}
 	if (answer) {
@@ -371,9 +392,11 @@ void ask_received(struct ask *a, uint8_t *wire, size_t len)
 	if (cookie == COOKIE_FOREIGN) {
 		a->server->stats.n_foreign++; /* the real one may come yet */
 	} else if (same == QUESTION_OTHER_CASE) {
+		note(a, "the question's upper and lower case is not kept");
 		a->server->stats.n_foreign++;
 		ask_again(a, true);
 	} else if (cookie == COOKIE_NONE && a->edns && a->server->has_cookies) {
+		note(a, "there is no cookie any more");
 		a->uncookied = true; /* somebody else's, or it has given up cookies */
 		ask_again(a, true);
 	} else {

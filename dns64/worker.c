@@ -10,6 +10,7 @@
 
 #include "base/container.h"
 #include "dns64/cache.h"
+#include "dns64/query_verbs.h"
 #include "dns64/upstream.h"
 #include "worker/program.h"
 #include "worker/stream.h"
@@ -111,7 +112,9 @@ static int ask(void *ctx, struct fetch *fetch)
 
 static void answer(void *ctx, const struct dns_client *client, const uint8_t *wire, size_t len)
 {
-	if (client->connection > 0) {
+	if (client->trace) {
+		dns_query_answered(client->trace, wire, len);
+	} else if (client->connection > 0) {
 		tcp_answer(ctx, client, wire, len);
 	} else {
 		udp_answer(ctx, client, wire, len);

@@ -63,6 +63,7 @@ enum message {
 	MSG_DNS_ZONE = 33,  /* the farm's zone */
 	MSG_DNS_FLUSH = 36, /* name ["below"]: forget what is cached of it */
 	MSG_DNS_CACHE = 37, /* [name ["below"]]: what is cached of it, or the cache's numbers */
+	MSG_DNS_QUERY = 38, /* name, type: asks as the tenant's client, telling each step */
 
 	/* worker to control */
 	MSG_ACK = 48, /* id, serial of what it answers; data: type u16 */

@@ -49,6 +49,8 @@
  * - dns cache: worker, entries, bytes, bytes_max, hits, misses, stale, evicted; with a name:
  * worker, name, type, class, dnssec, unchecked, rcode, records, ttl_s, age_s, stale, bogus,
  * authentic, bytes
+ * - dns query: at_ms, worker, step ("policy", "cache", "upstream", "decision", "answer",
+ *   "record"), text
  * - dns zone: record, a line of a zone file
  * - dns stats: tenant, queries, cached, asked, synthesised, nxdomain, servfail, over_rate
  */
@@ -78,7 +80,9 @@ enum verb {
 	VERB_DNS_ZONE = 18,  /* -> one object a record of the farm's zone */
 	VERB_DNS_STATS = 19, /* [tenant] -> one object a tenant: what became of its queries */
 	VERB_DNS_CACHE = 20, /* -> one object a worker; name, ["below"] -> one object an entry */
-	VERB_LAST = VERB_DNS_CACHE,
+	VERB_DNS_QUERY =
+		21, /* name, type, [tenant] -> one object a step, the answer's records last */
+	VERB_LAST = VERB_DNS_QUERY,
 };
 
 struct request {

@@ -3,6 +3,7 @@
 #include "gateway/cli/client.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 #include "base/str.h"
 #include "gateway/cli/list.h"
@@ -102,6 +103,49 @@ enum cli_exit cli_dns_cache(struct cli *cli)
 		req.args[req.n_args++] = str_from("below");
 	}
 	return list_run(cli, &lists[cli->n_args > 0], &req);
+}
+
+/* A step as it comes: when, of what kind, and what. */
+static void print_step(struct cli *cli, const json_t *object)
+{
+	char step[TEXT_MAX], text[TEXT_MAX];
+
+	text_of(object, "step", step);
+	text_of(object, "text", text);
+	if (strcmp(step, "record") == 0) {
+		fprintf(cli->out, "%21s%s\n", "", text);
+	} else {
+		fprintf(cli->out, "%6" PRIu64 " ms  %-8s  %s\n", text_u64(object, "at_ms"), step,
+			text);
+	}
+}
+
+enum cli_exit cli_dns_query(struct cli *cli)
+{
+	struct request req = {
+		.verb = VERB_DNS_QUERY,
+		.args = {str_from(cli->args[0]), str_from(cli->n_args > 1 ? cli->args[1] : "AAAA")},
+		.n_args = 2,
+	};
+	enum client_result result = CLIENT_END;
+	struct client c;
+	json_t *object;
+	enum cli_exit code;
+
+	if (cli->tenant) {
+		req.args[req.n_args++] = str_from(cli->tenant);
+	}
+	code = client_open(&c, cli, &req);
+	if (code == CLI_OK && cli->json) {
+		code = list_document(cli, "steps", &c);
+	}
+	while (code == CLI_OK && !cli->json &&
+	       (result = client_next(&c, &object)) == CLIENT_OBJECT) {
+		print_step(cli, object);
+		json_decref(object);
+	}
+	client_close(&c);
+	return code == CLI_OK && result == CLIENT_CUT ? CLI_CUT : code;
 }
 
 enum cli_exit cli_dns_zone(struct cli *cli)

@@ -90,6 +90,7 @@ enum cli_exit cli_confirm(struct cli *cli);
 enum cli_exit cli_dns_cache(struct cli *cli);
 enum cli_exit cli_dns_flush(struct cli *cli);
 enum cli_exit cli_dns_stats(struct cli *cli);
+enum cli_exit cli_dns_query(struct cli *cli);
 enum cli_exit cli_dns_zone(struct cli *cli);
 enum cli_exit cli_down(struct cli *cli);
 enum cli_exit cli_drain(struct cli *cli);

@@ -30,7 +30,8 @@ const struct cli_option cli_options[N_CLI_OPTIONS] = {
 			     "print one JSON document, \"schema\":\"" CLI_SCHEMA "\""},
 	[CLI_OPTION_SOCKET] = {"socket", 's', "PATH",
 			       "sixgated's control socket (" SIXGATE_RUNDIR "/control.sock)"},
-	[CLI_OPTION_TENANT] = {"tenant", 't', "TENANT", "only what belongs to TENANT"},
+	[CLI_OPTION_TENANT] = {"tenant", 't', "TENANT",
+			       "only what belongs to TENANT, or as it has it"},
 	[CLI_OPTION_TIMEOUT] = {"timeout", 0, "SECONDS", "give up after SECONDS of silence (10)"},
 };
 
@@ -79,6 +80,12 @@ const struct cli_verb cli_verbs[] = {
 	 "The workers of DNS64 forget all they have cached of NAME, of every type, and say how many\n"
 	 "entries that were; the next query asks an upstream.\n",
 	 cli_dns_flush},
+	{"dns query", "NAME [TYPE]", 1, 2, ASKS | READS | BIT(CLI_OPTION_TENANT),
+	 "resolve a name as a tenant's client would, with each step",
+	 "Asks one worker of DNS64 for NAME, of TYPE AAAA or another, and tells what is done for that:\n"
+	 "policy, cache, upstreams, why addresses are made or not, and the answer. With --tenant as a\n"
+	 "client of TENANT gets it, else as one of a tenant with nothing of its own.\n",
+	 cli_dns_query},
 	{"dns stats", "", 0, 0, ASKS | READS | BIT(CLI_OPTION_TENANT),
 	 "list what became of each tenant's queries",
 	 "One line a tenant, of all workers and since their counters began: queries, how many were\n"

@@ -151,6 +151,7 @@ static bool verb_changes(enum verb verb)
 	case VERB_DNS_ZONE:
 	case VERB_DNS_STATS:
 	case VERB_DNS_CACHE:
+	case VERB_DNS_QUERY:
 		return false;
 	case VERB_RELOAD:
 	case VERB_DRAIN:
@@ -227,6 +228,7 @@ static void control_request(struct client *c, const struct request *req, void *c
 		verb_drift(c, control);
 		break;
 	case VERB_DNS_CACHE:
+	case VERB_DNS_QUERY:
 	case VERB_DNS_FLUSH:
 	case VERB_DNS_ZONE:
 		verb_dns(c, control, req);

@@ -26,6 +26,7 @@ struct dns_verb {
 static const struct dns_verb dns_verbs[] = {
 	{VERB_DNS_FLUSH, MSG_DNS_FLUSH, 1, 2, NO_TENANT, false},
 	{VERB_DNS_CACHE, MSG_DNS_CACHE, 0, 2, NO_TENANT, false},
+	{VERB_DNS_QUERY, MSG_DNS_QUERY, 2, 3, 2, true},
 	{VERB_DNS_ZONE, MSG_DNS_ZONE, 0, 0, NO_TENANT, true},
 };
 

@@ -198,6 +198,7 @@ static int worker_answer(struct worker *w, const struct channel_msg *msg)
 	case MSG_DRAIN_SERVICE:
 	case MSG_DNS_FLUSH:
 	case MSG_DNS_CACHE:
+	case MSG_DNS_QUERY:
 	case MSG_DNS_ZONE:
 		if (!ws->ops->answered) {
 			return -EPROTO; /* nobody has asked */
