@@ -138,3 +138,26 @@ def test_lines_outlive_the_workers_and_the_end(case, upstream):  # pylint: disab
         stub.send("four.example")
         stub.ids(1)
         wait_lines(path, 51)
+
+
+def is_upgraded(gateway, before):
+    with contextlib.suppress(OSError, json.JSONDecodeError, IndexError, AssertionError):
+        return not set(before) & set(pids(gateway)) and not gateway.status()["former"]
+    return False
+
+
+def test_an_upgrade_loses_no_line_and_counts_on(case, upstream):  # pylint: disable=redefined-outer-name
+    with logged(case) as (gateway, path):
+        stub = Stub(case.lab.acme)
+        for _ in range(50):
+            stub.send("four.example")
+        stub.ids(50)
+        wait_lines(path, 50)
+        wait_for(lambda: gateway.status()["query_log"]["lines"] == 50)
+        before = pids(gateway)
+        gateway.signal(signal.SIGUSR2)
+        wait_for(lambda: is_upgraded(gateway, before), message="workers of the new image alone")
+        stub.send("four.example")
+        stub.ids(1)
+        assert len(wait_lines(path, 51)) == 51
+        wait_for(lambda: gateway.status()["query_log"]["lines"] == 51)
