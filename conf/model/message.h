@@ -33,12 +33,13 @@ enum message {
 	MSG_COUNTERS = 16, /* id = own index, fds: own segment writable, then read-only one for each
 			      worker, in order of slot, and those of before an upgrade; u8: how
 			      many workers, else as many as there are of them all */
-	MSG_LOG = 17,      /* fd: write end of the access log pipe */
-	MSG_BEGIN = 18,    /* a full set follows */
-	MSG_END = 19,      /* objects not sent since BEGIN are gone; serial: of the last change of
-			      any, which may be one that has gone */
-	MSG_NODE = 20,     /* node_conf_pack() */
-	MSG_TENANT = 21,   /* id, tenant_conf_pack() */
+	MSG_LOG =
+		17, /* fd: write end of the pipe to the log child: lines of sessions, or queries */
+	MSG_BEGIN = 18,  /* a full set follows */
+	MSG_END = 19,    /* objects not sent since BEGIN are gone; serial: of the last change of
+			    any, which may be one that has gone */
+	MSG_NODE = 20,   /* node_conf_pack() */
+	MSG_TENANT = 21, /* id, tenant_conf_pack() */
 	MSG_TENANT_REMOVE = 22, /* id */
 	MSG_LISTENER = 23, /* id, listener_pack(), fd: listening socket. Known id: new settings, fd
 			      optional: the same socket again */

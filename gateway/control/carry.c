@@ -216,8 +216,10 @@ static void write_tenant(const struct tenant_conf *tenant, struct buf *out)
 
 static void write_log(char kind, const struct logchild *lc, struct buf *out)
 {
-	buf_printf(out, "%c %llu %llu\n", kind, (unsigned long long)(lc->lines_before + lc->lines),
-		   (unsigned long long)(lc->dropped_before + lc->dropped));
+	const unsigned long long lines = lc->lines_before + lc->lines,
+				 dropped = lc->dropped_before + lc->dropped;
+
+	buf_printf(out, "%c %llu %llu\n", kind, lines, dropped);
 }
 
 static void write_list(const struct control *c, struct buf *out)
