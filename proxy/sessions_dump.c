@@ -70,7 +70,7 @@ static void dump_session(struct buf *out, const struct session *s)
 	json_str(&j, "name", (struct str){.p = s->name, .len = s->name_len});
 	dump_endpoint(&j, "local", &s->listener->local);
 	dump_endpoint(&j, "client", &client);
-	if (s->tries > 0) {
+	if (s->conf && s->tries > 0) {
 		struct endpoint backend = {.addr = s->conf->backends[s->backend_index].address,
 					   .port = s->to};
 

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`sixgate dns ...`: what an operator asks DNS64."""
 
+import contextlib
 import json
 import os
 import signal
+import socket
+import struct
 
 from peers import wait_for
 from test_dns64 import (  # pylint: disable=unused-import
@@ -128,3 +131,22 @@ def test_a_smaller_cache_loses_what_has_no_room(case, upstream):  # pylint: disa
     less = told(gateway, "cache")[full["worker"]]
     assert less["entries"] + less["evicted"] == full["entries"] and less["entries"] > 5000
     assert short(case.lab.acme, "four.example", "AAAA") == [f"{PREF64}c633:6414"]
+
+
+def test_a_worker_that_dies_cuts_the_answer_short(case, upstream):  # pylint: disable=redefined-outer-name
+    gateway = start(case)
+    last = pids(gateway)[-1]
+    os.kill(last, signal.SIGSTOP)
+    try:
+        with socket.socket(socket.AF_UNIX) as sock, sock.makefile("r") as answer:
+            sock.connect(os.path.join(gateway.run_folder, "control.sock"))
+            sock.sendall(struct.pack(">IBBB", 3, 1, 20, 0))  # dns cache
+            assert json.loads(answer.readline()) == {"ok": True}
+            assert json.loads(answer.readline())["worker"] == 0
+            os.kill(last, signal.SIGKILL)
+            assert answer.read() == ""  # neither the second worker's nor the end
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(last, signal.SIGKILL)
+    wait_for(lambda: all(w["state"] == "running" for w in dns(gateway)["workers"]))
+    assert len(told(gateway, "cache")) == 2
