@@ -87,6 +87,7 @@ def test_the_world_is_answered_with_authority_and_without_recursion(case, upstre
     assert short(internet, f"web.acme.{ZONE}", "ANY", "+notcp", at=V6) == ['"RFC8482" ""']
     assert "Transfer failed" in dig(internet, ZONE, "AXFR", at=V6)
     assert dns(gateway)["zone_queries"] >= 20 and dns(gateway)["zone"] == ZONE
+    assert gateway.cli("plan").stdout == "nothing to do\n"
 
 
 def test_recursion_stays_the_tenants(case, upstream):
@@ -178,6 +179,7 @@ def test_a_reload_moves_it_and_keeps_its_name(case, upstream):
     assert short(internet, f"ns.{ZONE}", "A", at=elsewhere[1]) == [POOL[1]]
     assert status_of(dig(client, ZONE, "NS", at=V4)) is None
     assert short(case.lab.acme, "six.example", "AAAA") == ["2001:db8:77::20"]
+    assert gateway.cli("plan").stdout == "nothing to do\n"
     gateway.write_config({"dns64": {**DNS64["dns64"], "zone": "other.example"}})
     done = gateway.cli("reload", check=False)
     assert done.returncode == 1 and "dns64.zone cannot change while running" in done.stderr
