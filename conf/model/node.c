@@ -46,7 +46,7 @@ struct addr node_conf_dns64_addr(const struct node_conf *node)
 {
 	struct addr a = node->ipv6_prefix.addr;
 
-	a.b[15] = 0x53;
+	a.b[15] = NODE_DNS64_HOST;
 	return a;
 }
 

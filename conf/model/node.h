@@ -218,6 +218,7 @@ unsigned int node_conf_unit(const struct node_conf *node);
 uint32_t node_conf_number(const struct node_conf *node, const struct addr *a);
 struct addr node_conf_nth(const struct node_conf *node, uint32_t number);
 
+#define NODE_DNS64_HOST 0x53
 /* Where tenants ask DNS64: <uplink.ipv6.prefix>::53. */
 struct addr node_conf_dns64_addr(const struct node_conf *node);
 /* Where dns64.zone is asked if nothing else is said: <uplink.ipv6.prefix>::54. */

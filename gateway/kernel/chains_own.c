@@ -10,7 +10,9 @@
 #include <linux/netfilter/nf_tables.h>
 #include <netinet/icmp6.h>
 #include <netinet/in.h>
+#include <netinet/ip6.h>
 #include <netinet/ip_icmp.h>
+#include <stddef.h>
 
 #include "gateway/kernel/denial.h"
 #include "gateway/kernel/expr.h"
@@ -189,6 +191,35 @@ static int put_clients(struct batch *b)
 	return rc | rule_end(&r, b);
 }
 
+/*
+ * DNS64's address in a tenant's network is for tenants alone, who were told above what there is:
+ * with a socket for all addresses it would be one more of this machine to everybody else.
+ */
+static int put_dns64_own(struct batch *b, const struct firewall *fw)
+{
+	static const struct {
+		unsigned int bits;
+		enum firewall_set set;
+	} tenants[] = {{64, FIREWALL_TENANTS_64}, {56, FIREWALL_TENANTS_56}};
+	static const uint8_t host[8] = {[7] = NODE_DNS64_HOST};
+	const unsigned int at = (64 + fw->slice_bits) / 8, len = 16 - at;
+	int rc = 0;
+
+	for (size_t i = 0; i < sizeof(tenants) / sizeof(tenants[0]); i++) {
+		struct rule r;
+
+		rule_begin(&r, "inp");
+		rule_family(&r, NFPROTO_IPV6);
+		expr_payload(&r, NFT_PAYLOAD_NETWORK_HEADER, offsetof(struct ip6_hdr, ip6_dst) + at,
+			     len, 0);
+		expr_compare(&r, NFT_CMP_EQ, host + sizeof(host) - len, len);
+		rule_destination_in_set(&r, false, tenants[i].bits + fw->slice_bits,
+					tenants[i].set);
+		rc |= rule_end_drop(&r, b, denial_name(DENIAL_OWN));
+	}
+	return rc;
+}
+
 int chains_put_own(struct batch *b, const struct firewall *fw)
 {
 	struct rule r;
@@ -221,6 +252,9 @@ int chains_put_own(struct batch *b, const struct firewall *fw)
 		rule_begin(&r, "inp");
 		rule_iif(&r, FIREWALL_SIIT_LINK, true);
 		rc |= rule_end_goto(&r, b, "own6");
+	}
+	if (fw->dns64_in_tenants) {
+		rc |= put_dns64_own(b, fw);
 	}
 	rc |= put_own4(b, fw);
 	return rc | put_own6(b, fw);

@@ -52,3 +52,41 @@ char *derive_alias(const struct tenant_conf *tenant, const struct tunnel_conf *t
 		       tunnel->name); /* two names of 63 at most */
 	return dst;
 }
+
+static bool has_backend(const struct tenant_conf *tenant, const struct addr *a)
+{
+	for (size_t i = 0; i < tenant->n_services; i++) {
+		const struct service_conf *service = &tenant->services[i];
+
+		for (size_t j = 0; j < service->n_backends; j++) {
+			if (!service->backends[j].is_name &&
+			    addr_eq(&service->backends[j].address, a)) {
+				return true;
+			}
+		}
+	}
+	return false;
+}
+
+static bool has_record(const struct tenant_conf *tenant, const struct addr *a)
+{
+	for (size_t i = 0; i < tenant->dns64.n_records; i++) {
+		const struct dns64_record *record = &tenant->dns64.records[i];
+
+		for (size_t j = 0; j < record->n_addresses; j++) {
+			if (addr_eq(&record->addresses[j], a)) {
+				return true;
+			}
+		}
+	}
+	return false;
+}
+
+bool derive_dns64(const struct node_conf *node, const struct tenant_conf *tenant,
+		  const struct prefix *p, struct addr *ret_addr)
+{
+	*ret_addr = p->addr;
+	ret_addr->b[15] = NODE_DNS64_HOST;
+	return node->dns64.on && node->dns64.n_listen == 0 && !has_backend(tenant, ret_addr) &&
+	       !has_record(tenant, ret_addr);
+}

@@ -3,6 +3,7 @@
 #define SIXGATE_GATEWAY_DERIVE_H
 
 #include <net/if.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "conf/model/node.h"
@@ -33,5 +34,12 @@ char *derive_link(const struct node_conf *node, const struct tunnel_conf *tunnel
 /* "sixgate:acme/home". Returns dst. */
 char *derive_alias(const struct tenant_conf *tenant, const struct tunnel_conf *tunnel,
 		   char dst[OBJECT_ALIAS_MAX]);
+/*
+ * Where the hosts of one of the tenant's prefixes ask DNS64, besides where all do: <prefix>::53.
+ * False: nowhere, as the node's listens elsewhere, or the tenant has that address for a backend or
+ * in a record of its own.
+ */
+bool derive_dns64(const struct node_conf *node, const struct tenant_conf *tenant,
+		  const struct prefix *p, struct addr *ret_addr);
 
 #endif

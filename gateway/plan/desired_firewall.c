@@ -233,29 +233,31 @@ void desired_firewall_node(const struct node_conf *node, const struct desired_fa
 	const struct object o = {.kind = OBJECT_RULESET, .ruleset = {.firewall = firewall}};
 	size_t first;
 
-	*firewall = (struct firewall){.proxy_uid = facts->proxy_uid,
-				      .agent_uid = facts->agent_uid,
-				      .has_dns64 = node->dns64.on,
-				      .dns64_uid = facts->dns64_uid,
-				      .has_client_prefix = node->has_client_prefix,
-				      .client_prefix = node->client_prefix,
-				      .slice_bits = node_conf_unit(node) - 64,
-				      .has_tunnels = may_have_tunnels(node, facts),
-				      .has_wireguard = wireguard_is_here(node, facts) ||
-						       exit_is_here(node, facts),
-				      .has_6in4 = node->six_in_four.on,
-				      .local_6in4 = node->six_in_four.local,
-				      .has_nat64 = node->nat64.on,
-				      .pref64 = node->nat64.prefix,
-				      .nat64_ports = node->nat64.ports,
-				      .has_exit_6in4 = node->uplink_kind == UPLINK_6IN4,
-				      .exit_local = node->exit.local,
-				      .exit_remote = node->exit.remote,
-				      .has_nat44 = node->nat64.on && node->nat44_ports.first != 0,
-				      .has_siit = node->has_siit_prefix,
-				      .siit_prefix = node->siit_prefix,
-				      .error_source = error_source(node),
-				      .on_link = facts->on_link};
+	*firewall =
+		(struct firewall){.proxy_uid = facts->proxy_uid,
+				  .agent_uid = facts->agent_uid,
+				  .has_dns64 = node->dns64.on,
+				  .dns64_in_tenants = node->dns64.on && node->dns64.n_listen == 0,
+				  .dns64_uid = facts->dns64_uid,
+				  .has_client_prefix = node->has_client_prefix,
+				  .client_prefix = node->client_prefix,
+				  .slice_bits = node_conf_unit(node) - 64,
+				  .has_tunnels = may_have_tunnels(node, facts),
+				  .has_wireguard = wireguard_is_here(node, facts) ||
+						   exit_is_here(node, facts),
+				  .has_6in4 = node->six_in_four.on,
+				  .local_6in4 = node->six_in_four.local,
+				  .has_nat64 = node->nat64.on,
+				  .pref64 = node->nat64.prefix,
+				  .nat64_ports = node->nat64.ports,
+				  .has_exit_6in4 = node->uplink_kind == UPLINK_6IN4,
+				  .exit_local = node->exit.local,
+				  .exit_remote = node->exit.remote,
+				  .has_nat44 = node->nat64.on && node->nat44_ports.first != 0,
+				  .has_siit = node->has_siit_prefix,
+				  .siit_prefix = node->siit_prefix,
+				  .error_source = error_source(node),
+				  .on_link = facts->on_link};
 	while (firewall->n_permit < node->nat64.n_permit && firewall->n_permit < NODE_PERMIT_MAX) {
 		firewall->permit[firewall->n_permit] = node->nat64.permit[firewall->n_permit];
 		firewall->n_permit++;
@@ -400,7 +402,13 @@ static void add_tunnel(const struct node_conf *node, const struct desired_facts 
 	}
 	add_narrow_mss(node, facts, tenant, link, set); /* the same for all that share it */
 	for (size_t i = 0; i < tunnel->n_prefixes; i++) {
-		add_prefix(link, derive_mark(node, tenant), &tunnel->prefixes[i], set);
+		const struct prefix *p = &tunnel->prefixes[i];
+		struct addr dns64;
+
+		add_prefix(link, derive_mark(node, tenant), p, set);
+		if (derive_dns64(node, tenant, p, &dns64)) {
+			add_dns(set, &dns64, 1);
+		}
 	}
 	if (tunnel->ipv4) {
 		add_ipv4(node, tenant, tunnel, link, set);

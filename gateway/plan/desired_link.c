@@ -248,6 +248,19 @@ static void add_ways(const struct node_conf *node, const struct desired_facts *f
 	}
 }
 
+/* Local, as each answer comes from where was asked (AnyIP). */
+static void add_dns64(const struct node_conf *node, const struct tenant_conf *tenant,
+		      const struct tunnel_conf *tunnel, struct object_set *set)
+{
+	struct prefix at = {.len = 128};
+
+	for (size_t i = 0; i < tunnel->n_prefixes; i++) {
+		if (derive_dns64(node, tenant, &tunnel->prefixes[i], &at.addr)) {
+			add_route(set, &at, RT_TABLE_LOCAL, ROUTE_LOCAL, "lo");
+		}
+	}
+}
+
 static int addr_order(const void *a, const void *b)
 {
 	return addr_cmp(a, b);
@@ -345,6 +358,7 @@ void desired_link_tenant(const struct node_conf *node, const struct desired_fact
 			add_sit(node, facts, tenant, tunnel, set);
 		}
 		add_ways(node, facts, tunnel, set);
+		add_dns64(node, tenant, tunnel, set);
 	}
 	add_tenant_offloads(node, facts, tenant, set);
 	if (node->has_ipv6_prefix && node->ipv6_on_link && node->interface) {

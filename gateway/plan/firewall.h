@@ -26,6 +26,7 @@ struct on_link {
 struct firewall {
 	uint32_t proxy_uid, agent_uid;
 	bool has_dns64;
+	bool dns64_in_tenants; /* it is asked at an address in each tenant's network, too */
 	uint32_t dns64_uid;
 	struct addr zone[NODE_ZONE_MAX]; /* where it answers everybody */
 	size_t n_zone;

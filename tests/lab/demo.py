@@ -96,13 +96,13 @@ class Demo:
               f"{'the same' if same else 'NOT THE SAME'}\n", flush=True)
         self.results.append(same and right)
 
-    def out(self, tenant, how):
-        """The tenant fetches from a server that has IPv4 only."""
-        address = names.lookup(tenant, DNS64, "www.example")
+    def out(self, tenant, how, dns64):
+        """The tenant fetches from a server that has IPv4 only, whose name it asks for at dns64."""
+        address = names.lookup(tenant, dns64, "www.example")
         got = self.curl(tenant, "www.example", address) if address else b""
         seen = (self.web["in4"].clients() or ["nobody"])[-1]
         self.show(f"{tenant.tenant} ({how}) fetches from {SERVER4[0]}, IPv4 only",
-                  f"{DNS64} for the address of www.example, then\n"
+                  f"{dns64} for the address of www.example, then\n"
                   f"                     curl https://www.example/file       ({tenant.address()} -> "
                   f"{address})", got, seen, seen == GATEWAY4 and address == embedded(SERVER4[0]))
 
@@ -146,8 +146,9 @@ class Demo:
               f"globex   {place.globex.address()}, IPv6 only, by 6in4 from {GLOBEX4}\n"
               f"Internet {SERVER4[0]}, IPv4 only\n", flush=True)
         tunnels = ((place.acme, "WireGuard"), (place.globex, "6in4"))
-        for tenant, how in tunnels:
-            self.out(tenant, how)
+        # at the farm's address, and at that of the tenant's own network
+        for (tenant, how), dns64 in zip(tunnels, (DNS64, f"{place.globex.net}53")):
+            self.out(tenant, how, dns64)
         for tenant, how in tunnels:
             self.reached(tenant, how)
         print(f"{sum(self.results)} of {len(self.results)} as they should be")

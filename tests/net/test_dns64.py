@@ -169,6 +169,49 @@ def test_tenants_reach_it_at_its_own_address_alone(case, upstream):
     wait_for(lambda: short(case.lab.acme, "four.example", "AAAA") == [])
 
 
+@pytest.fixture
+def own_addresses(lab):
+    """Of DNS64 in the tenants' networks: by the gateway, as from inside a tunnel."""
+    addresses = [f"{host.net}53" for host in lab.tenants]
+    for host, address in zip(lab.tenants, addresses):
+        host.ip(f"-6 route add {address} via fe80::1 dev eth0")
+    yield addresses
+    for host, address in zip(lab.tenants, addresses):
+        host.ip(f"-6 route del {address}")
+
+
+def test_each_tenants_network_has_an_address_of_it(case, upstream, own_addresses):
+    """Behind which is nothing else of the machine, whoever asks."""
+    lab, daemon = case.lab, case.lab.gateway.listen("::", 4711)
+    start(case)
+    acme, globex = own_addresses
+    for host, at in ((lab.acme, acme), (lab.globex, globex)):
+        assert short(host, "four.example", "AAAA", at=at) == [f"{PREF64}c633:6414"]
+        assert short(host, "+tcp", "four.example", "AAAA", at=at) == [f"{PREF64}c633:6414"]
+    for host in (lab.internet, lab.gateway):
+        assert status_of(dig(host, "four.example", "AAAA", at=acme)) is None
+        assert status_of(dig(host, "+tcp", "four.example", "AAAA", at=acme)) is None
+    for host in (lab.acme, lab.globex, lab.internet, lab.gateway):
+        with pytest.raises(OSError):
+            host.connect(acme, 4711, timeout=0.5).close()
+    daemon.close()
+
+
+def test_an_address_that_a_tenant_has_is_left_to_it(case, upstream, own_addresses):
+    lab, at = case.lab, own_addresses[0]
+    gateway = start(case)
+    assert short(lab.acme, "four.example", "AAAA", at=at) != []
+    taken = service("own", [at], tcp(2222, 53))
+    gateway.put(case.tenant(lab.acme, taken, serial=2, tunnels=tunnels(case, lab.acme)))
+    wait_for(lambda: at not in lab.gateway.ip("-6 route show table local"))
+    gateway.put(case.tenant(lab.acme, serial=3, tunnels=tunnels(case, lab.acme), dns64={
+        "records": [{"name": "ns.example", "addresses": [at]}]}))
+    wait_for(lambda: gateway.status()["tenants"]["active"] == 2)
+    assert at not in lab.gateway.ip("-6 route show table local")
+    gateway.put(case.tenant(lab.acme, serial=4, tunnels=tunnels(case, lab.acme)))
+    wait_for(lambda: at in lab.gateway.ip("-6 route show table local"))
+
+
 def test_a_tenants_object_says_what_its_names_are(case, upstream):
     gateway = start(case)
     acme, globex = case.lab.tenants[:2]

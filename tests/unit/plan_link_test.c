@@ -144,6 +144,33 @@ static void tenant_has_a_way_by_each_tunnel(void **state)
 		"route 2001:db8:a000:1003::/64 table 254 unicast via fe80::1 dev eth1 mtu 1400\n");
 }
 
+/* A backend and a record of the tenant's are in two of its prefixes, the third is a /56. */
+static void each_network_has_an_address_of_dns64_unless_the_tenant_has_it(void **state)
+{
+	struct addr record = addr_of("2001:db8:a000:1002::53");
+	struct dns64_record records = {.addresses = &record, .n_addresses = 1};
+	struct rig r;
+
+	(void)state;
+	rig_init(&r);
+	r.node.dns64.on = true;
+	r.facts.has_wireguard = r.facts.has_sit = false;
+	r.prefixes[2] = prefix_of("2001:db8:a000:1100::/56");
+	for (size_t i = 0; i < 3; i++) {
+		r.tunnels[i] = r.tunnels[2];
+		r.tunnels[i].prefixes = &r.prefixes[i];
+	}
+	r.backends[1].address = addr_of("2001:db8:a000:1001::53");
+	r.tenant.dns64.records = &records;
+	r.tenant.dns64.n_records = 1;
+	desired_link_tenant(&r.node, &r.facts, &r.tenant, &r.set);
+	assert_set(&r,
+		   "route 2001:db8:a000:1001::/64 table 254 unicast via fe80::1 dev eth1 mtu 1400\n"
+		   "route 2001:db8:a000:1002::/64 table 254 unicast via fe80::1 dev eth1 mtu 1400\n"
+		   "route 2001:db8:a000:1100::/56 table 254 unicast via fe80::1 dev eth1 mtu 1400\n"
+		   "route 2001:db8:a000:1100::53/128 table 255 local dev lo\n");
+}
+
 static void kernel_without_devices_gets_no_route_to_them(void **state)
 {
 	struct rig r;
@@ -398,6 +425,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(node_is_a_router_with_its_addresses),
 		cmocka_unit_test(tenant_has_a_way_by_each_tunnel),
+		cmocka_unit_test(each_network_has_an_address_of_dns64_unless_the_tenant_has_it),
 		cmocka_unit_test(kernel_without_devices_gets_no_route_to_them),
 		cmocka_unit_test(sit_device_is_told_where_its_public_address_is),
 		cmocka_unit_test(links_of_route_tunnels_do_not_merge_packets),
