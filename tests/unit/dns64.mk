@@ -44,8 +44,21 @@ tests_unit_dns64_zone_test_SOURCES = tests/unit/dns64_zone_test.c tests/unit/dns
 tests_unit_dns64_zone_test_CPPFLAGS = $(DNS64_TEST_CPPFLAGS) $(ZSCANNER_CFLAGS)
 tests_unit_dns64_zone_test_LDADD = $(DNS64_TEST_LDADD) $(ZSCANNER_LIBS)
 endif
+DNS64_SERVER_LDADD = libdns64.a libworker.a libconf-model.a $(BASE_LIBS) $(KNOT_LIBS) $(CMOCKA_LIBS)
+DNS64_SERVER_RIG = tests/unit/dns64_server.c tests/unit/dns64_server.h
 check_PROGRAMS += tests/unit/dns64_server_test
-tests_unit_dns64_server_test_SOURCES = tests/unit/dns64_server_test.c
+tests_unit_dns64_server_test_SOURCES = tests/unit/dns64_server_test.c $(DNS64_SERVER_RIG)
 tests_unit_dns64_server_test_CPPFLAGS = $(DNS64_TEST_CPPFLAGS)
-tests_unit_dns64_server_test_LDADD = libdns64.a libworker.a libconf-model.a $(BASE_LIBS) $(KNOT_LIBS) \
-	$(CMOCKA_LIBS)
+tests_unit_dns64_server_test_LDADD = $(DNS64_SERVER_LDADD)
+check_PROGRAMS += tests/unit/dns64_server_zone_test
+tests_unit_dns64_server_zone_test_SOURCES = tests/unit/dns64_server_zone_test.c $(DNS64_SERVER_RIG)
+tests_unit_dns64_server_zone_test_CPPFLAGS = $(DNS64_TEST_CPPFLAGS)
+tests_unit_dns64_server_zone_test_LDADD = $(DNS64_SERVER_LDADD)
+check_PROGRAMS += tests/unit/dns64_server_rate_test
+tests_unit_dns64_server_rate_test_SOURCES = tests/unit/dns64_server_rate_test.c $(DNS64_SERVER_RIG)
+tests_unit_dns64_server_rate_test_CPPFLAGS = $(DNS64_TEST_CPPFLAGS)
+tests_unit_dns64_server_rate_test_LDADD = $(DNS64_SERVER_LDADD)
+check_PROGRAMS += tests/unit/dns64_server_verbs_test
+tests_unit_dns64_server_verbs_test_SOURCES = tests/unit/dns64_server_verbs_test.c $(DNS64_SERVER_RIG)
+tests_unit_dns64_server_verbs_test_CPPFLAGS = $(DNS64_TEST_CPPFLAGS)
+tests_unit_dns64_server_verbs_test_LDADD = $(DNS64_SERVER_LDADD)
