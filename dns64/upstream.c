@@ -22,7 +22,7 @@
 #include "dns64/trace.h"
 #include "dns64/upstream_internal.h"
 
-#define PLAIN_MS 300000 /* without EDNS */
+#define PLAIN_MS 300000 /* without EDNS, or without upper case */
 
 void upstream_random(struct upstreams *u, void *p, size_t len)
 {
@@ -53,11 +53,13 @@ static void ask_prepare(struct ask *a)
 	const struct question *q = &a->fetch->q;
 	uint8_t dice[32];
 
+	bool mixed = a->server->lower_until_ms <= a->u->loop->now_ms;
+
 	a->edns = a->server->plain_until_ms <= a->u->loop->now_ms;
 	upstream_random(a->u, dice, sizeof(dice));
 	for (size_t i = 0; i < q->len; i++) {
 		bool letter = q->name[i] >= 'a' && q->name[i] <= 'z'; /* no length is: 63 at most */
-		bool upper = letter && (dice[i / 8] & (1u << i % 8));
+		bool upper = mixed && letter && (dice[i / 8] & (1u << i % 8));
 
 		a->name[i] = upper ? (uint8_t)(q->name[i] - 'a' + 'A') : q->name[i];
 	}
@@ -199,7 +201,7 @@ static int ask_try(struct ask *a)
 	while (a->n_tries < UPSTREAM_TRIES && left_ms(a) > 0 && (s = server_choose(a->u, a))) {
 		a->tried |= 1u << (s - a->u->servers);
 		a->server = s;
-		a->uncookied = a->bad_cookie = false;
+		a->uncookied = a->recased = a->bad_cookie = false;
 		ask_prepare(a);
 		if (send_udp(a) == 0) {
 			a->n_tries++;
@@ -222,9 +224,12 @@ static void forget_cookie(struct server *s)
 void ask_failed(struct ask *a)
 {
 	note(a, "no answer");
+	/* it answers by UDP alone, and so: to insist would be not to hear it again */
 	if (a->tcp && a->uncookied) {
-		/* it answers by UDP alone, and without: to insist would be not to hear it again */
 		forget_cookie(a->server);
+	}
+	if (a->tcp && a->recased) {
+		a->server->lower_until_ms = a->u->loop->now_ms + PLAIN_MS;
 	}
 	server_silent(a->server);
 	ask_detach(a);
@@ -394,6 +399,7 @@ void ask_received(struct ask *a, uint8_t *wire, size_t len)
 	} else if (same == QUESTION_OTHER_CASE) {
 		note(a, "the question's upper and lower case is not kept");
 		a->server->stats.n_foreign++;
+		a->recased = true;
 		ask_again(a, true);
 	} else if (cookie == COOKIE_NONE && a->edns && a->server->has_cookies) {
 		note(a, "there is no cookie any more");

@@ -33,6 +33,7 @@ struct server {
 	struct udp_socket *sockets[UPSTREAM_SOCKETS]; /* owned; NULL: not open */
 	unsigned int n_failures;                      /* in a row */
 	uint64_t down_until_ms;
+	uint64_t lower_until_ms; /* it changes the case of letters, and has no TCP */
 	uint64_t plain_until_ms; /* it said FORMERR to EDNS (RFC 6891 7) */
 	bool has_cookies; /* it has sent one: its answers to EDNS have one, or are asked for by TCP
 			   */
@@ -59,6 +60,7 @@ struct ask {
 	uint16_t id;
 	bool edns;                       /* as asked, with our cookie */
 	bool bad_cookie;                 /* the server has said so once (BADCOOKIE) */
+	bool recased;                    /* its answer had other upper and lower case */
 	bool uncookied;                  /* its answer had no cookie, as those before it had */
 	uint8_t name[QUESTION_NAME_MAX]; /* as asked */
 };

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * asker rate ADDRESS NAMES RATE SECONDS: asks a server for AAAA of the names in that file at a
- * fixed rate, whatever its answers do. Prints how long they took as JSON. Each is counted from
- * when it should have left, so that a server that stands still is not spared the queries that pile
- * up meanwhile; one that is not answered counts as a second.
+ * fixed rate, whatever its answers do. Prints how long they took as JSON: from when a query left to
+ * when the kernel had its answer, so that it does not matter when this program itself got the CPU.
+ * Where it was late it goes on from there, and makes no burst of what it has missed. One that is
+ * not answered counts as a second.
  *
  * asker burst ADDRESS NAMES SOURCE...: for each line of standard input that has a number for each
  * source, sends so many queries from it at once and prints an empty line; for each empty one prints
@@ -28,6 +29,7 @@
 #define QUERY_MAX   300
 #define NAME_BYTES  255
 #define LAST_NS     1000000000 /* how long the last ones are waited for */
+#define LATE_NS     200000     /* this program was: the rest is that much later */
 #define RATE_MAX    2000000
 #define SECONDS_MAX 600
 #define SOURCES_MAX 64
@@ -42,7 +44,8 @@ struct asker {
 	int fd;
 	struct query *queries;
 	size_t n_queries;
-	uint64_t from_ns[IDS]; /* when the one of that id should have left; 0: answered */
+	uint64_t from_ns[IDS]; /* when the one of that id left, by the clock of the day; 0: answered
+				*/
 	uint32_t *latencies_us;
 	uint64_t n_sent, n_answers, n_failures;
 };
@@ -104,7 +107,8 @@ static int open_socket(const char *address, const char *source)
 {
 	struct sockaddr_in6 sa = {.sin6_family = AF_INET6, .sin6_port = htons(53)};
 	struct sockaddr_in6 own = {.sin6_family = AF_INET6};
-	int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), bytes = 16 << 20;
+	int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), bytes = 16 << 20,
+	    on = 1;
 
 	errno = EINVAL;
 	if (fd < 0 || inet_pton(AF_INET6, address, &sa.sin6_addr) != 1 ||
@@ -114,34 +118,70 @@ static int open_socket(const char *address, const char *source)
 		die(source ? source : address);
 	}
 	(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof(bytes)); /* as it may */
+	if (setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof(on)) < 0) {
+		die("SO_TIMESTAMPNS");
+	}
 	return fd;
 }
 
-static void send_one(struct asker *a, uint64_t due_ns)
+/* By the clock of the day, as the kernel's time of an answer is. */
+static uint64_t day_ns(void)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_REALTIME, &ts); /* cannot fail with this clock */
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+static void send_one(struct asker *a)
 {
 	struct query *q = &a->queries[a->n_sent % a->n_queries];
 	uint16_t id = (uint16_t)a->n_sent;
 
 	q->wire[0] = (uint8_t)(id >> 8);
 	q->wire[1] = (uint8_t)id;
-	a->from_ns[id] = due_ns;
+	a->from_ns[id] = day_ns();
 	a->n_sent++;
 	(void)!send(a->fd, q->wire, q->len, 0); /* one that is not sent is one without an answer */
+}
+
+/* When the kernel got a message. */
+static uint64_t received_ns(struct msghdr *m)
+{
+	struct cmsghdr *c = CMSG_FIRSTHDR(m);
+	struct timespec ts;
+
+	if (c == NULL || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SO_TIMESTAMPNS) {
+		errno = EPROTO;
+		die("SO_TIMESTAMPNS");
+	}
+	memcpy(&ts, CMSG_DATA(c), sizeof(ts));
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
 }
 
 /* False: there is none. */
 static bool receive_one(struct asker *a)
 {
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(sizeof(struct timespec))];
+	} control;
 	uint8_t wire[1232];
-	ssize_t n = recv(a->fd, wire, sizeof(wire), 0);
-	uint64_t *from_ns;
+	struct iovec part = {wire, sizeof(wire)};
+	struct msghdr m = {.msg_iov = &part,
+			   .msg_iovlen = 1,
+			   .msg_control = &control,
+			   .msg_controllen = sizeof(control)};
+	uint64_t *from_ns, to_ns;
 
-	if (n < 12) {
+	if (recvmsg(a->fd, &m, 0) < 12) {
 		return false;
 	}
 	from_ns = &a->from_ns[wire[0] << 8 | wire[1]];
+	to_ns = received_ns(&m);
 	if (*from_ns != 0) {
-		a->latencies_us[a->n_answers++] = (uint32_t)((clock_ns() - *from_ns) / 1000);
+		a->latencies_us[a->n_answers++] =
+			to_ns > *from_ns ? (uint32_t)((to_ns - *from_ns) / 1000) : 0;
 		a->n_failures += (wire[3] & 0xf) != 0 || (wire[6] << 8 | wire[7]) == 0;
 		*from_ns = 0;
 	}
@@ -166,7 +206,8 @@ static void ask_all(struct asker *a, uint64_t rate, uint64_t n)
 		uint64_t due_ns = start_ns + a->n_sent * 1000000000 / rate;
 
 		if (a->n_sent < n && due_ns <= now_ns) {
-			send_one(a, due_ns);
+			start_ns += now_ns - due_ns > LATE_NS ? now_ns - due_ns : 0;
+			send_one(a);
 			last_ns = now_ns;
 		} else if (!receive_one(a)) {
 			wait_until(a, a->n_sent < n ? due_ns - now_ns : LAST_NS);
@@ -231,7 +272,7 @@ static void send_burst(struct asker *a, const int *fds, unsigned int n_fds, char
 		word = strsep(&at, " \n");
 		for (uint64_t n = number_parse(word ? word : "", 0, BURST_MAX); n > 0; n--) {
 			a->fd = fds[i];
-			send_one(a, 1);
+			send_one(a);
 		}
 	}
 	printf("\n");

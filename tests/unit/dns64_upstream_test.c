@@ -448,6 +448,22 @@ static void other_case_is_asked_again_by_tcp(void **state)
 	assert_int_equal(w->servers[0].n_tcp + w->servers[1].n_tcp, 1);
 }
 
+static void who_changes_case_and_has_no_tcp_is_asked_in_lower_case(void **state)
+{
+	struct world *w = *state;
+	struct server *s = &w->servers[0];
+
+	s->say = say_lower_case;
+	(void)ask(w);
+	assert_int_equal(s->n_tcp, 1);
+	assert_true(s->n_upper > 0);
+	s->n_upper = 0;
+	w->servers[1].say = say_servfail;
+	assert_int_equal(ask(w), KNOT_RCODE_NOERROR);
+	assert_int_equal(s->n_tcp, 1);
+	assert_int_equal(s->n_upper, 0);
+}
+
 static void broken_tcp_is_a_failed_try(void **state)
 {
 	struct world *w = *state;
@@ -817,6 +833,8 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(truncated_is_asked_again_by_tcp, setup, teardown),
 		cmocka_unit_test_setup_teardown(other_case_is_asked_again_by_tcp, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			who_changes_case_and_has_no_tcp_is_asked_in_lower_case, setup, teardown),
 		cmocka_unit_test_setup_teardown(broken_tcp_is_a_failed_try, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_longest_message_is_read, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_dribbles_does_not_hold_anybody_up, setup,
