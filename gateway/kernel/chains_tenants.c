@@ -18,7 +18,6 @@
 #include "gateway/kernel/special.h"
 
 #define PRIORITY_RAW     (-300) /* before connection tracking */
-#define PRIORITY_OUTER   (-151)
 #define PRIORITY_TENANTS (-150)
 #define PRIORITY_MSS     (-140)
 #define PORT_MAIL        25
@@ -94,7 +93,7 @@ static int put_raw(struct batch *b, const struct firewall *fw)
 
 static void outer_to(struct rule *r, const struct addr *local)
 {
-	rule_begin(r, "p41");
+	rule_begin(r, "pre");
 	rule_family(r, NFPROTO_IPV4);
 	rule_l4proto(r, IPPROTO_IPV6);
 	expr_address4(r, RULE_DESTINATION, 0);
@@ -110,7 +109,7 @@ static int put_outer(struct batch *b, const struct firewall *fw)
 {
 	bool shared = fw->has_6in4 && addr_eq(&fw->exit_local, &fw->local_6in4);
 	struct rule r;
-	int rc = chain_put(b, "p41", "filter", NF_INET_PRE_ROUTING, PRIORITY_OUTER);
+	int rc = 0;
 
 	if (fw->has_6in4) {
 		outer_to(&r, &fw->local_6in4);
@@ -150,7 +149,7 @@ static int put_pre(struct batch *b, const struct firewall *fw)
 	} marks[] = {{FIREWALL_MARKS_64, 64}, {FIREWALL_MARKS_56, 56}};
 	const uint32_t none = 0;
 	struct rule r;
-	int rc = 0;
+	int rc = put_outer(b, fw);
 
 	rule_begin(&r, "pre");
 	rule_device_in_set(&r, NFT_META_IIFNAME, FIREWALL_TUNNELS, true);
@@ -383,6 +382,9 @@ static int put_mss(struct batch *b)
 	struct rule r;
 	int rc = chain_put(b, "mss64", "filter", NF_INET_PRE_ROUTING, PRIORITY_MSS);
 
+	rule_begin(&r, "mss64"); /* most packets */
+	rule_tcp_syn(&r, false);
+	rc |= rule_end_accept(&r, b);
 	rule_begin(&r, "mss64");
 	rule_tcp_syn(&r, true);
 	expr_meta(&r, NFT_META_IIFNAME, 0);
@@ -404,8 +406,6 @@ int chains_put_tenants(struct batch *b, const struct firewall *fw)
 
 	batch_what(b, "chain raw");
 	rc = put_raw(b, fw);
-	batch_what(b, "chain p41");
-	rc |= put_outer(b, fw);
 	batch_what(b, "chains of what tenants send");
 	rc |= chain_put(b, "tenant", NULL, 0, 0);
 	rc |= chain_put(b, "tenant4", NULL, 0, 0);

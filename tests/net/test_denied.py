@@ -63,7 +63,7 @@ def test_what_is_refused_is_told_by_tenant_and_reason(case):
         gateway.stop()
         gateway.write_config({"six_in_four": {"local": POOL[0]}})
         gateway.start()
-        rules = place.gateway.run("nft", "list", "chain", "inet", "sixgate", "p41")
+        rules = place.gateway.run("nft", "list", "chain", "inet", "sixgate", "pre")
         assert "outer_unknown" in rules, "the rules are other ones"
         assert denied(gateway) == counts
 
