@@ -79,11 +79,31 @@ static const char *text_count(const json_t *object, const char *key, char *dst)
 	return dst;
 }
 
+/* What an operator took out of use: the service, some of its backends, or nothing. */
+static const char *text_drained(const json_t *service, const char *key, char *dst)
+{
+	const json_t *backend;
+	size_t i;
+
+	(void)dst;
+	if (json_is_true(json_object_get(service, key))) {
+		return "drained";
+	}
+	json_array_foreach(json_object_get(service, "backends"), i, backend)
+	{
+		if (json_is_true(json_object_get(backend, key))) {
+			return "partly";
+		}
+	}
+	return "active";
+}
+
 enum cli_exit cli_services(struct cli *cli)
 {
 	static const struct list_column columns[] = {
 		{{"TENANT", false}, "tenant", text_of},
 		{{"SERVICE", false}, "service", text_of},
+		{{"STATE", false}, "drained", text_drained},
 		{{"BACKENDS", true}, "backends", text_count},
 		{{"NOW", true}, "active", text_of},
 		{{"ACCEPTED", true}, "accepted", text_of},

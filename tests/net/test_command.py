@@ -181,8 +181,25 @@ def test_drain_ends_a_service_and_refuses_what_is_not_there(case):
     for wrong in ("acme/nothing", "nobody/web", "web", "2001:db8::dead", ""):
         done = gateway.cli("drain", wrong, check=False)
         assert (done.returncode, done.stdout) == (1, ""), wrong
+    assert state_of(gateway, "web") == "active"
     assert gateway.cli("drain", "acme/web").stdout == "draining acme/web\n"
     assert ended(sock)
+    assert state_of(gateway, "web") == "drained"
+
+
+def state_of(gateway, name):
+    head, *lines = [line.split() for line in gateway.cli("services").stdout.splitlines()]
+    [found] = [dict(zip(head, line)) for line in lines if line[:2] == ["acme", name]]
+    return found["STATE"]
+
+
+def test_a_drained_backend_is_a_part_of_its_service(case):
+    acme = case.lab.acme
+    gateway = case.start(case.tenant(acme, service(
+        "web", [acme.address(0x10), acme.address(0x11)], tcp(2222, 22))))
+    assert state_of(gateway, "web") == "active"
+    gateway.cli("drain", f"acme/{acme.address(0x11)}")
+    assert state_of(gateway, "web") == "partly"
 
 
 def test_reload_takes_a_good_config_and_shows_what_is_wrong_with_a_bad_one(case):
