@@ -31,7 +31,8 @@ libdns64_a_SOURCES = \
 	%D%/tenant_policy.c %D%/tenant_policy.h \
 	%D%/tenants.c %D%/tenants.h \
 	%D%/udp.c \
-	%D%/upstream.c %D%/upstream.h %D%/upstream_internal.h %D%/upstream_server.c \
+	%D%/upstream.c %D%/upstream.h %D%/upstream_internal.h \
+	%D%/upstream_message.c %D%/upstream_server.c \
 	%D%/upstream_tcp.c \
 	%D%/worker.c %D%/worker.h %D%/worker_log.c \
 	%D%/zone.c %D%/zone.h %D%/zone_answer.c %D%/zone_internal.h %D%/zone_pool.c \

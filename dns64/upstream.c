@@ -47,64 +47,6 @@ static void note(const struct ask *a, const char *text)
 	      (unsigned long long)(a->u->loop->now_ms - a->sent_ms), text);
 }
 
-/* How it is asked now: the name in upper and lower case at random. */
-static void ask_prepare(struct ask *a)
-{
-	const struct question *q = &a->fetch->q;
-	uint8_t dice[32];
-
-	bool mixed = a->server->lower_until_ms <= a->u->loop->now_ms;
-
-	a->edns = a->server->plain_until_ms <= a->u->loop->now_ms;
-	upstream_random(a->u, dice, sizeof(dice));
-	for (size_t i = 0; i < q->len; i++) {
-		bool letter = q->name[i] >= 'a' && q->name[i] <= 'z'; /* no length is: 63 at most */
-		bool upper = mixed && letter && (dice[i / 8] & (1u << i % 8));
-
-		a->name[i] = upper ? (uint8_t)(q->name[i] - 'a' + 'A') : q->name[i];
-	}
-}
-
-static size_t write_opt(const struct ask *a, uint8_t *at)
-{
-	const struct server *s = a->server;
-	size_t len = 11;
-
-	at[0] = 0;
-	knot_wire_write_u16(at + 1, KNOT_RRTYPE_OPT);
-	knot_wire_write_u16(at + 3, REQUEST_UDP_MAX);
-	knot_wire_write_u16(at + 5, 0); /* version 0 */
-	knot_wire_write_u16(at + 7, a->fetch->q.flags & QUESTION_DO ? 0x8000 : 0);
-	knot_wire_write_u16(at + 9, (uint16_t)(s->cookie_len + 4));
-	knot_wire_write_u16(at + len, KNOT_EDNS_OPTION_COOKIE);
-	knot_wire_write_u16(at + len + 2, s->cookie_len);
-	memcpy(at + len + 4, s->cookie, s->cookie_len);
-	return len + 4 + s->cookie_len;
-}
-
-size_t ask_write(const struct ask *a, uint8_t *wire)
-{
-	const struct question *q = &a->fetch->q;
-	size_t len = question_message_len(q);
-
-	memset(wire, 0, DNS_HEADER_BYTES);
-	knot_wire_set_id(wire, a->id);
-	knot_wire_set_rd(wire);
-	knot_wire_set_ad(wire); /* to hear whether it was checked (RFC 6840 5.7) */
-	if (q->flags & QUESTION_CD) {
-		knot_wire_set_cd(wire);
-	}
-	knot_wire_set_qdcount(wire, 1);
-	memcpy(wire + QUESTION_NAME_AT, a->name, q->len);
-	knot_wire_write_u16(wire + QUESTION_NAME_AT + q->len, q->type);
-	knot_wire_write_u16(wire + QUESTION_NAME_AT + q->len + 2, q->class);
-	if (a->edns) {
-		knot_wire_set_arcount(wire, 1);
-		len += write_opt(a, wire + len);
-	}
-	return len;
-}
-
 /* Nothing of this try is under way any more. */
 static void ask_detach(struct ask *a)
 {
@@ -215,18 +157,12 @@ static int ask_try(struct ask *a)
 	return -EHOSTUNREACH;
 }
 
-static void forget_cookie(struct server *s)
-{
-	s->has_cookies = false;
-	s->cookie_len = COOKIE_CLIENT_BYTES;
-}
-
 void ask_failed(struct ask *a)
 {
 	note(a, "no answer");
 	/* it answers by UDP alone, and so: to insist would be not to hear it again */
 	if (a->tcp && a->uncookied) {
-		forget_cookie(a->server);
+		server_forget_cookie(a->server);
 	}
 	if (a->tcp && a->recased) {
 		a->server->lower_until_ms = a->u->loop->now_ms + PLAIN_MS;
@@ -262,70 +198,6 @@ static void ask_again(struct ask *a, bool tcp)
 	}
 }
 
-enum question_match {
-	QUESTION_OTHER,
-	QUESTION_OTHER_CASE,
-	QUESTION_SAME
-};
-
-static enum question_match match(const struct ask *a, const uint8_t *wire, size_t len)
-{
-	const struct question *q = &a->fetch->q;
-	const uint8_t *name = wire + QUESTION_NAME_AT;
-
-	if (len < question_message_len(q) || !knot_wire_get_qr(wire) ||
-	    knot_wire_get_id(wire) != a->id || knot_wire_get_qdcount(wire) != 1 ||
-	    knot_wire_read_u16(name + q->len) != q->type ||
-	    knot_wire_read_u16(name + q->len + 2) != q->class) {
-		return QUESTION_OTHER;
-	}
-	if (memcmp(name, a->name, q->len) == 0) {
-		return QUESTION_SAME;
-	}
-	for (size_t i = 0; i < q->len; i++) {
-		uint8_t c = name[i] >= 'A' && name[i] <= 'Z' ? (uint8_t)(name[i] + 32) : name[i];
-
-		if (c != q->name[i]) {
-			return QUESTION_OTHER;
-		}
-	}
-	return QUESTION_OTHER_CASE;
-}
-
-enum cookie {
-	COOKIE_NONE,
-	COOKIE_OURS, /* and the server's perhaps */
-	COOKIE_FOREIGN
-};
-
-/* Whose cookie an answer has (RFC 7873 5.3); takes the server's. */
-static enum cookie take_cookie(struct server *s, const uint8_t *wire, size_t len)
-{
-	knot_pkt_t *pkt = knot_pkt_new((void *)wire, (uint16_t)len, NULL); /* is not written to */
-	enum cookie cookie = COOKIE_NONE;
-	uint8_t *option = NULL;
-
-	if (pkt && knot_pkt_parse(pkt, KNOT_PF_NOCANON | KNOT_PF_KEEPWIRE) == KNOT_EOK &&
-	    pkt->opt_rr) {
-		option = knot_edns_get_option(pkt->opt_rr, KNOT_EDNS_OPTION_COOKIE, NULL);
-	}
-	if (option) {
-		const uint8_t *data = knot_edns_opt_get_data(option);
-		uint16_t size = knot_edns_opt_get_length(option);
-		bool ours = size >= COOKIE_CLIENT_BYTES && size <= COOKIE_MAX &&
-			    memcmp(data, s->cookie, COOKIE_CLIENT_BYTES) == 0;
-
-		cookie = ours ? COOKIE_OURS : COOKIE_FOREIGN;
-		if (ours && size >= COOKIE_CLIENT_BYTES * 2) {
-			memcpy(s->cookie, data, size);
-			s->cookie_len = (uint8_t)size;
-			s->has_cookies = true;
-		}
-	}
-	knot_pkt_free(pkt);
-	return cookie;
-}
-
 static void ask_answered(struct ask *a, struct answer *answer)
 {
 	server_answered(a->server, (uint32_t)(a->u->loop->now_ms - a->sent_ms));
@@ -345,7 +217,7 @@ static void ask_answered(struct ask *a, struct answer *answer)
 	if (answer->rcode == KNOT_RCODE_FORMERR && a->edns && !answer->edns) {
 		free(answer);
 		a->server->plain_until_ms = a->u->loop->now_ms + PLAIN_MS;
-		forget_cookie(a->server);
+		server_forget_cookie(a->server);
 		ask_again(a, false);
 		return;
 	}
@@ -390,9 +262,9 @@ static void ask_read(struct ask *a, uint8_t *wire, size_t len)
 
 void ask_received(struct ask *a, uint8_t *wire, size_t len)
 {
-	enum question_match same = match(a, wire, len);
+	enum question_match same = ask_match(a, wire, len);
 	enum cookie cookie =
-		same == QUESTION_OTHER ? COOKIE_FOREIGN : take_cookie(a->server, wire, len);
+		same == QUESTION_OTHER ? COOKIE_FOREIGN : server_take_cookie(a->server, wire, len);
 
 	if (cookie == COOKIE_FOREIGN) {
 		a->server->stats.n_foreign++; /* the real one may come yet */
@@ -412,13 +284,13 @@ void ask_received(struct ask *a, uint8_t *wire, size_t len)
 
 void ask_received_last(struct ask *a, uint8_t *wire, size_t len)
 {
-	if (match(a, wire, len) == QUESTION_OTHER) {
+	if (ask_match(a, wire, len) == QUESTION_OTHER) {
 		a->server->stats.n_foreign++;
 		ask_failed(a);
 		return;
 	}
-	if (take_cookie(a->server, wire, len) == COOKIE_NONE && a->edns) {
-		forget_cookie(a->server);
+	if (server_take_cookie(a->server, wire, len) == COOKIE_NONE && a->edns) {
+		server_forget_cookie(a->server);
 	}
 	ask_read(a, wire, len);
 }

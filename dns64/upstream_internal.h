@@ -87,8 +87,6 @@ struct upstreams {
 /* upstream.c */
 /* Fills p from getrandom(2). */
 void upstream_random(struct upstreams *u, void *p, size_t len);
-/* The question as a message into wire (MESSAGE_OUT_MAX). The length. */
-size_t ask_write(const struct ask *a, uint8_t *wire);
 /*
  * What came for a: an answer, or what makes it be asked again. a may be gone on return. The
  * question's letters are changed.
@@ -98,6 +96,29 @@ void ask_received(struct ask *a, uint8_t *wire, size_t len);
 void ask_received_last(struct ask *a, uint8_t *wire, size_t len);
 /* This try is over, without an answer. a may be gone on return. */
 void ask_failed(struct ask *a);
+
+/* upstream_message.c */
+/* How it is asked now: the name in upper and lower case at random. */
+void ask_prepare(struct ask *a);
+/* The question as a message into wire (MESSAGE_OUT_MAX). The length. */
+size_t ask_write(const struct ask *a, uint8_t *wire);
+
+enum question_match {
+	QUESTION_OTHER,
+	QUESTION_OTHER_CASE,
+	QUESTION_SAME
+};
+/* What the message says it answers. */
+enum question_match ask_match(const struct ask *a, const uint8_t *wire, size_t len);
+
+enum cookie {
+	COOKIE_NONE,
+	COOKIE_OURS, /* and the server's perhaps */
+	COOKIE_FOREIGN
+};
+/* Whose cookie an answer has (RFC 7873 5.3); takes the server's. */
+enum cookie server_take_cookie(struct server *s, const uint8_t *wire, size_t len);
+void server_forget_cookie(struct server *s);
 
 /* upstream_tcp.c */
 /* Asks a's server by TCP. Returns 0 or -errno. */
