@@ -82,16 +82,14 @@ static const char *text_count(const json_t *object, const char *key, char *dst)
 /* What an operator took out of use: the service, some of its backends, or nothing. */
 static const char *text_drained(const json_t *service, const char *key, char *dst)
 {
-	const json_t *backend;
-	size_t i;
+	const json_t *backends = json_object_get(service, "backends");
 
 	(void)dst;
 	if (json_is_true(json_object_get(service, key))) {
 		return "drained";
 	}
-	json_array_foreach(json_object_get(service, "backends"), i, backend)
-	{
-		if (json_is_true(json_object_get(backend, key))) {
+	for (size_t i = 0; i < json_array_size(backends); i++) {
+		if (json_is_true(json_object_get(json_array_get(backends, i), key))) {
 			return "partly";
 		}
 	}
