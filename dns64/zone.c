@@ -157,7 +157,11 @@ static bool use_add(struct zone *z, struct zone_tenant *t, const uint8_t *name,
 				 .service = service,
 				 .expose = expose,
 				 .own = own};
-	TAILQ_INSERT_TAIL(&at->uses, use, link);
+	if (own) { /* before all that strangers claim there */
+		TAILQ_INSERT_HEAD(&at->uses, use, link);
+	} else {
+		TAILQ_INSERT_TAIL(&at->uses, use, link);
+	}
 	t->n_uses++;
 	return true;
 }

@@ -31,7 +31,7 @@ struct zone_use {
 /* A name in the zone, be it only one that others lie below. */
 struct zone_name {
 	struct table_node node;               /* zone.names */
-	TAILQ_HEAD(zone_uses, zone_use) uses; /* the oldest first */
+	TAILQ_HEAD(zone_uses, zone_use) uses; /* own ones; the others, oldest first */
 	unsigned int n_holds;                 /* uses, and names one label longer */
 	unsigned int n_own; /* of these, by the tenant whose name it is below; or the server's */
 	uint8_t len;

@@ -455,6 +455,30 @@ static void an_answer_is_made_from_so_many_exposures(void **state)
 	zone_remove(z, &many);
 }
 
+/* However many a stranger has claimed there before. */
+static void a_tenants_own_name_is_made_from_its_own_exposures(void **state)
+{
+	static struct expose_conf exposes[ZONE_USES_MAX];
+	struct one own, foreign;
+	struct tenant_conf *stranger =
+		one(&foreign, "stranger", "one.owner.exit1.example.net", 443);
+	struct tenant_conf *owner = one(&own, "owner", "owner.example", 443);
+	struct zone *z = *state;
+
+	for (size_t i = 0; i < ZONE_USES_MAX; i++) {
+		exposes[i] = foreign.expose;
+	}
+	foreign.service.exposes = exposes;
+	foreign.service.n_exposes = ZONE_USES_MAX;
+	put(z, stranger, 3);
+	for (unsigned int version = 0; version < 2; version++) {
+		put(z, owner, 3);
+		expect(z, "one.owner." Z, "AAAA", "NOERROR aa\n" AAAA("one.owner." Z) "66\n");
+	}
+	zone_remove(z, owner);
+	zone_remove(z, stranger);
+}
+
 static void names_go_with_their_tenant(void **state)
 {
 	struct zone *z = *state;
@@ -599,6 +623,7 @@ int main(void)
 		TEST(a_port_without_a_listener_is_at_all_addresses),
 		TEST(an_address_that_is_a_tenants_is_no_one_elses),
 		TEST(an_answer_is_made_from_so_many_exposures),
+		TEST(a_tenants_own_name_is_made_from_its_own_exposures),
 		TEST(names_go_with_their_tenant),
 		TEST(another_config_has_other_addresses),
 		TEST(it_is_printed_as_a_zone_file),
