@@ -40,14 +40,32 @@ void dns_tenant_unref(struct dns_tenant *t)
 	}
 }
 
+static bool has_room(const struct resolver *r, const struct dns_tenant *tenant)
+{
+	return r->n_waiting < RESOLVER_QUERIES_MAX && tenant->n_queries < RESOLVER_TENANT_MAX;
+}
+
+/* One more of what has_room() bounds. */
+static void room_take(struct resolver *r, struct dns_tenant *tenant)
+{
+	r->n_waiting++;
+	tenant->n_queries++;
+	tenant->refs++;
+}
+
+static void room_give(struct resolver *r, struct dns_tenant *tenant)
+{
+	r->n_waiting--;
+	tenant->n_queries--;
+	dns_tenant_unref(tenant);
+}
+
 static void query_free(struct resolver *r, struct query *q)
 {
 	if (q->client.trace) {
 		q->client.trace->gone(q->client.trace);
 	}
-	r->n_waiting--;
-	q->tenant->n_queries--;
-	dns_tenant_unref(q->tenant);
+	room_give(r, q->tenant);
 	free(q);
 }
 
@@ -58,6 +76,9 @@ static void fetch_free(struct resolver *r, struct fetch *fetch)
 
 		fetch->waiting = q->next;
 		query_free(r, q);
+	}
+	if (fetch->ahead) {
+		room_give(r, fetch->ahead);
 	}
 	free(fetch);
 }
@@ -229,16 +250,25 @@ static size_t query_give_up(struct resolver *r, struct query *q, uint8_t *wire)
 	return len;
 }
 
-/* What q needs after its next step, asked meanwhile: one after the other would be too late. */
+/*
+ * What q needs after its next step, asked meanwhile: one after the other would be too late. As it
+ * may outlive q it counts as one more that waits; without room it is asked when it is its turn.
+ */
 static void ask_ahead(struct resolver *r, const struct query *q)
 {
 	struct question a = q->request->q;
+	struct fetch *fetch = NULL;
 	struct cached cached;
 
 	a.type = KNOT_RRTYPE_A;
-	if (cache_find(r->cache, &a, resolver_now_s(r), &cached) != CACHE_FRESH &&
+	if (has_room(r, q->tenant) &&
+	    cache_find(r->cache, &a, resolver_now_s(r), &cached) != CACHE_FRESH &&
 	    !fetch_find(r, &a)) {
-		(void)fetch_new(r, q->tenant, &a, NULL); /* else it is asked when it is its turn */
+		fetch = fetch_new(r, q->tenant, &a, NULL);
+	}
+	if (fetch) {
+		fetch->ahead = q->tenant;
+		room_take(r, fetch->ahead);
 	}
 }
 
@@ -273,11 +303,6 @@ static bool query_wait(struct resolver *r, struct query *q)
 	return true;
 }
 
-static bool has_room(const struct resolver *r, const struct dns_tenant *tenant)
-{
-	return r->n_waiting < RESOLVER_QUERIES_MAX && tenant->n_queries < RESOLVER_TENANT_MAX;
-}
-
 /* A query from the stack begins to wait. False: it cannot. */
 static bool query_park(struct resolver *r, const struct query *q)
 {
@@ -289,9 +314,7 @@ static bool query_park(struct resolver *r, const struct query *q)
 	*copy = *q;
 	copy->own = *q->request;
 	copy->request = &copy->own;
-	copy->tenant->refs++;
-	copy->tenant->n_queries++;
-	r->n_waiting++;
+	room_take(r, copy->tenant);
 	if (!query_wait(r, copy)) {
 		query_free(r, copy);
 		return false;

@@ -32,7 +32,7 @@ struct trace;
 /* A tenant, shared by those of its queries that wait. */
 struct dns_tenant {
 	unsigned int refs;
-	unsigned int n_queries; /* that wait */
+	unsigned int n_queries; /* that wait, and fetches that none waits for yet */
 	uint32_t slot;          /* counters; 0: the tenant is gone */
 	const char *name;       /* borrowed, as what policy has */
 	struct policy policy;
@@ -53,9 +53,10 @@ struct fetch {
 	TAILQ_ENTRY(fetch) link; /* resolver.young, while it is in there */
 	struct question q;
 	uint64_t started_ms;
-	struct query *waiting; /* owned */
-	struct trace *trace;   /* of one that waits */
-	bool old;              /* who could be answered with stale data, was */
+	struct query *waiting;    /* owned */
+	struct dns_tenant *ahead; /* counted: whose query will need it; NULL: one does */
+	struct trace *trace;      /* of one that waits */
+	bool old;                 /* who could be answered with stale data, was */
 };
 
 /* A query that has its answer. All is borrowed. */
@@ -92,8 +93,8 @@ struct resolver {
 	uint64_t now_ms;                     /* of resolver_set_time() */
 	uint32_t report_one_in;              /* 0: none is reported */
 	uint32_t n_unreported;               /* since the last one */
-	unsigned int n_waiting;
-	uint8_t *wire; /* owned: for answers that were waited for */
+	unsigned int n_waiting;              /* the n_queries of all tenants */
+	uint8_t *wire;                       /* owned: for answers that were waited for */
 	struct resolver_stats stats;
 };
 

@@ -19,7 +19,7 @@
 
 struct world {
 	struct resolver r;
-	struct fetch *last;
+	struct fetch *last, *check; /* of those asked: unchecked ones are the latter */
 	unsigned int n_asked, n_answered;
 	bool nobody;
 };
@@ -28,7 +28,7 @@ static int world_ask(void *ctx, struct fetch *fetch)
 {
 	struct world *w = ctx;
 
-	w->last = fetch;
+	*(fetch->q.flags & QUESTION_CD ? &w->check : &w->last) = fetch;
 	w->n_asked++;
 	return w->nobody ? -ENETUNREACH : 0;
 }
@@ -72,13 +72,14 @@ static struct dns_tenant *tenant(void)
 }
 
 /* What a query for that many's name is answered at once; -1: it waits. */
-static int ask_with(struct world *w, struct dns_tenant *t, unsigned int i, bool unproven)
+static int ask_with(struct world *w, struct dns_tenant *t, unsigned int i, uint16_t type,
+		    bool unproven)
 {
 	const struct dns_client client = {.connection = 0};
 	struct request r = {.rd = true,
 			    .edns = true,
 			    .unproven = unproven,
-			    .q = {.type = KNOT_RRTYPE_A, .class = KNOT_CLASS_IN}};
+			    .q = {.type = type, .class = KNOT_CLASS_IN}};
 	uint8_t wire[REQUEST_UDP_MIN];
 	char name[32];
 
@@ -87,9 +88,14 @@ static int ask_with(struct world *w, struct dns_tenant *t, unsigned int i, bool 
 	return resolver_query(&w->r, t, &client, &r, wire) == 0 ? -1 : knot_wire_get_rcode(wire);
 }
 
+static int ask_for(struct world *w, struct dns_tenant *t, unsigned int i, uint16_t type)
+{
+	return ask_with(w, t, i, type, false);
+}
+
 static int ask(struct world *w, struct dns_tenant *t, unsigned int i)
 {
-	return ask_with(w, t, i, false);
+	return ask_for(w, t, i, KNOT_RRTYPE_A);
 }
 
 /* BADCOOKIE, of which the header has the lower bits: only while there is much that waits. */
@@ -99,11 +105,11 @@ static void who_has_a_cookie_shows_it_in_a_crowd(void **state)
 	struct dns_tenant *t = tenant(), *other = tenant();
 
 	for (unsigned int i = 0; i < RESOLVER_TENANT_MAX / 2; i++) {
-		assert_int_equal(ask_with(w, t, i, true), -1);
+		assert_int_equal(ask_with(w, t, i, KNOT_RRTYPE_A, true), -1);
 	}
-	assert_int_equal(ask_with(w, t, 0, true), KNOT_RCODE_BADCOOKIE & 0xf);
-	assert_int_equal(ask_with(w, t, 0, false), -1);
-	assert_int_equal(ask_with(w, other, 0, true), -1);
+	assert_int_equal(ask_with(w, t, 0, KNOT_RRTYPE_A, true), KNOT_RCODE_BADCOOKIE & 0xf);
+	assert_int_equal(ask(w, t, 0), -1);
+	assert_int_equal(ask_with(w, other, 0, KNOT_RRTYPE_A, true), -1);
 	dns_tenant_unref(t);
 	dns_tenant_unref(other);
 }
@@ -144,6 +150,40 @@ static void all_tenants_have_a_bound(void **state)
 	t = tenant();
 	assert_int_equal(ask(w, t, 0), KNOT_RCODE_SERVFAIL);
 	dns_tenant_unref(t);
+}
+
+/* A query whose upstream fails without a word why, and has data that it did not check. */
+static void ask_bogus(struct world *w, struct dns_tenant *t, unsigned int i)
+{
+	const unsigned int n_answered = w->n_answered;
+
+	assert_int_equal(ask_for(w, t, i, KNOT_RRTYPE_AAAA), -1);
+	fetch_done(&w->r, w->last, answer_empty(&w->last->q, KNOT_RCODE_SERVFAIL));
+	fetch_done(&w->r, w->check, answer_empty(&w->check->q, KNOT_RCODE_NOERROR));
+	assert_int_equal(w->n_answered, n_answered + 1);
+}
+
+/* Those of a zone that is always bogus, and whose servers leave open A, which nobody waits for. */
+static void what_is_asked_ahead_has_that_bound(void **state)
+{
+	struct world *w = *state;
+	const struct pref64 pref64 = {.prefix = {.len = 96}};
+	struct dns_tenant *greedy = tenant(), *other = tenant();
+
+	greedy->policy = (struct policy){.on = true, .pref64s = &pref64, .n_pref64s = 1};
+	ask_bogus(w, greedy, 0);
+	assert_int_equal(greedy->n_queries, 1);
+	fetch_done(&w->r, w->last, NULL);
+	assert_int_equal(greedy->n_queries, 0);
+	for (unsigned int i = 1; i < 2 * RESOLVER_TENANT_MAX; i++) {
+		ask_bogus(w, greedy, i);
+	}
+	assert_int_equal(w->r.fetches.count, RESOLVER_TENANT_MAX - 1);
+	assert_int_equal(ask(w, greedy, 2 * RESOLVER_TENANT_MAX), -1);
+	assert_int_equal(ask(w, greedy, 3 * RESOLVER_TENANT_MAX), KNOT_RCODE_SERVFAIL);
+	assert_int_equal(ask(w, other, 3 * RESOLVER_TENANT_MAX), -1);
+	dns_tenant_unref(greedy); /* what is asked ahead keeps it */
+	dns_tenant_unref(other);
 }
 
 static void nobody_to_ask_is_told_at_once(void **state)
@@ -254,6 +294,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(one_tenant_cannot_take_all_the_room, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(all_tenants_have_a_bound, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_is_asked_ahead_has_that_bound, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(nobody_to_ask_is_told_at_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(nobody_to_ask_is_answered_with_what_is_old, setup,
 						teardown),
