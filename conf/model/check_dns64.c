@@ -96,6 +96,19 @@ static void check_port(const struct node_conf *node, struct issues *issues)
 	}
 }
 
+/* WireGuard's sockets have all addresses of the machine. */
+static void check_wireguard(const struct node_conf *node, struct issues *issues)
+{
+	static const char text[] = "%u is where dns64 listens";
+
+	if (node->wireguard.listen_port == DNS_PORT) {
+		issues_add(issues, "/wireguard/listen_port", text, DNS_PORT);
+	}
+	if (node->exit.listen_port == DNS_PORT) {
+		issues_add(issues, "/uplink/wireguard/listen_port", text, DNS_PORT);
+	}
+}
+
 static bool asks_itself(const struct node_conf *node, const struct addr *a)
 {
 	struct addr own;
@@ -160,6 +173,7 @@ void check_dns64(const struct node_conf *node, struct issues *issues)
 	check_addresses_of(node, issues);
 	check_apart(node, issues);
 	check_port(node, issues);
+	check_wireguard(node, issues);
 	check_upstreams(node, issues);
 	check_zone(node, issues);
 	if (node->workers > NODE_DNS64_WORKERS) {

@@ -111,6 +111,10 @@ static void check_port(const struct place *p)
 		issues_add(p->issues, tunnel_path(p, "listen_port").text,
 			   "%u is uplink.wireguard.listen_port, of the tunnel to the exit", port);
 	}
+	if (node->dns64.on && port == DNS_PORT) {
+		issues_add(p->issues, tunnel_path(p, "listen_port").text,
+			   "%u is where dns64 listens", port);
+	}
 	if (node->nat64.on && port >= node->nat64.ports.first && port <= node->nat64.ports.last) {
 		issues_add(p->issues, tunnel_path(p, "listen_port").text,
 			   "%u meets %u-%u of nat64.ports", port, node->nat64.ports.first,

@@ -78,17 +78,15 @@ static void check_listeners(const struct node_conf *node, struct issues *issues)
 	}
 }
 
-/* The translator takes what is sent to its ports of the pool before any socket has it. */
-static void check_translated(const struct node_conf *node, struct issues *issues)
+/* Translators take what is sent to their ports of the pool before any socket has it. */
+static void check_translated(const struct node_conf *node, const char *path,
+			     const struct port_range *ports, struct issues *issues)
 {
-	const struct port_range *ports = &node->nat64.ports;
-
 	for (size_t i = 0; i < node->nat64.n_pool; i++) {
 		if (ports->first <= DNS_PORT && ports->last >= DNS_PORT &&
 		    node_conf_zone_at(node, &node->nat64.pool[i])) {
-			issues_add(issues, "/nat64/ports",
-				   "%u-%u meets %u, where dns64 answers for its zone", ports->first,
-				   ports->last, DNS_PORT);
+			issues_add(issues, path, "%u-%u meets %u, where dns64 answers for its zone",
+				   ports->first, ports->last, DNS_PORT);
 			return;
 		}
 	}
@@ -114,7 +112,8 @@ void check_zone(const struct node_conf *node, struct issues *issues)
 		}
 	}
 	check_listeners(node, issues);
-	check_translated(node, issues);
+	check_translated(node, "/nat64/ports", &node->nat64.ports, issues);
+	check_translated(node, "/nat44/ports", &node->nat44_ports, issues);
 }
 
 bool check_zone_takes(const struct node_conf *node, const struct expose_conf *e)

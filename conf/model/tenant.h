@@ -186,6 +186,11 @@ enum dns64_synthesis {
 	DNS64_SYNTHESIS_OFF,
 };
 
+enum dns64_address {
+	DNS64_ADDRESS_ON,
+	DNS64_ADDRESS_OFF,
+};
+
 enum dns64_hint {
 	DNS64_HINT_KEEP,
 	DNS64_HINT_DROP,
@@ -195,6 +200,7 @@ enum dns64_hint {
 struct tenant_dns64 {
 	enum dns64_synthesis synthesis;
 	enum dns64_hint ipv4hint;      /* of SVCB and HTTPS records */
+	enum dns64_address address;    /* whether it is asked at <prefix>::53, too */
 	uint32_t queries_per_second;   /* of all its hosts together; 0: as the node says */
 	struct dns64_prefix *prefixes; /* n_prefixes 0: the node's */
 	size_t n_prefixes;

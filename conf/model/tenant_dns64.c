@@ -58,6 +58,7 @@ void pack_tenant_dns64(struct buf *out, const struct tenant_dns64 *dns64)
 {
 	buf_u8(out, (uint8_t)dns64->synthesis);
 	buf_u8(out, (uint8_t)dns64->ipv4hint);
+	buf_u8(out, (uint8_t)dns64->address);
 	buf_u32(out, dns64->queries_per_second);
 	buf_u32(out, (uint32_t)dns64->n_prefixes);
 	for (size_t i = 0; i < dns64->n_prefixes; i++) {
@@ -77,6 +78,7 @@ void unpack_tenant_dns64(struct unpack *u, struct tenant_dns64 *dns64)
 {
 	dns64->synthesis = unpack_enum(u, DNS64_SYNTHESIS_OFF + 1, "dns64 synthesis");
 	dns64->ipv4hint = unpack_enum(u, DNS64_HINT_DROP + 1, "dns64 ipv4hint");
+	dns64->address = unpack_enum(u, DNS64_ADDRESS_OFF + 1, "dns64 address");
 	dns64->queries_per_second = cursor_u32(&u->in);
 	dns64->prefixes = unpack_array(u, DNS64_PREFIXES_MAX, sizeof(*dns64->prefixes),
 				       &dns64->n_prefixes, "dns64 prefixes");

@@ -11,6 +11,7 @@
 #define RECORD(member) offsetof(struct dns64_record, member)
 
 static const char *const syntheses[] = {"on", "off", NULL};
+static const char *const addresses[] = {"on", "off", NULL};
 static const char *const hints[] = {"keep", "drop", NULL};
 
 static const struct key prefix_keys[] = {
@@ -51,6 +52,7 @@ static const struct schema schema_record = {
 
 static const struct key dns64_keys[] = {
 	{.name = "synthesis", .type = KEY_WORD, .words = syntheses, .offset = DNS64(synthesis)},
+	{.name = "address", .type = KEY_WORD, .words = addresses, .offset = DNS64(address)},
 	{.name = "ipv4hint", .type = KEY_WORD, .words = hints, .offset = DNS64(ipv4hint)},
 	{.name = "queries_per_second",
 	 .type = KEY_U32,

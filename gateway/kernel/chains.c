@@ -323,6 +323,9 @@ int chains_put(struct batch *b, const struct firewall *fw)
 	}
 	rc |= put_worker_chains(b, fw);
 	rc |= put_workers_hook(b, fw);
+	if (fw->has_tunnels || fw->n_zone > 0) {
+		rc |= chains_put_raw(b, fw);
+	}
 	if (fw->has_tunnels) {
 		rc |= denied_put(b, fw);
 		rc |= chains_put_inbound(b, fw);

@@ -35,6 +35,7 @@ int chain_accept_open(struct batch *b, const struct firewall *fw, const char *ch
 /* The parts of chains_put() for tenants' traffic, one file each. Each 0 or negative. */
 /* first: others jump there */
 int chains_put_inbound(struct batch *b, const struct firewall *fw) CHECKED;
+int chains_put_raw(struct batch *b, const struct firewall *fw) CHECKED;
 int chains_put_tenants(struct batch *b, const struct firewall *fw) CHECKED;
 int chains_put_own(struct batch *b, const struct firewall *fw) CHECKED;
 int chains_put_forward(struct batch *b, const struct firewall *fw) CHECKED;

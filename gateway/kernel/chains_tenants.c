@@ -37,7 +37,9 @@ static int put_zone_raw(struct batch *b, const struct firewall *fw, const char *
 		rule_l4proto(&r, IPPROTO_UDP);
 		expr_ports(&r, which, 0);
 		expr_compare(&r, NFT_CMP_EQ, port_be, sizeof(port_be));
-		rule_device_in_set(&r, device, FIREWALL_TUNNELS, false);
+		if (fw->has_tunnels) {
+			rule_device_in_set(&r, device, FIREWALL_TUNNELS, false);
+		}
 		expr_notrack(&r);
 		rc |= rule_end_accept(&r, b);
 	}
@@ -61,17 +63,13 @@ static int put_zone(struct batch *b, const struct firewall *fw)
 }
 
 /* What Jool takes has no connection; a foreign `ct state invalid drop` would stop it. */
-static int put_raw(struct batch *b, const struct firewall *fw)
+static int put_translated(struct batch *b, const struct firewall *fw)
 {
 	const uint8_t protocols[] = {IPPROTO_TCP, IPPROTO_UDP};
 	uint16_t first_be = htons(fw->nat64_ports.first), last_be = htons(fw->nat64_ports.last);
 	struct rule r;
-	int rc = chain_put(b, "raw", "filter", NF_INET_PRE_ROUTING, PRIORITY_RAW);
+	int rc = 0;
 
-	rc |= put_zone(b, fw);
-	if (!fw->has_nat64) {
-		return rc;
-	}
 	rule_begin(&r, "raw");
 	rule_in_prefix(&r, RULE_DESTINATION, &fw->pref64);
 	expr_address6(&r, RULE_SOURCE, 128, 0);
@@ -89,6 +87,16 @@ static int put_raw(struct batch *b, const struct firewall *fw)
 		rc |= rule_end_accept(&r, b);
 	}
 	return rc;
+}
+
+int chains_put_raw(struct batch *b, const struct firewall *fw)
+{
+	int rc;
+
+	batch_what(b, "chain raw");
+	rc = chain_put(b, "raw", "filter", NF_INET_PRE_ROUTING, PRIORITY_RAW);
+	rc |= put_zone(b, fw);
+	return fw->has_tunnels && fw->has_nat64 ? rc | put_translated(b, fw) : rc;
 }
 
 static void outer_to(struct rule *r, const struct addr *local)
@@ -404,10 +412,8 @@ int chains_put_tenants(struct batch *b, const struct firewall *fw)
 {
 	int rc;
 
-	batch_what(b, "chain raw");
-	rc = put_raw(b, fw);
 	batch_what(b, "chains of what tenants send");
-	rc |= chain_put(b, "tenant", NULL, 0, 0);
+	rc = chain_put(b, "tenant", NULL, 0, 0);
 	rc |= chain_put(b, "tenant4", NULL, 0, 0);
 	rc |= chain_put(b, "tenant6", NULL, 0, 0);
 	rc |= chain_put(b, "flow64", NULL, 0, 0);

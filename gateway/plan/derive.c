@@ -87,6 +87,7 @@ bool derive_dns64(const struct node_conf *node, const struct tenant_conf *tenant
 {
 	*ret_addr = p->addr;
 	ret_addr->b[15] = NODE_DNS64_HOST;
-	return node->dns64.on && node->dns64.n_listen == 0 && !has_backend(tenant, ret_addr) &&
+	return node->dns64.on && node->dns64.n_listen == 0 &&
+	       tenant->dns64.address == DNS64_ADDRESS_ON && !has_backend(tenant, ret_addr) &&
 	       !has_record(tenant, ret_addr);
 }

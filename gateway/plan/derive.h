@@ -36,8 +36,8 @@ char *derive_alias(const struct tenant_conf *tenant, const struct tunnel_conf *t
 		   char dst[OBJECT_ALIAS_MAX]);
 /*
  * Where the hosts of one of the tenant's prefixes ask DNS64, besides where all do: <prefix>::53.
- * False: nowhere, as the node's listens elsewhere, or the tenant has that address for a backend or
- * in a record of its own.
+ * False: nowhere, as the node's listens elsewhere, the tenant does not want it, or has that address
+ * for a backend or in a record of its own.
  */
 bool derive_dns64(const struct node_conf *node, const struct tenant_conf *tenant,
 		  const struct prefix *p, struct addr *ret_addr);

@@ -24,7 +24,7 @@
  * raised with each change of the format, of what tenant_conf_pack_whole() writes, or of what is
  * right: an object whose file is known is not checked again under the same node config.
  */
-#define SNAPSHOT_MAGIC "sixgate snapshot 4 of " PACKAGE_VERSION "\n"
+#define SNAPSHOT_MAGIC "sixgate snapshot 5 of " PACKAGE_VERSION "\n"
 
 struct snapshot_head {
 	const char *folder;      /* the registry's path */

@@ -264,8 +264,13 @@ def test_beyond_the_rate_of_a_prefix_answers_are_cut_short_or_left_out(case, ups
     assert short(case.lab.internet, f"web.acme.{ZONE}", "AAAA", at=V6) == [case.lab.acme.address()]
 
 
-def test_queries_do_not_fill_the_table_of_connections(case, upstream):
-    start_zone(case)
+@pytest.mark.parametrize("tunnel", [True, False], ids=["tunnels", "plain routes"])
+def test_queries_do_not_fill_the_table_of_connections(case, upstream, tunnel):
+    """Which is there for the host's own firewall, too."""
+    case.lab.gateway.run("nft", "add table inet host { chain in { type filter hook input priority 0; "
+                         "ct state invalid drop; }; }")
+    case.services.callback(case.lab.gateway.run, "nft", "delete table inet host")
+    start_zone(case, tunnel=tunnel)
 
     def tracked():
         return int(case.lab.gateway.run("cat", "/proc/sys/net/netfilter/nf_conntrack_count"))
