@@ -5,6 +5,7 @@ Three namespaces: clients (IPv4), the gateway with every proxy under test, and t
 The proxies run on one core, clients and backend on another. Nothing outside the namespaces is
 touched; only processes started here are ended.
 """
+import fcntl
 import ipaddress
 import json
 import os
@@ -21,6 +22,7 @@ MAX_FILES = 20000
 # latency is that of the scheduler's turns.
 FIRST = ["chrt", "--rr", "10"]
 
+LOCK = "/run/lock/sixgate-bench"  # the namespaces have one name for all runs
 CLIENTS, GATEWAY, BACKEND = "bench-client", "bench-gateway", "bench-backend"
 CLIENT_FIRST, N_CLIENTS = "198.51.100.10", 16
 TENANT_PREFIX = "2001:db8:a000:1001::/64"
@@ -179,12 +181,18 @@ class Lab:
         self.build = pathlib.Path(build_dir)
         self.work = pathlib.Path(work_dir)
         self.processes = []
+        self.lock = None
 
     def __enter__(self):
         if os.geteuid() != 0:
             raise BenchError("needs root, for network namespaces")
         if len(os.sched_getaffinity(0)) < 2:
             raise BenchError("needs two cores, one for the proxies and one for the load")
+        self.lock = open(LOCK, "w", encoding="ascii")  # pylint: disable=consider-using-with
+        try:
+            fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BenchError("another benchmark runs on this machine: wait for its end") from None
         self.remove_namespaces()
         try:
             for line in NETWORK.strip().splitlines():
@@ -207,6 +215,7 @@ class Lab:
         for process in reversed(self.processes):
             process.stop()
         self.remove_namespaces()
+        self.lock.close()
 
     @staticmethod
     def remove_namespaces():
