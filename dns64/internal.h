@@ -33,6 +33,7 @@ struct query {
 	uint32_t failed_s;      /* when SERVFAIL came, for QUERY_CHECK */
 	uint32_t ttl_max_s;     /* of what is synthesised (RFC 6147 5.1.7) */
 	bool authentic;         /* that there is no AAAA */
+	const char *why;        /* there are none synthesised, if none could be; NULL: it failed */
 	bool synthesised;       /* the answer has addresses made of those of IPv4 */
 	bool local;             /* neither the cache nor an upstream has said it */
 	bool stale;             /* it is out of date */
@@ -64,7 +65,7 @@ size_t query_begin(struct query *q, uint8_t *wire);
 /* With what was found. The length of the answer, or 0: go on with the step that it is now. */
 size_t query_step(struct resolver *r, struct query *q, const struct found *found, uint8_t *wire);
 size_t query_fail(const struct query *q, uint8_t *wire);
-/* Why an answer with that rcode has no synthesised addresses, or "yes". NULL: nobody wanted any. */
-const char *query_synthesis(const struct query *q, uint8_t rcode);
+/* Why its answer has no synthesised addresses, or "yes". NULL: nobody wanted any. */
+const char *query_synthesis(const struct query *q);
 
 #endif

@@ -92,11 +92,29 @@ static void decide(const struct query *q, const char *text)
 	TRACE(q->client.trace, TRACE_DECISION, "%s", text);
 }
 
-static size_t pass(const struct query *q, const struct found *found, uint8_t *wire)
+/* Why there are no synthesised addresses beside what an answer has: for the query log. */
+static const char *word_of(const struct answer *a)
+{
+	if (answer_is_failure(a)) {
+		return answer_is_bogus(a) ? "bogus" : "failed";
+	}
+	if (a->rcode == KNOT_RCODE_NXDOMAIN) {
+		return "no-name";
+	}
+	return a->n_data > 0 ? "has-ipv6" : "no-ipv4";
+}
+
+static size_t send_reply(struct query *q, const struct reply *reply, uint8_t *wire)
+{
+	q->why = word_of(reply->cached.answer);
+	return reply_answer(q->request, reply, wire);
+}
+
+static size_t pass(struct query *q, const struct found *found, uint8_t *wire)
 {
 	struct reply reply = reply_from(found);
 
-	return reply_answer(q->request, &reply, wire);
+	return send_reply(q, &reply, wire);
 }
 
 size_t query_fail(const struct query *q, uint8_t *wire)
@@ -105,7 +123,7 @@ size_t query_fail(const struct query *q, uint8_t *wire)
 }
 
 /* Sends an answer made for this client, which it frees; NULL: there was no memory for it. */
-static size_t send_local(const struct query *q, struct answer *a, uint8_t *wire)
+static size_t send_local(struct query *q, struct answer *a, uint8_t *wire)
 {
 	struct found found = {.cached = {.answer = a}};
 	size_t len = a ? pass(q, &found, wire) : query_fail(q, wire);
@@ -115,7 +133,7 @@ static size_t send_local(const struct query *q, struct answer *a, uint8_t *wire)
 }
 
 /* The addresses of ipv4only.arpa, by which a host finds its Pref64: for any of DO and CD. */
-static size_t send_ipv4only(const struct query *q, uint8_t *wire)
+static size_t send_ipv4only(struct query *q, uint8_t *wire)
 {
 	struct reply reply = {.ede = ANSWER_NO_EDE};
 	struct question a = q->request->q;
@@ -130,6 +148,7 @@ static size_t send_ipv4only(const struct query *q, uint8_t *wire)
 	}
 	reply.cached.answer = answer;
 	len = reply_synthesised(q->request, &reply, &q->tenant->policy, UINT32_MAX, true, wire);
+	q->synthesised = true;
 	free(answer);
 	return len;
 }
@@ -174,8 +193,7 @@ static size_t begin_local(struct query *q, uint8_t *wire)
 	return len;
 }
 
-static size_t send_nothing(const struct query *q, uint16_t rcode, const uint8_t *zone,
-			   uint8_t *wire)
+static size_t send_nothing(struct query *q, uint16_t rcode, const uint8_t *zone, uint8_t *wire)
 {
 	const struct local_record soa = local_records_soa(zone);
 
@@ -331,8 +349,7 @@ static bool loses_hint(const struct query *q, const struct answer *a)
 }
 
 /* Sends a, which is made of what was found: nobody has signed it. Frees it; NULL: out of memory. */
-static size_t send_made(const struct query *q, const struct found *found, struct answer *a,
-			uint8_t *wire)
+static size_t send_made(struct query *q, const struct found *found, struct answer *a, uint8_t *wire)
 {
 	struct reply reply = reply_from(found);
 	size_t len;
@@ -342,16 +359,25 @@ static size_t send_made(const struct query *q, const struct found *found, struct
 	}
 	reply.authentic = false;
 	reply.cached.answer = a;
-	len = reply_answer(q->request, &reply, wire);
+	len = send_reply(q, &reply, wire);
 	free(a);
 	return len;
+}
+
+/* Without the addresses that do not count. */
+static size_t send_filtered(struct query *q, const struct found *found, uint8_t *wire)
+{
+	struct reply reply = reply_from(found);
+
+	reply.authentic = false;
+	q->why = "has-ipv6";
+	return reply_filtered(q->request, &reply, &q->tenant->policy, wire);
 }
 
 static size_t step_asked(struct resolver *r, struct query *q, const struct found *found,
 			 uint8_t *wire)
 {
 	const struct answer *a = found->cached.answer;
-	struct reply reply = reply_from(found);
 	unsigned int n;
 
 	if (loses_hint(q, a)) {
@@ -361,7 +387,7 @@ static size_t step_asked(struct resolver *r, struct query *q, const struct found
 	if (!synthesises(q) || a->rcode == KNOT_RCODE_NXDOMAIN) {
 		TRACE(q->client.trace, TRACE_DECISION, "passed as it is, not synthesised: %s",
 		      synthesises(q) ? "there is no such name" : obstacle(q)->text);
-		return reply_answer(q->request, &reply, wire);
+		return pass(q, found, wire);
 	}
 	if (a->rcode == KNOT_RCODE_SERVFAIL) {
 		return step_servfail(r, q, found, wire);
@@ -373,16 +399,16 @@ static size_t step_asked(struct resolver *r, struct query *q, const struct found
 		return want_a(q, found);
 	}
 	if (n == a->n_data) {
-		return reply_answer(q->request, &reply, wire);
+		return pass(q, found, wire);
 	}
-	reply.authentic = false;
-	return reply_filtered(q->request, &reply, &q->tenant->policy, wire);
+	return send_filtered(q, found, wire);
 }
 
 static size_t step_check(struct query *q, const struct found *found, uint8_t *wire)
 {
 	if (!answer_is_failure(found->cached.answer)) {
 		decide(q, "there is data unchecked, so it is bogus: nothing is made up over that");
+		q->why = "bogus";
 		return reply_error(q->request, KNOT_RCODE_SERVFAIL, KNOT_EDNS_EDE_BOGUS, wire);
 	}
 	decide(q, "fails unchecked as well: counts as no AAAA records");
@@ -392,7 +418,7 @@ static size_t step_check(struct query *q, const struct found *found, uint8_t *wi
 }
 
 /* No address of IPv4 is for this tenant: it is as without any. */
-static size_t send_nodata(struct resolver *r, const struct query *q, uint8_t *wire)
+static size_t send_nodata(struct resolver *r, struct query *q, uint8_t *wire)
 {
 	struct found found;
 	enum cache_found had =
@@ -403,6 +429,7 @@ static size_t send_nodata(struct resolver *r, const struct query *q, uint8_t *wi
 	    found.cached.answer->n_data == 0) {
 		return pass(q, &found, wire);
 	}
+	q->why = "no-ipv4";
 	return reply_error(q->request, KNOT_RCODE_NOERROR, ANSWER_NO_EDE, wire);
 }
 
@@ -417,7 +444,7 @@ static size_t step_a(struct resolver *r, struct query *q, const struct found *fo
 	if (a->rcode != KNOT_RCODE_NOERROR || a->n_data == 0) {
 		decide(q, "there are no A records to make addresses of");
 		reply.authentic = q->authentic;
-		return reply_answer(q->request, &reply, wire);
+		return send_reply(q, &reply, wire);
 	}
 	reply.authentic = q->request->dnssec && q->authentic && a->authentic;
 	reply.ede = found->stale ? KNOT_EDNS_EDE_STALE : KNOT_EDNS_EDE_SYNTHESIZED;
@@ -431,19 +458,17 @@ static size_t step_a(struct resolver *r, struct query *q, const struct found *fo
 	return len;
 }
 
-const char *query_synthesis(const struct query *q, uint8_t rcode)
+const char *query_synthesis(const struct query *q)
 {
-	const struct obstacle *why = q->synthesised ? NULL : obstacle(q);
+	const struct obstacle *hindered = obstacle(q);
 
-	if (q->synthesised || why) {
-		return q->synthesised ? "yes" : why->word;
+	if (q->synthesised) {
+		return "yes";
 	}
-	if (rcode != KNOT_RCODE_NOERROR) {
-		return rcode == KNOT_RCODE_NXDOMAIN ? "no-name"
-		       : q->step == QUERY_CHECK     ? "bogus"
-						    : "failed";
+	if (hindered) {
+		return hindered->word;
 	}
-	return q->step == QUERY_A ? "no-ipv4" : "has-ipv6";
+	return q->why ? q->why : "failed";
 }
 
 static size_t step_reverse(struct query *q, const struct found *found, uint8_t *wire)

@@ -125,7 +125,7 @@ static void query_tell(struct resolver *r, const struct query *q, uint8_t rcode)
 			: q->stale              ? "stale"
 			: q->request == &q->own ? "upstream"
 						: "cache",
-		.synthesis = query_synthesis(q, rcode),
+		.synthesis = query_synthesis(q),
 		.rcode = rcode,
 		.ms = r->now_ms - q->started_ms,
 	};

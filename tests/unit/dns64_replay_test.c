@@ -13,6 +13,7 @@
  *   silence                                   ... or do not
  *   wait SECONDS
  *   expect RCODE [ad] [tc] [ede=N] [nsid] [keepalive] [noopt]    with the records below, no others
+ *          [log=WORD]                         what the query log says of synthesis
  *   nothing                                   no answer yet
  *     answer|authority|additional RECORD      as in a zone file
  *
@@ -64,6 +65,7 @@ struct play {
 	uint8_t wire[MESSAGE_MAX];
 	uint8_t messages[ANSWERS_MAX][MESSAGE_MAX]; /* answers nobody expected yet, oldest first */
 	size_t len[ANSWERS_MAX];
+	const char *synthesis[ANSWERS_MAX]; /* of the query log; set before the message */
 	unsigned int n_messages;
 	/* a block of records that is being read */
 	knot_pkt_t *building;
@@ -107,7 +109,20 @@ static void play_answer(void *ctx, const struct dns_client *client, const uint8_
 	take_answer(ctx, wire, len);
 }
 
-static const struct resolver_ops play_ops = {.ask = play_ask, .answer = play_answer};
+static void play_report(void *ctx, const struct query_report *report)
+{
+	struct play *p = ctx;
+
+	if (p->n_messages < ANSWERS_MAX) {
+		p->synthesis[p->n_messages] = report->synthesis ? report->synthesis : "-";
+	}
+}
+
+static const struct resolver_ops play_ops = {
+	.ask = play_ask,
+	.answer = play_answer,
+	.report = play_report,
+};
 
 static struct prefix prefix_of(const struct play *p, const char *text)
 {
@@ -187,6 +202,7 @@ static void case_begin(struct play *p, const char *title)
 	case_end(p);
 	(void)snprintf(p->title, sizeof(p->title), "%s", title);
 	assert_int_equal(resolver_init(&p->r, &play_ops, p, 1 << 20), 0);
+	p->r.report_one_in = 1;
 	p->now_ms = 1000000;
 	resolver_set_time(&p->r, p->now_ms);
 	tenant_new(p);
@@ -390,6 +406,12 @@ static void command_expect(struct play *p, char *words[], unsigned int n)
 	if (p->n_messages == 0) {
 		wrong(p, "no answer", words[1]);
 	}
+	for (unsigned int i = 2; i < n; i++) {
+		if (strncmp(words[i], "log=", 4) == 0 &&
+		    strcmp(words[i] + 4, p->synthesis[0]) != 0) {
+			wrong(p, "the log has another word", p->synthesis[0]);
+		}
+	}
 	p->expecting = true;
 	p->want_file = open_memstream(&p->want, &p->want_len);
 	put_words(p, words, n);
@@ -443,6 +465,7 @@ static void expect_end(struct play *p)
 	p->n_messages--;
 	memmove(p->messages[0], p->messages[1], sizeof(p->messages) - sizeof(p->messages[0]));
 	memmove(p->len, p->len + 1, sizeof(p->len) - sizeof(p->len[0]));
+	memmove(p->synthesis, p->synthesis + 1, sizeof(p->synthesis) - sizeof(p->synthesis[0]));
 	if (strcmp(got, p->want) != 0) {
 		assert_true(asprintf(&text, "\n--- expected\n%s--- got\n%s", p->want, got) > 0);
 		wrong(p, "another answer", text);
