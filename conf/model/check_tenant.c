@@ -226,6 +226,20 @@ static void check_expose_port(const struct place *p, const struct expose_conf *e
 	}
 }
 
+static void check_expose_names(const struct place *p, const struct expose_conf *e)
+{
+	for (size_t i = 0; i < e->n_names; i++) {
+		if (check_zone_covered(p->node, &e->names[i])) {
+			issues_add(p->issues,
+				   issue_path("/services/%zu/expose/%zu/names/%zu", p->service,
+					      p->expose, i)
+					   .text,
+				   "*.%s covers %s (dns64.zone), where each tenant has its names",
+				   e->names[i].text, p->node->dns64.zone);
+		}
+	}
+}
+
 static void check_expose(const struct place *p, const struct expose_conf *e)
 {
 	char text[ADDR_TEXT_MAX];
@@ -241,6 +255,7 @@ static void check_expose(const struct place *p, const struct expose_conf *e)
 		issues_add(p->issues, expose_path(p, "client_address").text,
 			   "embed needs the node's client_prefix, which is not given");
 	}
+	check_expose_names(p, e);
 	check_expose_port(p, e);
 }
 

@@ -131,3 +131,15 @@ bool check_zone_takes(const struct node_conf *node, const struct expose_conf *e)
 	}
 	return false;
 }
+
+bool check_zone_covered(const struct node_conf *node, const struct name_pattern *name)
+{
+	const char *zone = node->dns64.zone;
+	size_t len = strlen(name->text), above;
+
+	if (!zone || !name->wildcard || strlen(zone) < len) {
+		return false;
+	}
+	above = strlen(zone) - len;
+	return strcmp(zone + above, name->text) == 0 && (above == 0 || zone[above - 1] == '.');
+}

@@ -11,8 +11,9 @@
 
 /*
  * What belongs to one tenant only, over all tenants of a node: prefixes, WireGuard public keys,
- * names on a port, addresses with a port, whole addresses. Incremental: the cost of a change is
- * that of the changed object, however many tenants there are. For control and the command.
+ * names on a port, names in the farm's zone and all below TENANT.ZONE, addresses with a port, whole
+ * addresses. Incremental: the cost of a change is that of the changed object, however many tenants
+ * there are. For control and the command.
  */
 struct claims;
 

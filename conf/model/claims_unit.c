@@ -14,12 +14,15 @@
 #include "conf/model/name.h"
 #include "conf/model/ports.h"
 
+#define OWN_NAME_MAX (TENANT_NAME_MAX + 1 + NAME_BUF_SIZE)
+
 enum unit_kind {
 	UNIT_PREFIX,
 	UNIT_PUBLIC_KEY,
 	UNIT_REMOTE,
 	UNIT_LISTEN_PORT,
 	UNIT_BLOCK,
+	UNIT_OWN_NAME, /* in the farm's zone, with all that lies below */
 	UNIT_NAME,
 	UNIT_ALPN, /* without a name */
 	UNIT_ENDPOINT,
@@ -99,6 +102,10 @@ static void each_unit(struct pass *pass, unit_fn fn)
 	if (tenant->nat64_block > 0) {
 		fn(pass, &unit);
 	}
+	unit.kind = UNIT_OWN_NAME;
+	for (unit.index = 0; pass->claims->zone[0] != '\0' && unit.index < 2; unit.index++) {
+		fn(pass, &unit);
+	}
 	for (unit.service = 0; unit.service < tenant->n_services; unit.service++) {
 		const struct service_conf *service = &tenant->services[unit.service];
 
@@ -113,6 +120,14 @@ static void count_unit(struct pass *pass, const struct unit *unit)
 {
 	(void)unit;
 	pass->n++;
+}
+
+/* TENANT.ZONE, or *.TENANT.ZONE; its text is in buf. */
+static struct name_pattern own_name(const struct claims *claims, const struct tenant_conf *tenant,
+				    const struct unit *unit, char buf[OWN_NAME_MAX])
+{
+	(void)snprintf(buf, OWN_NAME_MAX, "%s.%s", tenant->name, claims->zone); /* fits */
+	return (struct name_pattern){.text = buf, .wildcard = unit->index > 0};
 }
 
 /* ALPN as a name of one label that no host name can be. */
@@ -290,21 +305,31 @@ static bool in_zone(const struct claims *claims, const char *name)
 	       (len == zone_len || name[len - zone_len - 1] == '.');
 }
 
-static void refuse_name(struct pass *pass, const struct unit *unit,
+static void refuse_name(struct pass *pass, struct issue_path path, const struct name_pattern *name,
 			const struct name_conflict *conflict)
 {
-	const struct name_pattern *name = &unit->e->names[unit->index];
 	bool same = strcmp(name->text, conflict->text) == 0 && name->wildcard == conflict->wildcard;
 	const char *how = strlen(name->text) < strlen(conflict->text) ? "covers" : "is under";
-	char what[2 * NAME_BUF_SIZE + 32];
+	char what[sizeof(conflict->text) + OWN_NAME_MAX + 32];
 
 	(void)snprintf(what, sizeof(what), same ? "%s%s" : "%s%s %s %s%s, which",
 		       name->wildcard ? "*." : "", name->text, how, conflict->wildcard ? "*." : "",
 		       conflict->text);
-	refuse(pass,
-	       issue_path("/services/%zu/expose/%zu/names/%zu", unit->service, unit->expose,
-			  unit->index),
-	       what, conflict->owner->name);
+	refuse(pass, path, what, conflict->owner->name);
+}
+
+static int take_own_name(struct pass *pass, const struct unit *unit)
+{
+	char buf[OWN_NAME_MAX];
+	const struct name_pattern name = own_name(pass->claims, pass->tenant, unit, buf);
+	struct name_conflict conflict;
+	int rc = name_index_take(&pass->claims->names, NAME_PORT_ZONE, str_from(name.text),
+				 name.wildcard, pass->by, &conflict);
+
+	if (rc == -EEXIST) {
+		refuse_name(pass, issue_path("/tenant"), &name, &conflict);
+	}
+	return rc;
 }
 
 static int take_name(struct pass *pass, const struct unit *unit)
@@ -327,7 +352,10 @@ static int take_name(struct pass *pass, const struct unit *unit)
 		}
 	}
 	if (rc == -EEXIST) {
-		refuse_name(pass, unit, &conflict);
+		refuse_name(pass,
+			    issue_path("/services/%zu/expose/%zu/names/%zu", unit->service,
+				       unit->expose, unit->index),
+			    name, &conflict);
 	}
 	return rc;
 }
@@ -427,6 +455,8 @@ static int take(struct pass *pass, const struct unit *unit)
 		return take_listen_port(pass, unit);
 	case UNIT_BLOCK:
 		return take_block(pass);
+	case UNIT_OWN_NAME:
+		return take_own_name(pass, unit);
 	case UNIT_NAME:
 		return take_name(pass, unit);
 	case UNIT_ALPN:
@@ -457,7 +487,8 @@ static void take_unit(struct pass *pass, const struct unit *unit)
 static void drop(struct claims *claims, const struct tenant_conf *tenant, const struct unit *unit)
 {
 	const struct expose_conf *e = unit->e;
-	char buf[ALPN_NAME_MAX];
+	char buf[ALPN_NAME_MAX], own[OWN_NAME_MAX];
+	struct name_pattern name;
 	const char *key;
 
 	switch (unit->kind) {
@@ -479,6 +510,10 @@ static void drop(struct claims *claims, const struct tenant_conf *tenant, const 
 	case UNIT_BLOCK:
 		key_index_drop(&claims->keys, KEY_KIND_BLOCK, &tenant->nat64_block,
 			       sizeof(tenant->nat64_block), 0);
+		return;
+	case UNIT_OWN_NAME:
+		name = own_name(claims, tenant, unit, own);
+		name_index_drop(&claims->names, NAME_PORT_ZONE, str_from(name.text), name.wildcard);
 		return;
 	case UNIT_NAME:
 		drop_name(claims, e->port, &e->names[unit->index]);
@@ -546,7 +581,8 @@ static struct claim *find(struct claims *claims, const struct tenant_conf *tenan
 			  const struct unit *unit)
 {
 	const struct expose_conf *e = unit->e;
-	char buf[ALPN_NAME_MAX];
+	char buf[ALPN_NAME_MAX], own[OWN_NAME_MAX];
+	struct name_pattern name;
 	const char *key;
 
 	switch (unit->kind) {
@@ -566,6 +602,10 @@ static struct claim *find(struct claims *claims, const struct tenant_conf *tenan
 	case UNIT_BLOCK:
 		return key_index_claim(&claims->keys, KEY_KIND_BLOCK, &tenant->nat64_block,
 				       sizeof(tenant->nat64_block), 0);
+	case UNIT_OWN_NAME:
+		name = own_name(claims, tenant, unit, own);
+		return name_index_claim(&claims->names, NAME_PORT_ZONE, str_from(name.text),
+					name.wildcard);
 	case UNIT_NAME:
 		return name_index_claim(&claims->names, e->port,
 					str_from(e->names[unit->index].text),

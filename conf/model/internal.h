@@ -94,6 +94,8 @@ void check_dns64(const struct node_conf *node, struct issues *issues);
 void check_zone(const struct node_conf *node, struct issues *issues);
 /* Part of tenant_conf_check(): whether the exposure's port is where that is answered. */
 bool check_zone_takes(const struct node_conf *node, const struct expose_conf *e);
+/* The same: whether the name covers that with the names all tenants have there. */
+bool check_zone_covered(const struct node_conf *node, const struct name_pattern *name);
 /* Part of tenant_conf_check(): what the tenant has of its own of it. */
 void check_tenant_dns64(const struct tenant_conf *tenant, struct issues *issues);
 /* A prefix to put IPv4 addresses into (RFC 6052 2.2); one of length 0 was not read. */

@@ -311,9 +311,10 @@ def test_connections_of_a_prefix_are_bounded(case, upstream):
 def test_names_in_it_are_one_tenants_whatever_the_port(case, upstream):
     gateway = start_zone(case)
     globex = case.lab.globex
-    thief = service("thief", [globex.address()], tls([f"shop.{ZONE}"], port=8449))
+    thief = service("thief", [globex.address()], tls([f"shop.{ZONE}", f"own.acme.{ZONE}"], port=8449))
     gateway.put(case.tenant(globex, thief, serial=2, tunnels=tunnels(case, globex)))
     wait_for(lambda: f"shop.{ZONE} belongs to tenant acme" in str(gateway.problems()))
+    assert f"own.acme.{ZONE} is under *.acme.{ZONE}, which belongs" in str(gateway.problems())
     assert short(case.lab.internet, f"shop.{ZONE}", "AAAA", at=V6) == [case.lab.acme.address()]
 
 

@@ -37,19 +37,25 @@ static struct tenant_conf *tenant(const char *name, unsigned int number, const c
 	return t;
 }
 
-static int add(struct claims *claims, const struct tenant_conf *t, char *ret_msg)
+static int add_on(struct claims *claims, const struct node_conf *node, const struct tenant_conf *t,
+		  char *ret_msg)
 {
 	struct issues issues;
 	int rc;
 
 	issues_init(&issues);
-	rc = claims_add(claims, NULL, t, &issues);
+	rc = claims_add(claims, node, t, &issues);
 	assert_int_equal(rc != 0, issues.n != 0);
 	if (ret_msg) {
 		snprintf(ret_msg, ERR_MSG_MAX, "%s", issues.n > 0 ? issues.list[0].msg : "");
 	}
 	issues_fini(&issues);
 	return rc;
+}
+
+static int add(struct claims *claims, const struct tenant_conf *t, char *ret_msg)
+{
+	return add_on(claims, NULL, t, ret_msg);
 }
 
 /* Two tenants cannot hold these at once, in either order; each can after the other has gone. */
@@ -112,6 +118,43 @@ static void names_apart_go_together(void **state)
 	go_together(TLS("\"*.x.example\""), TLS("ax.example, a.ax.example"));
 	go_together(TLS("\"*.x.example\""), TLS("\"*.y.example\", x.example.com"));
 	go_together(TLS("x.example"), "{protocol: tls, to: 443, port: 8443, names: [x.example]}");
+}
+
+/* Whoever is first, and whether or not the tenant has any name there. */
+static void a_tenants_part_of_the_zone_is_its_own(void **state)
+{
+	static const char *const names[] = {"a.exit1.example", "\"*.a.exit1.example\"",
+					    "www.a.exit1.example",
+					    "x.exit1.example, b.a.exit1.example"};
+	static struct listener_conf listener = {.any = true, .port = 443, .protocol = PROTOCOL_TLS};
+	const struct node_conf node = {.listeners = &listener,
+				       .n_listeners = 1,
+				       .dns64.zone = "exit1.example"};
+	struct claims *claims = claims_new();
+	char msg[ERR_MSG_MAX], expose[256];
+
+	(void)state;
+	for (size_t i = 0; i < 2 * sizeof(names) / sizeof(names[0]); i++) {
+		const char *name = names[i / 2];
+		struct tenant_conf *a, *b;
+
+		(void)snprintf(expose, sizeof(expose), TLS("%s"), name);
+		a = tenant("a", 1, i % 2 ? expose : TLS("a.example"));
+		b = tenant("b", 2, expose);
+		for (int turn = 0; turn < 2; turn++) { /* what was refused has left nothing */
+			assert_int_equal(add_on(claims, &node, a, NULL), 0);
+			assert_int_equal(add_on(claims, &node, b, msg), -EEXIST);
+			assert_non_null(strstr(msg, "belongs to tenant a"));
+			claims_remove(claims, a);
+			assert_int_equal(add_on(claims, &node, b, NULL), 0);
+			assert_int_equal(add_on(claims, &node, a, msg), -EEXIST);
+			assert_non_null(strstr(msg, "belongs to tenant b"));
+			claims_remove(claims, b);
+		}
+		tenant_conf_unref(a);
+		tenant_conf_unref(b);
+	}
+	claims_free(claims);
 }
 
 static void addresses_and_ports_exclude_each_other(void **state)
@@ -511,6 +554,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(names_exclude_each_other),
 		cmocka_unit_test(names_apart_go_together),
+		cmocka_unit_test(a_tenants_part_of_the_zone_is_its_own),
 		cmocka_unit_test(addresses_and_ports_exclude_each_other),
 		cmocka_unit_test(prefixes_exclude_each_other),
 		cmocka_unit_test(public_keys_exclude_each_other),
