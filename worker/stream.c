@@ -74,6 +74,26 @@ static void stream_watch(struct stream *s, bool waits)
 	}
 }
 
+static void stream_arm(struct stream *s)
+{
+	wheel_arm(&s->link->loop->wheel, &s->timer, s->link->loop->now_ms + READER_MS);
+}
+
+static enum stream_step stream_step(struct stream *s)
+{
+	uint64_t now_ms = s->link->loop->now_ms;
+	enum stream_step step = s->done ? STREAM_DONE : s->ops->step(s);
+
+	if (step == STREAM_MORE && s->out.len == 0 && now_ms - s->told_ms >= STREAM_SIGN_MS) {
+		buf_u8(&s->out, '\n');
+	}
+	if (s->out.len > 0) {
+		s->told_ms = now_ms;
+	}
+	s->done = step == STREAM_DONE;
+	return step;
+}
+
 /* Level-triggered: one step each time the stream takes more. */
 static void stream_ready(struct io *io, uint32_t events)
 {
@@ -86,8 +106,8 @@ static void stream_ready(struct io *io, uint32_t events)
 		stream_answer(s, "the reader is gone");
 		return;
 	}
-	step = s->done ? STREAM_DONE : s->ops->step(s);
-	s->done = step == STREAM_DONE;
+	stream_arm(s);
+	step = stream_step(s);
 	rc = s->out.bad ? -ENOMEM : stream_send(s);
 	if (rc == -ENOMEM) {
 		stream_answer(s, "out of memory");
@@ -125,6 +145,7 @@ int stream_start(struct stream *s, struct link *link, const struct stream_ops *o
 		.type = msg->type,
 		.id = msg->id,
 		.serial = msg->serial,
+		.told_ms = link->loop->now_ms,
 	};
 	timer_init(&s->timer, stream_late);
 	rc = loop_add(link->loop, &s->io, EPOLLOUT);
@@ -133,7 +154,7 @@ int stream_start(struct stream *s, struct link *link, const struct stream_ops *o
 	}
 	(void)link_take_fd(msg, 0); /* which s->io has */
 	buf_init(&s->out, BUFFER_MAX);
-	wheel_arm(&link->loop->wheel, &s->timer, link->loop->now_ms + STREAM_LIMIT_MS);
+	stream_arm(s);
 	s->next = link->streams;
 	link->streams = s;
 	return 0;

@@ -13,14 +13,15 @@
 /*
  * An answer in JSON lines to a caller of the control socket, whose stream control has passed on: it
  * never sees what peers put into them. Made in steps, as the caller takes it: neither a long answer
- * nor a caller that does not read holds up the worker. Control is told ACK at the end, or NAK.
+ * nor a caller that does not read holds up the worker. An answer may take as long as its work does;
+ * a caller that has not taken more for READER_MS loses it. Control is told ACK at the end, or NAK.
  */
 struct link;
 struct stream;
 
 #define STREAMS_MAX     8
-#define STREAM_LIMIT_MS 10000 /* in all, for a reader that does not read */
-#define STREAM_LINE_MAX 4096  /* bytes */
+#define STREAM_SIGN_MS  500  /* of work without a word: then an empty line is a sign of life */
+#define STREAM_LINE_MAX 4096 /* bytes */
 
 enum stream_step {
 	STREAM_MORE,  /* once what is in out was sent */
@@ -43,9 +44,10 @@ struct stream {
 	struct link *link;            /* borrowed */
 	struct stream *next;          /* link.streams */
 	struct io io;                 /* the caller's; shared with control and the caller */
-	struct timer timer;
+	struct timer timer;           /* the caller's limit */
 	struct deferred gone;
 	struct buf out;
+	uint64_t told_ms; /* when something was last put into out */
 	bool waits, done;
 	uint16_t type; /* of the order, as id and serial */
 	uint32_t id;

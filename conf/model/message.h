@@ -10,7 +10,8 @@
 #include "base/cursor.h"
 #include "conf/model/node.h"
 
-#define LOG_SOCKET_MS 500 /* control opens no two sockets of the system's log in less */
+#define LOG_SOCKET_MS 500    /* control opens no two sockets of the system's log in less */
+#define READER_MS     300000 /* for who reads an answer, and may look at a part of it in a pager */
 
 /*
  * What control and the workers, of the proxy and of DNS64, say on the channel. HELLO, STATS, DRAIN

@@ -12,7 +12,8 @@
  * The control socket, a stream. The caller sends one request: length u32 of what follows, then
  * version u8, verb u8, number of arguments u8, each argument by buf_str(). The answer is JSON, one
  * object a line, until the end of the stream: first {"ok":true} or {"ok":false,"error":"..."}, then
- * the objects asked for, last {"end":true} (missing: the answer was cut short).
+ * the objects asked for, last {"end":true} (missing: the answer was cut short). An empty line says
+ * that the answer is still being worked on.
  * Verbs that change something are refused to the agent's uid (SO_PEERCRED).
  *
  * The objects' fields; a field that is not known is left out or null, new ones may be added:

@@ -138,8 +138,11 @@ enum client_result client_next(struct client *c, json_t **ret_object)
 {
 	struct str line;
 	json_t *object;
-	int rc = client_line(c, &line);
+	int rc;
 
+	do {
+		rc = client_line(c, &line);
+	} while (rc == 0 && line.len == 0); /* it is at work */
 	if (rc < 0) {
 		return answer_cut(c, rc);
 	}

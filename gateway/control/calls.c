@@ -29,7 +29,7 @@ bool call_next(struct client *c, const struct channel_msg *msg)
 
 		if (w->state == WORKER_READY && worker_send(w, msg) == 0) {
 			c->call_pending = UINT64_C(1) << w->slot;
-			client_wait(c, CALL_MS);
+			client_wait(c, CALL_STREAM_MS);
 			return true;
 		}
 	}
@@ -54,7 +54,7 @@ static void sessions_more(struct client *c, void *ctx)
 	}
 	c->former_pending = former_ask(&control->former, &c->former, -1, &msg);
 	if (c->former_pending) {
-		client_wait(c, CALL_MS);
+		client_wait(c, CALL_STREAM_MS);
 	} else {
 		client_end(c);
 	}
@@ -216,6 +216,14 @@ void verb_kill(struct client *c, struct control *control, const struct request *
 	client_wait(c, CALL_MS);
 }
 
+/* What the workers have said may not be read yet. */
+static void call_end(struct client *c, struct control *control)
+{
+	client_wait(c, READER_MS);
+	c->call_end(c, control);
+	client_flush(c);
+}
+
 static void call_answer(struct client *c, struct control *control, unsigned int slot,
 			const struct str *refused, bool gone)
 {
@@ -231,8 +239,7 @@ static void call_answer(struct client *c, struct control *control, unsigned int 
 		c->found = true;
 	}
 	if (c->call_pending == 0) {
-		c->call_end(c, control);
-		client_flush(c);
+		call_end(c, control);
 	}
 }
 
@@ -272,8 +279,7 @@ static void former_answer(struct client *c, struct control *control, const struc
 	} else if (!gone) {
 		c->found = true;
 	}
-	c->call_end(c, control);
-	client_flush(c);
+	call_end(c, control);
 }
 
 void control_former_answered(struct control *c, unsigned int number, uint16_t type, uint64_t serial,

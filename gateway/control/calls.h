@@ -6,7 +6,8 @@
 #include <stdint.h>
 
 /* What workers are asked for a client of the control socket; for verbs.c. */
-#define CALL_MS 10000 /* for their answers */
+#define CALL_MS        10000   /* for their answers */
+#define CALL_STREAM_MS 3600000 /* for one that a worker writes to the client's stream itself */
 
 struct channel_msg;
 struct client;
@@ -20,7 +21,10 @@ struct workers;
  */
 void call_begin(struct client *c, struct control *control, struct workers *whom, uint16_t type,
 		void (*end)(struct client *c, void *ctx));
-/* Sends msg to the next worker that is up, from c->at on. False: there is none any more. */
+/*
+ * Sends msg, with the client's stream, to the next worker that is up, from c->at on. False: there
+ * is none any more.
+ */
 bool call_next(struct client *c, const struct channel_msg *msg);
 
 void verb_sessions(struct client *c, struct control *control, const struct request *req);

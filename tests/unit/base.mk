@@ -18,3 +18,5 @@ check_PROGRAMS += \
 	tests/unit/base_sandbox_test \
 	tests/unit/base_str_test \
 	tests/unit/base_wheel_test
+check_PROGRAMS += tests/unit/worker_stream_test
+tests_unit_worker_stream_test_LDADD = libworker.a libconf-model.a $(BASE_LIBS) $(CMOCKA_LIBS)

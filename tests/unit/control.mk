@@ -70,3 +70,6 @@ tests_unit_control_tried_test_LDADD = $(CONTROL_TEST_LDADD)
 check_PROGRAMS += tests/unit/control_serial_test
 tests_unit_control_serial_test_SOURCES = tests/unit/control_serial_test.c
 tests_unit_control_serial_test_LDADD = $(CONTROL_TEST_LDADD)
+check_PROGRAMS += tests/unit/control_calls_test
+tests_unit_control_calls_test_SOURCES = tests/unit/control_calls_test.c
+tests_unit_control_calls_test_LDADD = $(CONTROL_TEST_LDADD)
