@@ -42,7 +42,7 @@ static void pen_type(struct pen *pen, uint16_t type)
 	pen_text(pen, word);
 }
 
-static void pen_rcode(struct pen *pen, uint8_t rcode)
+static void pen_rcode(struct pen *pen, uint16_t rcode)
 {
 	const knot_lookup_t *known = knot_lookup_by_id(knot_rcode_names, rcode);
 

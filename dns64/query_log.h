@@ -20,7 +20,7 @@ struct query_record {
 	const char *protocol; /* "udp", "tcp" */
 	const uint8_t *name;  /* on the wire */
 	uint16_t type;
-	uint8_t rcode;
+	uint16_t rcode;        /* with EDNS's bits */
 	const char *from;      /* "here", "cache", "upstream", "stale" */
 	const char *synthesis; /* "yes", or why not; NULL: it was not for IPv6 addresses */
 	uint64_t ms;           /* until it was answered */

@@ -115,7 +115,7 @@ static void tally(const struct resolver *r, const struct dns_tenant *tenant, enu
 	}
 }
 
-static void query_tell(struct resolver *r, const struct query *q, uint8_t rcode)
+static void query_tell(struct resolver *r, const struct query *q, uint16_t rcode)
 {
 	const struct query_report report = {
 		.tenant = q->tenant,
@@ -135,10 +135,8 @@ static void query_tell(struct resolver *r, const struct query *q, uint8_t rcode)
 }
 
 /* The query has its answer. */
-static void query_count(struct resolver *r, const struct query *q, const uint8_t *wire)
+static void query_count(struct resolver *r, const struct query *q, uint16_t rcode)
 {
-	uint8_t rcode = knot_wire_get_rcode(wire);
-
 	if (q->synthesised) {
 		r->stats.n_synthesised++;
 		tally(r, q->tenant, COUNTER_SYNTHESISED);
@@ -342,6 +340,14 @@ static bool is_crowded(const struct resolver *r, const struct dns_tenant *tenant
 	       tenant->n_queries >= RESOLVER_TENANT_MAX / 2;
 }
 
+static size_t want_cookie(struct resolver *r, struct query *q, uint8_t *wire)
+{
+	r->stats.n_refused++;
+	q->local = true;
+	query_count(r, q, KNOT_RCODE_BADCOOKIE);
+	return reply_error(q->request, KNOT_RCODE_BADCOOKIE, ANSWER_NO_EDE, wire);
+}
+
 /* But for target and own, which are set with what they are for. */
 static void query_init(struct query *q, struct dns_tenant *tenant, const struct dns_client *client,
 		       const struct request *request, uint64_t now_ms)
@@ -378,21 +384,20 @@ size_t resolver_query(struct resolver *r, struct dns_tenant *tenant,
 		r->stats.n_cached++;
 		tally(r, tenant, COUNTER_QUERIES_CACHED);
 	} else if (request->unproven && is_crowded(r, tenant)) {
-		r->stats.n_refused++;
-		len = reply_error(request, KNOT_RCODE_BADCOOKIE, ANSWER_NO_EDE, wire);
+		return want_cookie(r, &q, wire);
 	} else if (query_park(r, &q)) {
 		return 0;
 	} else {
 		len = query_give_up(r, &q, wire);
 	}
-	query_count(r, &q, wire);
+	query_count(r, &q, knot_wire_get_rcode(wire));
 	return len;
 }
 
 /* Takes q. */
 static void query_end(struct resolver *r, struct query *q, size_t len)
 {
-	query_count(r, q, r->wire);
+	query_count(r, q, knot_wire_get_rcode(r->wire));
 	r->ops->answer(r->ctx, &q->client, r->wire, len);
 	query_free(r, q);
 }

@@ -66,8 +66,8 @@ struct query_report {
 	const struct request *request;
 	const char *from; /* "here", "cache", "upstream", or "stale": from the cache, out of date */
 	const char *synthesis; /* "yes", or why not; NULL: no IPv6 addresses were asked for */
-	uint8_t rcode;
-	uint64_t ms; /* since it came */
+	uint16_t rcode;        /* with EDNS's bits */
+	uint64_t ms;           /* since it came */
 };
 
 struct resolver_ops {

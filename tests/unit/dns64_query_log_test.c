@@ -72,6 +72,9 @@ static void test_root_unknown_type_and_rcode(void **state)
 	line[query_line_text(&r, SECOND, line)] = '\0';
 	assert_non_null(strstr(line, " name='.' type=TYPE65280 rcode=RCODE14 "));
 	assert_non_null(strstr(line, " synthesis=- "));
+	r.rcode = 23; /* the header has no room for it */
+	line[query_line_text(&r, SECOND, line)] = '\0';
+	assert_non_null(strstr(line, " rcode=BADCOOKIE "));
 }
 
 /* Nothing in a name ends a line, a string, or looks like another name. */
