@@ -8,9 +8,10 @@
  * us hold is bounded: the query it is sending, PIPELINE_MAX that wait, OUT_MAX bytes of answers
  * that it does not read (then nothing more is read from it), TENANT_CLIENTS connections of a
  * tenant, the oldest idle one of which gives way to a new one, and tcp_max of all. Who asks for the
- * zone has PREFIX_CLIENTS in the same way, with all in the same prefix, and those together
- * ZONE_CLIENTS. Memory for what is not read is counted for each tenant, for all who ask for the
- * zone, and for all; a connection that would need more than is left ends.
+ * zone has PREFIX_CLIENTS with all in the same prefix, and those together ZONE_CLIENTS; the one
+ * that was silent for longest gives way, idle or not, and no tenant's ever does. Memory for what is
+ * not read is counted for each tenant, for all who ask for the zone, and for all; a connection that
+ * would need more than is left ends.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -386,31 +387,29 @@ static unsigned int clients_max(uint64_t owner, bool zone)
 /* Makes room for one of that owner. False: there is none. */
 static bool make_room(struct dns_worker *w, uint64_t owner, bool zone)
 {
-	struct tcp_client *c, *idle_own = NULL, *idle_zone = NULL, *idle = NULL;
+	struct tcp_client *c, *own = NULL, *any = NULL; /* who may give way, the oldest of them */
 	unsigned int n_own = 0, n_zone = 0;
 
 	for (c = TAILQ_FIRST(&w->tcp); c; c = TAILQ_NEXT(c, entry)) {
-		bool own = c->owner == owner;
+		bool is_own = c->owner == owner;
 
-		n_own += own;
+		n_own += is_own;
 		n_zone += c->zone;
-		if (client_is_idle(c)) {
-			idle = idle ? idle : c;
-			idle_own = idle_own || !own ? idle_own : c;
-			idle_zone = idle_zone || !c->zone ? idle_zone : c;
+		/* strangers are many: a byte of a query keeps none of them in */
+		if (c->zone || (!zone && client_is_idle(c))) {
+			any = any ? any : c;
+			own = own || !is_own ? own : c;
 		}
 	}
 	if (n_own >= clients_max(owner, zone)) {
-		idle = owner ? idle_own : NULL;
-	} else if (zone && n_zone >= ZONE_CLIENTS) {
-		idle = idle_zone;
-	} else if (w->n_tcp < w->tcp_max) {
+		any = owner ? own : NULL;
+	} else if (w->n_tcp < w->tcp_max && !(zone && n_zone >= ZONE_CLIENTS)) {
 		return true;
 	}
-	if (idle) {
-		client_close(idle);
+	if (any) {
+		client_close(any);
 	}
-	return idle != NULL;
+	return any != NULL;
 }
 
 /* Puts it where it is found. Returns 0, or a negative errno with nothing done. */

@@ -52,7 +52,7 @@ int connected(const struct fixture *f, int type)
 }
 
 /* The worker's process. */
-static void run_worker(int fd, uint16_t upstream_port, uint32_t idle_ms)
+static void run_worker(int fd, uint16_t upstream_port, uint32_t idle_ms, unsigned int tcp_max)
 {
 	struct dns_worker *w = calloc(1, sizeof(*w));
 	static const int fatal[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
@@ -65,6 +65,7 @@ static void run_worker(int fd, uint16_t upstream_port, uint32_t idle_ms)
 	if (w && dns_worker_init(w, &err) == 0) {
 		w->upstream_port = upstream_port;
 		w->tcp_idle_ms = idle_ms;
+		w->tcp_max = tcp_max > 0 ? tcp_max : w->tcp_max;
 		status = link_open(&w->link, fd, &err) == 0 ? dns_worker_run(w) : 98;
 		dns_worker_fini(w);
 	}
@@ -189,7 +190,8 @@ static void give_listeners(struct fixture *f)
 	}
 }
 
-static int start(void **state, uint32_t idle_ms)
+/* tcp_max: connections; 0: as many as is usual. */
+static int start(void **state, uint32_t idle_ms, unsigned int tcp_max)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
 	uint16_t upstream_port = 0;
@@ -212,7 +214,7 @@ static int start(void **state, uint32_t idle_ms)
 	assert_true(f->pid >= 0);
 	if (f->pid == 0) {
 		close(fds[0]);
-		run_worker(fds[1], upstream_port, idle_ms);
+		run_worker(fds[1], upstream_port, idle_ms, tcp_max);
 	}
 	close(fds[1]);
 	assert_int_equal(channel_init(&f->channel, fds[0]), 0);
@@ -230,12 +232,17 @@ static int start(void **state, uint32_t idle_ms)
 
 int setup(void **state)
 {
-	return start(state, SILENT_MS);
+	return start(state, SILENT_MS, 0);
 }
 
 int setup_patient(void **state)
 {
-	return start(state, 100 * WAIT_MS);
+	return start(state, 100 * WAIT_MS, 0);
+}
+
+int setup_narrow(void **state)
+{
+	return start(state, 100 * WAIT_MS, NARROW_CLIENTS);
 }
 
 int wait_exit(struct fixture *f)

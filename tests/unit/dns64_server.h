@@ -62,6 +62,9 @@ void give_tenant(struct fixture *f, const char *prefix);
 int setup(void **state);
 /* Clients may be silent for longer than any test takes. */
 int setup_patient(void **state);
+/* The same, and there may be so many by TCP. */
+#define NARROW_CLIENTS 4
+int setup_narrow(void **state);
 int wait_exit(struct fixture *f);
 int teardown(void **state);
 void put(struct dgram *m, const void *bytes, size_t len);

@@ -51,16 +51,25 @@ static uint16_t give_zone_listener(struct fixture *f, uint32_t id, int type)
 	return listener.local.port;
 }
 
-static int connected_v4(uint16_t port, int type)
+/* From 127.0.PREFIX.1. */
+static int connected_from(unsigned int prefix, uint16_t port, int type)
 {
+	const struct sockaddr_in from = {.sin_family = AF_INET,
+					 .sin_addr.s_addr = htonl(INADDR_LOOPBACK + (prefix << 8))};
 	struct sockaddr_in sa = {.sin_family = AF_INET,
 				 .sin_port = htons(port),
 				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	int fd = socket(AF_INET, type | SOCK_CLOEXEC, 0);
 
 	assert_true(fd >= 0);
+	assert_int_equal(bind(fd, (const struct sockaddr *)&from, sizeof(from)), 0);
 	assert_int_equal(connect(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
 	return fd;
+}
+
+static int connected_v4(uint16_t port, int type)
+{
+	return connected_from(0, port, type);
 }
 
 /* A query for the zone's SOA with a cookie of len bytes. */
@@ -261,6 +270,93 @@ static void test_connections_of_a_prefix_to_the_zone_are_few(void **state)
 	}
 }
 
+/* It has sent the first byte of a query; the worker has read that. */
+static int begun_from(struct fixture *f, unsigned int prefix, uint16_t port)
+{
+	int fd = connected_from(prefix, port, SOCK_STREAM);
+
+	order(f, MSG_STATS, 0, NULL);
+	assert_int_equal(send(fd, "\0", 1, MSG_NOSIGNAL), 1);
+	order(f, MSG_STATS, 0, NULL);
+	return fd;
+}
+
+static void expect_to_be_answered(int fd)
+{
+	struct dgram query = {.len = 0}, stream = {.len = 0}, m;
+
+	put_query(&query, 8, "www", TYPE_AAAA); /* it is refused */
+	put_stream(&stream, &query);
+	assert_int_equal(send(fd, stream.bytes, stream.len, MSG_NOSIGNAL), stream.len);
+	assert_true(receive(fd, &m, WAIT_MS));
+	assert_int_equal(m.len, stream.len);
+}
+
+/* Whoever begins a query and does not end it gives way as an idle one does. */
+static void test_begun_queries_keep_nobody_from_the_zone(void **state)
+{
+	struct fixture *f = *state;
+	int fds[32][8], own, other;
+	uint16_t port;
+
+	give_zone(f);
+	port = give_zone_listener(f, 3, SOCK_STREAM);
+	for (unsigned int prefix = 0; prefix < 32; prefix++) {
+		for (unsigned int i = 0; i < 8; i++) {
+			fds[prefix][i] = begun_from(f, prefix, port);
+		}
+	}
+	assert_int_equal(counted(f, WORKER_DNS_CLIENTS), 256);
+	own = connected_from(31, port, SOCK_STREAM); /* its prefix has all it may */
+	expect_to_be_answered(own);
+	expect_end(fds[31][0]);
+	other = connected_from(32, port, SOCK_STREAM);
+	expect_to_be_answered(other);
+	expect_end(fds[0][0]);
+	assert_int_equal(counted(f, WORKER_DNS_CLIENTS), 256);
+	close(own);
+	close(other);
+	for (unsigned int i = 0; i < 256; i++) {
+		close(fds[i / 8][i % 8]);
+	}
+}
+
+static void test_who_asks_for_the_zone_takes_no_tenants_place(void **state)
+{
+	struct fixture *f = *state;
+	struct dgram query = {.len = 0}, stream = {.len = 0}, m;
+	int tenants[NARROW_CLIENTS], fd, next;
+	uint16_t port;
+
+	put_local(&query, 3);
+	put_stream(&stream, &query);
+	give_zone(f);
+	port = give_zone_listener(f, 3, SOCK_STREAM);
+	for (size_t i = 0; i < NARROW_CLIENTS; i++) {
+		tenants[i] = connected(f, SOCK_STREAM);
+		order(f, MSG_STATS, 0, NULL);
+	}
+	fd = connected_v4(port, SOCK_STREAM);
+	expect_end(fd);
+	close(fd);
+	close(tenants[0]);
+	while (counted(f, WORKER_DNS_CLIENTS) == NARROW_CLIENTS) {
+		order(f, MSG_STATS, 0, NULL);
+	}
+	fd = begun_from(f, 0, port);
+	next = connected_from(1, port, SOCK_STREAM);
+	expect_to_be_answered(next);
+	expect_end(fd);
+	for (size_t i = 1; i < NARROW_CLIENTS; i++) {
+		assert_int_equal(send(tenants[i], stream.bytes, stream.len, MSG_NOSIGNAL),
+				 stream.len);
+		assert_true(receive(tenants[i], &m, WAIT_MS));
+		close(tenants[i]);
+	}
+	close(fd);
+	close(next);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -268,6 +364,9 @@ int main(void)
 		WITH(test_a_refused_tenant_is_not_in_the_zone),
 		WITH(test_a_connection_to_the_zone_has_a_rate),
 		WITH(test_connections_of_a_prefix_to_the_zone_are_few),
+		PATIENT(test_begun_queries_keep_nobody_from_the_zone),
+		cmocka_unit_test_setup_teardown(test_who_asks_for_the_zone_takes_no_tenants_place,
+						setup_narrow, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
