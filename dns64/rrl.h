@@ -13,8 +13,8 @@
  * How many answers by UDP the prefix of a source gets, an IPv4 /24 or an IPv6 /56: whoever forges
  * sources is to find no use in us. Of those beyond the rate each second one is let go short, with
  * TC, so that who has really asked does so by TCP, and the others are not sent at all. A source
- * that is known not to be forged has a rate of its own, RRL_KNOWN times as high, whoever is beside
- * it.
+ * that is known not to be forged, by TCP or by its cookie, has a rate of its own, RRL_KNOWN times
+ * as high, whoever is beside it.
  *
  * The table has one size whatever comes. Where a prefix is in it nobody can tell who has not the
  * key; one that comes too late for a place takes that of the one which was silent for longest,

@@ -9,7 +9,7 @@
 
 #define TCP_SHARE_ZONE (UINT64_C(1) << 63)
 
-/* What the TCP connections of one tenant hold together; it is there while there is one. */
+/* What the TCP connections of a tenant, or of all strangers, hold together, while it has one. */
 struct tcp_share {
 	struct table_node node; /* dns_worker.tcp_shares */
 	uint64_t whose; /* a tenant's id; 0: no tenant's; TCP_SHARE_ZONE: who asks for that */

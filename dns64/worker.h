@@ -82,7 +82,7 @@ struct dns_worker {
 	struct tcp_clients tcp;       /* owned: all, the one that was silent for longest first */
 	struct tcp_clients tcp_ready; /* of these, which tcp_work() looks at */
 	struct table tcp_by_number;
-	struct table tcp_shares; /* of tenants that have connections */
+	struct table tcp_shares; /* of all who have connections */
 	unsigned int n_tcp, tcp_max;
 	uint32_t tcp_idle_ms; /* a query's time to be whole, and a silent client's */
 	size_t tcp_out_bytes; /* memory for answers that are not read, of all */
@@ -153,7 +153,7 @@ size_t serve_malformed(struct dns_worker *w, enum request_result result, bool ov
 		       struct request *r, uint8_t *wire);
 
 /* authority.c */
-/* The same as serve(), of what comes to where the zone is asked; nothing waits. */
+/* Answers what comes to where the zone is asked; nothing waits. The length in wire; 0: nothing. */
 size_t serve_world(struct dns_worker *w, const struct dns_client *client, bool over_tcp,
 		   const uint8_t *message, size_t len, uint8_t *wire);
 /*

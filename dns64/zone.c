@@ -175,7 +175,14 @@ static size_t put_label(uint8_t *name, const char *text)
 	return len + 1;
 }
 
-/* SERVICE.TENANT.ZONE, service NULL: TENANT.ZONE. False: that is too long for a name. */
+/* It lies in the zone, and is not the name of its server or below that. */
+static bool is_tenants(const struct zone *z, const uint8_t *name)
+{
+	return knot_dname_in_bailiwick(name, z->name) > 0 &&
+	       knot_dname_in_bailiwick(name, z->server) < 0;
+}
+
+/* SERVICE.TENANT.ZONE, service NULL: TENANT.ZONE. False: too long for a name, or no tenant's. */
 static bool own_name(const struct zone *z, const struct tenant_conf *tenant,
 		     const struct service_conf *service, uint8_t name[QUESTION_NAME_MAX])
 {
@@ -190,10 +197,10 @@ static bool own_name(const struct zone *z, const struct tenant_conf *tenant,
 	}
 	len += put_label(name + len, tenant->name);
 	memcpy(name + len, z->name, zone_len);
-	return true;
+	return is_tenants(z, name);
 }
 
-/* The name of an exposure. False: it does not lie in the zone, or is its server's. */
+/* The name of an exposure. False: it is no tenant's. */
 static bool custom_name(const struct zone *z, const struct name_pattern *pattern,
 			uint8_t name[QUESTION_NAME_MAX])
 {
@@ -203,8 +210,7 @@ static bool custom_name(const struct zone *z, const struct name_pattern *pattern
 		return false;
 	}
 	knot_dname_to_lower(name + star);
-	return knot_dname_in_bailiwick(name, z->name) > 0 &&
-	       knot_dname_in_bailiwick(name, z->server) < 0;
+	return is_tenants(z, name);
 }
 
 static size_t n_uses_max(const struct tenant_conf *tenant)

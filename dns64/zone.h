@@ -10,9 +10,9 @@
 
 /*
  * The farm's zone (dns64.zone), answered with authority to everybody. SERVICE.TENANT.ZONE is there
- * for each service, and each name or wildcard of an exposure that lies in the zone, but is not the
- * name of its server or below it, nor another tenant's TENANT.ZONE or below that. A suspended
- * tenant has nothing there and keeps its name all the same.
+ * for each service, and each name or wildcard of an exposure that lies in the zone, but nothing
+ * that is the name of its server or below it, nor of another tenant's TENANT.ZONE or below that. A
+ * suspended tenant has nothing there and keeps its name all the same.
  *
  *   AAAA    the backends that are addresses and not drained
  *   A       the public addresses of the exposures; of tls and http those of their listeners

@@ -41,7 +41,7 @@ struct zone_name {
 struct zone_tenant {
 	struct table_node node;   /* zone.tenants */
 	struct tenant_conf *conf; /* counted */
-	struct zone_name *at;     /* TENANT.ZONE; NULL: that is too long */
+	struct zone_name *at;     /* TENANT.ZONE; NULL: that is no name of its */
 	struct zone_use *uses;    /* owned */
 	size_t n_uses;
 };

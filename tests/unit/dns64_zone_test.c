@@ -327,6 +327,7 @@ static void the_zones_own_server_is_nobodys(void **state)
 			expect_no_change(*state, tenant, "ns." Z, "A", at_ns);
 			expect_no_change(*state, tenant, "ns." Z, "MX", NODATA);
 			expect_no_change(*state, tenant, "a.ns." Z, "AAAA", NXDOMAIN);
+			expect_no_change(*state, tenant, "one.ns." Z, "AAAA", NXDOMAIN);
 			expect_no_change(*state, tenant, Z, "A", NODATA);
 			expect_no_change(*state, tenant, Z, "NS",
 					 "NOERROR aa\nanswer " Z " 60 NS ns." Z "\n");
