@@ -164,7 +164,7 @@ void ask_failed(struct ask *a)
 	if (a->tcp && a->uncookied) {
 		server_forget_cookie(a->server);
 	}
-	if (a->tcp && a->recased) {
+	if (a->tcp && a->recased && a->server->cased_until_ms <= a->u->loop->now_ms) {
 		a->server->lower_until_ms = a->u->loop->now_ms + PLAIN_MS;
 	}
 	server_silent(a->server);
@@ -278,6 +278,9 @@ void ask_received(struct ask *a, uint8_t *wire, size_t len)
 		a->uncookied = true; /* somebody else's, or it has given up cookies */
 		ask_again(a, true);
 	} else {
+		if (memcmp(a->name, a->fetch->q.name, a->fetch->q.len) != 0) {
+			a->server->cased_until_ms = a->u->loop->now_ms + PLAIN_MS;
+		}
 		ask_read(a, wire, len);
 	}
 }

@@ -33,6 +33,7 @@ struct server {
 	struct udp_socket *sockets[UPSTREAM_SOCKETS]; /* owned; NULL: not open */
 	unsigned int n_failures;                      /* in a row */
 	uint64_t down_until_ms;
+	uint64_t cased_until_ms; /* it keeps upper case: it is not who changes it */
 	uint64_t lower_until_ms; /* it changes the case of letters, and has no TCP */
 	uint64_t plain_until_ms; /* it said FORMERR to EDNS (RFC 6891 7) */
 	bool has_cookies; /* it has sent one: its answers to EDNS have one, or are asked for by TCP

@@ -464,6 +464,23 @@ static void who_changes_case_and_has_no_tcp_is_asked_in_lower_case(void **state)
 	assert_int_equal(s->n_upper, 0);
 }
 
+static void one_answer_in_another_case_does_not_end_it_where_it_was_kept(void **state)
+{
+	struct world *w = *state;
+	struct server *s = &w->servers[0];
+
+	s->say = say_address;
+	assert_int_equal(ask(w), KNOT_RCODE_NOERROR);
+	s->say = say_lower_case; /* perhaps somebody else, who does not know it */
+	w->servers[1].say = say_servfail;
+	assert_int_equal(ask(w), KNOT_RCODE_SERVFAIL);
+	assert_int_equal(s->n_tcp, 1);
+	s->n_upper = 0;
+	s->say = say_address;
+	assert_int_equal(ask(w), KNOT_RCODE_NOERROR);
+	assert_true(s->n_upper > 0);
+}
+
 static void broken_tcp_is_a_failed_try(void **state)
 {
 	struct world *w = *state;
@@ -835,6 +852,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(other_case_is_asked_again_by_tcp, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			who_changes_case_and_has_no_tcp_is_asked_in_lower_case, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			one_answer_in_another_case_does_not_end_it_where_it_was_kept, setup,
+			teardown),
 		cmocka_unit_test_setup_teardown(broken_tcp_is_a_failed_try, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_longest_message_is_read, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_dribbles_does_not_hold_anybody_up, setup,
