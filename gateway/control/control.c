@@ -74,10 +74,13 @@ static bool log_is_drained(struct control *c, struct logchild *lc)
 /* When the last worker has ended, the log children write what is left, and that is all. */
 static void control_end(struct control *c)
 {
+	bool drained;
+
 	if (workers_are_left(c)) {
 		return;
 	}
-	if (log_is_drained(c, &c->logchild) & log_is_drained(c, &c->query_log)) {
+	drained = log_is_drained(c, &c->logchild); /* both are told to drain */
+	if (log_is_drained(c, &c->query_log) && drained) {
 		c->loop.stop = true;
 	}
 }
