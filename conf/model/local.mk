@@ -20,7 +20,8 @@ libconf_model_a_SOURCES = \
 	%D%/claims_key.c %D%/claims_key.h \
 	%D%/claims_name.c %D%/claims_name.h \
 	%D%/claims_prefix.c %D%/claims_prefix.h \
-	%D%/claims_unit.c \
+	%D%/claims_take.c \
+	%D%/claims_unit.c %D%/claims_unit.h \
 	%D%/internal.h \
 	%D%/issue.c %D%/issue.h \
 	%D%/message.c %D%/message.h \
