@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-
 typedef void (*unit_fn)(struct pass *pass, const struct unit *unit);
 
 static void each_of_expose(struct pass *pass, struct unit unit, unit_fn fn)
