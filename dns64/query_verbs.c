@@ -108,11 +108,13 @@ static void to_line(char *text)
 static void tell_record(struct watch *watch, const knot_rrset_t *rr)
 {
 	size_t size = 4096;
-	char *text = malloc(size);
+	char *text = malloc(size); /* made larger as it needs */
 
 	if (text && knot_rrset_txt_dump(rr, &text, &size, &KNOT_DUMP_STYLE_DEFAULT) > 0) {
 		to_line(text);
-		text[strnlen(text, RECORD_TEXT_MAX)] = '\0';
+		if (strlen(text) > RECORD_TEXT_MAX) {
+			strcpy(text + RECORD_TEXT_MAX - 3, "...");
+		}
 		tell(watch, "record", text);
 	}
 	free(text);

@@ -9,11 +9,20 @@
 #include "gateway/cli/list.h"
 #include "gateway/cli/text.h"
 
+/* As it was typed: a backslash is a name's own escape. */
+static void print_name(FILE *out, struct str name)
+{
+	for (size_t i = 0; i < name.len; i++) {
+		uint8_t c = (uint8_t)name.p[i];
+
+		fprintf(out, c >= 0x20 && c < 0x7f ? "%c" : "\\x%02x", c);
+	}
+}
+
 /* The sum of what the workers have forgotten. */
 static enum cli_exit flush_told(struct cli *cli, struct client *c, struct str name)
 {
 	enum client_result result;
-	char escaped[TEXT_MAX];
 	json_t *object;
 	uint64_t n = 0;
 
@@ -26,8 +35,9 @@ static enum cli_exit flush_told(struct cli *cli, struct client *c, struct str na
 	}
 	fprintf(cli->out, "forgot %" PRIu64 " %s", n, n == 1 ? "entry" : "entries");
 	if (!cli->all) {
-		fprintf(cli->out, " of %s%s", str_escape(escaped, sizeof(escaped), name),
-			cli->below ? " and below" : "");
+		fprintf(cli->out, " of ");
+		print_name(cli->out, name);
+		fprintf(cli->out, "%s", cli->below ? " and below" : "");
 	}
 	fprintf(cli->out, "\n");
 	return CLI_OK;
@@ -81,11 +91,11 @@ enum cli_exit cli_dns_cache(struct cli *cli)
 		{{"STALE", true}, "stale", text_of},   {{"EVICTED", true}, "evicted", text_of},
 	};
 	static const struct list_column entries[] = {
-		{{"WORKER", true}, "worker", text_of}, {{"TYPE", false}, "type", text_of},
-		{{"ANSWER", false}, "rcode", text_of}, {{"RECORDS", true}, "records", text_of},
-		{{"TTL", true}, "ttl_s", text_of},     {{"AGE", true}, "age_s", text_of},
-		{{"BYTES", true}, "bytes", text_of},   {{"IS", false}, NULL, text_flags},
-		{{"NAME", false}, "name", text_of},
+		{{"WORKER", true}, "worker", text_of},     {{"TYPE", false}, "type", text_of},
+		{{"ANSWER", false}, "rcode", text_of},     {{"RECORDS", true}, "records", text_of},
+		{{"TTL", true}, "ttl_s", text_of},         {{"AGE", true}, "age_s", text_of},
+		{{"BYTES", true}, "bytes", text_of},       {{"IS", false}, NULL, text_flags},
+		{{"NAME", false}, "name", text_printable},
 	};
 	static const struct list lists[] = {
 		{"cache", numbers, sizeof(numbers) / sizeof(numbers[0])},
@@ -111,7 +121,7 @@ static void print_step(struct cli *cli, const json_t *object)
 	char step[TEXT_MAX], text[TEXT_MAX];
 
 	text_of(object, "step", step);
-	text_of(object, "text", text);
+	text_printable(object, "text", text);
 	if (strcmp(step, "record") == 0) {
 		fprintf(cli->out, "%21s%s\n", "", text);
 	} else {
@@ -162,7 +172,7 @@ enum cli_exit cli_dns_zone(struct cli *cli)
 	}
 	while (code == CLI_OK && !cli->json &&
 	       (result = client_next(&c, &object)) == CLIENT_OBJECT) {
-		fprintf(cli->out, "%s\n", text_of(object, "record", text));
+		fprintf(cli->out, "%s\n", text_printable(object, "record", text));
 		json_decref(object);
 	}
 	client_close(&c);

@@ -32,31 +32,31 @@ static size_t utf8_next(const char *s, uint32_t *ret_code)
 }
 
 /* Characters up to U+00FF are bytes: that is how base/json writes what is not ASCII. */
-static const char *escape(char *dst, const char *s, size_t len)
+static const char *escape(char *dst, const char *s, size_t len, bool backslash)
 {
 	size_t used = 0, pos = 0;
 
-	while (pos < len && used + 12 < TEXT_MAX) {
+	while (pos < len && used + 12 + sizeof(TEXT_CUT) < TEXT_MAX) {
 		uint32_t code;
 
 		pos += utf8_next(s + pos, &code);
-		if (code >= 0x20 && code < 0x7f && code != '\\') {
+		if (code >= 0x20 && code < 0x7f && (code != '\\' || !backslash)) {
 			dst[used++] = code;
 		} else {
 			used += snprintf(dst + used, TEXT_MAX - used,
 					 code <= 0xff ? "\\x%02" PRIx32 : "\\u{%" PRIx32 "}", code);
 		}
 	}
-	dst[used] = '\0';
+	strcpy(dst + used, pos < len ? TEXT_CUT : "");
 	return dst;
 }
 
-const char *text_of(const json_t *object, const char *key, char *dst)
+static const char *text_escaped(const json_t *object, const char *key, char *dst, bool backslash)
 {
 	const json_t *value = json_object_get(object, key);
 
 	if (json_is_string(value) && json_string_length(value) > 0) {
-		return escape(dst, json_string_value(value), json_string_length(value));
+		return escape(dst, json_string_value(value), json_string_length(value), backslash);
 	}
 	if (json_is_integer(value)) {
 		snprintf(dst, TEXT_MAX, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
@@ -66,6 +66,16 @@ const char *text_of(const json_t *object, const char *key, char *dst)
 		snprintf(dst, TEXT_MAX, "-");
 	}
 	return dst;
+}
+
+const char *text_of(const json_t *object, const char *key, char *dst)
+{
+	return text_escaped(object, key, dst, true);
+}
+
+const char *text_printable(const json_t *object, const char *key, char *dst)
+{
+	return text_escaped(object, key, dst, false);
 }
 
 const char *text_line_of(const json_t *object, const char *key, char *dst)
@@ -79,7 +89,7 @@ const char *text_line_of(const json_t *object, const char *key, char *dst)
 	if (!end) {
 		return text_of(object, key, dst);
 	}
-	return end == text ? strcpy(dst, "-") : escape(dst, text, (size_t)(end - text));
+	return end == text ? strcpy(dst, "-") : escape(dst, text, (size_t)(end - text), true);
 }
 
 void text_print_lines(FILE *out, const json_t *object, const char *key)
@@ -93,7 +103,7 @@ void text_print_lines(FILE *out, const json_t *object, const char *key)
 		const char *end = memchr(text, '\n', left);
 		size_t len = end ? (size_t)(end - text) : left;
 
-		fprintf(out, "%s\n", escape(line, text, len));
+		fprintf(out, "%s\n", escape(line, text, len, true));
 		len += end != NULL;
 		text += len;
 		left -= len;

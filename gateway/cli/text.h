@@ -8,7 +8,8 @@
 
 #include "gateway/cli/internal.h"
 
-#define TEXT_MAX 2048 /* bytes of one value as text */
+#define TEXT_MAX 2048  /* bytes of one value as text */
+#define TEXT_CUT "..." /* ends one that is longer */
 
 /*
  * Values of an answer as text for people; all are safe for a terminal and a line. Each returns
@@ -16,6 +17,8 @@
  */
 /* As it is, what is not printable ASCII as \xNN. */
 const char *text_of(const json_t *object, const char *key, char *dst);
+/* The same of what is text with escapes of its own, as DNS writes names: a backslash stays. */
+const char *text_printable(const json_t *object, const char *key, char *dst);
 /* The first line of a text that may have several. */
 const char *text_line_of(const json_t *object, const char *key, char *dst);
 /* All lines of a text, each escaped, with a line end behind each. */

@@ -43,12 +43,16 @@ four A 198.51.100.20
 six AAAA 2001:db8:77::20
 alias CNAME four
 text TXT "a text"
+quoted TXT "a\\"b\\\\c"
+dotted\\.name TXT "a"
 """
+BINARY = '"' + r"\001" * 250 + '" "' + r"\254" * 150 + '"'
 
 
 def zone_text():
     many = "".join(f"many A 198.51.{100 + i // 200}.{i % 200 + 1}\n" for i in range(80))
-    return ZONE + many + "".join(f"n{i} A 198.51.100.20\n" for i in range(200))
+    binary = "".join(f"{name} TXT{strings * f' {BINARY}'}\n" for name, strings in (("binary", 1), ("long", 2)))
+    return ZONE + many + binary + "".join(f"n{i} A 198.51.100.20\n" for i in range(200))
 
 
 @contextlib.contextmanager

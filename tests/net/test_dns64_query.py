@@ -5,7 +5,7 @@ import re
 
 from peers import wait_for
 from test_dns64 import (  # pylint: disable=unused-import
-    DNS64, PREF64, UPSTREAM, dns, short, start, tunnels, upstream)
+    BINARY, DNS64, PREF64, UPSTREAM, dns, short, start, tunnels, upstream)
 from test_dns64_verbs import told
 
 
@@ -44,6 +44,10 @@ def test_query_explains_each_step(case, upstream):  # pylint: disable=redefined-
     assert "answer: NXDOMAIN, 0 records" in texts(gateway, "none.example")
     assert "decision: passed as it is, not synthesised: there is no such name" in texts(gateway, "none.example")
     assert "record: text.example. TXT \"a text\"" in texts(gateway, "text.example", "TXT")
+    for name, text in (("quoted", r'"a\"b\\c"'), ("binary", BINARY)):
+        shown = gateway.cli("dns", "query", f"{name}.example", "TXT").stdout.splitlines()[-1]
+        assert re.fullmatch(rf" {{21}}{name}\.example\. \d+ TXT (.*)", shown)[1] == text
+    assert re.search(r" TXT .{1700,1790}\.\.\.\n", gateway.cli("dns", "query", "long.example", "TXT").stdout)
     assert "is asked for is no AAAA" in texts(gateway, "four.example", "A")
     many = steps(gateway, "many.example")
     assert [step for step, _ in many].count("record") == 80

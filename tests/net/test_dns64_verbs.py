@@ -107,6 +107,10 @@ def test_cache_shows_what_it_holds_and_follows_its_size(case, upstream):  # pyli
     table = gateway.cli("dns", "cache", "four.example").stdout.splitlines()
     assert table[0].split() == ["WORKER", "TYPE", "ANSWER", "RECORDS", "TTL", "AGE", "BYTES", "IS", "NAME"]
     assert len(table) == 1 + entries
+    # a name as it is shown is one that can be asked for
+    short(case.lab.acme, r"dotted\.name.example", "TXT")
+    shown = gateway.cli("dns", "cache", r"dotted\046name.example").stdout.splitlines()[1].split()[-1]
+    assert gateway.cli("dns", "flush", shown).stdout == f"forgot 1 entry of {shown}\n"
     # nothing is taken away by a reload but what has no room
     gateway.write_config({"dns64": {**DNS64["dns64"], "cache": "4MiB"}})
     gateway.reload()

@@ -106,8 +106,12 @@ static void long_hostile_text_is_cut_at_whole_escapes(void **state)
 		}
 		object = json_pack("{s:s#}", "n", raw, (int)(2 * n));
 		len = strlen(text_of(object, "n", text));
+		if (len != 4 * n) {
+			assert_true(len > TEXT_MAX - 20);
+			len -= strlen(TEXT_CUT);
+			assert_string_equal(text + len, TEXT_CUT);
+		}
 		assert_int_equal(len % 4, 0);
-		assert_true(len == 4 * n || len > TEXT_MAX - 20);
 		for (size_t i = 0; i < len; i += 4) {
 			assert_memory_equal(text + i, "\\x9b", 4);
 		}
