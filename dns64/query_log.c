@@ -2,9 +2,7 @@
 /* Lines of the query log; see query_log.h. */
 #include "dns64/query_log.h"
 
-#include <libknot/libknot.h>
-
-#define WORD_MAX 32 /* bytes of a type's or RCODE's name */
+#include "dns64/dns_words.h"
 
 static void pen_byte(struct pen *pen, uint8_t c, const char *backslash)
 {
@@ -32,30 +30,10 @@ static void pen_dname(struct pen *pen, const uint8_t *name, const char *backslas
 	}
 }
 
-static void pen_type(struct pen *pen, uint16_t type)
-{
-	char word[WORD_MAX];
-
-	if (knot_rrtype_to_string(type, word, sizeof(word)) < 0) { /* does not happen */
-		word[0] = '\0';
-	}
-	pen_text(pen, word);
-}
-
-static void pen_rcode(struct pen *pen, uint16_t rcode)
-{
-	const knot_lookup_t *known = knot_lookup_by_id(knot_rcode_names, rcode);
-
-	if (known) {
-		pen_text(pen, known->name);
-	} else {
-		pen_number(pen, "RCODE", rcode);
-	}
-}
-
 size_t query_line_json(const struct query_record *r, const char *second, char out[LOG_LINE_MAX])
 {
 	struct pen pen = {.p = out};
+	char word[DNS_WORD_MAX];
 
 	pen_text(&pen, "{\"time\":\"");
 	pen_time(&pen, second, r->time_ms);
@@ -65,9 +43,9 @@ size_t query_line_json(const struct query_record *r, const char *second, char ou
 	pen_text(&pen, ",\"name\":\"");
 	pen_dname(&pen, r->name, "\\\\");
 	pen_text(&pen, "\",\"type\":\"");
-	pen_type(&pen, r->type);
+	pen_text(&pen, dns_type_text(r->type, word));
 	pen_text(&pen, "\",\"rcode\":\"");
-	pen_rcode(&pen, r->rcode);
+	pen_text(&pen, dns_rcode_text(r->rcode, word));
 	pen_name_json(&pen, "\",\"from\":", r->from);
 	pen_name_json(&pen, ",\"synthesis\":", r->synthesis);
 	pen_number(&pen, ",\"ms\":", r->ms);
@@ -78,6 +56,7 @@ size_t query_line_json(const struct query_record *r, const char *second, char ou
 size_t query_line_text(const struct query_record *r, const char *second, char out[LOG_LINE_MAX])
 {
 	struct pen pen = {.p = out};
+	char word[DNS_WORD_MAX];
 
 	pen_time(&pen, second, r->time_ms);
 	pen_text(&pen, " tenant=");
@@ -89,9 +68,9 @@ size_t query_line_text(const struct query_record *r, const char *second, char ou
 	pen_text(&pen, " name='");
 	pen_dname(&pen, r->name, "\\");
 	pen_text(&pen, "' type=");
-	pen_type(&pen, r->type);
+	pen_text(&pen, dns_type_text(r->type, word));
 	pen_text(&pen, " rcode=");
-	pen_rcode(&pen, r->rcode);
+	pen_text(&pen, dns_rcode_text(r->rcode, word));
 	pen_text(&pen, " from=");
 	pen_text(&pen, r->from);
 	pen_text(&pen, " synthesis=");

@@ -116,7 +116,7 @@ enum cli_exit cli_dns_cache(struct cli *cli)
 }
 
 /* A step as it comes: when, of what kind, and what. */
-static void print_step(struct cli *cli, const json_t *object)
+static void print_step(const struct cli *cli, const json_t *object)
 {
 	char step[TEXT_MAX], text[TEXT_MAX];
 
@@ -130,6 +130,34 @@ static void print_step(struct cli *cli, const json_t *object)
 	}
 }
 
+static void print_record(const struct cli *cli, const json_t *object)
+{
+	char text[TEXT_MAX];
+
+	fprintf(cli->out, "%s\n", text_printable(object, "record", text));
+}
+
+/* Asks, and prints a line of each object; or a document with that list. */
+static enum cli_exit print_each(struct cli *cli, const struct request *req, const char *list,
+				void (*print)(const struct cli *cli, const json_t *object))
+{
+	enum client_result result = CLIENT_END;
+	struct client c;
+	json_t *object;
+	enum cli_exit code = client_open(&c, cli, req);
+
+	if (code == CLI_OK && cli->json) {
+		code = list_document(cli, list, &c);
+	}
+	while (code == CLI_OK && !cli->json &&
+	       (result = client_next(&c, &object)) == CLIENT_OBJECT) {
+		print(cli, object);
+		json_decref(object);
+	}
+	client_close(&c);
+	return code == CLI_OK && result == CLIENT_CUT ? CLI_CUT : code;
+}
+
 enum cli_exit cli_dns_query(struct cli *cli)
 {
 	struct request req = {
@@ -137,46 +165,18 @@ enum cli_exit cli_dns_query(struct cli *cli)
 		.args = {str_from(cli->args[0]), str_from(cli->n_args > 1 ? cli->args[1] : "AAAA")},
 		.n_args = 2,
 	};
-	enum client_result result = CLIENT_END;
-	struct client c;
-	json_t *object;
-	enum cli_exit code;
 
 	if (cli->tenant) {
 		req.args[req.n_args++] = str_from(cli->tenant);
 	}
-	code = client_open(&c, cli, &req);
-	if (code == CLI_OK && cli->json) {
-		code = list_document(cli, "steps", &c);
-	}
-	while (code == CLI_OK && !cli->json &&
-	       (result = client_next(&c, &object)) == CLIENT_OBJECT) {
-		print_step(cli, object);
-		json_decref(object);
-	}
-	client_close(&c);
-	return code == CLI_OK && result == CLIENT_CUT ? CLI_CUT : code;
+	return print_each(cli, &req, "steps", print_step);
 }
 
 enum cli_exit cli_dns_zone(struct cli *cli)
 {
-	struct request req = {.verb = VERB_DNS_ZONE};
-	enum client_result result = CLIENT_END;
-	char text[TEXT_MAX];
-	struct client c;
-	json_t *object;
-	enum cli_exit code = client_open(&c, cli, &req);
+	const struct request req = {.verb = VERB_DNS_ZONE};
 
-	if (code == CLI_OK && cli->json) {
-		code = list_document(cli, "zone", &c);
-	}
-	while (code == CLI_OK && !cli->json &&
-	       (result = client_next(&c, &object)) == CLIENT_OBJECT) {
-		fprintf(cli->out, "%s\n", text_printable(object, "record", text));
-		json_decref(object);
-	}
-	client_close(&c);
-	return code == CLI_OK && result == CLIENT_CUT ? CLI_CUT : code;
+	return print_each(cli, &req, "zone", print_record);
 }
 
 enum cli_exit cli_dns_stats(struct cli *cli)

@@ -21,7 +21,8 @@ from peers import read_to_end, wait_for
 BUILD = os.environ.get("SIXGATE_BUILD") or os.path.abspath(
     os.path.join(os.path.dirname(__file__), "..", "..", "build"))
 VERBS = {"status": 1, "services": 2, "sessions": 3, "reload": 4, "drain": 5, "kill": 6,
-         "log-level": 7, "apply": 8, "confirm": 9, "rollback": 10, "plan": 11, "drift": 12, "denied": 16}
+         "log-level": 7, "apply": 8, "confirm": 9, "rollback": 10, "plan": 11, "drift": 12, "denied": 16,
+         "dns cache": 20}
 
 
 class Refused(Exception):

@@ -5,8 +5,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
-import struct
 
 from peers import wait_for
 from test_dns64 import (  # pylint: disable=unused-import
@@ -142,11 +140,10 @@ def test_a_worker_that_dies_cuts_the_answer_short(case, upstream):  # pylint: di
     last = pids(gateway)[-1]
     os.kill(last, signal.SIGSTOP)
     try:
-        with socket.socket(socket.AF_UNIX) as sock, sock.makefile("r") as answer:
-            sock.connect(os.path.join(gateway.run_folder, "control.sock"))
-            sock.sendall(struct.pack(">IBBB", 3, 1, 20, 0))  # dns cache
+        with gateway.send("dns cache") as sock, sock.makefile("r") as answer:
             assert json.loads(answer.readline()) == {"ok": True}
             assert json.loads(answer.readline())["worker"] == 0
+            told(gateway, "query", "four.example")  # of the same worker: so the last one has been asked
             os.kill(last, signal.SIGKILL)
             assert answer.read() == ""  # neither the second worker's nor the end
     finally:

@@ -277,8 +277,7 @@ def test_queries_do_not_fill_the_table_of_connections(case, upstream, tunnel):
 
     before = tracked()
     for number in range(60):  # a port and a source each
-        full, _, _ = flood(case.lab.client, f"198.51.100.{100 + number}", 1, wait=0)
-    assert full <= 1
+        flood(case.lab.client, f"198.51.100.{100 + number}", 1, wait=0)
     wait_for(lambda: dns(case.gateway)["zone_queries"] >= 60)
     assert tracked() - before < 20
 
