@@ -75,7 +75,8 @@ static void on_answered(void *ctx, unsigned int slot, uint16_t type, uint64_t se
 	(void)ctx;
 	(void)slot;
 	(void)serial;
-	assert(type == MSG_SESSIONS || type == MSG_KILL || type == MSG_DRAIN_SERVICE);
+	assert(type == MSG_SESSIONS || type == MSG_KILL || type == MSG_DRAIN_SERVICE ||
+	       (type >= MSG_DNS_ZONE && type <= MSG_DNS_QUERY));
 	for (size_t i = 0; refused && i < refused->len; i++) {
 		(void)*(volatile const char *)(refused->p + i); /* readable */
 	}
