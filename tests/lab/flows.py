@@ -44,6 +44,11 @@ class Flow:
                 with contextlib.suppress(OSError):
                     self.came.add(int(self.sock.recv(100)))
 
+    def sends(self, count):
+        """Waits until so many more were sent."""
+        enough = self.number + count
+        wait_for(lambda: self.number >= enough, message=f"{count} more of {self.name}")
+
     def __enter__(self):
         for thread in self.threads:
             thread.start()
