@@ -135,9 +135,13 @@ bool check_zone_takes(const struct node_conf *node, const struct expose_conf *e)
 bool check_zone_covered(const struct node_conf *node, const struct name_pattern *name)
 {
 	const char *zone = node->dns64.zone;
-	size_t len = strlen(name->text), above;
+	size_t len, above;
 
-	if (!zone || !name->wildcard || strlen(zone) < len) {
+	if (!zone || !name->wildcard || !name->text) { /* what is no name was told */
+		return false;
+	}
+	len = strlen(name->text);
+	if (strlen(zone) < len) {
 		return false;
 	}
 	above = strlen(zone) - len;
