@@ -39,7 +39,8 @@ struct play {
 	uint32_t ttl_max_s;       /* of what upstreams said */
 	uint32_t synthesis_max_s; /* of addresses that are synthesised */
 	uint32_t told_s;          /* the longest TTL of the last answer */
-	bool authentic;           /* all that were used */
+	bool authentic;           /* all that were said */
+	bool nodata_authentic;    /* that there is no AAAA record, which may be all of the answer */
 	bool answered;
 };
 
@@ -100,6 +101,16 @@ static void check_record(struct play *p, const knot_rrset_t *rr)
 	}
 }
 
+static bool has_address(const knot_pktsection_t *answers)
+{
+	for (uint16_t i = 0; i < answers->count; i++) {
+		if (knot_pkt_rr(answers, i)->type == KNOT_RRTYPE_AAAA) {
+			return true;
+		}
+	}
+	return false;
+}
+
 static void check_answer(struct play *p, const uint8_t *wire, size_t len)
 {
 	knot_pkt_t *pkt = knot_pkt_new((void *)wire, (uint16_t)len, NULL);
@@ -109,8 +120,9 @@ static void check_answer(struct play *p, const uint8_t *wire, size_t len)
 	p->told_s = 0;
 	check(pkt && knot_pkt_parse(pkt, KNOT_PF_NOCANON) == KNOT_EOK && pkt->parsed == len);
 	check(len <= request_answer_max(&p->request));
-	check(!knot_wire_get_ad(wire) || p->authentic);
 	answers = knot_pkt_section(pkt, KNOT_ANSWER);
+	check(!knot_wire_get_ad(wire) || p->authentic ||
+	      (p->nodata_authentic && !has_address(answers)));
 	for (uint16_t i = 0; i < answers->count; i++) {
 		check_record(p, knot_pkt_rr(answers, i));
 	}
@@ -174,6 +186,7 @@ static void say(struct play *p, const uint8_t *wire, size_t len)
 	} else if (fetch->q.type == KNOT_RRTYPE_AAAA && answer && answer->rcode == 0 &&
 		   answer->n_data == 0 && !(fetch->q.flags & QUESTION_CD)) {
 		p->synthesis_max_s = answer->negative_ttl_s;
+		p->nodata_authentic = answer->authentic;
 	}
 	fetch_done(&p->r, fetch, answer);
 }
