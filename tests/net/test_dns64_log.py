@@ -32,6 +32,12 @@ def wait_lines(path, count):
     return lines_of(path)
 
 
+def log_off(gateway):
+    gateway.write_config({"dns64": {**DNS64["dns64"], "query_log": "off"}})
+    gateway.reload()
+    wait_for(lambda: not gateway.status()["query_log"]["running"])
+
+
 @contextlib.contextmanager
 def logged(case):
     """A gateway that has no query log, then one, and none again; and its path."""
@@ -44,12 +50,15 @@ def logged(case):
     gateway.reload()
     assert lines_of(path) == []  # what was asked before is nowhere
     yield gateway, path
-    gateway.write_config({"dns64": {**DNS64["dns64"], "query_log": "off"}})
-    gateway.reload()
-    wait_for(lambda: not gateway.status()["query_log"]["running"])
+    log_off(gateway)
     before = lines_of(path)
     assert short(case.lab.acme, "n0.example", "AAAA") != []
-    assert lines_of(path) == before
+    gateway.write_config(logging(path))  # what was asked meanwhile did not wait for this
+    gateway.reload()
+    assert short(case.lab.acme, "six.example", "AAAA") != []
+    last, = wait_lines(path, len(before) + 1)[len(before):]
+    assert b"six.example." in last
+    log_off(gateway)
 
 
 def test_a_line_a_query_says_what_became_of_it(case, upstream):  # pylint: disable=redefined-outer-name
@@ -126,12 +135,17 @@ def test_a_log_that_nobody_reads_holds_no_query_up(case, upstream):  # pylint: d
         assert len(lines_of(path)) == 3001 - dropped
 
 
+def ask_fifty(host):
+    stub = Stub(host)
+    for _ in range(50):
+        stub.send("four.example")
+    stub.ids(50)
+    return stub
+
+
 def test_lines_outlive_the_workers_and_the_end(case, upstream):  # pylint: disable=redefined-outer-name
     with logged(case) as (gateway, path):
-        stub = Stub(case.lab.acme)
-        for _ in range(50):
-            stub.send("four.example")
-        stub.ids(50)
+        stub = ask_fifty(case.lab.acme)
         assert gateway.stop() == 0
         assert len(lines_of(path)) == 50
         gateway.start()
@@ -148,10 +162,7 @@ def is_upgraded(gateway, before):
 
 def test_an_upgrade_loses_no_line_and_counts_on(case, upstream):  # pylint: disable=redefined-outer-name
     with logged(case) as (gateway, path):
-        stub = Stub(case.lab.acme)
-        for _ in range(50):
-            stub.send("four.example")
-        stub.ids(50)
+        stub = ask_fifty(case.lab.acme)
         wait_lines(path, 50)
         wait_for(lambda: gateway.status()["query_log"]["lines"] == 50)
         before = pids(gateway)

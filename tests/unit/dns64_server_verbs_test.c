@@ -7,12 +7,14 @@
 
 #include "worker/stream.h"
 
-/* A caller of `sixgate dns ...`: what it reads, once the worker has answered so. */
-static void call(struct fixture *f, enum message type, const struct call_msg *call,
-		 enum message answer, char text[4096])
+/* A caller of `sixgate dns ...`: what the worker writes to it comes by the socket. */
+static int begin_call(struct fixture *f, enum message type, uint32_t tenant,
+		      const struct call_msg *call)
 {
-	struct channel_msg msg = {.type = (uint16_t)type, .serial = ++f->serial, .n_fds = 1};
-	size_t len = 0;
+	struct channel_msg msg = {.type = (uint16_t)type,
+				  .id = tenant,
+				  .serial = ++f->serial,
+				  .n_fds = 1};
 	struct buf data;
 	int fds[2];
 
@@ -25,14 +27,24 @@ static void call(struct fixture *f, enum message type, const struct call_msg *ca
 	assert_int_equal(channel_send(&f->channel, &msg), 0);
 	buf_fini(&data);
 	close(fds[1]);
+	return fds[0];
+}
+
+/* The same, and what it has read once the worker has answered so. */
+static void call(struct fixture *f, enum message type, const struct call_msg *call,
+		 enum message answer, char text[4096])
+{
+	int fd = begin_call(f, type, 0, call);
+	size_t len = 0;
+
 	answered(f, answer);
 	for (ssize_t n = 1; n > 0; len += (size_t)n) {
-		assert_true(readable(fds[0], WAIT_MS));
-		n = recv(fds[0], text + len, 4095 - len, 0);
+		assert_true(readable(fd, WAIT_MS));
+		n = recv(fd, text + len, 4095 - len, 0);
 		assert_true(n >= 0);
 	}
 	text[len] = '\0';
-	close(fds[0]);
+	close(fd);
 }
 
 static void resolve(struct fixture *f, const char *label, bool asks)
@@ -127,23 +139,8 @@ static int begin_query(struct fixture *f, const char *name, const char *type)
 	struct call_msg call = {.begins = true,
 				.args = {str_from(name), str_from(type)},
 				.n_args = 2};
-	struct channel_msg msg = {.type = MSG_DNS_QUERY,
-				  .id = 2,
-				  .serial = ++f->serial,
-				  .n_fds = 1};
-	struct buf data;
-	int fds[2];
 
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
-	buf_init(&data, 4096);
-	call_msg_pack(&call, &data);
-	msg.data = data.data;
-	msg.len = data.len;
-	msg.fds[0] = fds[1];
-	assert_int_equal(channel_send(&f->channel, &msg), 0);
-	buf_fini(&data);
-	close(fds[1]);
-	return fds[0];
+	return begin_call(f, MSG_DNS_QUERY, 2, &call);
 }
 
 /* What has come up to and with those words. */
