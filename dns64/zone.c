@@ -63,6 +63,21 @@ static struct zone_name *name_parent(const struct zone *z, const struct zone_nam
 	return is_zone(z, up) ? NULL : zone_name_find(z, up);
 }
 
+static void name_free(struct zone *z, struct zone_name *n)
+{
+	struct zone_walk *walk;
+
+	LIST_FOREACH(walk, &z->walks, link)
+	{
+		if (walk->next == n) {
+			walk->next = TAILQ_NEXT(n, entry);
+		}
+	}
+	TAILQ_REMOVE(&z->order, n, entry);
+	table_remove(&z->names, &n->node);
+	free(n);
+}
+
 static void name_drop(struct zone *z, struct zone_name *n, bool own)
 {
 	for (struct zone_name *at = n; own && at && --at->n_own == 0; at = name_parent(z, at)) {
@@ -70,8 +85,7 @@ static void name_drop(struct zone *z, struct zone_name *n, bool own)
 	while (n && --n->n_holds == 0) {
 		struct zone_name *parent = name_parent(z, n);
 
-		table_remove(&z->names, &n->node);
-		free(n);
+		name_free(z, n);
 		n = parent;
 	}
 }
@@ -85,6 +99,7 @@ static struct zone_name *name_new(struct zone *z, const uint8_t *name)
 		free(n);
 		return NULL;
 	}
+	TAILQ_INSERT_TAIL(&z->order, n, entry);
 	TAILQ_INIT(&n->uses);
 	n->n_holds = 1;
 	n->len = (uint8_t)len;
@@ -103,8 +118,7 @@ static struct zone_name *name_get(struct zone *z, const uint8_t *name)
 	}
 	n = name_new(z, name);
 	if (n && !is_zone(z, above(name)) && !name_get(z, above(name))) {
-		table_remove(&z->names, &n->node);
-		free(n);
+		name_free(z, n);
 		n = NULL;
 	}
 	return n;
@@ -429,6 +443,8 @@ int zone_new(const struct node_conf *node, struct zone **ret_zone)
 	}
 	hash_key_init(&z->key);
 	table_init(&z->names);
+	TAILQ_INIT(&z->order);
+	LIST_INIT(&z->walks);
 	table_init(&z->tenants);
 	table_init(&z->whole);
 	zone_set_node(z, node);
@@ -456,8 +472,11 @@ void zone_free(struct zone *z)
 		tenant_remove(z, container_of(node, struct zone_tenant, node));
 	}
 	table_fini(&z->tenants);
-	if ((node = table_next(&z->names, &(struct table_iter){0}))) { /* the server's is left */
-		name_drop(z, container_of(node, struct zone_name, node), true);
+	if (!TAILQ_EMPTY(&z->order)) { /* the server's is left */
+		name_drop(z, TAILQ_FIRST(&z->order), true);
+	}
+	while (!LIST_EMPTY(&z->walks)) {
+		zone_walk_end(LIST_FIRST(&z->walks));
 	}
 	table_fini(&z->names);
 	table_fini(&z->whole);

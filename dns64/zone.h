@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #include "base/err.h"
 
@@ -25,6 +26,7 @@ struct node_conf;
 struct request;
 struct tenant_conf;
 struct zone;
+struct zone_name;
 
 #define ZONE_TTL_S         60
 #define ZONE_ADDRESSES_MAX 16 /* of each type in an answer */
@@ -59,15 +61,16 @@ size_t zone_query(const struct zone *z, struct request *request, uint8_t *wire);
  * others in no order. What changes meanwhile is in it or not.
  */
 struct zone_walk {
-	uint8_t *names; /* owned: those there were, as on the wire */
-	size_t len, at;
+	LIST_ENTRY(zone_walk) link;   /* zone.walks */
+	const struct zone *zone;      /* borrowed; NULL: it has gone */
+	const struct zone_name *next; /* NULL: none is left */
 	bool begun;
 };
 
-/* Returns 0 or -ENOMEM. */
-int zone_walk_begin(const struct zone *z, struct zone_walk *walk) CHECKED;
+void zone_walk_begin(struct zone *z, struct zone_walk *walk);
+/* Before the walk's memory goes. */
 void zone_walk_end(struct zone_walk *walk);
 /* Appends the next name's records, a line each, perhaps none. False: there is none any more. */
-bool zone_print_next(const struct zone *z, struct zone_walk *walk, struct buf *out);
+bool zone_print_next(struct zone_walk *walk, struct buf *out);
 
 #endif

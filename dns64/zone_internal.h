@@ -31,6 +31,7 @@ struct zone_use {
 /* A name in the zone, be it only one that others lie below. */
 struct zone_name {
 	struct table_node node;               /* zone.names */
+	TAILQ_ENTRY(zone_name) entry;         /* zone.order */
 	TAILQ_HEAD(zone_uses, zone_use) uses; /* own ones; the others, oldest first */
 	unsigned int n_holds;                 /* uses, and names one label longer */
 	unsigned int n_own; /* of these, by the tenant whose name it is below; or the server's */
@@ -51,6 +52,8 @@ struct zone {
 	uint32_t serial;
 	struct hash_key key;
 	struct table names, tenants;
+	TAILQ_HEAD(zone_order, zone_name) order; /* of names, as they came */
+	LIST_HEAD(zone_walks, zone_walk) walks;  /* told of a name that goes */
 	struct table whole; /* owned: addresses that are a tenant's as a whole */
 	/* lower case, as on the wire */
 	uint8_t name[QUESTION_NAME_MAX], server[QUESTION_NAME_MAX], mailbox[QUESTION_NAME_MAX];

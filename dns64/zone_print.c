@@ -1,37 +1,24 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The farm's zone as text; see zone.h. Called by zone_verbs.c. */
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <libknot/libknot.h>
 
-#include "base/container.h"
 #include "base/cursor.h"
 #include "dns64/zone_internal.h"
 
-int zone_walk_begin(const struct zone *z, struct zone_walk *walk)
+void zone_walk_begin(struct zone *z, struct zone_walk *walk)
 {
-	struct table_iter it = {0};
-	struct table_node *node;
-
-	*walk = (struct zone_walk){.names = malloc(z->names.count * QUESTION_NAME_MAX + 1)};
-	if (!walk->names) {
-		return -ENOMEM;
-	}
-	while ((node = table_next(&z->names, &it))) {
-		const struct zone_name *n = container_of(node, struct zone_name, node);
-
-		memcpy(walk->names + walk->len, n->name, n->len);
-		walk->len += n->len;
-	}
-	return 0;
+	*walk = (struct zone_walk){.zone = z, .next = TAILQ_FIRST(&z->order)};
+	LIST_INSERT_HEAD(&z->walks, walk, link);
 }
 
 void zone_walk_end(struct zone_walk *walk)
 {
-	free(walk->names);
-	*walk = (struct zone_walk){.begun = true};
+	if (walk->zone) {
+		LIST_REMOVE(walk, link);
+		walk->zone = NULL;
+	}
 }
 
 static void print_record(const struct local_record *record, struct buf *out)
@@ -90,23 +77,21 @@ static void print_head(const struct zone *z, struct buf *out)
 	print_name(z, z->name, NULL, out);
 }
 
-bool zone_print_next(const struct zone *z, struct zone_walk *walk, struct buf *out)
+bool zone_print_next(struct zone_walk *walk, struct buf *out)
 {
-	const uint8_t *name = walk->names + walk->at;
-	const struct zone_name *at;
+	const struct zone_name *n = walk->next;
 
-	if (!walk->begun) {
-		walk->begun = true;
-		print_head(z, out);
-		return true;
-	}
-	if (walk->at == walk->len) {
+	if (!walk->zone) {
 		return false;
 	}
-	walk->at += knot_dname_size(name);
-	at = zone_name_find(z, name);
-	if (at) { /* else it has gone meanwhile */
-		print_name(z, name, at, out);
+	if (!walk->begun) {
+		walk->begun = true;
+		print_head(walk->zone, out);
+		return true;
 	}
-	return true;
+	if (n) {
+		walk->next = TAILQ_NEXT(n, entry);
+		print_name(walk->zone, n->name, n, out);
+	}
+	return n != NULL;
 }

@@ -17,7 +17,6 @@
 
 struct teller {
 	struct stream stream;
-	struct dns_worker *worker;
 	struct zone_walk walk;
 	struct buf text; /* of a name, what is not told yet */
 };
@@ -62,13 +61,12 @@ static bool tell_lines(struct teller *t)
 static enum stream_step teller_step(struct stream *s)
 {
 	struct teller *t = teller_of(s);
-	const struct zone *zone = t->worker->zone;
 
 	for (unsigned int n = 0; n < NAMES_STEP; n++) {
 		if (!tell_lines(t)) {
 			return STREAM_MORE;
 		}
-		if (!zone || !zone_print_next(zone, &t->walk, &t->text)) {
+		if (!zone_print_next(&t->walk, &t->text)) {
 			return STREAM_DONE;
 		}
 		s->out.bad |= t->text.bad;
@@ -91,19 +89,13 @@ int dns_zone(struct dns_worker *w, struct channel_msg *msg, struct err *err)
 		return err_set(err, -ENOENT, "dns64.zone is not configured");
 	}
 	t = calloc(1, sizeof(*t));
-	rc = t ? zone_walk_begin(w->zone, &t->walk) : -ENOMEM;
-	if (rc == 0) {
-		t->worker = w;
-		buf_init(&t->text, TEXT_MAX);
-		rc = stream_start(&t->stream, &w->link, &teller_ops, msg);
-	}
+	rc = t ? stream_start(&t->stream, &w->link, &teller_ops, msg) : -ENOMEM;
 	if (rc < 0) {
-		if (t) {
-			zone_walk_end(&t->walk);
-		}
 		free(t);
 		return err_set_errno(err, rc, "zone");
 	}
+	zone_walk_begin(w->zone, &t->walk);
+	buf_init(&t->text, TEXT_MAX);
 	stream_tell_ok(&t->stream);
 	return LINK_ANSWERED;
 }

@@ -545,8 +545,8 @@ static void it_is_printed_as_a_zone_file(void **state)
 	size_t n = 0, n_steps = 0;
 
 	buf_init(&out, 1 << 16);
-	assert_int_equal(zone_walk_begin(*state, &walk), 0);
-	while (zone_print_next(*state, &walk, &out)) {
+	zone_walk_begin(*state, &walk);
+	while (zone_print_next(&walk, &out)) {
 		/* the next name; those that have gone are passed over */
 		n_steps++;
 	}
@@ -584,11 +584,12 @@ static void names_that_go_while_it_is_printed_are_left_out(void **state)
 	struct buf out;
 
 	buf_init(&out, 1 << 16);
-	assert_int_equal(zone_walk_begin(z, &walk), 0);
-	assert_true(zone_print_next(z, &walk, &out));
+	zone_walk_begin(z, &walk);
+	assert_true(zone_print_next(&walk, &out));
+	assert_true(zone_print_next(&walk, &out)); /* the server's; the next one is a tenant's */
 	zone_remove(z, &acme);
 	zone_remove(z, &evil);
-	while (zone_print_next(z, &walk, &out)) {
+	while (zone_print_next(&walk, &out)) {
 	}
 	zone_walk_end(&walk);
 	buf_u8(&out, 0);
